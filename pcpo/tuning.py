@@ -1,8 +1,9 @@
 """Tuning with the same budget for every method: a grid of two multipliers of the calibrated schedule.
 
-step_scale multiplies η (and divides c_(p,2), so that R_l keeps the contraction of an epoch); minibatch_scale
-multiplies κ_M.  Every candidate gets the same rollouts per agent, on seeds that the comparison never uses.  Chosen is
-the one with the fewest diverged runs; among those the one of smallest mean gap over the runs that did not diverge.
+step_scale multiplies η and radius_scale every smoothing radius below the cap c_(p,6).  Neither touches R_l, M_l or T_l,
+so every method, however tuned, has spent the same rollouts per agent at the end of every epoch.  The seeds are those of
+the tuning, which the comparison never uses.  Chosen is the candidate with the fewest diverged runs; among those the one
+of smallest mean gap over the runs that did not diverge.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .errors import BudgetError, ConfigError
+from .errors import ConfigError
 from .experiment import Experiment
 
 __all__ = ["Candidate", "Trial", "candidates", "choose", "final_gaps", "scaled", "try_candidate"]
@@ -26,7 +27,7 @@ class Candidate:
     """One point of the grid."""
 
     step_scale: float
-    minibatch_scale: float
+    radius_scale: float
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,14 @@ class Trial:
 
 
 def candidates(grid: Mapping[str, Sequence[float]]) -> list[Candidate]:
-    """All points of {"step_scale": […], "minibatch_scale": […]}."""
-    return [Candidate(*point) for point in product(grid["step_scale"], grid["minibatch_scale"])]
+    """All points of {"step_scale": […], "radius_scale": […]}."""
+    return [Candidate(*point) for point in product(grid["step_scale"], grid["radius_scale"])]
 
 
 def scaled(experiment: Experiment, candidate: Candidate) -> Experiment:
-    """The experiment with its schedule's constants multiplied; same fleet, horizon, noise and budget."""
+    """The experiment with c_(p,1) and c_(p,5) multiplied (r̃_l ∝ √c_(p,5)); same fleet, horizon, noise and budget."""
     c = experiment.schedule.constants
-    step, batch = candidate.step_scale, candidate.minibatch_scale
-    constants = replace(c, c1=c.c1 * step, c2=c.c2 / step, c4=c.c4 * batch)
+    constants = replace(c, c1=c.c1 * candidate.step_scale, c5=c.c5 * candidate.radius_scale**2)
     return replace(experiment, schedule=replace(experiment.schedule, constants=constants))
 
 
@@ -64,11 +64,8 @@ def final_gaps(runs: pd.DataFrame) -> pd.Series:
 
 
 def try_candidate(experiment: Experiment, algorithm: str, candidate: Candidate, seeds: Sequence[int]) -> Trial:
-    """Run a candidate on the tuning seeds; if the budget does not hold its first epoch, all its runs have failed."""
-    try:
-        frames = [scaled(experiment, candidate).run(algorithm, seed=seed) for seed in seeds]
-    except BudgetError:
-        return Trial(candidate, len(seeds), len(seeds), np.inf)
+    """Run a candidate on the tuning seeds."""
+    frames = [scaled(experiment, candidate).run(algorithm, seed=seed) for seed in seeds]
     gaps = final_gaps(pd.concat(frames)).to_numpy()
     finite = gaps[np.isfinite(gaps)]
     return Trial(candidate, len(gaps), len(gaps) - len(finite), float(finite.mean()) if len(finite) else np.inf)

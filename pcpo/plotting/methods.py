@@ -11,14 +11,24 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ..comparison import final_table
+from ..errors import ResultsError
 from .style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, new_figure, panel_label
 
 __all__ = ["draw", "table"]
 
 
 def table(runs: pd.DataFrame, methods: Mapping[str, tuple[str, str]], titles: Mapping[str, str]) -> pd.DataFrame:
-    """`comparison.final_table` with each method's title and what it sees; methods: name → (title, sees), in order."""
+    """`comparison.final_table` with each method's title and what it sees; methods: name → (title, sees), in order.
+
+    Raises ResultsError if the methods of a scenario have not spent the same rollouts.
+    """
     numbers = final_table(runs[runs["algorithm"].isin(list(methods))])
+    for scenario, spent in numbers.groupby("scenario")["rollouts"]:
+        if spent.nunique() > 1:
+            raise ResultsError(
+                f"scenario {scenario}: found budgets of {spent.min():,.0f} to {spent.max():,.0f} rollouts per agent, "
+                "expected methods at matched rollouts"
+            )
     numbers["title"] = numbers["scenario"].map(titles)
     numbers["method"] = numbers["algorithm"].map({name: title for name, (title, _) in methods.items()})
     numbers["sees"] = numbers["algorithm"].map({name: sees for name, (_, sees) in methods.items()})

@@ -7,22 +7,27 @@ import pandas as pd
 import pytest
 from unit.small_fleets import experiment, three_clusters
 
+from pcpo.algorithms import ALGORITHMS
 from pcpo.config import check_tuning
 from pcpo.errors import ConfigError
 from pcpo.tuning import Candidate, Trial, candidates, choose, final_gaps, scaled, try_candidate
 
 
 def test_the_grid_is_all_pairs() -> None:
-    found = candidates({"step_scale": [0.5, 1], "minibatch_scale": [1, 2]})
+    found = candidates({"step_scale": [0.5, 1], "radius_scale": [1, 2]})
     assert found == [Candidate(0.5, 1), Candidate(0.5, 2), Candidate(1, 1), Candidate(1, 2)]
 
 
-def test_scaling_multiplies_step_and_minibatch_and_nothing_else() -> None:
+def test_scaling_multiplies_step_and_radius_and_nothing_else() -> None:
     before = experiment(three_clusters(), epochs=2, Delta0=6.0)
-    after = scaled(before, Candidate(step_scale=2.0, minibatch_scale=3.0))
+    after = scaled(before, Candidate(step_scale=2.0, radius_scale=3.0))
     old, new = before.schedule.constants, after.schedule.constants
-    assert (new.c1, new.c2, new.c4) == (2 * old.c1, old.c2 / 2, 3 * old.c4)
-    assert (new.c3, new.c5, new.c6, new.mode) == (old.c3, old.c5, old.c6, old.mode)
+    assert (new.c1, new.c5) == (2 * old.c1, 9 * old.c5)
+    assert (new.c2, new.c3, new.c4, new.c6, new.mode) == (old.c2, old.c3, old.c4, old.c6, old.mode)
+    for epoch in (1, 2, 3):
+        old_plan, new_plan = before.schedule.plan(epoch), after.schedule.plan(epoch)
+        assert new_plan.rollouts == old_plan.rollouts
+        assert new_plan.radius_uncapped == pytest.approx(3 * old_plan.radius_uncapped, rel=1e-12)
     assert (after.budget, after.horizon, after.noise) == (before.budget, before.horizon, before.noise)
 
 
@@ -41,11 +46,20 @@ def test_final_gaps_take_each_runs_own_last_epoch() -> None:
     assert final_gaps(runs).to_dict() == {1: 2.0, 2: np.inf}
 
 
-def test_a_candidate_beyond_the_budget_has_failed() -> None:
+def test_a_candidate_that_diverges_has_failed() -> None:
     setting = experiment(three_clusters(), epochs=1, Delta0=6.0)
-    trial = try_candidate(setting, "local", Candidate(1.0, 1000.0), [1, 2])
+    trial = try_candidate(setting, "local", Candidate(1000.0, 1.0), [1, 2])
     assert (trial.runs, trial.diverged, trial.mean_gap) == (2, 2, np.inf)
     assert try_candidate(setting, "local", Candidate(1.0, 1.0), [1, 2]).diverged == 0
+
+
+@pytest.mark.parametrize("algorithm", [name for name, entry in ALGORITHMS.items() if entry.group != "extension"])
+def test_methods_have_spent_the_same_rollouts_at_the_end_of_every_epoch_however_tuned(algorithm: str) -> None:
+    setting = experiment(three_clusters(), epochs=2, Delta0=6.0)
+    plans = [setting.schedule.plan(epoch).rollouts for epoch in (1, 2)]
+    for candidate in (Candidate(1.0, 1.0), Candidate(0.5, 0.7)):
+        runs = scaled(setting, candidate).run(algorithm, seed=3)
+        assert runs.groupby("epoch")["rollouts"].unique().tolist() == [[plans[0]], [sum(plans)]]
 
 
 def test_tuning_on_a_seed_of_the_comparison_is_refused() -> None:

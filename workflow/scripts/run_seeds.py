@@ -34,7 +34,7 @@ def run_seeds(
     experiment = Experiment.from_dict(read_fleet(fleet), settings)
     if tuning is not None:
         settings["chosen"] = json.loads(tuning.read_text(encoding="utf-8"))["chosen"]
-        scales = {key: settings["chosen"][key] for key in ("step_scale", "minibatch_scale")}
+        scales = {key: settings["chosen"][key] for key in ("step_scale", "radius_scale")}
         experiment = scaled(experiment, Candidate(**scales))
     frames = []
     for seed in seeds:
