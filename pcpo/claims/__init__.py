@@ -1,1 +1,49 @@
-"""The claims of the paper, one file per group; `GROUPS` has them all, by name."""
+"""The claims of the paper, one group a file; a new group is a file that ends with `GROUP` and a line of `GROUPS`.
+
+`GROUPS` says what a group makes without importing it: the workflow reads it once for every job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from .contract import Group
+
+__all__ = ["GROUPS", "Entry", "group_of", "load_group"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Studies and figures of a group, by name."""
+
+    studies: Sequence[str]
+    figures: Sequence[str]
+
+
+GROUPS: dict[str, Entry] = {}
+
+
+def load_group(name: str) -> Group:
+    """The declarations of a group; raises ConfigError for an unknown name, or if they are not what `GROUPS` says."""
+    if name not in GROUPS:
+        raise ConfigError(f"group: found {name!r}, expected one of {', '.join(GROUPS)}")
+    group: Group = import_module(f"{__name__}.{name}").GROUP
+    declared = (group.name, [study.name for study in group.studies], list(group.figures))
+    if declared != (name, list(GROUPS[name].studies), list(GROUPS[name].figures)):
+        raise ConfigError(f"group {name!r}: found {declared}, expected {GROUPS[name]}")
+    return group
+
+
+def group_of(study: str) -> str:
+    """Name of the group that a study belongs to; raises ConfigError for an unknown study."""
+    for name, entry in GROUPS.items():
+        if study in entry.studies:
+            return name
+    known = ", ".join(study for entry in GROUPS.values() for study in entry.studies)
+    raise ConfigError(f"evidence: found study {study!r}, expected one of {known}")

@@ -1,52 +1,60 @@
-"""Tables of studies on disk: one parquet file per cell and batch of seeds, validated when written and when read."""
+"""Tables of studies on disk: one parquet file per batch of seeds, validated when written and when read."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import ResultsError
+from ..errors import ConfigError, ResultsError
 from ..files import replacing
 from .contract import Study
 
-__all__ = ["SCHEMA_VERSION", "provenance_of", "read_tables", "write_table"]
+__all__ = ["SCHEMA_VERSION", "provenance_of", "read_tables", "simulated", "with_defaults", "write_table"]
 
 SCHEMA_VERSION = "1"
 _METADATA_KEY = b"pcpo-study"
 _DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
+def with_defaults(study: Study, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A study's options; raises ConfigError for one that it does not have."""
+    unknown = sorted(options.keys() - study.defaults.keys())
+    if unknown:
+        known = ", ".join(study.defaults) or "none"
+        raise ConfigError(f"evidence.{study.name}.options: found {unknown[0]!r}, expected one of: {known}")
+    return {**study.defaults, **options}
+
+
+def simulated(study: Study, options: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
+    """The rows of these seeds in every cell of the study."""
+    cells = study.cells(with_defaults(study, options))
+    return pd.concat([study.simulate(cell, seeds).assign(cell=name) for name, cell in cells.items()], ignore_index=True)
+
+
 def write_table(
-    study: Study,
-    cell: str,
-    seeds: Iterable[int],
-    frame: pd.DataFrame,
-    path: Path | str,
-    provenance: Mapping[str, object],
+    study: Study, seeds: Sequence[int], frame: pd.DataFrame, path: Path | str, provenance: Mapping[str, object]
 ) -> None:
-    """Write the rows of some seeds in one cell; raises ResultsError unless they are what the study declares."""
-    frame = frame.assign(cell=cell)
+    """Write the rows of some seeds in all cells; raises ResultsError unless they are what the study declares."""
     expected = ["cell", *study.columns]
     if sorted(frame.columns) != sorted(expected):
         raise ResultsError(f"study {study.name}: found columns {sorted(frame.columns)}, expected {sorted(expected)}")
     frame = frame[expected].reset_index(drop=True)
-    _check(study, frame, f"study {study.name}, cell {cell}")
-    wanted, found = sorted(seeds), sorted(frame["seed"].unique().tolist())
-    if found != wanted:
-        raise ResultsError(f"study {study.name}, cell {cell}: found seeds {found}, expected {wanted}")
-    note = {"schema_version": SCHEMA_VERSION, "study": study.name, "cell": cell, "seeds": wanted, **provenance}
+    note = {"schema_version": SCHEMA_VERSION, "study": study.name, "seeds": sorted(seeds), **provenance}
+    note["cells"] = frame["cell"].drop_duplicates().tolist()
+    _check(study, frame, note, f"study {study.name}")
     table = pa.Table.from_pandas(frame, preserve_index=False)
     table = table.replace_schema_metadata({_METADATA_KEY: json.dumps(note, sort_keys=True).encode()})
     with replacing(path) as temporary:
         pq.write_table(table, temporary, write_page_checksum=True)
 
 
-def provenance_of(path: Path | str) -> dict[str, object]:
+def provenance_of(path: Path | str) -> dict[str, Any]:
     """What a table says of its origin; raises ResultsError if it is none of ours or of another schema version."""
     try:
         metadata = pq.read_schema(path).metadata or {}
@@ -55,7 +63,7 @@ def provenance_of(path: Path | str) -> dict[str, object]:
     except _DAMAGED as error:
         raise ResultsError(f"{path}: not a readable results file, it may be truncated ({error})") from None
     try:
-        note: dict[str, object] = dict(json.loads(metadata[_METADATA_KEY]))
+        note: dict[str, Any] = dict(json.loads(metadata[_METADATA_KEY]))
     except (KeyError, ValueError, TypeError):
         raise ResultsError(f"{path}: found a parquet file without provenance, expected a table of a study") from None
     if note.get("schema_version") != SCHEMA_VERSION:
@@ -66,8 +74,11 @@ def provenance_of(path: Path | str) -> dict[str, object]:
 
 
 def read_tables(study: Study, paths: Iterable[Path | str]) -> pd.DataFrame:
-    """All rows of a study; raises ResultsError, naming the file, for another study's table, another schema version,
-    other columns, NaN where none may be, a seed of the file's note that is missing, or a row that occurs twice."""
+    """All rows of a study.
+
+    Raises ResultsError, naming the file, for another study's table, another schema version, other columns, NaN where
+    none may be, a seed or a cell that is missing; and for a row that occurs twice.
+    """
     frames = [_read_one(study, Path(path)) for path in paths]
     if not frames:
         raise ResultsError(f"study {study.name}: no results files were given")
@@ -89,13 +100,20 @@ def _read_one(study: Study, path: Path) -> pd.DataFrame:
         raise ResultsError(f"{path}: not a readable results file, it may be truncated ({error})") from None
     if list(frame.columns) != (expected := ["cell", *study.columns]):
         raise ResultsError(f"{path}: found columns {list(frame.columns)}, expected {expected}")
-    _check(study, frame, str(path))
-    if sorted(frame["seed"].unique().tolist()) != note.get("seeds"):
-        raise ResultsError(f"{path}: found seeds {sorted(frame['seed'].unique())}, expected {note.get('seeds')}")
+    _check(study, frame, note, str(path))
     return frame
 
 
-def _check(study: Study, frame: pd.DataFrame, where: str) -> None:
+def _check(study: Study, frame: pd.DataFrame, note: Mapping[str, Any], where: str) -> None:
     for column in frame.columns:
         if column not in study.may_be_missing and frame[column].isna().any():
             raise ResultsError(f"{where}: found NaN in column {column}, expected numbers")
+    seeds = {cell: sorted(part.unique().tolist()) for cell, part in frame.groupby("cell", sort=False)["seed"]}
+    if sorted(seeds) != sorted(note["cells"]):
+        raise ResultsError(f"{where}: found cells {sorted(seeds)}, expected {sorted(note['cells'])}")
+    for cell, found in seeds.items():
+        if found != note["seeds"]:
+            raise ResultsError(f"{where}, cell {cell}: found seeds {found}, expected {note['seeds']}")
+    if (twice := frame.duplicated(["cell", *study.key])).any():
+        row = frame[twice].iloc[0][["cell", *study.key]].to_dict()
+        raise ResultsError(f"{where}: found {row} more than once, expected it once")
