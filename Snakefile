@@ -15,6 +15,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/simulate.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/fedlqr.smk"
+include: "workflow/rules/evidence.smk"
 
 
 rule all:
@@ -25,3 +26,5 @@ rule all:
         [*multiext(f"{FIGURES}/fedlqr_replication", ".pdf", ".png", ".csv"), f"{RESULTS}/fedlqr/claims.csv"]
         if FEDLQR
         else [],
+        [f"{FIGURES}/{name}.{suffix}" for name in EVIDENCE_FIGURES for suffix in ("pdf", "png", "csv")],
+        [f"{RESULTS}/verdicts.csv"] if EVIDENCE else [],

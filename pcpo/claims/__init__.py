@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from ..errors import ConfigError
 if TYPE_CHECKING:
     from .contract import Group
 
-__all__ = ["GROUPS", "Entry", "group_of", "load_group"]
+__all__ = ["GROUPS", "Entry", "check_evidence", "group_drawing", "group_of", "load_group"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,26 @@ def load_group(name: str) -> Group:
     if declared != (name, list(GROUPS[name].studies), list(GROUPS[name].figures)):
         raise ConfigError(f"group {name!r}: found {declared}, expected {GROUPS[name]}")
     return group
+
+
+def group_drawing(figure: str) -> str:
+    """Name of the group that draws a figure; raises ConfigError if none does."""
+    for name, entry in GROUPS.items():
+        if figure in entry.figures:
+            return name
+    known = ", ".join(figure for entry in GROUPS.values() for figure in entry.figures)
+    raise ConfigError(f"figure: found {figure!r}, expected one of {known}")
+
+
+def check_evidence(studies: Iterable[str]) -> None:
+    """Raises ConfigError for a study that is not there, and for a group of which only some studies are configured."""
+    configured = list(studies)
+    for study in configured:
+        wanted = GROUPS[group_of(study)].studies
+        if missing := [name for name in wanted if name not in configured]:
+            raise ConfigError(
+                f"evidence: found {study!r} without {missing[0]!r}, expected all studies of group {group_of(study)!r}"
+            )
 
 
 def group_of(study: str) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import pandas as pd
 
-from ..errors import ConfigError
+from ..errors import ConfigError, ResultsError
 from .contract import ALPHA, Claim, Finding, Group, Tables, Verdict
 
-__all__ = ["ENOUGH_POWER", "VERDICT_COLUMNS", "check_group", "holm", "judge"]
+__all__ = ["ENOUGH_POWER", "VERDICT_COLUMNS", "check_group", "holm", "judge", "read_verdicts", "require_controls"]
 
 VERDICT_COLUMNS = [
     "group",
@@ -69,7 +70,10 @@ def check_group(group: Group) -> None:
 
 def judge(group: Group, tables: Tables) -> pd.DataFrame:
     """Rows with `VERDICT_COLUMNS`: role "claim" with Holm's correction among the secondary claims, role
-    "negative_control" (expected "refuted") with the correction that its claim has, role "power"."""
+    "negative_control" (expected "refuted") with the correction that its claim has, role "power".
+
+    A check that does not refute its negative controls proves nothing: then "supported" becomes "inconclusive".
+    """
     check_group(group)
     findings = {claim.id: claim.measure(tables) for claim in group.claims}
     secondary = [claim.id for claim in group.claims if not claim.primary]
@@ -78,14 +82,51 @@ def judge(group: Group, tables: Tables) -> pd.DataFrame:
     for claim in group.claims:
         found = findings[claim.id]
         rows.append(_row(group, claim, found, adjusted.get(claim.id, found.p_value)))
+        own = rows[-1]
         family = 1 if claim.primary else len(secondary)
         for control in claim.controls:
             wrong = claim.measure(control.tables(tables))
             # As one of the family, and the smallest of its p-values: the hardest place for it to be refuted from.
             row = _row(group, claim, wrong, min(1.0, family * wrong.p_value))
             rows.append({**row, "role": "negative_control", "control": control.what, "expected": Verdict.REFUTED.value})
+            if row["verdict"] != Verdict.REFUTED and own["verdict"] == Verdict.SUPPORTED:
+                own["verdict"] = Verdict.INCONCLUSIVE.value
         rows.append(_power_row(group, claim, found, tables))
     return pd.DataFrame(rows, columns=VERDICT_COLUMNS)
+
+
+def read_verdicts(paths: Iterable[Path | str]) -> pd.DataFrame:
+    """Verdicts of groups joined; raises ResultsError, naming the file, for other columns, a missing verdict or a row
+    that occurs twice."""
+    frames = []
+    for path in paths:
+        try:
+            frame = pd.read_csv(path, keep_default_na=True)
+        except FileNotFoundError:
+            raise ResultsError(f"{path}: no such verdicts file; run the workflow first") from None
+        except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
+            raise ResultsError(f"{path}: not a readable table of verdicts ({error})") from None
+        if list(frame.columns) != VERDICT_COLUMNS:
+            raise ResultsError(f"{path}: found columns {list(frame.columns)}, expected {VERDICT_COLUMNS}")
+        if not frame["verdict"].isin([v.value for v in Verdict]).all():
+            raise ResultsError(f"{path}: found a verdict that is none of {', '.join(Verdict)}")
+        frames.append(frame)
+    if not frames:
+        raise ResultsError("verdicts: no files were given")
+    joined = pd.concat(frames, ignore_index=True)
+    if (twice := joined.duplicated(["claim", "role", "control"])).any():
+        found = joined[twice].iloc[0][["claim", "role", "control"]].tolist()
+        raise ResultsError(f"verdicts: {found} occurs more than once, expected it in one file only")
+    return joined
+
+
+def require_controls(verdicts: pd.DataFrame) -> None:
+    """Raises ResultsError unless every claim has a negative control.  Whether a control was refuted is shown beside the
+    claim, whose verdict `judge` withholds if it was not."""
+    controlled = set(verdicts.loc[verdicts["role"] == "negative_control", "claim"])
+    bare = sorted(set(verdicts.loc[verdicts["role"] == "claim", "claim"]) - controlled)
+    if bare:
+        raise ResultsError(f"verdicts: found no negative control for claim {bare[0]!r}, expected at least one")
 
 
 def _row(group: Group, claim: Claim, found: Finding, p_adjusted: float) -> dict[str, object]:

@@ -13,9 +13,17 @@ import pyarrow.parquet as pq
 
 from ..errors import ConfigError, ResultsError
 from ..files import replacing
-from .contract import Study
+from .contract import Group, Study
 
-__all__ = ["SCHEMA_VERSION", "provenance_of", "read_tables", "simulated", "with_defaults", "write_table"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "provenance_of",
+    "read_tables",
+    "simulated",
+    "tables_by_study",
+    "with_defaults",
+    "write_table",
+]
 
 SCHEMA_VERSION = "1"
 _METADATA_KEY = b"pcpo-study"
@@ -90,6 +98,17 @@ def read_tables(study: Study, paths: Iterable[Path | str]) -> pd.DataFrame:
     return frame
 
 
+def tables_by_study(group: Group, paths: Iterable[Path | str]) -> dict[str, pd.DataFrame]:
+    """The tables of a group's studies by name, from files of all of them in any order."""
+    files: dict[str, list[Path | str]] = {study.name: [] for study in group.studies}
+    for path in paths:
+        name = str(provenance_of(path).get("study"))
+        if name not in files:
+            raise ResultsError(f"{path}: found a table of study {name!r}, expected one of {', '.join(files)}")
+        files[name].append(path)
+    return {study.name: read_tables(study, files[study.name]) for study in group.studies}
+
+
 def _read_one(study: Study, path: Path) -> pd.DataFrame:
     note = provenance_of(path)
     if note.get("study") != study.name:
@@ -108,7 +127,7 @@ def _check(study: Study, frame: pd.DataFrame, note: Mapping[str, Any], where: st
     for column in frame.columns:
         if column not in study.may_be_missing and frame[column].isna().any():
             raise ResultsError(f"{where}: found NaN in column {column}, expected numbers")
-    seeds = {cell: sorted(part.unique().tolist()) for cell, part in frame.groupby("cell", sort=False)["seed"]}
+    seeds = {str(cell): sorted(part.unique().tolist()) for cell, part in frame.groupby("cell", sort=False)["seed"]}
     if sorted(seeds) != sorted(note["cells"]):
         raise ResultsError(f"{where}: found cells {sorted(seeds)}, expected {sorted(note['cells'])}")
     for cell, found in seeds.items():

@@ -1,11 +1,13 @@
 """Configuration, paths and the sources that results depend on; no rule."""
 
+import glob
 import re
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from pcpo.algorithms import ALGORITHMS, modules_of
+from pcpo.claims import GROUPS, check_evidence, group_drawing, group_of
 from pcpo.config import check_tuning, load_schema, seed_batches, seeds_of, validated
 from pcpo.errors import ConfigError, PcpoError
 from pcpo.studies.fedlqr_conditions import CONDITIONS
@@ -25,6 +27,7 @@ def checked_config():
                 f"fedlqr.every: found {checked['fedlqr']['every']}, expected a divisor of "
                 f"fedlqr.rounds = {checked['fedlqr']['rounds']}"
             )
+        check_evidence(checked.get("evidence", {}))
         if checked["featured"] not in checked["scenarios"]:
             raise ConfigError(
                 f"featured: found {checked['featured']!r}, expected one of {', '.join(checked['scenarios'])}"

@@ -1,0 +1,107 @@
+"""Findings on samples of known truth: coverage of the intervals, level under the null, power under an alternative.
+
+Counts of simulated experiments are judged against binomial limits at LEVEL; each has a control that fails them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from statistical.judging import LEVEL
+
+from pcpo.claims.contract import ALPHA, AtMost, Verdict
+from pcpo.claims.findings import bootstrap, failures, mean, violations
+from pcpo.claims.judging import holm
+
+pytestmark = pytest.mark.statistical
+
+EXPERIMENTS, RUNS = 200, 60
+
+
+def plausible(count: int, trials: int, low: float, high: float) -> bool:
+    """Whether a probability within [low, high] could have given the count."""
+    enough, few = stats.binom.cdf(count, trials, low), stats.binom.sf(count - 1, trials, high)
+    return bool(enough > LEVEL and few > LEVEL)
+
+
+@pytest.fixture(scope="module")
+def gaps() -> np.ndarray:
+    """Skewed like suboptimality gaps: χ²₂, mean 2; (experiments, runs)."""
+    return np.random.default_rng(np.random.SeedSequence(1)).chisquare(2, (EXPERIMENTS, RUNS))
+
+
+def test_bootstrap_intervals_of_a_skewed_mean_cover_it_and_agree_with_their_p_values(gaps: np.ndarray) -> None:
+    found = [mean(runs, 2.0) for runs in gaps]
+    covered = sum(f.low <= 2.0 <= f.high for f in found)
+    # BCa is second-order correct: with 60 runs of χ²₂ its coverage lies a little under 95 %.
+    assert plausible(covered, EXPERIMENTS, 0.92, 0.96)
+    assert not plausible(sum(f.low <= 2.4 <= f.high for f in found), EXPERIMENTS, 0.92, 0.96)
+    assert sum((f.p_value < ALPHA) != (not f.low <= 2.0 <= f.high) for f in found) <= 3
+
+
+def test_bootstrap_level_and_power(gaps: np.ndarray) -> None:
+    refuted = sum(mean(runs, 2.0).p_value < ALPHA for runs in gaps[:150])
+    assert plausible(refuted, 150, 0.04, 0.08)
+    # Power on normal samples against that of the t-test; 0.05 for what the bootstrap's tails lack.
+    samples = np.random.default_rng(np.random.SeedSequence(6)).normal(0.4, 1.0, (150, RUNS))
+    expected = float(stats.nct.sf(stats.t.isf(ALPHA / 2, RUNS - 1), RUNS - 1, 0.4 * np.sqrt(RUNS)))
+    refuted = sum(mean(sample, 0.0).p_value < ALPHA for sample in samples)
+    assert plausible(refuted, 150, expected - 0.05, 1.0)
+
+
+def test_resampling_agents_of_a_run_apart_would_not_cover() -> None:
+    """The control of "the replicate is a whole run": 5 agents a run that share half their variance."""
+    rng = np.random.default_rng(np.random.SeedSequence(2))
+    runs = rng.standard_normal((EXPERIMENTS, 40, 1)) + rng.standard_normal((EXPERIMENTS, 40, 5))
+
+    def average(resampled: np.ndarray) -> np.ndarray:
+        return resampled.reshape(len(resampled), -1).mean(axis=1)
+
+    whole = [bootstrap(sample, average, 0.0, "mean") for sample in runs[:150]]
+    apart = [bootstrap(sample.reshape(-1, 1), average, 0.0, "mean") for sample in runs[:150]]
+    assert plausible(sum(f.low <= 0 <= f.high for f in whole), 150, 0.92, 0.96)
+    assert not plausible(sum(f.low <= 0 <= f.high for f in apart), 150, 0.92, 0.96)
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(0.025, Verdict.SUPPORTED), (0.1, Verdict.REFUTED)])
+def test_failures_are_judged_at_the_stated_level(rate: float, expected: Verdict) -> None:
+    bound, runs = 0.05, 2000
+    counts = np.random.default_rng(np.random.SeedSequence(3)).binomial(runs, rate, 200)
+    verdicts = [AtMost().verdict(found := failures(int(k), runs, bound), found.p_value) for k in counts]
+    assert verdicts.count(expected) > 190
+    at_bound = np.random.default_rng(np.random.SeedSequence(4)).binomial(runs, bound, 2000)
+    refuted = sum(
+        AtMost().verdict(found := failures(int(k), runs, bound), found.p_value) is Verdict.REFUTED for k in at_bound
+    )
+    assert plausible(refuted, 2000, 0.0, ALPHA / 2)  # exact intervals are conservative, and one side refutes
+
+
+def test_clean_runs_certify_a_probability_only_when_there_are_enough() -> None:
+    def verdict(runs: int) -> Verdict:
+        found = failures(0, runs, 0.025)
+        return AtMost().verdict(found, found.p_value)
+
+    assert verdict(145) is Verdict.INCONCLUSIVE
+    assert verdict(146) is Verdict.SUPPORTED
+
+
+def test_holm_keeps_the_level_of_a_family_and_uncorrected_tests_do_not() -> None:
+    p = np.random.default_rng(np.random.SeedSequence(5)).random((4000, 10))
+    assert plausible(sum(min(holm(row.tolist())) < ALPHA for row in p), 4000, 0.0, ALPHA)
+    assert not plausible(int((p.min(axis=1) < ALPHA).sum()), 4000, 0.0, ALPHA)
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+
+
+def test_divergence_is_not_trimmed_and_equal_runs_have_no_interval() -> None:
+    diverged = mean(np.array([1.0, np.inf, 1.0]), 1.0)
+    assert (diverged.estimate, diverged.high, diverged.p_value) == (np.inf, np.inf, 0.0)
+    equal = mean(np.full(5, 3.0), 3.0)
+    assert (equal.low, equal.high, equal.p_value) == (3.0, 3.0, 1.0)
+    assert mean(np.full(5, 3.0), 2.0).p_value == 0.0
+    assert mean(np.array([3.0]), 2.0).p_value == 1.0
+
+
+def test_violations_decide_at_once() -> None:
+    assert (violations(0, 50).p_value, violations(1, 50).p_value) == (1.0, 0.0)
+    assert violations(3, 50).estimate == 3

@@ -1,0 +1,25 @@
+"""Verdicts of one group of claims, from the tables of its studies."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pcpo.claims import load_group
+from pcpo.claims.judging import judge
+from pcpo.claims.tables import tables_by_study
+from pcpo.files import replacing
+from pcpo.jobs import job
+
+
+def judge_group(name: str, paths: Sequence[Path], path: Path) -> None:
+    """Write a row per claim, negative control and power."""
+    group = load_group(name)
+    verdicts = judge(group, tables_by_study(group, paths))
+    with replacing(path) as temporary:
+        verdicts.to_csv(temporary, index=False)
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        judge_group(
+            snakemake.wildcards.group, [Path(p) for p in snakemake.input.tables], Path(snakemake.output.verdicts)
+        )
