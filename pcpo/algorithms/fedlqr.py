@@ -11,7 +11,7 @@ from ..contracts import FloatArray, Oracle, Plan
 from ..errors import ConfigError
 from ..randomness import Purpose
 from ..server import Server
-from .common import OneSequence, Progress, State, start_together
+from .common import OneSequence, Progress, State, set_sizes, start_together
 
 __all__ = ["FedLQR"]
 
@@ -22,8 +22,8 @@ class FedLQR(OneSequence):
     agents' summed gradients), which for server_step = 1 is the mean of their policies.
 
     Every local step is a minibatch.  The last round of an epoch has fewer steps if L does not divide their number.
-    The radius is that of one agent, r_l^(loc), since local steps are taken alone; with L = 1 it is naive averaging, but
-    for that radius.  Epoch 1 begins with (8) over [N], since a common K is assumed.
+    Radii are those of averages over N agents, r_(i,l)^(global): with L = 1 it is naive averaging.  Epoch 1 begins with
+    (8) over [N], since a common K is assumed.
     """
 
     local_steps: int = 5
@@ -42,14 +42,14 @@ class FedLQR(OneSequence):
         K, left = start_together(state, plan, oracle, server)
         while left > 0:
             steps = min(self.local_steps, left)
-            total = self._local(K, steps, plan, oracle)
+            total = self._local(K, steps, plan, oracle, server)
             K = K - self.server_step * plan.step_size * server.average(total)
             left -= steps
         return Progress(K, reinitialised=plan.epoch == 1)
 
-    def _local(self, K: FloatArray, steps: int, plan: Plan, oracle: Oracle) -> FloatArray:
+    def _local(self, K: FloatArray, steps: int, plan: Plan, oracle: Oracle, server: Server) -> FloatArray:
         """Sum of the gradients of `steps` local steps."""
-        total, radii = np.zeros_like(K), np.full(oracle.n_agents, plan.radius_local)
+        total, (radii, _) = np.zeros_like(K), plan.radius_global(set_sizes(server))
         for _ in range(steps):
             here = K - plan.step_size * total
             total = (

@@ -5,13 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..contracts import FloatArray, Oracle, Plan
 from ..errors import ConfigError
 from ..randomness import Purpose
 from ..server import Server
-from .common import OneSequence, Progress, State, start_together
+from .common import OneSequence, Progress, State, set_sizes, start_together
 
 __all__ = ["MAMLLQR"]
 
@@ -22,8 +20,8 @@ class MAMLLQR(OneSequence):
 
     This is first-order MAML: Toso et al. multiply the outer gradient by I − η_in·∇²C_i(K), with a zeroth-order estimate
     of the Hessian; that factor is left out, so it goes to Σ_i ∇C_i(K − η_in ∇C_i(K)) = 0.  η_in = inner_scale·η.
-    A meta-iteration is two minibatches; the last one or two of an epoch are the adaptation.  Epoch 1 begins with (8)
-    over [N].  The reports hold the adapted policies.
+    Radii are r_(i,l)^(global) for N agents.  A meta-iteration is two minibatches; the last one or two of an epoch are
+    the adaptation.  Epoch 1 begins with (8) over [N].  The reports hold the adapted policies.
     """
 
     inner_scale: float = 1.0
@@ -37,20 +35,21 @@ class MAMLLQR(OneSequence):
     def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
         """Meta-iterations, then the adaptation."""
         K, left = start_together(state, plan, oracle, server)
+        radii, _ = plan.radius_global(set_sizes(server))
         if state.memory is not None:
             K = state.memory
         for _ in range((left - 1) // 2):
-            outer = _gradients(self._adapted(K, 1, plan, oracle), plan.minibatch, Purpose.GLOBAL, plan, oracle)
+            adapted = self._adapted(K, 1, radii, plan, oracle)
+            outer = _gradients(adapted, plan.minibatch, radii, Purpose.GLOBAL, plan, oracle)
             K = K - plan.step_size * server.average(outer)
-        adapted = self._adapted(K, 2 - left % 2, plan, oracle)
+        adapted = self._adapted(K, 2 - left % 2, radii, plan, oracle)
         return Progress(adapted, reinitialised=plan.epoch == 1, memory=K)
 
-    def _adapted(self, K: FloatArray, minibatches: int, plan: Plan, oracle: Oracle) -> FloatArray:
+    def _adapted(self, K: FloatArray, minibatches: int, radii: FloatArray, plan: Plan, oracle: Oracle) -> FloatArray:
         """K_i − η_in·g_i(K_i)."""
-        g = _gradients(K, minibatches * plan.minibatch, Purpose.LOCAL, plan, oracle)
+        g = _gradients(K, minibatches * plan.minibatch, radii, Purpose.LOCAL, plan, oracle)
         return K - self.inner_scale * plan.step_size * g
 
 
-def _gradients(K: FloatArray, rollouts: int, purpose: int, plan: Plan, oracle: Oracle) -> FloatArray:
-    radii = np.full(oracle.n_agents, plan.radius_local)
+def _gradients(K: FloatArray, rollouts: int, radii: FloatArray, purpose: int, plan: Plan, oracle: Oracle) -> FloatArray:
     return oracle.gradients(K, rollouts, radii, purpose=purpose, epoch=plan.epoch).values

@@ -60,11 +60,21 @@ def draw(numbers: pd.DataFrame) -> Figure:
         Line2D([], [], marker="D", color=LOCAL_COLOUR, lw=0, label="sees trajectories"),
         Line2D([], [], marker=">", color="0.3", lw=0, label="mean is infinite"),
     ]
+    keys = [key for key, shown in zip(keys, _shown(numbers), strict=True) if shown]
     heading = (
         f"{runs[0]} runs; 95 % intervals: bootstrap (gap), Clopper-Pearson (failed); mode: {numbers['mode'].iloc[0]}"
     )
     figure.legend(handles=keys, loc="outside upper center", ncols=3, title=heading, title_fontsize=7)
     return figure
+
+
+def _shown(numbers: pd.DataFrame) -> list[bool]:
+    """Which keys of the legend occur."""
+    return [
+        (numbers["sees"] != "trajectories").any(),
+        (numbers["sees"] == "trajectories").any(),
+        (~np.isfinite(numbers["gap"])).any(),
+    ]
 
 
 def _look(row: pd.Series) -> tuple[object, str]:

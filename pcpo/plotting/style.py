@@ -11,9 +11,21 @@ import matplotlib as mpl
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-__all__ = ["COLUMN", "GLOBAL_COLOUR", "LOCAL_COLOUR", "PAGE", "cluster_colour", "new_figure", "panel_label", "save"]
+__all__ = [
+    "COLUMN",
+    "GLOBAL_COLOUR",
+    "LOCAL_COLOUR",
+    "PAGE",
+    "cluster_colour",
+    "new_figure",
+    "panel_label",
+    "plain_log_ticks",
+    "save",
+]
 
 COLUMN = 3.4  # inches, one column
 PAGE = 7.0  # inches, both columns
@@ -53,6 +65,15 @@ def new_figure(width: float, height: float) -> Figure:
     """An empty figure in inches, laid out automatically, independent of any global state of pyplot."""
     with mpl.rc_context(_RC):
         return Figure(figsize=(width, height), layout="constrained")
+
+
+def plain_log_ticks(axis: Axis) -> None:
+    """Ticks at 1, 2 and 5 times powers of ten as plain numbers, on a logarithmic axis of less than two decades."""
+    low, high = axis.get_view_interval()
+    if axis.get_scale() == "log" and high < 100 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def panel_label(axes: Axes, text: str) -> None:

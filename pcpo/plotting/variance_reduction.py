@@ -16,7 +16,7 @@ from ..experiment import Experiment
 from ..predictions import steady_state_gap
 from ..randomness import noise_law
 from ..statistics import ratio_interval
-from .style import PAGE, cluster_colour, new_figure, panel_label
+from .style import PAGE, cluster_colour, new_figure, panel_label, plain_log_ticks
 
 __all__ = ["ESTIMATORS", "draw", "predicted_gaps", "table"]
 
@@ -99,7 +99,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
         if part["algorithm"].iloc[0] != "pcpo":
             clean = part[part["clean"]].sort_values("epoch")
             _measured(middle, clean, k, "ratio")
-            _measured(right, clean[clean["saved"].notna()], k, "saved")
+            _measured(right, clean[clean["saved"].notna()], k, "saved", against="epoch")
     labels = ("gap $C-C^*$ (cost units)", "gap / gap of PCPO", "rollouts of PCPO / rollouts")
     for axes, label in zip((left, middle, right), labels, strict=True):
         if not any(np.isfinite(np.asarray(line.get_ydata(), dtype=np.float64)).any() for line in axes.lines):
@@ -109,7 +109,8 @@ def draw(numbers: pd.DataFrame) -> Figure:
         axes.set_yscale("log")
         axes.set_xlabel("rollouts per agent")
         axes.set_ylabel(label)
-    right.set_xlim(left.get_xlim())
+        plain_log_ticks(axes.yaxis)
+    _by_epoch(right, numbers)
     panel_label(left, "global gap")
     panel_label(middle, "at equal rollouts")
     panel_label(right, "at the same gap")
@@ -130,11 +131,22 @@ def _curve(axes: Axes, part: pd.DataFrame, k: int) -> None:
     axes.plot(clean["rollouts"], clean["predicted"], "k:", marker="_", label="steady state predicted, no fit")
 
 
-def _measured(axes: Axes, part: pd.DataFrame, k: int, column: str) -> None:
+def _by_epoch(axes: Axes, numbers: pd.DataFrame) -> None:
+    """The x axis of savings: only gaps of PCPO that the others reach within the budget have one."""
+    epochs = sorted(numbers.loc[numbers["clean"] & numbers["saved"].notna(), "epoch"].unique())
+    axes.set_xscale("linear")
+    axes.set_xticks(epochs)
+    if epochs:
+        axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+    axes.set_xlabel("epoch of PCPO whose gap is reached")
+
+
+def _measured(axes: Axes, part: pd.DataFrame, k: int, column: str, *, against: str = "rollouts") -> None:
     """Measured with interval, and predicted; the two methods side by side so that both are seen."""
     colour, marker = cluster_colour(k)
-    x = part["rollouts"] * 1.08 ** (k - 1.5)
+    x = part["rollouts"] * 1.08 ** (k - 1.5) if against == "rollouts" else part["epoch"] + 0.2 * (k - 1.5)
     value = part[column]
     spread = [(value - part[f"{column}_low"]).clip(lower=0), (part[f"{column}_high"] - value).clip(lower=0)]
     axes.errorbar(x, value, yerr=spread, color=colour, marker=marker, lw=0, elinewidth=1)
-    axes.plot(part["rollouts"], part[f"predicted_{column}"], "k:", marker="_")
+    at = part["rollouts"] if against == "rollouts" else x
+    axes.plot(at, part[f"predicted_{column}"], "k:", marker="_", markersize=8)
