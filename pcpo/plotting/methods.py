@@ -51,19 +51,17 @@ def draw(numbers: pd.DataFrame) -> Figure:
         _failures(row[1], part)
         _bars(row[2], part, "rounds", "communication\nrounds")
         _bars(row[3], part, "kilobytes", "kilobytes\n(all agents)")
-        panel_label(row[0], f"{part['title'].iloc[0]}: {part['rollouts'].max():,.0f} rollouts per agent")
+        spent, runs = part["rollouts"].iloc[0], part["runs"].iloc[0]
+        panel_label(row[0], f"{part['title'].iloc[0]}: {spent:,.0f} rollouts per agent, {runs} runs")
         row[0].set_yticks(range(len(part)), part["method"])
         row[0].set_ylim(len(part) - 0.5, -0.5)
-    runs = sorted(set(numbers["runs"]))
     keys = [
         Line2D([], [], marker="o", color=GLOBAL_COLOUR, lw=0, label="sees rollout costs"),
         Line2D([], [], marker="D", color=LOCAL_COLOUR, lw=0, label="sees trajectories"),
         Line2D([], [], marker=">", color="0.3", lw=0, label="mean is infinite"),
     ]
     keys = [key for key, shown in zip(keys, _shown(numbers), strict=True) if shown]
-    heading = (
-        f"{runs[0]} runs; 95 % intervals: bootstrap (gap), Clopper-Pearson (failed); mode: {numbers['mode'].iloc[0]}"
-    )
+    heading = f"95 % intervals: bootstrap over runs (gap), Clopper-Pearson (failed); mode: {numbers['mode'].iloc[0]}"
     figure.legend(handles=keys, loc="outside upper center", ncols=3, title=heading, title_fontsize=7)
     return figure
 

@@ -78,8 +78,9 @@ def _failures(axes: Axes, ends: pd.DataFrame) -> None:
             x, row = s + 0.22 * (k - (len(methods) - 1) / 2), part.loc[method]
             axes.plot([x, x], [row["fail_low"], row["fail_high"]], color=colour, lw=1)
             axes.plot(x, row["fail_fraction"], marker, color=colour)
-    named = ends.drop_duplicates("scenario").set_index("scenario")["title"]
-    axes.set_xticks(range(len(scenarios)), [fill(named[s], 12) for s in scenarios])
+    first = ends.drop_duplicates("scenario").set_index("scenario")
+    names = [f"{fill(first.loc[s, 'title'], 12)}\n({first.loc[s, 'runs']:.0f} runs)" for s in scenarios]
+    axes.set_xticks(range(len(scenarios)), names)
     axes.set_xlim(-0.6, len(scenarios) - 0.4)
     axes.set_ylim(-0.03, 1.03)
     axes.set_ylabel("fraction of failed runs")
