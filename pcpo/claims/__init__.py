@@ -26,7 +26,9 @@ class Entry:
     figures: Sequence[str]
 
 
-GROUPS: dict[str, Entry] = {}
+GROUPS: dict[str, Entry] = {
+    "clustering": Entry(["clustering", "heterogeneity"], ["clustering", "concentration", "heterogeneity"]),
+}
 
 
 def load_group(name: str) -> Group:

@@ -14,7 +14,9 @@ def modules_of_group(group):
 
 def simulating_modules(group):
     """Those that can change a table: all but the ones that draw."""
-    return sources(*(f"claims/{name}" for name in modules_of_group(group) if not name.endswith("_figures")))
+    return sources(
+        *(f"claims/{name}" for name in modules_of_group(group) if not name.endswith(("_figure", "_figures")))
+    )
 
 
 def tables_of(study):
