@@ -27,4 +27,4 @@ rule all:
         if FEDLQR
         else [],
         [f"{FIGURES}/{name}.{suffix}" for name in EVIDENCE_FIGURES for suffix in ("pdf", "png", "csv")],
-        [f"{RESULTS}/verdicts.csv"] if EVIDENCE else [],
+        [f"{RESULTS}/verdicts.csv", f"{RESULTS}/report.html"] if EVIDENCE else [],

@@ -28,6 +28,7 @@ class Entry:
 
 GROUPS: dict[str, Entry] = {
     "clustering": Entry(["clustering", "heterogeneity"], ["clustering", "concentration", "heterogeneity"]),
+    "scaling": Entry(["scaling"], ["scaling", "collapse"]),
 }
 
 

@@ -52,7 +52,7 @@ def draw_clustering(numbers: pd.DataFrame) -> Figure:
     figure = new_figure(PAGE, 2.9)
     left, right = figure.subplots(1, 2)
     recovery = numbers[numbers["kind"] == "recovery"]
-    groups = list(recovery.groupby("agents"))
+    groups = [(n, recovery[recovery["agents"] == n]) for n in sorted(recovery["agents"].unique().tolist())]
     for k, (agents, part) in enumerate(groups):
         colour, marker = cluster_colour(k)
         x = part["ratio"].to_numpy() * 1.03 ** (k - (len(groups) - 1) / 2)  # aside, so that the bars do not coincide

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pandas as pd
 
 from ..errors import ConfigError, ResultsError
 from .contract import ALPHA, Claim, Finding, Group, Tables, Verdict
 
-__all__ = ["ENOUGH_POWER", "VERDICT_COLUMNS", "check_group", "holm", "judge", "read_verdicts", "require_controls"]
+__all__ = ["ENOUGH_POWER", "VERDICT_COLUMNS", "check_group", "holm", "judge", "require_controls"]
 
 VERDICT_COLUMNS = [
     "group",
@@ -93,31 +92,6 @@ def judge(group: Group, tables: Tables) -> pd.DataFrame:
                 own["verdict"] = Verdict.INCONCLUSIVE.value
         rows.append(_power_row(group, claim, found, tables))
     return pd.DataFrame(rows, columns=VERDICT_COLUMNS)
-
-
-def read_verdicts(paths: Iterable[Path | str]) -> pd.DataFrame:
-    """Verdicts of groups joined; raises ResultsError, naming the file, for other columns, a missing verdict or a row
-    that occurs twice."""
-    frames = []
-    for path in paths:
-        try:
-            frame = pd.read_csv(path, keep_default_na=True)
-        except FileNotFoundError:
-            raise ResultsError(f"{path}: no such verdicts file; run the workflow first") from None
-        except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
-            raise ResultsError(f"{path}: not a readable table of verdicts ({error})") from None
-        if list(frame.columns) != VERDICT_COLUMNS:
-            raise ResultsError(f"{path}: found columns {list(frame.columns)}, expected {VERDICT_COLUMNS}")
-        if not frame["verdict"].isin([v.value for v in Verdict]).all():
-            raise ResultsError(f"{path}: found a verdict that is none of {', '.join(Verdict)}")
-        frames.append(frame)
-    if not frames:
-        raise ResultsError("verdicts: no files were given")
-    joined = pd.concat(frames, ignore_index=True)
-    if (twice := joined.duplicated(["claim", "role", "control"])).any():
-        found = joined[twice].iloc[0][["claim", "role", "control"]].tolist()
-        raise ResultsError(f"verdicts: {found} occurs more than once, expected it in one file only")
-    return joined
 
 
 def require_controls(verdicts: pd.DataFrame) -> None:

@@ -29,7 +29,7 @@ from pcpo.claims.contract import (
     Verdict,
 )  # fmt: skip
 from pcpo.claims.findings import mean
-from pcpo.claims.judging import VERDICT_COLUMNS, check_group, judge, read_verdicts, require_controls
+from pcpo.claims.judging import VERDICT_COLUMNS, check_group, judge, require_controls
 from pcpo.claims.tables import provenance_of, read_tables, simulated, tables_by_study, write_table
 from pcpo.errors import ConfigError, ResultsError
 
@@ -212,36 +212,10 @@ def test_unknown_options_are_refused() -> None:
         simulated(STUDY, {"nean": 1}, [0])
 
 
-class TestVerdictFiles:
-    @pytest.fixture
-    def path(self, tmp_path: Path) -> Path:
-        judge(GROUP, TABLES).to_csv(tmp_path / "v.csv", index=False)
-        return tmp_path / "v.csv"
-
-    def test_round_trip(self, path: Path) -> None:
-        assert read_verdicts([path])["verdict"].tolist() == ["supported", "refuted", "supported"]
-
-    def test_bad_files(self, path: Path) -> None:
-        with pytest.raises(ResultsError, match="occurs more than once"):
-            read_verdicts([path, path])
-        pd.read_csv(path).assign(verdict=np.nan).to_csv(path, index=False)
-        with pytest.raises(ResultsError, match="none of supported, refuted, inconclusive"):
-            read_verdicts([path])
-        pd.read_csv(path)[["claim"]].to_csv(path, index=False)
-        with pytest.raises(ResultsError, match="found columns"):
-            read_verdicts([path])
-        path.write_bytes(b"")
-        with pytest.raises(ResultsError, match="not a readable table"):
-            read_verdicts([path])
-        with pytest.raises(ResultsError, match="run the workflow first"):
-            read_verdicts([path.with_name("none.csv")])
-        with pytest.raises(ResultsError, match="no files were given"):
-            read_verdicts([])
-
-    def test_claims_without_control(self, path: Path) -> None:
-        rows = read_verdicts([path])
-        with pytest.raises(ResultsError, match="no negative control for claim 'toy_mean'"):
-            require_controls(rows[rows["role"] == "claim"])
+def test_verdicts_without_control_are_refused() -> None:
+    rows = judge(GROUP, TABLES)
+    with pytest.raises(ResultsError, match="no negative control for claim 'toy_mean'"):
+        require_controls(rows[rows["role"] == "claim"])
 
 
 @pytest.mark.parametrize("name", list(GROUPS))

@@ -41,7 +41,6 @@ PERSONAL_PATH = re.compile(r"(?<![\w.$)}~/-])/(?:home|root|Users|opt|mnt|srv)/")
 #: Conda's names, where they are not the ones of pyproject.toml: the same software with fewer optional dependencies.
 CONDA_NAMES = {
     "matplotlib-base": "matplotlib",
-    "nbconvert-core": "nbconvert",
     "seaborn-base": "seaborn",
     "snakemake-minimal": "snakemake",
 }
@@ -87,7 +86,7 @@ def test_environment_yml_agrees_with_pyproject(project: dict[str, Any]) -> None:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     found = [Requirement(line) for line in environment["dependencies"] if line != "pip"]
     conda = {canonicalize_name(CONDA_NAMES.get(entry.name, entry.name)): str(entry.specifier) for entry in found}
-    expected = [Requirement(line) for line in project["dependencies"]]
+    expected = [Requirement(line) for line in project["dependencies"] + project["optional-dependencies"]["jupyter"]]
     assert conda.pop("python") == project["requires-python"]
     assert conda == {canonicalize_name(entry.name): str(entry.specifier) for entry in expected}
     assert set(environment["channels"]) == {"conda-forge", "bioconda", "nodefaults"}

@@ -47,7 +47,7 @@ clusters:
 initial_gains: zero
 """
 
-PARTS = ("Snakefile", "environment.yml", "workflow", "config", "profiles", "pcpo")
+PARTS = ("Snakefile", "environment.yml", "workflow", "config", "profiles", "pcpo", "notebooks", "docs")
 #: Snakemake's own records, and logs: what a failed command may leave behind.
 BOOKKEEPING = re.compile(r"^\.snakemake/|/logs/|/__pycache__/")
 

@@ -6,6 +6,13 @@ VERDICTS = [f"{RESULTS}/verdicts/{name}.csv" for name in EVIDENCE_GROUPS]
 EVIDENCE_FIGURES = [figure for entry in EVIDENCE_GROUPS.values() for figure in entry.figures]
 CLAIM_SOURCES = sources("claims/__init__", "claims/contract", "claims/tables", "statistics")
 
+PICTURED = figure_names() + (["fedlqr_replication"] if FEDLQR else [])
+REPORT_SOURCES = (
+    sorted(path for suffix in ("py", "j2", "css") for path in glob.glob(f"pcpo/report/*.{suffix}"))
+    + sorted(glob.glob("pcpo/claims/*.py"))
+    + sources("records", "files", "provenance", "jobs")
+)
+
 
 def modules_of_group(group):
     """Modules that a group is made of: pcpo/claims/<group>.py and <group>_*.py."""
@@ -110,3 +117,80 @@ if EVIDENCE:
             "Figure {wildcards.figure}"
         script:
             "../scripts/draw_evidence.py"
+
+    rule notebook:
+        input:
+            notebook="notebooks/{group}.ipynb",
+            verdicts=f"{RESULTS}/verdicts/{{group}}.csv",
+            figures=lambda wildcards: [
+                f"{FIGURES}/{name}.{suffix}" for name in GROUPS[wildcards.group].figures for suffix in ("png", "csv")
+            ],
+            tables=lambda wildcards: [path for s in GROUPS[wildcards.group].studies for path in tables_of(s)],
+            sources=REPORT_SOURCES,
+            script="workflow/scripts/run_notebook.py",
+        output:
+            page=f"{RESULTS}/notebooks/{{group}}.html",
+        log:
+            f"{LOGS}/notebooks/{{group}}.log",
+        benchmark:
+            f"{BENCHMARKS}/notebooks/{{group}}.tsv"
+        wildcard_constraints:
+            group="|".join(EVIDENCE_GROUPS),
+        conda:
+            "../../environment.yml"
+        params:
+            root=ROOT or ".",
+        message:
+            "Notebook {wildcards.group}"
+        script:
+            "../scripts/run_notebook.py"
+
+    rule notebook_comparison:
+        input:
+            notebook="notebooks/comparison.ipynb",
+            figures=[f"{FIGURES}/{name}.{suffix}" for name in PICTURED for suffix in ("png", "csv")],
+            claims=[f"{RESULTS}/fedlqr/claims.csv"] if FEDLQR else [],
+            sources=REPORT_SOURCES,
+            script="workflow/scripts/run_notebook.py",
+        output:
+            page=f"{RESULTS}/notebooks/comparison.html",
+        log:
+            f"{LOGS}/notebooks/comparison.log",
+        benchmark:
+            f"{BENCHMARKS}/notebooks/comparison.tsv"
+        conda:
+            "../../environment.yml"
+        params:
+            root=ROOT or ".",
+        message:
+            "Notebook comparison"
+        script:
+            "../scripts/run_notebook.py"
+
+    rule report:
+        input:
+            verdicts=[f"{RESULTS}/verdicts.csv", *VERDICTS],
+            figures=[f"{FIGURES}/{name}.{suffix}" for name in PICTURED + EVIDENCE_FIGURES for suffix in ("png", "csv")],
+            notebooks=[f"{RESULTS}/notebooks/{name}.html" for name in (*EVIDENCE_GROUPS, "comparison")],
+            tables=[path for name in EVIDENCE for path in tables_of(name)],
+            runs=[path for s in SCENARIOS for algorithm in SCENARIOS[s]["algorithms"] for path in runs_of(s, algorithm)],
+            claims=[f"{RESULTS}/fedlqr/claims.csv"] if FEDLQR else [],
+            reading="docs/reading.md",
+            sources=REPORT_SOURCES,
+            script="workflow/scripts/make_report.py",
+        output:
+            report=f"{RESULTS}/report.html",
+        log:
+            f"{LOGS}/report.log",
+        benchmark:
+            f"{BENCHMARKS}/report.tsv"
+        conda:
+            "../../environment.yml"
+        params:
+            root=ROOT or ".",
+            figures=PICTURED,
+            fedlqr=bool(FEDLQR),
+        message:
+            "Report"
+        script:
+            "../scripts/make_report.py"

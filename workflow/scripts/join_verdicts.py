@@ -1,16 +1,19 @@
-"""results/verdicts.csv: the verdicts of all groups; fails loudly if a negative control was not refuted."""
+"""results/verdicts.csv: the verdicts of all groups; fails loudly if a claim has no negative control."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from pcpo.claims.judging import read_verdicts, require_controls
+import pandas as pd
+
+from pcpo.claims.judging import require_controls
 from pcpo.files import replacing
 from pcpo.jobs import job
+from pcpo.report.verdicts import read_verdicts
 
 
 def join_verdicts(parts: Sequence[Path], path: Path) -> None:
     """Join, check and write."""
-    verdicts = read_verdicts(parts)
+    verdicts = pd.concat([read_verdicts(part) for part in parts], ignore_index=True)
     require_controls(verdicts)
     with replacing(path) as temporary:
         verdicts.to_csv(temporary, index=False)

@@ -1,0 +1,122 @@
+"""Where results come from: configuration, versions and commits from the files' own notes; rollouts and time spent."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..claims.tables import provenance_of
+from ..errors import ResultsError
+from ..records import read_provenance
+
+__all__ = ["Origin", "Source", "origin_of", "read_sources", "rollouts_by_kind", "time_spent"]
+
+_READERS = {b"pcpo": read_provenance, b"pcpo-study": provenance_of}
+_BENCHMARK_COLUMNS = {"s", "cpu_time", "max_rss"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A parquet file of results, relative to the root, and the note it carries."""
+
+    path: str
+    note: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the notes of many files say together.
+
+    settings: SHA-256 over path and settings' hash of every file; versions, commits: value → number of files.
+    """
+
+    files: int
+    settings: str
+    versions: Mapping[str, int]
+    commits: Mapping[str, int]
+
+
+def read_sources(root: Path) -> list[Source]:
+    """All parquet files under results/, in order.  Raises ResultsError, naming the file, for one without a note."""
+    sources = []
+    for path in sorted((root / "results").rglob("*.parquet")):
+        try:
+            metadata = pq.read_schema(path).metadata or {}
+        except (pa.ArrowException, OSError) as error:
+            raise ResultsError(f"{path}: not a readable results file, it may be truncated ({error})") from None
+        readers = [reader for key, reader in _READERS.items() if key in metadata]
+        if not readers:
+            raise ResultsError(f"{path}: found a parquet file without provenance, expected a table of this project")
+        sources.append(Source(path.relative_to(root).as_posix(), readers[0](path)))
+    return sources
+
+
+def origin_of(sources: Sequence[Source]) -> Origin:
+    """Counts of versions and commits, and one hash for all settings."""
+    lines = "".join(f"{source.path} {source.note.get('config_hash', '')}\n" for source in sources)
+    versions = Counter(str(source.note.get("version", "unknown")) for source in sources)
+    commits = Counter(str(source.note.get("commit", "unknown")) for source in sources)
+    digest = hashlib.sha256(lines.encode()).hexdigest()
+    return Origin(len(sources), digest, dict(sorted(versions.items())), dict(sorted(commits.items())))
+
+
+def rollouts_by_kind(root: Path, sources: Sequence[Source]) -> pd.DataFrame:
+    """Rollouts simulated by all agents, by folder under results/: columns kind, files, rollouts.
+
+    The column `rollouts` counts up to the row for one agent: within a run, its largest value per agent is summed.
+    Files without that column are left out.
+    """
+    found: dict[str, list[float]] = {}
+    for source in sources:
+        if "rollouts" not in pq.read_schema(root / source.path).names:
+            continue
+        kind = Path(source.path).parts[1]
+        found.setdefault(kind, []).append(_rollouts(root / source.path))
+    rows = [{"kind": kind, "files": len(counts), "rollouts": float(np.sum(counts))} for kind, counts in found.items()]
+    return pd.DataFrame(rows, columns=["kind", "files", "rollouts"])
+
+
+def _rollouts(path: Path) -> float:
+    keys = ("scenario", "algorithm", "condition", "oracle", "cell", "seed", "agent")
+    names = pq.read_schema(path).names
+    by = [key for key in keys if key in names]
+    frame: pd.DataFrame = pq.read_table(path, columns=[*by, "rollouts"]).to_pandas()
+    if not by:
+        return float(frame["rollouts"].sum())
+    return float(frame.groupby(by)["rollouts"].max().sum())
+
+
+def time_spent(root: Path) -> pd.DataFrame:
+    """Snakemake's benchmarks under results/benchmarks, by folder: jobs, seconds, cpu_seconds, memory (largest, MB).
+
+    The page's and the notebooks' own are left out: they are written after it.  NaN where a job was too short to be
+    measured.  Raises ResultsError, naming the file, for one with other columns.
+    """
+    rows = []
+    top = root / "results/benchmarks"
+    for path in sorted(top.rglob("*.tsv")):
+        relative = path.relative_to(top)
+        if relative.parts[0].startswith(("report", "notebook")):
+            continue
+        try:
+            one = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
+        except (OSError, ValueError) as error:
+            raise ResultsError(f"{path}: not a readable benchmark file ({error})") from None
+        if not set(one.columns) >= _BENCHMARK_COLUMNS:
+            raise ResultsError(f"{path}: found columns {list(one.columns)}, expected {sorted(_BENCHMARK_COLUMNS)} too")
+        kind = relative.parts[0] if len(relative.parts) > 1 else relative.stem
+        rows += [{"kind": kind, **row} for row in one[sorted(_BENCHMARK_COLUMNS)].to_dict("records")]
+    if not rows:
+        return pd.DataFrame(columns=["kind", "jobs", "seconds", "cpu_seconds", "memory"])
+    grouped = pd.DataFrame(rows).groupby("kind", sort=True)
+    return grouped.agg(
+        jobs=("s", "size"), seconds=("s", "sum"), cpu_seconds=("cpu_time", "sum"), memory=("max_rss", "max")
+    ).reset_index()

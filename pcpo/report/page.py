@@ -1,0 +1,220 @@
+"""The report: one page that needs no network, made of what the workflow has left on disk.
+
+Equal inputs give equal bytes: the page has no date.  What depends on the machine (time, memory, processor) is a block
+of its own that can be left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from ..claims.contract import Claim, Group
+from ..files import write_text
+from ..provenance import environment_versions, git_commit, machine
+from . import comparison, render
+from .comparison_tables import fedlqr_table
+from .fragments import anchor, badge, missing, table
+from .markdown import markdown
+from .mathematics import prose
+from .numbers import number
+from .origin import origin_of, rollouts_by_kind, time_spent
+from .results import Store, open_store
+from .sentences import summary_sentence
+from .verdicts import check_joined
+
+__all__ = ["build_report", "style", "template"]
+
+_READING = Path(__file__).resolve().parents[2] / "docs/reading.md"
+
+
+def style() -> Markup:
+    """The style sheet of report and notebooks, to stand inside the page."""
+    return Markup(resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8"))
+
+
+def template(name: str) -> jinja2.Template:
+    """A template of this package; every value is escaped unless it is markup, and an unknown name is an error."""
+    loader = jinja2.PackageLoader(str(__package__), package_path="")
+    options: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "undefined": jinja2.StrictUndefined}
+    return jinja2.Environment(loader=loader, autoescape=True, keep_trailing_newline=True, **options).get_template(name)
+
+
+def build_report(
+    root: Path | str | None = None,
+    output: Path | str | None = None,
+    *,
+    groups: Mapping[str, Group] | None = None,
+    figures: Sequence[str] | None = None,
+    fedlqr: bool = True,
+    reading: Path = _READING,
+    spent: bool = True,
+) -> Path:
+    """Write the report (results/report.html under `root`) and return its path.
+
+    groups: all declared ones by default; figures: those of the comparison that the configuration draws, all by default;
+    fedlqr: whether it runs FedLQR's experiment; reading: the deviations from the paper, in Markdown; spent: whether the
+    page says what time it took on which machine.  What is not there is named at the top of the page and in its place.
+    Raises ResultsError, naming the file, for files that are not what they must be.
+    """
+    store = open_store(root, groups)
+    joined = store.root / "results/verdicts.csv"
+    if joined.is_file():
+        check_joined(joined, {name: rows for name in store.groups if len(rows := store.verdicts(name))})
+    names = list(comparison.PICTURES) if figures is None else list(figures)
+    if not fedlqr:
+        names = [name for name in names if name != "fedlqr_replication"]
+    page = template("report.html.j2").render(
+        style=style(),
+        missing=_missing(store, names, reading, fedlqr=fedlqr),
+        summary=summary_sentence(store.verdicts()),
+        overview=render.overview(store, store.groups.values(), linked=True),
+        sections=[_section(store, group) for group in store.groups.values()],
+        comparison=_comparison(store, names),
+        fedlqr=_fedlqr(store) if fedlqr else None,
+        reading=_reading(reading),
+        defects=_defects(store),
+        origin=_origin(store),
+        spent=_spent(store.root) if spent else None,
+    )
+    path = store.root / "results/report.html" if output is None else Path(output)
+    write_text(path, page)
+    return path
+
+
+def _missing(store: Store, figures: Sequence[str], reading: Path, *, fedlqr: bool) -> list[str]:
+    notes = store.missing()
+    notes += [f"figure {name} (figures/{name}.png)" for name in figures if not store.figure_path(name).is_file()]
+    names = [*store.groups, "comparison"]
+    notes += [f"notebook {name} (results/{_notebook(name)})" for name in names if not _has_notebook(store, name)]
+    if fedlqr and not (store.root / "results/fedlqr/claims.csv").is_file():
+        notes.append("claims of FedLQR (results/fedlqr/claims.csv)")
+    if not reading.is_file():
+        notes.append(f"deviations from the paper (docs/{reading.name})")
+    if not store.sources:
+        notes.append("tables of runs, and with them the provenance (results/**/*.parquet)")
+    return notes
+
+
+def _notebook(name: str) -> str:
+    return f"notebooks/{name}.html"
+
+
+def _has_notebook(store: Store, name: str) -> bool:
+    return (store.root / "results" / _notebook(name)).is_file()
+
+
+def _section(store: Store, group: Group) -> dict[str, Any]:
+    """A group: each figure stands with the first claim that it shows, the others point to it."""
+    shown: dict[str, Claim] = {}
+    claims = []
+    for claim in group.claims:
+        first = shown.setdefault(claim.figure, claim)
+        picture = render.claim_figure(store, group, claim.figure) if first is claim else _pointer(claim.figure, first)
+        body = render.claim_body(store, group, claim)
+        claims.append(
+            {"id": anchor("claim", group.name, claim.id), "title": prose(claim.title), "body": body, "figure": picture}
+        )
+    return {
+        "id": anchor("group", group.name),
+        "title": prose(group.title),
+        "introduction": prose(group.introduction),
+        "claims": claims,
+        "figures": [render.claim_figure(store, group, name) for name in group.figures if name not in shown],
+        "studies": render.studies_table(store, group),
+        "notebook": _notebook(group.name) if _has_notebook(store, group.name) else None,
+    }
+
+
+def _pointer(figure: str, first: Claim) -> Markup:
+    return Markup("<p>Figure {}, with the claim “{}” above.</p>").format(figure, prose(first.title))
+
+
+def _comparison(store: Store, names: Sequence[str]) -> dict[str, Any]:
+    pictures = [
+        {
+            "id": anchor("comparison", name),
+            "title": comparison.PICTURES[name].title,
+            "body": comparison.picture(store, name),
+        }
+        for name in comparison.PICTURES
+        if name in names
+    ]
+    return {
+        "pictures": pictures,
+        "notebook": _notebook("comparison") if _has_notebook(store, "comparison") else None,
+    }
+
+
+def _fedlqr(store: Store) -> Markup:
+    path = store.root / "results/fedlqr/claims.csv"
+    return fedlqr_table(path) if path.is_file() else missing("claims of FedLQR (results/fedlqr/claims.csv)")
+
+
+def _reading(path: Path) -> Markup:
+    if not path.is_file():
+        return missing(f"deviations from the paper (docs/{path.name})")
+    text = path.read_text(encoding="utf-8")
+    body = text.split("\n", 1)[1] if text.startswith("# ") else text
+    return markdown(body, "reading", below=1)
+
+
+def _defects(store: Store) -> list[Markup]:
+    """The claims of group "defects", each with its verdict."""
+    if "defects" not in store.groups:
+        return []
+    group = store.groups["defects"]
+    items = []
+    for claim in group.claims:
+        rows = store.rows(group.name, claim.id, "claim")
+        verdict = str(rows[0]["verdict"]) if rows else "missing"
+        place = anchor("claim", group.name, claim.id)
+        items.append(Markup('{} <a href="#{}">{}</a>').format(badge(verdict), place, prose(claim.title)))
+    return items
+
+
+def _origin(store: Store) -> Markup:
+    found = origin_of(store.sources)
+    rows: list[list[str | Markup]] = [
+        ["settings of all tables, SHA-256", Markup("<code>{}</code>").format(found.settings)],
+        ["tables of runs and studies", f"{found.files:,}"],
+        ["version of pcpo: tables made with it", _counts(found.versions)],
+        ["git commit: tables made at it", _counts(found.commits)],
+    ]
+    rows += [[name, version] for name, version in environment_versions().items()]
+    made = table(["what", "value"], rows, "provenance")
+    simulated = rollouts_by_kind(store.root, store.sources)
+    if simulated.empty:
+        return made + missing("rollouts simulated (no tables that count them)")
+    counts: list[list[str | Markup]] = [
+        [row["kind"], f"{row['files']:,}", number(row["rollouts"])] for row in simulated.to_dict("records")
+    ]
+    counts.append(["together", f"{simulated['files'].sum():,}", number(float(simulated["rollouts"].sum()))])
+    return made + table(["tables", "files", "rollouts simulated"], counts, "rollouts", numeric=(1, 2))
+
+
+def _counts(values: Mapping[str, int]) -> str:
+    return ", ".join(f"{value} ({count})" for value, count in values.items()) or "unknown"
+
+
+def _spent(root: Path) -> Markup:
+    """Time by kind of job, and the machine that built the page."""
+    here: list[list[str | Markup]] = [["page built at commit", git_commit()]]
+    here += [[name, str(value)] for name, value in machine().items()]
+    made = table(["machine", "value"], here, "machine")
+    found = time_spent(root)
+    if found.empty:
+        return made + missing("time spent (results/benchmarks)")
+    rows: list[list[str | Markup]] = [
+        [row["kind"], f"{row['jobs']:,}", *(number(row[k]) for k in ("seconds", "cpu_seconds", "memory"))]
+        for row in found.to_dict("records")
+    ]
+    totals = [number(float(found[k].sum())) for k in ("seconds", "cpu_seconds")]
+    rows.append(["together", f"{found['jobs'].sum():,}", *totals, number(float(found["memory"].max()))])
+    head = ["jobs of kind", "jobs", "seconds", "processor seconds", "largest memory, MB"]
+    return made + table(head, rows, "time spent", numeric=(1, 2, 3, 4))
