@@ -28,6 +28,10 @@ class Entry:
 
 GROUPS: dict[str, Entry] = {
     "clustering": Entry(["clustering", "heterogeneity"], ["clustering", "concentration", "heterogeneity"]),
+    "lemmas": Entry(
+        ["lemmas_pairs", "lemmas_bias", "lemmas_mean", "lemmas_estimates", "lemmas_descent"],
+        ["lemmas"],
+    ),
     "scaling": Entry(["scaling"], ["scaling", "collapse"]),
 }
 

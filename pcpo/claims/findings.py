@@ -17,6 +17,8 @@ from .contract import Finding
 __all__ = ["bootstrap", "failures", "mean", "violations"]
 
 RESAMPLES = 9999
+#: Fewer runs than this give no bootstrap interval: theirs would exclude the truth too often.
+FEWEST = 10
 _CHUNK = 2_000_000
 _CONFIDENCE = 0.95
 
@@ -41,15 +43,16 @@ def bootstrap(
     """A statistic of whole runs with a BCa interval and the p-value of `predicted` that goes with it.
 
     runs ``(n, …)``: one entry per run; statistic maps ``(resamples, n, …)`` to ``(resamples,)`` and must not depend on
-    the order of the runs.  With an infinite entry the estimate is infinite or NaN and the interval [nan, inf]:
-    divergence is not trimmed, and refutes (p = 0) any finite prediction.
+    the order of the runs.  Fewer than `FEWEST` runs give an estimate without interval.  With an infinite entry the
+    estimate is infinite or NaN and the interval [nan, inf]: divergence is not trimmed, and refutes (p = 0) any finite
+    prediction.
     """
     runs = np.asarray(runs, dtype=np.float64)
     n, label = len(runs), f"{name}, bootstrap over runs 95 %"
     estimate = float(statistic(runs[None])[0]) if n else np.nan
     if not np.all(np.isfinite(runs)):
         return Finding(label, estimate, np.nan, np.inf, predicted, 0.0, n)
-    if n < 2 or not np.isfinite(estimate):
+    if n < FEWEST or not np.isfinite(estimate):
         return Finding(label, estimate, np.nan, np.nan, predicted, 1.0, n)
     drawn = np.sort(_resampled(runs, statistic, seed))
     if drawn[0] == drawn[-1]:  # runs that are all equal have no interval: only equality can be said

@@ -122,7 +122,7 @@ def test_every_negative_control_is_refuted() -> None:
 
 
 def test_powers_are_probabilities_that_fall_with_fewer_runs() -> None:
-    many, few = (verdicts(n) for n in (80, 8))
+    many, few = (verdicts(n) for n in (80, 12))
     powers = [rows[rows["role"] == "power"].set_index("claim")["estimate"] for rows in (many, few)]
     assert all(p.between(0, 1).all() for p in powers)
     assert (powers[0] >= powers[1] - 1e-9).all()

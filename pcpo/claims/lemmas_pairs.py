@@ -1,0 +1,150 @@
+"""Exact studies of the cost: random pairs of gains (Lemmas 4 to 6) and the bias of smoothing (17)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .. import lqr
+from ..contracts import FloatArray
+from ..costs import hessian_matrix
+from ..fleet import LinearSystem
+from ..randomness import Purpose, stream
+from .contract import Study
+from .lemmas_constants import (
+    EDGE,
+    SYSTEMS,
+    at_gap,
+    check_options,
+    constants,
+    number_of,
+    restricted_gap,
+    unit_directions,
+)
+
+__all__ = ["BIAS", "PAIRS"]
+
+_PAIRS, _BIAS = "lemmas_pairs", "lemmas_bias"
+_KINDS = 3
+_HALVINGS = (0, 1, 2)
+_ORDERS = {6: 4}  # of the quadrature on the sphere; exact to degree 7, and its error is written to the table
+_LEAST = {"start": 0.0, "pairs": 0}
+
+
+def _cells(study: str, options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    check_options(study, options, _LEAST)
+    return {name: {"system": name, **options} for name in SYSTEMS if name != EDGE}
+
+
+def _moves(system: LinearSystem, gains: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Unit directions: random, against the gradient, and of largest curvature, in turn; ``(k, m, n)``."""
+    V, kind = unit_directions(system, len(gains), rng), np.arange(len(gains)) % _KINDS
+    steepest = -lqr.gradient(system, gains)
+    steepest /= np.linalg.norm(steepest, axis=(1, 2), keepdims=True)
+    H = hessian_matrix(system, gains)
+    bent = np.linalg.eigh((H + np.swapaxes(H, -1, -2)) / 2)[1][..., -1].reshape(V.shape)
+    return np.where((kind == 1)[:, None, None], steepest, np.where((kind == 2)[:, None, None], bent, V))
+
+
+def _pairs(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
+    system, start, count = SYSTEMS[cell["system"]], float(cell["start"]), int(cell["pairs"])
+    known, gap = constants(system, start), restricted_gap(system, start)
+    best, h_min = lqr.riccati(system), float(lqr.hessian_eigenvalues(system)[0])
+    frames = []
+    for seed in seeds:
+        rng = stream(seed, Purpose.EVALUATION, number_of(cell["system"]), 0)
+        K = at_gap(system, unit_directions(system, count, rng), gap * rng.random(count))
+        distance = known.radius * (1 - rng.random(count))
+        other = K + distance[:, None, None] * _moves(system, K, rng)
+        costs, others = lqr.cost_array(system, K), lqr.cost_array(system, other)
+        slopes = lqr.gradient(system, K)
+        turn = np.linalg.norm(lqr.gradient(system, other) - slopes, axis=(1, 2))
+        # Lemma 6 is about every gain of finite cost: gaps from C*/1000 to 10 C*.
+        far = at_gap(system, unit_directions(system, count, rng), best.cost * 10 ** rng.uniform(-3, 1, count))
+        ratio = (lqr.cost_array(system, far) - best.cost) / np.sum(lqr.gradient(system, far) ** 2, axis=(1, 2))
+        columns = {
+            "seed": seed,
+            "pair": np.arange(count),
+            "kind": np.arange(count) % _KINDS,
+            "inside": (others - best.cost <= gap).astype(np.int64),
+            "distance": distance / known.radius,
+            "lipschitz": np.abs(others - costs) / (known.lipschitz * distance),
+            "smoothness": turn / (known.smoothness * distance),
+            "domination": known.pl * ratio,
+            "local_domination": 2 * h_min * ratio,
+        }
+        frames.append(pd.DataFrame(columns))
+    return pd.concat(frames, ignore_index=True)
+
+
+PAIRS = Study(
+    name=_PAIRS,
+    title="Random pairs of gains in the restricted set",
+    cells=lambda options: _cells(_PAIRS, options),
+    simulate=_pairs,
+    columns={
+        "seed": "run",
+        "pair": "number of the pair",
+        "kind": "direction of K' − K: 0 random, 1 against the gradient, 2 of largest curvature",
+        "inside": "1 if K' is in the restricted set, as K is",
+        "distance": "‖K' − K‖/ρ",
+        "lipschitz": "|C(K') − C(K)|/(λ‖K' − K‖)",
+        "smoothness": "‖∇C(K') − ∇C(K)‖/(φ‖K' − K‖)",
+        "domination": "μ(C − C*)/‖∇C‖² at another gain of finite cost, μ = 4c·σ_min(G*)/‖S*‖",
+        "local_domination": "2h_min(C − C*)/‖∇C‖² at the same gain",
+    },
+    key=("seed", "pair"),
+    defaults={"start": 0.01, "pairs": 50},
+)
+
+
+def _bias(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
+    system, start = SYSTEMS[cell["system"]], float(cell["start"])
+    known, gap, D = constants(system, start), restricted_gap(system, start), system.D
+    order = _ORDERS.get(D)
+    rows = []
+    for seed in seeds:
+        rng = stream(seed, Purpose.EVALUATION, number_of(cell["system"]), 1)
+        K = at_gap(system, unit_directions(system, 1, rng), gap * rng.random())[0]
+        aside = unit_directions(system, 1, rng)[0]
+        slope = lqr.gradient(system, K)
+        for half in _HALVINGS:
+            r = known.radius / 2**half
+            smooth = lqr.smoothed_gradient(system, K, r, order=order)
+            long = D * lqr.smoothed_gradient(system, K, r * np.sqrt(D), order=order).value
+            rows.append(
+                {
+                    "seed": seed,
+                    "halvings": half,
+                    "radius": r,
+                    "bound": known.smoothness * r,
+                    "bias": float(np.linalg.norm(smooth.value - slope)),
+                    "error": smooth.error,
+                    "bias_long": float(np.linalg.norm(long - slope)),
+                    "bias_aside": float(np.linalg.norm(lqr.gradient(system, K + r * aside) - slope)),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+BIAS = Study(
+    name=_BIAS,
+    title="Bias of the smoothed gradient, by quadrature",
+    cells=lambda options: _cells(_BIAS, options),
+    simulate=_bias,
+    columns={
+        "seed": "run",
+        "halvings": "r = ρ/2^halvings",
+        "radius": "smoothing radius r (units of the gain)",
+        "bound": "φr (units of the gradient)",
+        "bias": "‖∇C_r − ∇C‖ (units of the gradient)",
+        "error": "error of the quadrature of ∇C_r (units of the gradient)",
+        "bias_long": "‖(D/r) E[C(K + r√D·U) √D·U] − ∇C‖: directions of length √D, as normals would be",
+        "bias_aside": "‖∇C(K + rV) − ∇C(K)‖ for one fixed unit direction V: smoothing on one side",
+    },
+    key=("seed", "halvings"),
+    defaults={"start": 0.01},
+)
