@@ -9,9 +9,11 @@ from scipy import stats
 
 from .contracts import FloatArray
 
-__all__ = ["Interval", "binomial_interval", "mean_interval", "ratio_interval"]
+__all__ = ["FEWEST", "Interval", "binomial_interval", "mean_interval", "ratio_interval"]
 
 _RESAMPLES = 2000
+#: Fewer runs than this give no bootstrap interval: theirs would exclude the truth too often.
+FEWEST = 10
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,13 @@ def mean_interval(values: FloatArray, *, confidence: float = 0.95, seed: int = 0
     """Mean over runs with a BCa bootstrap interval (whole runs resampled; own fixed stream).
 
     values: ``(runs,)``.  An infinite value makes the mean infinite and the interval [nan, inf]: divergence is not
-    trimmed.  A single run, or runs that are all equal, give no interval (nan).
+    trimmed.  Fewer than `FEWEST` runs, or runs that are all equal, give no interval (nan).
     """
     values = np.asarray(values, dtype=np.float64)
     mean = float(np.mean(values))
     if not np.all(np.isfinite(values)):
         return Interval(mean, np.nan, np.inf)
-    if len(values) < 2 or np.ptp(values) == 0:
+    if len(values) < FEWEST or np.ptp(values) == 0:
         return Interval(mean, np.nan, np.nan)
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     found = stats.bootstrap(
@@ -51,13 +53,14 @@ def binomial_interval(successes: int, trials: int, *, confidence: float = 0.95) 
 def ratio_interval(above: FloatArray, below: FloatArray, *, confidence: float = 0.95, seed: int = 0) -> Interval:
     """Ratio of the means of paired runs, with a percentile bootstrap interval (pairs resampled together).
 
-    above, below: ``(runs,)``, the same run at the same place.  An infinite value gives no interval (nan, inf).
+    above, below: ``(runs,)``, the same run at the same place.  An infinite value gives no interval (nan, inf), nor do
+    fewer than `FEWEST` runs (nan).
     """
     pairs = np.stack([np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)])
     if not np.all(np.isfinite(pairs)):
         return Interval(float(pairs[0].mean() / pairs[1].mean()), np.nan, np.inf)
     estimate = float(pairs[0].mean() / pairs[1].mean())
-    if pairs.shape[1] < 2 or np.ptp(pairs[0] / pairs[1]) == 0:
+    if pairs.shape[1] < FEWEST or np.ptp(pairs[0] / pairs[1]) == 0:
         return Interval(estimate, np.nan, np.nan)
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     drawn = rng.integers(0, pairs.shape[1], (_RESAMPLES, pairs.shape[1]))

@@ -11,14 +11,12 @@ import numpy as np
 from scipy import stats
 
 from ..contracts import FloatArray
-from ..statistics import binomial_interval
+from ..statistics import FEWEST, binomial_interval
 from .contract import Finding
 
 __all__ = ["bootstrap", "failures", "mean", "violations"]
 
 RESAMPLES = 9999
-#: Fewer runs than this give no bootstrap interval: theirs would exclude the truth too often.
-FEWEST = 10
 _CHUNK = 2_000_000
 _CONFIDENCE = 0.95
 

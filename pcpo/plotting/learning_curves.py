@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..statistics import mean_interval
+from ..statistics import FEWEST, mean_interval
 from .style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, new_figure, panel_label
 
 __all__ = ["draw", "table"]
@@ -79,13 +79,14 @@ def draw(numbers: pd.DataFrame) -> Figure:
         axes.set_axis_off()
     runs = sorted(set(numbers["runs"]))
     counted = f"{runs[0]}" if len(runs) == 1 else f"{runs[0]} to {runs[-1]}"
+    mode = ", ".join(sorted(set(numbers["mode"])))
     shown = dict(zip(*reversed(_legend_of(panels)), strict=True))
     figure.legend(
         shown.values(),
         shown.keys(),
         loc="outside upper center",
         ncols=4,
-        title=f"Mean over {counted} runs with 95 % bootstrap interval; mode: {', '.join(sorted(set(numbers['mode'])))}",
+        title=f"Mean over {counted} runs with 95 % bootstrap interval (of {FEWEST} and more); mode: {mode}",
         title_fontsize=7,
     )
     return figure

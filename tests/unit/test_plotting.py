@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,15 @@ from matplotlib.figure import Figure
 from pcpo.fleet import Fleet, LinearSystem
 from pcpo.plotting import elimination, fleets, learning_curves
 from pcpo.plotting.style import save
+from pcpo.statistics import FEWEST
 
 ROLLOUTS = {1: 100.0, 2: 900.0}
 
 
-def runs() -> pd.DataFrame:
-    """Two seeds, two epochs, clusters {0, 2} and {1}: separated at the end of epoch 1; seed 8 diverges in epoch 1."""
+def runs(seeds: Sequence[int] = (7, 8)) -> pd.DataFrame:
+    """Two epochs, clusters {0, 2} and {1}: separated at the end of epoch 1; seed 8 diverges in epoch 1."""
     rows = []
-    for seed in (7, 8):
+    for seed in seeds:
         for epoch in (1, 2):
             for agent, cluster in enumerate((1, 0, 1)):
                 infinite = seed == 8 and epoch == 1 and agent == 0
@@ -36,9 +38,9 @@ def runs() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def curves() -> pd.DataFrame:
+def curves(seeds: Sequence[int] = (7, 8)) -> pd.DataFrame:
     predictions = pd.DataFrame({"scenario": "s", "epoch": [1, 2], "local": [0.5, 0.3], "global": [0.4, 0.2]})
-    return learning_curves.table(runs(), predictions, {"s": "Title"})
+    return learning_curves.table(runs(seeds), predictions, {"s": "Title"})
 
 
 def test_learning_curves_average_runs_beside_the_predictions() -> None:
@@ -46,7 +48,9 @@ def test_learning_curves_average_runs_beside_the_predictions() -> None:
     local, shared = numbers.loc[("local", 2)], numbers.loc[("global", 2)]
     assert local["gap"] == pytest.approx(np.mean([0.1 * 2 * seed / 2 for seed in (7, 8)]), rel=1e-14)
     assert (local["predicted"], shared["predicted"]) == (0.3, 0.2)
-    assert local["ci_low"] <= local["gap"] <= local["ci_high"]
+    assert np.isnan([local["ci_low"], local["ci_high"]]).all(), "two runs give no interval"
+    many = curves(range(7, 7 + FEWEST)).set_index(["series", "epoch"]).loc[("local", 2)]
+    assert many["ci_low"] < many["gap"] < many["ci_high"]
     assert (local["runs"], local["rollouts"], local["title"]) == (2, 900.0, "Title")
 
 

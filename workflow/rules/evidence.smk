@@ -4,7 +4,7 @@ EVIDENCE = CONFIG.get("evidence", {})
 EVIDENCE_GROUPS = {name: entry for name, entry in GROUPS.items() if set(entry.studies) & set(EVIDENCE)}
 VERDICTS = [f"{RESULTS}/verdicts/{name}.csv" for name in EVIDENCE_GROUPS]
 EVIDENCE_FIGURES = [figure for entry in EVIDENCE_GROUPS.values() for figure in entry.figures]
-CLAIM_SOURCES = sources("claims/contract", "claims/tables", "statistics")
+CLAIM_SOURCES = sources("claims/contract", "claims/tables")
 
 PICTURED = figure_names() + (["fedlqr_replication"] if FEDLQR else [])
 REPORT_SOURCES = (
@@ -60,7 +60,7 @@ if EVIDENCE:
     rule verdicts_of_group:
         input:
             tables=lambda wildcards: [path for s in GROUPS[wildcards.group].studies for path in tables_of(s)],
-            sources=CLAIM_SOURCES + sources("claims/findings", "claims/judging"),
+            sources=CLAIM_SOURCES + sources("statistics", "claims/findings", "claims/judging"),
             modules=lambda wildcards: sources(*(f"claims/{name}" for name in modules_of_group(wildcards.group))),
             script="workflow/scripts/judge_group.py",
         output:
@@ -98,7 +98,7 @@ if EVIDENCE:
             tables=lambda wildcards: [
                 path for s in GROUPS[group_drawing(wildcards.figure)].studies for path in tables_of(s)
             ],
-            sources=CLAIM_SOURCES + sources("claims/findings", "plotting/style"),
+            sources=CLAIM_SOURCES + sources("statistics", "claims/findings", "plotting/style"),
             modules=lambda wildcards: sources(
                 *(f"claims/{name}" for name in modules_of_group(group_drawing(wildcards.figure)))
             ),
