@@ -143,6 +143,23 @@ def pictured(wildcards):
     return wildcards.of.removeprefix("_") or CONFIG["featured"]
 
 
+def modules_of_group(group):
+    """Modules that a group is made of: pcpo/claims/<group>.py and <group>_*.py."""
+    return sorted(glob_wildcards(f"pcpo/claims/{{name,{group}(_[a-z_]+)?}}.py").name)
+
+
+def simulating_modules(group):
+    """Those that can change a table: all but the ones that draw."""
+    return sources(
+        *(f"claims/{name}" for name in modules_of_group(group) if not name.endswith(("_figure", "_figures")))
+    )
+
+
+def tables_of(study):
+    """Files of a study: one per batch of seeds."""
+    return [f"{RESULTS}/evidence/{study}/{batch}.parquet" for batch in seed_batches(CONFIG["evidence"][study])]
+
+
 wildcard_constraints:
     scenario="[A-Za-z][A-Za-z0-9_]*",
     algorithm="[a-z][a-z0-9_]*",
