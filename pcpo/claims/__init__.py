@@ -28,11 +28,16 @@ class Entry:
 
 GROUPS: dict[str, Entry] = {
     "clustering": Entry(["clustering", "heterogeneity"], ["clustering", "concentration", "heterogeneity"]),
+    "scaling": Entry(["scaling"], ["scaling", "collapse"]),
+    "communication": Entry(["communication"], ["communication"]),
     "lemmas": Entry(
         ["lemmas_pairs", "lemmas_bias", "lemmas_mean", "lemmas_estimates", "lemmas_descent"],
         ["lemmas"],
     ),
-    "scaling": Entry(["scaling"], ["scaling", "collapse"]),
+    "defects": Entry(
+        ["defects_runs", "defects_rounds", "defects_readings", "defects_noise", "defects_budget"],
+        ["defects"],
+    ),
 }
 
 
