@@ -72,11 +72,11 @@ def rollouts_by_kind(root: Path, sources: Sequence[Source]) -> pd.DataFrame:
     """Rollouts simulated by all agents, by folder under results/: columns kind, files, rollouts.
 
     The column `rollouts` counts up to the row for one agent: within a run, its largest value per agent is summed.
-    Files without that column are left out.
+    Tables without a row per agent, as those of the studies, are left out.
     """
     found: dict[str, list[float]] = {}
     for source in sources:
-        if "rollouts" not in pq.read_schema(root / source.path).names:
+        if not {"agent", "rollouts"} <= set(pq.read_schema(root / source.path).names):
             continue
         kind = Path(source.path).parts[1]
         found.setdefault(kind, []).append(_rollouts(root / source.path))
@@ -85,12 +85,9 @@ def rollouts_by_kind(root: Path, sources: Sequence[Source]) -> pd.DataFrame:
 
 
 def _rollouts(path: Path) -> float:
-    keys = ("scenario", "algorithm", "condition", "oracle", "cell", "seed", "agent")
     names = pq.read_schema(path).names
-    by = [key for key in keys if key in names]
+    by = [key for key in ("scenario", "algorithm", "condition", "oracle", "seed", "agent") if key in names]
     frame: pd.DataFrame = pq.read_table(path, columns=[*by, "rollouts"]).to_pandas()
-    if not by:
-        return float(frame["rollouts"].sum())
     return float(frame.groupby(by)["rollouts"].max().sum())
 
 

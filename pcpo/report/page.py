@@ -190,12 +190,17 @@ def _origin(store: Store) -> Markup:
     made = table(["what", "value"], rows, "provenance")
     simulated = rollouts_by_kind(store.root, store.sources)
     if simulated.empty:
-        return made + missing("rollouts simulated (no tables that count them)")
+        return made + missing("rollouts simulated (no tables of runs with a row per agent)")
     counts: list[list[str | Markup]] = [
         [row["kind"], f"{row['files']:,}", number(row["rollouts"])] for row in simulated.to_dict("records")
     ]
     counts.append(["together", f"{simulated['files'].sum():,}", number(float(simulated["rollouts"].sum()))])
-    return made + table(["tables", "files", "rollouts simulated"], counts, "rollouts", numeric=(1, 2))
+    return made + table(
+        ["tables of runs, a row per agent", "files", "rollouts simulated by all agents"],
+        counts,
+        "rollouts",
+        numeric=(1, 2),
+    )
 
 
 def _counts(values: Mapping[str, int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 
+from pcpo import records
 from pcpo.claims.contract import (
     Agrees,
     AtMost,
@@ -209,11 +213,20 @@ def make_tree(root: Path, groups: Mapping[str, Group], frames: Mapping[str, pd.D
     benchmark.write_text("s\th:m:s\tmax_rss\tcpu_time\n12.5\t0:00:12\t300.5\t11.0\n", encoding="utf-8")
 
 
+def _write_runs(path: Path) -> None:
+    """Three agents of two runs: 9, 9 and 7 rollouts in the end."""
+    frame = pd.DataFrame({"seed": [1, 1, 1, 1, 2], "agent": [0, 0, 1, 1, 0], "rollouts": [5.0, 9.0, 5.0, 9.0, 7.0]})
+    note = json.dumps({"schema_version": records.SCHEMA_VERSION, **PROVENANCE}).encode()
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pandas(frame).replace_schema_metadata({b"pcpo": note}), path)
+
+
 def toy_tree(root: Path, fedlqr: Path) -> Path:
     """A complete tree of the toy groups, judged for real; notebooks are stand-ins."""
     tables = toy_tables()
     make_tree(root, TOY, {name: judge(group, tables) for name, group in TOY.items()}, fedlqr)
     write_table(STUDY, range(RUNS), tables["toy"], root / "results/evidence/toy/000000-000149.parquet", PROVENANCE)
+    _write_runs(root / "results/runs/toy/pcpo/000000-000001.parquet")
     (root / "results/notebooks").mkdir()
     for name in (*TOY, "comparison"):
         (root / f"results/notebooks/{name}.html").write_text("<!DOCTYPE html><title>x</title>", encoding="utf-8")

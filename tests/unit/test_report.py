@@ -94,7 +94,7 @@ def test_a_complete_report(tree: Path) -> None:
     assert all(alternative and "$" not in alternative for alternative in read.alternatives)
     words = " ".join(read.text.split())
     assert "4 claims: 3 supported, 0 refuted, 1 inconclusive. Of 4 negative controls 4 are refuted" in words
-    assert "feedbeef (1)" in words
+    assert "feedbeef (2)" in words
     assert "$" not in read.text
 
 
@@ -142,6 +142,11 @@ def _drop_group(root: Path) -> None:
     (root / "results/verdicts.csv").unlink()
 
 
+def _drop_tables(root: Path) -> None:
+    shutil.rmtree(root / "results/evidence")
+    shutil.rmtree(root / "results/runs")
+
+
 PARTIAL: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "verdicts": (_drop_group, ["verdicts of group defects", "verdict of claim defects/toy_defect"]),
     "figure": (_drop("figures/toy_event.png"), ["figure toy_event"]),
@@ -149,7 +154,7 @@ PARTIAL: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "notebook": (_drop("results/notebooks/clustering.html"), ["notebook clustering", "notebook"]),
     "fedlqr": (_drop("results/fedlqr/claims.csv"), ["claims of FedLQR"]),
     "control": (_drop_power, ["negative control of claim clustering/toy_ratio", "power of claim clustering/toy_ratio"]),
-    "runs": (lambda root: shutil.rmtree(root / "results/evidence"), ["tables of runs", "rollouts simulated"]),
+    "runs": (_drop_tables, ["tables of runs", "rollouts simulated"]),
 }
 
 
@@ -378,9 +383,9 @@ def test_markdown(repository: Path) -> None:
 
 def test_origin_and_time(tree: Path) -> None:
     sources = read_sources(tree)
-    assert [Path(source.path).parts[3] for source in sources] == ["000000-000149.parquet"]
-    counted = rollouts_by_kind(tree, sources)
-    assert counted.to_dict("records") == [{"kind": "evidence", "files": 1, "rollouts": 2 * 150 * 10.0}]
+    assert [Path(source.path).parts[1] for source in sources] == ["evidence", "runs"]
+    counted = rollouts_by_kind(tree, sources)  # a study has no row per agent
+    assert counted.to_dict("records") == [{"kind": "runs", "files": 1, "rollouts": 9.0 + 9.0 + 7.0}]
     (tree / "results/benchmarks/report.tsv").write_text("s\tmax_rss\tcpu_time\n7\t1\t1\n", encoding="utf-8")
     (tree / "results/benchmarks/runs/b.tsv").write_text("s\tmax_rss\tcpu_time\n2.5\t400\t-\n", encoding="utf-8")
     row = {"kind": "runs", "jobs": 2, "seconds": 15.0, "cpu_seconds": 11.0, "memory": 400.0}
