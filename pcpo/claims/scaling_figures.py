@@ -77,8 +77,8 @@ def _draw_scaling(numbers: pd.DataFrame) -> Figure:
     columns = 3
     rows = int(np.ceil((len(sizes) + 1) / columns))
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    low = 0.6 * min(lines["ci_low"].min(), lines["overlay"].min())
-    high = 1.6 * max(lines["ci_high"].max(), lines["local_high"].max())
+    low = 0.6 * float(lines[["ci_low", "gap", "overlay"]].min().min())  # of few runs there is no interval
+    high = 1.6 * float(lines[["ci_high", "local_high", "gap", "local_gap"]].max().max())
     for axes, size in zip(panels, sizes, strict=False):
         _panel(axes, lines[lines["size"] == size].sort_values("epoch"))
         axes.set_ylim(low, high)

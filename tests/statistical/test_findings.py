@@ -96,10 +96,10 @@ def test_holm_keeps_the_level_of_a_family_and_uncorrected_tests_do_not() -> None
 def test_divergence_is_not_trimmed_and_equal_runs_have_no_interval() -> None:
     diverged = mean(np.array([1.0, np.inf, 1.0]), 1.0)
     assert (diverged.estimate, diverged.high, diverged.p_value) == (np.inf, np.inf, 0.0)
-    equal = mean(np.full(5, 3.0), 3.0)
+    equal = mean(np.full(12, 3.0), 3.0)
     assert (equal.low, equal.high, equal.p_value) == (3.0, 3.0, 1.0)
-    assert mean(np.full(5, 3.0), 2.0).p_value == 0.0
-    assert mean(np.array([3.0]), 2.0).p_value == 1.0
+    assert mean(np.full(12, 3.0), 2.0).p_value == 0.0
+    assert mean(np.array([3.0] * 9), 2.0).p_value == 1.0, "too few runs to say anything"
 
 
 def test_violations_decide_at_once() -> None:
