@@ -15,6 +15,7 @@ from scipy import stats
 
 from ..contracts import FloatArray
 from ..errors import ResultsError
+from ..statistics import FEWEST
 from . import findings
 from .contract import ALPHA, Finding, Tables
 from .scaling_study import PCPO
@@ -177,7 +178,7 @@ def collapse(tables: Tables, limit: float) -> Finding:
     n, C = len(c.shared), c.shared.shape[1]
     if not np.isfinite(c.shared).all():
         return Finding(name, np.inf, np.nan, np.inf, limit, 0.0, n)
-    if n < 2:
+    if n < FEWEST:
         return Finding(name, np.nan, np.nan, np.nan, limit, 1.0, n)
     X, v = _scatter(c)
     unit = float(1 / np.mean(1 / v))  # λ = C·(mean square)/unit

@@ -272,11 +272,15 @@ print(json.dumps(peaks))
 
 def test_memory_does_not_grow_with_the_minibatch() -> None:
     """Peak memory in a process of its own, where nothing else has raised it; one huge chunk is the control."""
-    small, large, one_chunk = json.loads(
+    # Twice: the first may have to compile, which takes more memory than what is measured.
+    first, again = (
         subprocess.run([sys.executable, "-c", _MEMORY], env=ENVIRONMENT, check=True, capture_output=True).stdout
+        for _ in range(2)
     )
+    assert first
+    small, large, one_chunk = json.loads(again)
     assert large - small < 4_000  # kB
-    assert one_chunk - large > 100_000  # the directions alone are 192 MB; compiling has raised the peak before
+    assert one_chunk - large > 100_000  # the directions alone are 192 MB
 
 
 _CHILD = """
