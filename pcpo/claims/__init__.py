@@ -38,6 +38,10 @@ GROUPS: dict[str, Entry] = {
         ["defects_runs", "defects_rounds", "defects_readings", "defects_noise", "defects_budget"],
         ["defects"],
     ),
+    "practice": Entry(
+        ["first_runs", "sensitivity", "failures", "initial_guess", "separation_limit"],
+        ["first_experiments", "sensitivity", "failure_signatures", "initial_guess", "separation_limit"],
+    ),
 }
 
 
