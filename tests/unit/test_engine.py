@@ -262,7 +262,7 @@ from pcpo.engine import gradient_estimate
 from pcpo.randomness import noise_law, stream
 system = SimpleNamespace(A=0.5 * np.eye(3), B=np.ones((3, 2)), Q=np.eye(3), R=np.eye(2), gamma=0.9)
 peaks = []
-for minibatch, options in ((10_000, {}), (1_000_000, {}), (4_000_000, {"chunk": 4_000_000})):
+for minibatch, options in ((10_000, {}), (1_000_000, {}), (16_000_000, {"chunk": 16_000_000})):
     gradient_estimate(system, np.zeros((2, 3)), 0.1, minibatch, horizon=20, law=noise_law("signs"),
                       directions=stream(1, 0), noise=stream(1, 1), **options)
     peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
@@ -272,15 +272,11 @@ print(json.dumps(peaks))
 
 def test_memory_does_not_grow_with_the_minibatch() -> None:
     """Peak memory in a process of its own, where nothing else has raised it; one huge chunk is the control."""
-    # Twice: the first may have to compile, which takes more memory than what is measured.
-    first, again = (
+    small, large, one_chunk = json.loads(
         subprocess.run([sys.executable, "-c", _MEMORY], env=ENVIRONMENT, check=True, capture_output=True).stdout
-        for _ in range(2)
     )
-    assert first
-    small, large, one_chunk = json.loads(again)
     assert large - small < 4_000  # kB
-    assert one_chunk - large > 100_000  # the directions alone are 192 MB
+    assert one_chunk - large > 100_000  # the directions alone are 768 MB; compiling may take 400
 
 
 _CHILD = """
