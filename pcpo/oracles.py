@@ -212,7 +212,7 @@ class ExactOracle(LedgerOracle):
 
     def __init__(self, fleet: Fleet) -> None:
         super().__init__(fleet.N, (fleet.m, fleet.n))
-        self._systems = [fleet.system_of(agent) for agent in range(fleet.N)]
+        self._fleet = fleet
 
     def _gradients(
         self,
@@ -224,25 +224,19 @@ class ExactOracle(LedgerOracle):
         estimator: Estimator,
         baseline: FloatArray | None,
     ) -> Estimates:
-        finite = self._finite(gains)
-        values = np.zeros_like(gains)
-        for i in np.flatnonzero(finite):
-            values[i] = lqr.gradient(self._systems[i], gains[i])
-        return Estimates(values, np.where(finite, 0, minibatch))
+        values = lqr.gradient(self._fleet.stacked, gains)
+        finite = np.asarray(np.isfinite(values).all(axis=(1, 2)))
+        return Estimates(np.where(finite[:, None, None], values, 0.0), np.where(finite, 0, minibatch))
 
     def _costs(self, gains: FloatArray, minibatch: int, purpose: int, epoch: int) -> Estimates:
-        finite = self._finite(gains)
-        values = np.full(self.n_agents, SATURATION)
-        for i in np.flatnonzero(finite):
-            values[i] = lqr.cost(self._systems[i], gains[i])
-        return Estimates(values, np.where(finite, 0, minibatch))
+        values = lqr.costs(self._fleet, gains)
+        finite = np.isfinite(values)
+        return Estimates(np.where(finite, values, SATURATION), np.where(finite, 0, minibatch))
 
     def _trajectories(
         self, gains: FloatArray, count: int, horizon: int, excitation: float, purpose: int, epoch: int
     ) -> Trajectories:
         (m, n), N = self.gain_shape, self.n_agents
         signs = np.stack([random_signs(stream(0, purpose, epoch, i), count, horizon, m) for i in range(N)])
-        return simulated(self._systems, gains, np.zeros((N, count, horizon, n)), excitation * signs)
-
-    def _finite(self, gains: FloatArray) -> np.ndarray:
-        return np.array([lqr.has_finite_cost(s, K) for s, K in zip(self._systems, gains, strict=True)])
+        systems = [self._fleet.system_of(agent) for agent in range(N)]
+        return simulated(systems, gains, np.zeros((N, count, horizon, n)), excitation * signs)

@@ -20,6 +20,7 @@ from .contracts import EpochReport, FloatArray, RunResult, Status
 from .errors import ResultsError
 from .files import replacing
 from .fleet import Fleet
+from .server import same_label
 
 __all__ = ["RUN_SCHEMA", "SCHEMA_VERSION", "evaluate", "read_provenance", "read_runs", "write_runs"]
 
@@ -98,7 +99,7 @@ def _policy_columns(fleet: Fleet, gains: FloatArray, prefix: str) -> dict[str, A
 def _epoch_frame(fleet: Fleet, report: EpochReport) -> pd.DataFrame:
     """One row per agent; every gap is exact, and infinite where the policy has infinite cost."""
     plan, traffic = report.plan, report.traffic
-    truth = fleet.labels[:, None] == fleet.labels[None, :]
+    truth = same_label(fleet.labels)
     columns: dict[str, Any] = {
         "epoch": plan.epoch,
         "agent": np.arange(fleet.N),

@@ -13,22 +13,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .. import lqr
 from ..calibration import calibrated_constants, horizon_for, local_constants
-from ..contracts import Estimates, Estimator, FloatArray, Oracle, Planner, Setting
+from ..contracts import Oracle, Planner, Setting
 from ..driver import run
 from ..errors import ConfigError
 from ..experiment import side_information
 from ..fleet import Fleet
 from ..generators import FleetSpec, random_fleet
-from ..kernels import SATURATION
-from ..oracles import LedgerOracle, RolloutOracle
+from ..oracles import ExactOracle, RolloutOracle
 from ..randomness import Purpose, noise_law, stream
 from ..schedule import Constants, Schedule
+from ..server import same_label
 from .communication_controls import COUNTED_ALGORITHMS, planner
 from .contract import Study
 
-__all__ = ["OPTIONS", "ExactAnswers", "cells", "communication_study", "separation_at", "simulate"]
+__all__ = ["OPTIONS", "cells", "communication_study", "separation_at", "simulate"]
 
 DELTA0 = 12.0  # first guess Δ_0, in units of cost; the first cluster's C* is 20
 _NOISE = noise_law("signs")
@@ -64,36 +63,6 @@ COLUMNS: Mapping[str, str] = {
     "reinitialisations": "epochs so far in which (8) was applied",
     "separated": "1 if N_i is the true cluster for every agent, 0 if not",
 }
-
-
-class ExactAnswers(LedgerOracle):
-    """∇C(K) and C(K) themselves, for all agents at once (`oracles.ExactOracle` asks one agent after the other).
-
-    At a gain of infinite cost the gradient is zero, the cost `SATURATION`, and all M rollouts count as saturated.
-    """
-
-    def __init__(self, fleet: Fleet) -> None:
-        super().__init__(fleet.N, (fleet.m, fleet.n))
-        self._systems = fleet.stacked
-
-    def _gradients(
-        self,
-        gains: FloatArray,
-        minibatch: int,
-        radii: FloatArray,
-        purpose: int,
-        epoch: int,
-        estimator: Estimator,
-        baseline: FloatArray | None,
-    ) -> Estimates:
-        values = lqr.gradient(self._systems, gains)
-        finite = np.asarray(np.isfinite(values).all(axis=(1, 2)))
-        return Estimates(np.where(finite[:, None, None], values, 0.0), np.where(finite, 0, minibatch))
-
-    def _costs(self, gains: FloatArray, minibatch: int, purpose: int, epoch: int) -> Estimates:
-        values = lqr.cost_array(self._systems, gains)
-        finite = np.isfinite(values)
-        return Estimates(np.where(finite, values, SATURATION), np.where(finite, 0, minibatch))
 
 
 def budget_of(plans: Planner, epochs: int) -> int:
@@ -176,12 +145,12 @@ def _rows(cell: Mapping[str, Any], seed: int) -> pd.DataFrame:
     fleet = _fleet(seed, cell["agents"], cell["gap"])
     schedule = Schedule(_constants(seed), DELTA0, _FAILURE, fleet.N, fleet.D)
     plans = planner(cell["schedule"], schedule)
-    oracle: Oracle = ExactAnswers(fleet)
+    oracle: Oracle = ExactOracle(fleet)
     if cell["sweep"] == "rollouts":
         oracle = RolloutOracle(fleet, seed=seed, horizon=horizon_for(fleet, schedule, cell["epochs"]), law=_NOISE)
     setting = Setting(fleet.initial_gains, plans, side_information(fleet))
     result = run(COUNTED_ALGORITHMS[cell["algorithm"]](), oracle, setting, budget_of(plans, cell["epochs"]))
-    truth = fleet.labels[:, None] == fleet.labels[None, :]
+    truth = same_label(fleet.labels)
     common = {"seed": seed, "mode": plans.mode, "agents": fleet.N, "unknowns": fleet.D, "Delta0": DELTA0}
     common |= {key: cell[key] for key in ("sweep", "algorithm", "schedule")} | {"separation": fleet.separation}
     common |= {"c2": schedule.constants.c2, "c3": schedule.constants.c3}

@@ -22,12 +22,12 @@ from ..driver import run
 from ..errors import ConfigError
 from ..experiment import side_information
 from ..fleet import Fleet, LinearSystem
-from ..generators import FleetSpec, random_fleet, with_optimal_cost
+from ..generators import FleetSpec, random_fleet, relative_distance, with_optimal_cost
 from ..initial_gains import draw_initial_gains
-from ..oracles import RolloutOracle
+from ..oracles import ExactOracle, RolloutOracle
 from ..randomness import Purpose, noise_law, stream
 from ..schedule import Schedule
-from .communication_runs import ExactAnswers
+from ..server import same_label
 from .contract import Study
 
 __all__ = ["RUNS", "cells", "simulate"]
@@ -90,7 +90,7 @@ def simulate(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
 
 def _run(cell: Mapping[str, Any], seed: int) -> pd.DataFrame:
     fleet, schedule = _prepared(cell["scenario"], seed, _SCALES[cell["answers"]].get(cell["scenario"], 0.02))
-    oracle: Oracle = ExactAnswers(fleet)
+    oracle: Oracle = ExactOracle(fleet)
     if cell["answers"] == "rollouts":
         oracle = RolloutOracle(fleet, seed=seed, horizon=horizon_for(fleet, schedule, cell["epochs"]), law=_NOISE)
     setting = Setting(fleet.initial_gains, schedule, side_information(fleet))
@@ -154,7 +154,7 @@ def _row(fleet: Fleet, report: EpochReport) -> dict[str, Any]:
         "rollouts": float(report.rollouts),
         "Delta": Delta,
         "event": float(np.max(error) / (Delta / 4)),
-        "separated": int(np.array_equal(sets, fleet.labels[:, None] == fleet.labels[None, :])),
+        "separated": int(np.array_equal(sets, same_label(fleet.labels))),
         "symmetric": int(np.array_equal(sets, sets.T)),
         "transitive": int(_partition(sets)),
         "reinitialised": int(report.reinitialised),
@@ -204,8 +204,7 @@ def _distance(fleet: Fleet) -> float:
     """min over pairs of clusters of ‖[A B] − [A' B']‖ / max; infinite for one cluster."""
     dynamics = [np.hstack([s.A, s.B]) for s in fleet.systems]
     pairs = [(X, Y) for k, X in enumerate(dynamics) for Y in dynamics[:k]]
-    found = [np.linalg.norm(X - Y) / max(np.linalg.norm(X), np.linalg.norm(Y)) for X, Y in pairs]
-    return float(min(found, default=np.inf))
+    return min((relative_distance(X, Y) for X, Y in pairs), default=np.inf)
 
 
 RUNS = Study(

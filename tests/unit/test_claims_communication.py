@@ -15,11 +15,12 @@ from pcpo.claims import communication_measures as measured
 from pcpo.claims.communication import GROUP
 from pcpo.claims.communication_controls import planner
 from pcpo.claims.communication_power import agreement_power, bounded, never_power
-from pcpo.claims.communication_runs import COLUMNS, OPTIONS, ExactAnswers, cells, separation_at, simulate
+from pcpo.claims.communication_runs import COLUMNS, OPTIONS, cells, separation_at, simulate
 from pcpo.claims.contract import Finding, Study, Verdict
 from pcpo.claims.judging import VERDICT_COLUMNS, judge
 from pcpo.errors import ConfigError, ResultsError
 from pcpo.generators import FleetSpec, random_fleet
+from pcpo.kernels import SATURATION
 from pcpo.oracles import ExactOracle
 from pcpo.plotting.style import save
 from pcpo.randomness import stream
@@ -120,19 +121,27 @@ def test_power() -> None:
     assert math.isnan(agreement_power(replace(sampled, low=math.nan), 2.0, 1))
 
 
-def test_exact_answers_are_those_of_the_exact_oracle() -> None:
+def test_the_exact_oracle_answers_all_agents_as_it_would_each_alone() -> None:
     """Also where one agent's gain has infinite cost."""
     spec = FleetSpec(n=2, m=1, sizes=(2, 1), gamma=0.8, separation=2.0, optimal_cost=20.0, initial_gap=1.0)
     fleet = random_fleet(spec, stream(3, 0))
     gains = fleet.initial_gains.copy()
     gains[1] = 100.0
     assert not np.isfinite(lqr.costs(fleet, gains)[1])
-    answers = []
-    for oracle in (ExactAnswers(fleet), ExactOracle(fleet)):
-        g = oracle.gradients(gains, 10, np.full(3, 0.1), purpose=1, epoch=1)
-        answers.append((g.values, g.nonfinite, oracle.costs(gains, 5, purpose=2, epoch=1).values, oracle.nonfinite))
-        assert oracle.rollouts == 15
-    for a, b in zip(*answers, strict=True):
+    oracle = ExactOracle(fleet)
+    g = oracle.gradients(gains, 10, np.full(3, 0.1), purpose=1, epoch=1)
+    found = (g.values, g.nonfinite, oracle.costs(gains, 5, purpose=2, epoch=1).values, oracle.nonfinite)
+    assert oracle.rollouts == 15
+    systems = [fleet.system_of(agent) for agent in range(3)]
+    finite = [lqr.has_finite_cost(system, K) for system, K in zip(systems, gains, strict=True)]
+    assert finite == [True, False, True]
+    alone = (
+        [lqr.gradient(s, K) if ok else np.zeros_like(K) for s, K, ok in zip(systems, gains, finite, strict=True)],
+        [0, 10, 0],
+        [lqr.cost(s, K) if ok else SATURATION for s, K, ok in zip(systems, gains, finite, strict=True)],
+        [0, 15, 0],
+    )
+    for a, b in zip(found, alone, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
