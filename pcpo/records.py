@@ -22,7 +22,7 @@ from .files import replacing
 from .fleet import Fleet
 from .server import same_label
 
-__all__ = ["RUN_SCHEMA", "SCHEMA_VERSION", "evaluate", "read_provenance", "read_runs", "write_runs"]
+__all__ = ["RUN_SCHEMA", "SCHEMA_VERSION", "evaluate", "read_note", "read_provenance", "read_runs", "write_runs"]
 
 SCHEMA_VERSION = "1"
 _METADATA_KEY = b"pcpo"
@@ -148,22 +148,29 @@ def write_runs(frame: pd.DataFrame, path: Path | str, provenance: Mapping[str, o
 
 def read_provenance(path: Path | str) -> dict[str, object]:
     """The provenance that `write_runs` stored; raises ResultsError if the file is not one of ours."""
-    path = Path(path)
+    return read_note(path, _METADATA_KEY, SCHEMA_VERSION)
+
+
+def read_note(path: Path | str, key: bytes, version: str) -> dict[str, Any]:
+    """The JSON object under `key` in a parquet file's metadata, of schema version `version`.
+
+    Raises ResultsError, naming the file, if it is missing, damaged, without such a note or of another version.
+    """
     try:
         metadata = pq.read_schema(path).metadata or {}
     except FileNotFoundError:
         raise ResultsError(f"{path}: no such results file; run the workflow first") from None
     except _DAMAGED as error:
         raise ResultsError(f"{path}: not a readable results file, it may be truncated ({error})") from None
-    if _METADATA_KEY not in metadata:
+    if key not in metadata:
         raise ResultsError(f"{path}: found a parquet file without provenance, expected one written by pcpo")
     try:
-        note: dict[str, object] = dict(json.loads(metadata[_METADATA_KEY]))
+        note: dict[str, Any] = dict(json.loads(metadata[key]))
     except (ValueError, TypeError) as error:
         raise ResultsError(f"{path}: found provenance that is not a JSON object, expected one ({error})") from None
-    if note.get("schema_version") != SCHEMA_VERSION:
+    if note.get("schema_version") != version:
         raise ResultsError(
-            f"{path}: found schema version {note.get('schema_version')}, expected {SCHEMA_VERSION}; rerun the workflow"
+            f"{path}: found schema version {note.get('schema_version')}, expected {version}; rerun the workflow"
         )
     return note
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ..errors import ConfigError, ResultsError
 from ..files import replacing
+from ..records import read_note
 from .contract import Group, Study
 
 __all__ = [
@@ -64,21 +65,7 @@ def write_table(
 
 def provenance_of(path: Path | str) -> dict[str, Any]:
     """What a table says of its origin; raises ResultsError if it is none of ours or of another schema version."""
-    try:
-        metadata = pq.read_schema(path).metadata or {}
-    except FileNotFoundError:
-        raise ResultsError(f"{path}: no such results file; run the workflow first") from None
-    except _DAMAGED as error:
-        raise ResultsError(f"{path}: not a readable results file, it may be truncated ({error})") from None
-    try:
-        note: dict[str, Any] = dict(json.loads(metadata[_METADATA_KEY]))
-    except (KeyError, ValueError, TypeError):
-        raise ResultsError(f"{path}: found a parquet file without provenance, expected a table of a study") from None
-    if note.get("schema_version") != SCHEMA_VERSION:
-        raise ResultsError(
-            f"{path}: found schema version {note.get('schema_version')}, expected {SCHEMA_VERSION}; rerun the workflow"
-        )
-    return note
+    return read_note(path, _METADATA_KEY, SCHEMA_VERSION)
 
 
 def read_tables(study: Study, paths: Iterable[Path | str]) -> pd.DataFrame:

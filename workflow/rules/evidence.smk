@@ -4,7 +4,7 @@ EVIDENCE = CONFIG.get("evidence", {})
 EVIDENCE_GROUPS = {name: entry for name, entry in GROUPS.items() if set(entry.studies) & set(EVIDENCE)}
 VERDICTS = [f"{RESULTS}/verdicts/{name}.csv" for name in EVIDENCE_GROUPS]
 EVIDENCE_FIGURES = [figure for entry in EVIDENCE_GROUPS.values() for figure in entry.figures]
-CLAIM_SOURCES = sources("claims/contract", "claims/tables")
+CLAIM_SOURCES = sources("claims/contract", "claims/tables", "records")
 
 PICTURED = figure_names() + (["fedlqr_replication"] if FEDLQR else [])
 REPORT_SOURCES = (
