@@ -9,6 +9,7 @@ import numpy as np
 from .contracts import FloatArray, Trajectories
 from .fleet import LinearSystem
 from .kernels import SATURATION
+from .simd import compiled
 
 __all__ = ["random_signs", "simulated"]
 
@@ -27,14 +28,43 @@ def simulated(
     """
     A, B = (np.stack([getattr(s, name) for s in systems]) for name in ("A", "B"))
     N, count, horizon, n = noise.shape
-    # Trajectories run along the last axis, where products of small matrices with them are fast.
-    states, inputs = np.zeros((horizon + 1, N, n, count)), np.empty((horizon, *gains.shape[:2], count))
-    with np.errstate(over="ignore", invalid="ignore"):
-        for t in range(horizon):
-            np.subtract(probing[:, :, t].transpose(0, 2, 1), gains @ states[t], out=inputs[t])
-            np.add(A @ states[t], B @ inputs[t], out=states[t + 1])
-            states[t + 1] += noise[:, :, t].transpose(0, 2, 1)
-        lost = ~((np.abs(states) < SATURATION).all(axis=(0, 2)) & (np.abs(inputs) < SATURATION).all(axis=(0, 2)))
-    states, inputs = states.transpose(1, 3, 0, 2), inputs.transpose(1, 3, 0, 2)
+    # Trajectories run along the last axis, where loops over them are vector code and products with them are fast.
+    states = np.zeros((N, horizon + 1, n, count))
+    inputs = np.empty((N, horizon, gains.shape[1], count))
+    lost = np.zeros((N, count), dtype=np.bool_)
+    _simulate(A, B, np.ascontiguousarray(gains), noise, probing, SATURATION, states, inputs, lost)
+    states, inputs = states.transpose(0, 3, 1, 2), inputs.transpose(0, 3, 1, 2)
     states[lost], inputs[lost] = 0.0, 0.0
     return Trajectories(states, inputs, lost.sum(axis=1, dtype=np.int64))
+
+
+@compiled
+def _simulate(A, B, gains, noise, probing, limit, states, inputs, lost):  # type: ignore[no-untyped-def]
+    """Fill states, inputs and lost, step by step."""
+    N, count, horizon, n = noise.shape
+    m = probing.shape[3]
+    for i in range(N):
+        for t in range(horizon):
+            x, u, after = states[i, t], inputs[i, t], states[i, t + 1]
+            for a in range(m):
+                for j in range(count):
+                    u[a, j] = probing[i, j, t, a]
+                for b in range(n):
+                    gain = gains[i, a, b]
+                    for j in range(count):
+                        u[a, j] -= gain * x[b, j]
+                for j in range(count):
+                    lost[i, j] |= not abs(u[a, j]) < limit
+            for a in range(n):
+                for j in range(count):
+                    after[a, j] = noise[i, j, t, a]
+                for b in range(n):
+                    coefficient = A[i, a, b]
+                    for j in range(count):
+                        after[a, j] += coefficient * x[b, j]
+                for b in range(m):
+                    coefficient = B[i, a, b]
+                    for j in range(count):
+                        after[a, j] += coefficient * u[b, j]
+                for j in range(count):
+                    lost[i, j] |= not abs(after[a, j]) < limit

@@ -1,9 +1,10 @@
 """Tuning with the same budget for every method: a grid of two multipliers of the calibrated schedule.
 
 step_scale multiplies η and radius_scale every smoothing radius below the cap c_(p,6).  Neither touches R_l, M_l or T_l,
-so every method, however tuned, has spent the same rollouts per agent at the end of every epoch.  The seeds are those of
-the tuning, which the comparison never uses.  Chosen is the candidate with the fewest diverged runs; among those the one
-of smallest mean gap over the runs that did not diverge.
+so every method, however tuned, has spent the same rollouts per agent at the end of every epoch.  A method that sees
+trajectories identifies the systems and has neither step nor radius: all candidates are the same to it, and one is
+tried.  The seeds are those of the tuning, which the comparison never uses.  Chosen is the candidate with the fewest
+diverged runs; among those the one of smallest mean gap over the runs that did not diverge.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .algorithms import ALGORITHMS
 from .errors import ConfigError
 from .experiment import Experiment
 
@@ -44,8 +46,10 @@ class Trial:
         return {**asdict(self.candidate), "runs": self.runs, "diverged": self.diverged, "mean_gap": self.mean_gap}
 
 
-def candidates(grid: Mapping[str, Sequence[float]]) -> list[Candidate]:
-    """All points of {"step_scale": […], "radius_scale": […]}."""
+def candidates(grid: Mapping[str, Sequence[float]], algorithm: str) -> list[Candidate]:
+    """All points of {"step_scale": […], "radius_scale": […]}; (1, 1) for an algorithm that takes neither."""
+    if ALGORITHMS[algorithm].sees == "trajectories":
+        return [Candidate(1.0, 1.0)]
     return [Candidate(*point) for point in product(grid["step_scale"], grid["radius_scale"])]
 
 

@@ -93,8 +93,11 @@ def save(table: pd.DataFrame, draw: Callable[[pd.DataFrame], Figure], stem: Path
         temporary = {suffix: stem.with_name(f".{stem.name}.tmp{suffix}") for suffix in (".csv", ".pdf", ".png")}
         try:
             table.to_csv(temporary[".csv"], index=False)
-            figure.savefig(temporary[".pdf"], metadata={"CreationDate": None, "Producer": None, "Creator": None})
             figure.savefig(temporary[".png"], metadata={"Software": None})
+            figure.set_layout_engine(
+                "none"
+            )  # the layout found for the first file is that of the second, and takes long
+            figure.savefig(temporary[".pdf"], metadata={"CreationDate": None, "Producer": None, "Creator": None})
             for suffix, path in temporary.items():
                 os.replace(path, stem.with_name(stem.name + suffix))
         finally:

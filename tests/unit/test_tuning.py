@@ -12,10 +12,23 @@ from pcpo.config import check_tuning
 from pcpo.errors import ConfigError
 from pcpo.tuning import Candidate, Trial, candidates, choose, final_gaps, scaled, try_candidate
 
+GRID = {"step_scale": [0.5, 1], "radius_scale": [1, 2]}
+
 
 def test_the_grid_is_all_pairs() -> None:
-    found = candidates({"step_scale": [0.5, 1], "radius_scale": [1, 2]})
+    found = candidates(GRID, "pcpo")
     assert found == [Candidate(0.5, 1), Candidate(0.5, 2), Candidate(1, 1), Candidate(1, 2)]
+
+
+@pytest.mark.parametrize("name", sorted(ALGORITHMS))
+def test_only_methods_without_step_and_radius_are_not_tuned(name: str) -> None:
+    """Where one candidate is tried, a very different one gives the same bits; everywhere else it does not."""
+    small = experiment(three_clusters(), epochs=1, Delta0=6.0)
+    gains = [
+        np.stack(scaled(small, candidate).run(name, seed=1)["global_gain"].to_list())
+        for candidate in (Candidate(1.0, 1.0), Candidate(0.5, 0.7))
+    ]
+    assert np.array_equal(*gains) == (candidates(GRID, name) == [Candidate(1.0, 1.0)])
 
 
 def test_scaling_multiplies_step_and_radius_and_nothing_else() -> None:

@@ -26,7 +26,7 @@ def tune(
     """Write all trials and the chosen one as JSON."""
     experiment = Experiment.from_dict(read_fleet(fleet), json.loads(plan.read_text(encoding="utf-8")))
     trials = []
-    for candidate in candidates(grid):
+    for candidate in candidates(grid, algorithm):
         trials.append(try_candidate(experiment, algorithm, candidate, seeds))
         log.info("%s", trials[-1])
     result: dict[str, Any] = {"algorithm": algorithm, "seeds": list(seeds), "chosen": choose(trials).to_dict()}

@@ -1,0 +1,190 @@
+"""Reference results: verdicts, main figures and provenance of a run, small enough to be kept in the repository.
+
+`python -m pcpo.report.reference --root build/full` takes them from a finished run of config/full.yaml, writes
+docs/reference/ and the table of verdicts at the head of README.md; it changes neither by hand nor by half.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..claims.contract import AtMost, Group
+from ..errors import PcpoError, ResultsError
+from ..files import replacing, write_text
+from ..provenance import environment_versions, machine
+from .comparison import PICTURES
+from .numbers import interval, number
+from .origin import Source, origin_of, rollouts_by_kind, time_spent
+from .results import Store, open_store
+from .sentences import summary_sentence
+from .verdicts import read_verdicts
+
+__all__ = ["BEGIN", "END", "HEADLINES", "block", "main", "read_reference", "write_reference"]
+
+BEGIN, END = "<!-- reference: begin (python -m pcpo.report.reference) -->", "<!-- reference: end -->"
+
+#: The figures at the head of README.md: file, and what it shows.
+HEADLINES = {
+    "clustering": "How often all neighbourhood sets are the true clusters, against Δ_l/Δ (Theorem 1)",
+    "scaling": "The mean gap against minibatch and cluster size, beside a prediction with nothing fitted (Theorem 2)",
+    "negative_transfer": "Averaging over everybody against PCPO, at the same rollouts",
+}
+#: The groups whose claims are the paper's theorems.
+_THEOREMS = ("clustering", "scaling", "communication")
+
+
+def write_reference(root: Path, repository: Path, groups: Mapping[str, Group] | None = None) -> Path:
+    """Copy the reference of a finished run under `root` to docs/reference/ of `repository`, and renew README.md.
+
+    groups: those the run must have, all by default.  Raises ResultsError, and writes nothing, if anything the report
+    asks for is missing, if the tables come from several commits, or from a tree with changes that are in no commit.
+    """
+    store = open_store(root, groups)
+    missing = store.missing()
+    missing += [name for name in ("results/verdicts.csv", "results/fedlqr/claims.csv") if not (root / name).is_file()]
+    if missing:
+        raise ResultsError(f"{root}: found no {missing[0]} ({len(missing)} missing in all), expected a whole run")
+    figures = _figures(store)
+    provenance = _provenance(store, figures)
+    verdicts = store.verdicts()
+    target = repository / "docs/reference"
+    readme = repository / "README.md"
+    head = _renewed(readme, block(verdicts, provenance))
+    copies = {path: path.name for path in figures.values()}
+    copies |= {store.root / f"results/{name}": name.replace("/", "_") for name in ("verdicts.csv", "fedlqr/claims.csv")}
+    for path, name in copies.items():
+        with replacing(target / name) as temporary:
+            shutil.copyfile(path, temporary)
+    write_text(target / "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False) + "\n")
+    write_text(readme, head)
+    return target
+
+
+def _figures(store: Store) -> dict[str, Path]:
+    """Image files by name; raises ResultsError for one that is not there."""
+    names = [*PICTURES, *(name for group in store.groups.values() for name in group.figures)]
+    found = {name: store.figure_path(name) for name in names}
+    for name, path in found.items():
+        if not path.is_file():
+            raise ResultsError(f"{path}: found no figure {name}, expected one of a whole run")
+    return found
+
+
+def _provenance(store: Store, figures: Mapping[str, Path]) -> dict[str, Any]:
+    commit = _commit(store.sources, store.root)
+    origin = origin_of(store.sources)
+    simulated, spent = rollouts_by_kind(store.root, store.sources), time_spent(store.root)
+    return {
+        "configuration": store.root.name,
+        "settings_sha256": origin.settings,
+        "tables": origin.files,
+        "commit": commit,
+        "versions": {"pcpo": next(iter(origin.versions)), **environment_versions()},
+        "machine": machine(),
+        "jobs": int(spent["jobs"].sum()),
+        "job_hours": round(float(spent["seconds"].sum()) / 3600, 3),
+        "rollouts": {str(row["kind"]): float(row["rollouts"]) for row in simulated.to_dict("records")},
+        "figures_sha256": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in figures.items()},
+    }
+
+
+def _commit(sources: Sequence[Source], root: Path) -> str:
+    commits = origin_of(sources).commits
+    if len(commits) != 1:
+        raise ResultsError(f"{root}: found tables of {len(commits)} commits ({', '.join(commits)}), expected of one")
+    (commit,) = commits
+    if commit.endswith("-dirty") or commit == "unknown":
+        raise ResultsError(f"{root}: found tables made at {commit}, expected a commit without changes beside it")
+    return commit
+
+
+def block(verdicts: pd.DataFrame, provenance: Mapping[str, Any]) -> str:
+    """The head of README.md in Markdown: summary, one line per group, three figures, and the table of all claims."""
+    return "\n".join(_lines(verdicts, provenance))
+
+
+def _lines(verdicts: pd.DataFrame, provenance: Mapping[str, Any]) -> Iterator[str]:
+    claims = verdicts[verdicts["role"] == "claim"]
+    yield from (BEGIN, "")
+    yield f"**Results of `config/{provenance['configuration']}.yaml`**, by the theorems. {summary_sentence(verdicts)}"
+    yield ""
+    yield from _table(("claim", "source", "verdict", "estimate [95 % interval]", "expected", "runs"), _headline(claims))
+    yield from ("", "<details>", f"<summary>All {len(claims)} claims</summary>", "")
+    head = ("claim", "source", "verdict", "estimate [95 % interval]", "expected", "runs", "mode")
+    yield from _table(head, [(*_cells(row), str(row["mode"])) for row in claims.to_dict("records")])
+    yield from ("", "</details>", "")
+    for name, words in HEADLINES.items():
+        yield from (f"![{words}](docs/reference/{name}.png)", "", f"*{words}.*", "")
+    yield from (_origin(provenance), "", END)
+
+
+def _headline(claims: pd.DataFrame) -> list[tuple[str, ...]]:
+    """The claims that stand for a theorem or a corollary as a whole, in their order."""
+    stated = claims["source"].str.match(r"(Theorem [12]|Corollary 3)") & claims["group"].isin(_THEOREMS)
+    return [_cells(row) for row in claims[stated].to_dict("records")]
+
+
+def _cells(row: Mapping[Any, Any]) -> tuple[str, ...]:
+    found = interval(row["estimate"], row["ci_low"], row["ci_high"])
+    bound = "≤ " if row["refuted_if"] == AtMost().refuted_if else ""
+    expected = bound + number(row["predicted"])
+    return (row["title"], row["source"], f"**{row['verdict']}**", found, expected, f"{row['n_runs']:,.0f}")
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + "---|" * len(head)
+    for row in rows:
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+
+
+def _origin(provenance: Mapping[str, Any]) -> str:
+    place = f"{provenance['machine']['cores']} cores of {provenance['machine']['cpu']}"
+    return (
+        f"Made at commit `{provenance['commit'][:12]}` by {provenance['jobs']:,} jobs of together "
+        f"{number(provenance['job_hours'])} hours ({place}). What the words mean: "
+        "[docs/evidence.md](docs/evidence.md). All figures, the table with its negative controls, and the provenance: "
+        "[docs/reference/](docs/reference/)."
+    )
+
+
+def _renewed(readme: Path, text: str) -> str:
+    page = readme.read_text(encoding="utf-8")
+    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
+        raise ResultsError(f"{readme}: found no pair of the marks {BEGIN!r} and {END!r}, expected each once, in order")
+    return page[: page.index(BEGIN)] + text + page[page.index(END) + len(END) :]
+
+
+def read_reference(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Verdicts and provenance of docs/reference/."""
+    provenance: dict[str, Any] = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    return read_verdicts(folder / "verdicts.csv"), provenance
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the reference and say where it is; exit code 1 and one sentence for a run that is not whole."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pcpo.report.reference", description="Keep verdicts and figures of a run in the repository."
+    )
+    parser.add_argument("--root", required=True, type=Path, help="directory of the run, with results/ and figures/")
+    parser.add_argument("--repository", type=Path, default=Path(), help="the checkout to write to (default: here)")
+    chosen = parser.parse_args(arguments)
+    try:
+        print(write_reference(chosen.root, chosen.repository))
+    except PcpoError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
