@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from ..plotting.style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, cluster_colour, new_figure, panel_label
-from ..statistics import binomial_interval, mean_interval, ratio_interval
+from ..statistics import FEWEST, binomial_interval, mean_interval, ratio_interval
 from .contract import FigureSpec, Tables
 from .practice_measures import cell, ends
 from .practice_studies import KNOBS
@@ -111,7 +111,8 @@ def heading(figure: Figure, numbers: pd.DataFrame) -> None:
     """What the points are means of, read from the table."""
     runs = numbers["runs"].dropna().astype(int)
     many = f"{runs.min()}" if runs.min() == runs.max() else f"{runs.min()} to {runs.max()}"
-    text = f"{many} runs per point; 95 % intervals: bootstrap for means and ratios, Clopper-Pearson for fractions"
+    means = "bootstrap" if runs.min() >= FEWEST else f"none (fewer than {FEWEST} runs)"
+    text = f"{many} runs per point; 95 % intervals: {means} for means and ratios, Clopper-Pearson for fractions"
     figure.suptitle(f"{text}; mode: {numbers['mode'].iloc[0]}", fontsize=7)
 
 

@@ -134,10 +134,11 @@ def _rule_panel(axes: Axes, part: pd.DataFrame) -> None:
         colour, marker = cluster_colour(k)
         axes.plot(one["x"], np.minimum(one["y"], top), marker, color=colour, label=str(series), alpha=0.7)
     span = np.array([finite["x"].min(), finite["x"].max()]) if len(finite) else np.array([1.0, 10.0])
-    axes.plot(span, span, color="black", lw=0.8)
-    axes.plot(span, CHEAP * span, color="black", lw=0.8, ls=":", label="16/3 of it")
+    axes.plot(span, span, color="black", lw=0.8, label=r"as with $\Delta$ known")
+    axes.plot(span, CHEAP * span, color="black", lw=0.8, ls=":", label="16/3 times that")
     axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.set_xlim(0.8 * 10 ** np.floor(np.log10(span[0])), 1.25 * 10 ** np.ceil(np.log10(span[1])))  # whole decades
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(r"rollouts with $\Delta$ known ($\Delta_0=2\Delta$)")
     panel_label(axes, "(c) rollouts to exact sets\n(upper edge: never)")

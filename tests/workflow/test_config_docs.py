@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from pcpo.claims import GROUPS, load_group
+from pcpo.claims.tables import with_defaults
 from pcpo.config import load_schema, validated
 from pcpo.fleet_io import read_fleet
 from pcpo.generators import FleetSpec
@@ -83,10 +85,14 @@ def test_fleet_file_of_the_page_is_read(repository: Path, tmp_path: Path) -> Non
     assert [len(members) for members in read_fleet(path).clusters] == [2, 3]
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "quick.yaml"])
+@pytest.mark.parametrize("name", ["config.yaml", "quick.yaml", "full.yaml", "cluster.yaml"])
 def test_shipped_configurations_are_valid(name: str, repository: Path, schema: dict[str, Any]) -> None:
     config = validated(yaml.safe_load((repository / "config" / name).read_text(encoding="utf-8")), schema)
     assert config["featured"] in config["scenarios"]
     for scenario in config["scenarios"].values():
         assert "random" in scenario["fleet"] or (repository / scenario["fleet"]["file"]).is_file()
         assert scenario["seeds"]["count"] >= 2
+    studies = {study.name: study for group in GROUPS for study in load_group(group).studies}
+    assert set(config["evidence"]) == set(studies), "every study is configured, so every claim gets a verdict"
+    for study, given in config["evidence"].items():
+        assert studies[study].cells(with_defaults(studies[study], given["options"]))
