@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from markupsafe import Markup
 
-from ..claims.contract import Claim, Group
+from ..claims.contract import AtMost, Claim, Group
 from . import sentences
 from .fragments import anchor, badge, figure, missing, table
 from .mathematics import prose
@@ -30,7 +30,7 @@ _HEAD = [
     "source",
     "estimate [95 % interval]",
     "predicted",
-    "runs",
+    "replicates",
     "mode",
     "verdict",
     "negative controls",
@@ -61,7 +61,7 @@ def _row(store: Store, group: Group, claim: Claim, *, linked: bool) -> list[str 
         title,
         prose(claim.source),
         _interval(row),
-        number(_float(row["predicted"])),
+        ("≤ " if isinstance(claim.rule, AtMost) else "") + number(_float(row["predicted"])),
         f"{_float(row['n_runs']):,.0f}",
         str(row["mode"]),
         badge(str(row["verdict"])),
@@ -178,8 +178,9 @@ def studies_table(store: Store, group: Group) -> Markup:
     for study in group.studies:
         size = store.study_size(study)
         counts = [f"{count:,}" for count in size] if size else [badge("missing")] * 3
-        columns = Markup("; ").join(
+        listed = Markup("; ").join(
             Markup("<code>{}</code> {}").format(name, prose(what)) for name, what in study.columns.items()
         )
+        columns = Markup("<details><summary>{}</summary>{}</details>").format(f"{len(study.columns)} columns", listed)
         rows.append([prose(study.title), *counts, columns])
     return table(["study", "conditions", "seeds", "rows", "columns"], rows, "studies", numeric=(1, 2, 3))

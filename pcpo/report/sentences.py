@@ -20,7 +20,7 @@ def result_sentence(row: Row, rule: Rule) -> str:
     if isinstance(rule, Never):
         return f"{number(row['estimate'])} violations in {row['n_runs']:,.0f} trials: {_never(row, rule)}."
     found = interval(row["estimate"], row["ci_low"], row["ci_high"])
-    return f"{found} ({row['statistic']}; {row['n_runs']:,.0f} runs): {_because(row, rule)}{_p_values(row)}."
+    return f"{found} ({row['statistic']}; {row['n_runs']:,.0f} replicates): {_because(row, rule)}{_p_values(row)}."
 
 
 def _never(row: Row, rule: Never) -> str:
