@@ -117,7 +117,9 @@ def _lines(verdicts: pd.DataFrame, provenance: Mapping[str, Any]) -> Iterator[st
     yield from (BEGIN, "")
     yield f"**Results of `config/{provenance['configuration']}.yaml`**, by the theorems. {summary_sentence(verdicts)}"
     yield ""
-    yield from _table(("claim", "source", "verdict", "estimate [95 % interval]", "expected", "replicates"), _headline(claims))
+    yield from _table(
+        ("claim", "source", "verdict", "estimate [95 % interval]", "expected", "replicates"), _headline(claims)
+    )
     yield from ("", "<details>", f"<summary>All {len(claims)} claims</summary>", "")
     head = ("claim", "source", "verdict", "estimate [95 % interval]", "expected", "replicates", "mode")
     yield from _table(head, [(*_cells(row), str(row["mode"])) for row in claims.to_dict("records")])
