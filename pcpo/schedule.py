@@ -16,7 +16,7 @@ import numpy as np
 from .contracts import BoolArray, FloatArray, IntArray
 from .errors import ConfigError
 
-__all__ = ["Constants", "EpochPlan", "ProblemConstants", "Schedule", "literal_constants"]
+__all__ = ["Constants", "EpochPlan", "ProblemConstants", "Schedule", "literal_constants", "proof_constants"]
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,22 @@ class Constants:
                 raise ConfigError(f"schedule constant {name}: found {value}, expected a positive finite number")
 
 
+def proof_constants(problem: ProblemConstants, *, D: int, Delta0: float) -> tuple[float, float, float]:
+    """c_(p,8), c_(p,9), c_(p,10) of eq. (21), as printed."""
+    lam, phi, rho, G = problem.lipschitz, problem.smoothness, problem.radius, problem.rollout_bound
+    c8 = G + lam * rho / D + phi * rho**2 / D
+    c9 = 12 * c8 / problem.pl * max(math.sqrt(phi), 1 / rho) ** 2
+    return c8, c9, max(Delta0**2, 256 * c9**2 * D**2, c8**2 * D**2 * Delta0**2, 36 * G**2)
+
+
 def literal_constants(problem: ProblemConstants, *, D: int, Delta0: float, Delta0_tilde: float) -> Constants:
     """Eq. (21) as printed (with 4/μ for the inactive 8/μ in c_(p,1)).
 
     Δ̃_0 = max(max_i C(K_i⁰) − C*, Δ_0), eq. (12).
     """
-    lam, phi, rho, mu, G = problem.lipschitz, problem.smoothness, problem.radius, problem.pl, problem.rollout_bound
-    worst = max(math.sqrt(phi), 1 / rho)
-    c8 = G + lam * rho / D + phi * rho**2 / D
-    c9 = 12 * c8 / mu * worst**2
-    c10 = max(Delta0**2, 256 * c9**2 * D**2, c8**2 * D**2 * Delta0**2, 36 * G**2)
-    eta = min(4 / mu, 1 / (4 * phi), rho / (lam + 2 * worst))
+    lam, phi, rho, mu = problem.lipschitz, problem.smoothness, problem.radius, problem.pl
+    c8, _, c10 = proof_constants(problem, D=D, Delta0=Delta0)
+    eta = min(4 / mu, 1 / (4 * phi), rho / (lam + 2 * max(math.sqrt(phi), 1 / rho)))
     return Constants(
         mode="literal",
         c1=eta,

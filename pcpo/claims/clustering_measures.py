@@ -6,7 +6,7 @@ cells of the grid, never the pooled one, which good cells could dilute.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -45,7 +45,7 @@ _GOOD = ("grid", "sweep", "edge")
 _MARGINS = ("margin", "gap_margin", "estimate_margin")
 
 
-def per_run(table: pd.DataFrame) -> pd.DataFrame:
+def per_run(table: pd.DataFrame, margins: Sequence[str] = _MARGINS) -> pd.DataFrame:
     """One row per (cell, seed): the largest margins of all epochs, whether a member was ever lost, whether a set was
     wrong at l ≥ L, L̃ (as `settled`: infinite if the last sets were wrong), and what is fixed in a run."""
     late_and_wrong = (table["epoch"] >= table["L"]) & (table["exact"] == 0)
@@ -53,7 +53,7 @@ def per_run(table: pd.DataFrame) -> pd.DataFrame:
     rows = table.assign(misclustered=late_and_wrong.astype(np.int64), wrong_epoch=wrong_epoch)
     by_run = rows.groupby(["cell", "seed"])
     fixed = by_run[["role", "agents", "minibatch_scale", "delta", "L", "mode"]].first()
-    largest = [*_MARGINS, "lost", "misclustered", "epoch", "wrong_epoch"]
+    largest = [*margins, "lost", "misclustered", "epoch", "wrong_epoch"]
     found = fixed.join(by_run[largest].max()).reset_index()
     never = found["wrong_epoch"] == found["epoch"]
     found["settled"] = (found["wrong_epoch"] + 1.0).where(~never, np.inf)
@@ -61,11 +61,11 @@ def per_run(table: pd.DataFrame) -> pd.DataFrame:
     return found.drop(columns=["epoch", "wrong_epoch"])
 
 
-def _grid(tables: Tables) -> pd.DataFrame:
-    table = tables["clustering"]
+def _grid(tables: Tables, study: str) -> pd.DataFrame:
+    table = tables[study]
     grid = table[table["role"] == "grid"]
     if grid.empty:
-        raise ResultsError("study clustering: found no run with role 'grid', expected the cells that the claims are of")
+        raise ResultsError(f"study {study}: found no run with role 'grid', expected the cells that the claims are of")
     return grid
 
 
@@ -75,7 +75,15 @@ def _limits(failures: int, runs: int, confidence: float) -> Interval:
     return binomial_interval(failures, runs, confidence=confidence)
 
 
-def failure_probability(tables: Tables, failed: Failed, what: str, bound: float | None = None) -> Finding:
+def failure_probability(
+    tables: Tables,
+    failed: Failed,
+    what: str,
+    bound: float | None = None,
+    *,
+    study: str = "clustering",
+    margins: Sequence[str] = _MARGINS,
+) -> Finding:
     """max over the cells j of the grid of P_j(failure), against δ/2 or another bound.
 
     Clopper-Pearson limits of every cell.  Upper limit of the maximum: the largest upper limit at one-sided 97.5 %,
@@ -83,7 +91,7 @@ def failure_probability(tables: Tables, failed: Failed, what: str, bound: float 
     cells, as the worst of them is found by looking.  So all cells must be clean enough to support the claim (72 runs
     each for a bound of .05, 146 for .025), and one bad cell refutes it.
     """
-    runs = per_run(_grid(tables))
+    runs = per_run(_grid(tables, study), margins)
     counts = runs.assign(failed=failed(runs)).groupby("cell")["failed"].agg(["sum", "count"])
     limit = float(runs["delta"].max()) / 2 if bound is None else bound
     cells = len(counts)
@@ -153,15 +161,15 @@ def steepness(tables: Tables, bound: float) -> Finding:
 # ---------------------------------------------------------------------------------------------------------- controls
 
 
-def relabelled(role: str) -> Callable[[Tables], Tables]:
+def relabelled(role: str, study: str = "clustering") -> Callable[[Tables], Tables]:
     """The control cells of that role take the place of the grid, and nothing else is left."""
 
     def change(tables: Tables) -> Tables:
-        table = tables["clustering"]
+        table = tables[study]
         chosen = table[table["role"] == role]
         if chosen.empty:
-            raise ResultsError(f"study clustering: found no run with role {role!r}, expected control cells")
-        return {**tables, "clustering": chosen.assign(role="grid")}
+            raise ResultsError(f"study {study}: found no run with role {role!r}, expected control cells")
+        return {**tables, study: chosen.assign(role="grid")}
 
     return change
 
@@ -194,10 +202,15 @@ def shallow_rollouts(tables: Tables) -> Tables:
 
 
 def failing_cell_power(
-    tables: Tables, probability: float, bound: float | None = None, family: int = SECONDARY
+    tables: Tables,
+    probability: float,
+    bound: float | None = None,
+    family: int = SECONDARY,
+    *,
+    study: str = "clustering",
 ) -> float:
     """P(refuted) if one cell of the grid fails with this probability: exact binomial, for the cell with fewest runs."""
-    runs = per_run(_grid(tables))
+    runs = per_run(_grid(tables, study), ())
     limit = float(runs["delta"].max()) / 2 if bound is None else bound
     counts = runs.groupby("cell")["seed"].count()
     n, cells = int(counts.min()), len(counts)

@@ -15,7 +15,7 @@ from ..fleet import Fleet
 from .clustering_fleets import NOISE, SEPARATION, chosen_options, cluster_sizes, small_fleet
 from .contract import Study
 
-__all__ = ["CLUSTERING"]
+__all__ = ["CLUSTERING", "margins"]
 
 _TOO_CLOSE = 1 / 20
 
@@ -88,11 +88,11 @@ def _simulate_clustering(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.Da
         "Delta": SEPARATION,
         "L": L,
     }
-    frames = [_margins(experiment.fleet, experiment.run(algorithm, seed=s)).assign(seed=s, **fixed) for s in seeds]
+    frames = [margins(experiment.fleet, experiment.run(algorithm, seed=s)).assign(seed=s, **fixed) for s in seeds]
     return pd.concat(frames, ignore_index=True)
 
 
-def _margins(fleet: Fleet, run: pd.DataFrame) -> pd.DataFrame:
+def margins(fleet: Fleet, run: pd.DataFrame) -> pd.DataFrame:
     """Per epoch: the margins of (22) and (23), the worst of the agents, and the state of the neighbourhood sets."""
     optimal = fleet.optimal_costs[run["cluster"].to_numpy()]
     labels = fleet.labels

@@ -8,7 +8,7 @@ Lemmas 4 and 5 if the searches found the maxima.  μ is proved, not searched (`l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -17,10 +17,10 @@ from numpy.typing import ArrayLike
 
 from .. import lqr
 from ..contracts import FloatArray
-from ..costs import hessian_matrix
 from ..errors import ConfigError
 from ..fleet import LinearSystem
 from ..randomness import NoiseLaw, Purpose, noise_law, stream
+from ..restricted_search import Value, at_gap, curvature, largest_on_boundary, steepness, unit_directions
 from ..schedule import ProblemConstants
 
 __all__ = [
@@ -63,8 +63,6 @@ LAW: NoiseLaw = noise_law("signs")
 
 _RESTRICTED = 10.0  # (12)
 _ENLARGED = 15.0
-_BISECTIONS = 20
-_STARTS, _KEPT, _CHILDREN, _ROUNDS = 200, 4, 20, 6
 
 
 def number_of(system: str) -> int:
@@ -88,65 +86,14 @@ def restricted_gap(system: LinearSystem, start: float) -> float:
     return _RESTRICTED * start * lqr.riccati(system).cost
 
 
-def unit_directions(system: LinearSystem, count: int, rng: np.random.Generator) -> FloatArray:
-    """Uniform on the unit Frobenius sphere, ``(count, m, n)``."""
-    V = rng.standard_normal((count, system.m, system.n))
-    return np.asarray(V / np.linalg.norm(V, axis=(1, 2), keepdims=True))
-
-
-def at_gap(system: LinearSystem, directions: FloatArray, gap: FloatArray | float) -> FloatArray:
-    """K* + sV with C − C* = gap, from below and to 1e-6 of s: gains ``(k, m, n)`` for directions V, gaps ``(k,)``."""
-    K_star, gap = lqr.riccati(system).K, np.broadcast_to(np.asarray(gap, dtype=np.float64), len(directions))
-    star = lqr.riccati(system).cost
-
-    def above(s: FloatArray) -> Any:
-        return lqr.cost_array(system, K_star + s[:, None, None] * directions) - star > gap
-
-    low, high = np.zeros(len(directions)), np.sqrt(2 * gap / lqr.hessian_eigenvalues(system)[-1])
-    while not (out := above(high)).all():
-        low, high = np.where(out, low, high), np.where(out, high, 2 * high)
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        out = above(middle)
-        low, high = np.where(out, low, middle), np.where(out, middle, high)
-    return np.asarray(K_star + low[:, None, None] * directions)
-
-
-def curvature(system: LinearSystem, gains: FloatArray) -> FloatArray:
-    """‖∇²C(K)‖, spectral norm, of gains ``(k, m, n)``."""
-    H = hessian_matrix(system, gains)
-    return np.asarray(np.abs(np.linalg.eigvalsh((H + np.swapaxes(H, -1, -2)) / 2)).max(axis=-1))
-
-
-def _steepness(system: LinearSystem, gains: FloatArray) -> FloatArray:
-    return np.asarray(np.linalg.norm(lqr.gradient(system, gains), axis=(1, 2)))
-
-
 def _rollout_bounds(system: LinearSystem, gains: FloatArray) -> FloatArray:
     return np.array([lqr.rollout_bound(system, K, LAW) for K in gains])
 
 
-def _largest(
-    system: LinearSystem,
-    gap: float,
-    value: Callable[[LinearSystem, FloatArray], FloatArray],
-    purpose: int,
-    starts: int = _STARTS,
-    rounds: int = _ROUNDS,
-) -> float:
-    """Maximum of value on {C − C* = gap}: random directions, then smaller and smaller moves from the best."""
+def _largest(system: LinearSystem, gap: float, value: Value, purpose: int, **size: int) -> float:
+    """`largest_on_boundary` with a stream that no study uses."""
     rng = stream(0, Purpose.CALIBRATION, _number(system), purpose)
-    V = unit_directions(system, starts, rng)
-    found, size = value(system, at_gap(system, V, gap)), 0.5
-    for _ in range(rounds if system.D > 1 else 0):
-        best = np.argsort(found)[-_KEPT:]
-        moved = V[best, None] + size * rng.standard_normal((_KEPT, _CHILDREN, system.m, system.n)) / np.sqrt(system.D)
-        moved = moved.reshape(-1, system.m, system.n)
-        moved /= np.linalg.norm(moved, axis=(1, 2), keepdims=True)
-        V = np.concatenate([V[best], moved])
-        found = np.concatenate([found[best], value(system, at_gap(system, moved, gap))])
-        size /= 2
-    return float(found.max())
+    return largest_on_boundary(system, gap, value, rng, **size)
 
 
 def _number(system: LinearSystem) -> int:
@@ -163,7 +110,7 @@ def constants(system: LinearSystem, start: float) -> ProblemConstants:
     """
     star = lqr.riccati(system).cost
     gap = _ENLARGED * start * star
-    lipschitz = _largest(system, gap, _steepness, 0)
+    lipschitz = _largest(system, gap, steepness, 0)
     return ProblemConstants(
         lipschitz=lipschitz,
         smoothness=_largest(system, gap, curvature, 1),

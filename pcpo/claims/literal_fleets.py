@@ -1,0 +1,149 @@
+"""The fleets of the group "literal" and their schedules with the constants of Table 2 as printed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from ..calibration import LocalConstants, local_constants
+from ..errors import ConfigError
+from ..fleet import Fleet
+from ..fleet_sources import fleet_from
+from ..generators import FleetSpec, random_fleet
+from ..randomness import NoiseLaw, Purpose, noise_law, stream
+from ..restricted_set import FleetConstants, fleet_constants
+from ..schedule import ProblemConstants, Schedule, literal_constants
+
+__all__ = [
+    "CONTROL_KIND",
+    "KINDS",
+    "LAW",
+    "Literal",
+    "described",
+    "fleet_cells",
+    "literal_fleet",
+    "promised",
+    "searched",
+    "small_fleet",
+]
+
+LAW: NoiseLaw = noise_law("signs")
+
+#: Small fleets for runs and ladders.  Δ_0 is a small part of C* = 20, or (12) reaches to the edge of finite cost and
+#: R_l to 10^8; γ likewise.  seed: of a draw with small R_l.
+KINDS: dict[str, dict[str, Any]] = {
+    "scalar": {"n": 1, "m": 1, "sizes": [1, 2, 3], "gamma": 0.8, "condition_limit": 2.0, "part": 0.05, "seed": 5},
+    "two": {"n": 2, "m": 1, "sizes": [2, 4], "gamma": 0.5, "condition_limit": 3.0, "part": 0.01, "seed": 4},
+    "three": {"n": 3, "m": 2, "sizes": [1, 2], "gamma": 0.5, "condition_limit": 6.0, "part": 0.01, "seed": 2},
+}
+#: The fleet of the negative controls: the cheapest to run.
+CONTROL_KIND = "small"
+_SMALL = {"n": 1, "m": 1, "sizes": [1, 2], "gamma": 0.3, "condition_limit": 2.0, "part": 0.01, "seed": 5}
+_OPTIMAL_COST = 20.0
+_POSITION = 0.75  # Δ/Δ_0: in the middle of the octave, so that L = min{l : Δ_l ≤ Δ/2} = 2
+_INITIAL = 0.5  # initial gap/Δ_0, so that Δ̃_0 = Δ_0
+
+
+@dataclass(frozen=True, eq=False)
+class Literal:
+    """A fleet with its constants and the schedule of Table 2; separation Δ that L is computed from (units of cost)."""
+
+    fleet: Fleet
+    found: FleetConstants
+    schedule: Schedule
+    separation: float
+
+    @property
+    def problem(self) -> ProblemConstants:
+        """λ, φ, ρ, μ, G∞ of the fleet."""
+        return self.found.problem
+
+    @property
+    def local(self) -> LocalConstants:
+        """The calibration's constants, for the same fleet, law and Δ_0."""
+        return local_constants(self.fleet, LAW, self.schedule.Delta0)
+
+
+def promised(separation: float, Delta0: float) -> int:
+    """L = min{l ≥ 1 : Δ_l ≤ Δ/2}."""
+    epoch = 1
+    while Delta0 / 2.0**epoch > separation / 2:
+        epoch += 1
+    return epoch
+
+
+def literal_fleet(fleet: Fleet, Delta0: float, delta: float = 0.05) -> Literal:
+    """Table 2 as printed for a fleet: exact constants if n = m = 1, else certified ones."""
+    found = fleet_constants(fleet, LAW, Delta0)
+    constants = literal_constants(found.problem, D=fleet.D, Delta0=Delta0, Delta0_tilde=found.Delta0_tilde)
+    return Literal(fleet, found, Schedule(constants, Delta0, delta, fleet.N, fleet.D), fleet.separation)
+
+
+def searched(literal: Literal) -> ProblemConstants | None:
+    """Constants by search in place of certified ones, at the same β; None where they are exact."""
+    if literal.fleet.D == 1:
+        return None
+    found = literal.found
+    return fleet_constants(
+        literal.fleet, LAW, literal.schedule.Delta0, enlargement=found.enlargement, method="sampled"
+    ).problem
+
+
+def _chosen(kind: str) -> dict[str, Any]:
+    if kind == CONTROL_KIND:
+        return _SMALL
+    if kind not in KINDS:
+        raise ConfigError(f"kind: found {kind!r}, expected one of {', '.join(KINDS)}")
+    return KINDS[kind]
+
+
+@lru_cache(maxsize=32)
+def small_fleet(kind: str, shift: int = 0, closeness: float = 1.0) -> tuple[Fleet, float]:
+    """A random fleet of a kind, and its Δ_0: that of the runs, or `shift` seeds on; with closeness < 1 the clusters are
+    closer by that factor."""
+    chosen = _chosen(kind)
+    Delta0 = chosen["part"] * _OPTIMAL_COST
+    spec = FleetSpec(
+        n=chosen["n"],
+        m=chosen["m"],
+        sizes=tuple(chosen["sizes"]),
+        gamma=chosen["gamma"],
+        optimal_cost=_OPTIMAL_COST,
+        separation=closeness * _POSITION * Delta0,
+        condition_limit=chosen["condition_limit"],
+        initial_gap=_INITIAL * Delta0,
+    )
+    return random_fleet(spec, stream(chosen["seed"] + shift, Purpose.FLEET), kind), Delta0
+
+
+def fleet_cells(study: str, fleets: Any) -> dict[str, dict[str, Any]]:
+    """Cells of fleets by description: name → {fleet: {file: …} or {random: …}, Delta0, epochs}.
+
+    The description of the fleet is JSON text in the cell.  Raises ConfigError for one that is incomplete.
+    """
+    if not isinstance(fleets, Mapping) or not fleets:
+        raise ConfigError(f"evidence.{study}.options.fleets: found {fleets!r}, expected fleets by name")
+    cells = {}
+    for name, given in fleets.items():
+        where = f"evidence.{study}.options.fleets.{name}"
+        if not isinstance(given, Mapping) or set(given) != {"fleet", "Delta0", "epochs"}:
+            raise ConfigError(f"{where}: found {given!r}, expected the keys fleet, Delta0 and epochs")
+        source, Delta0, epochs = given["fleet"], given["Delta0"], given["epochs"]
+        if not isinstance(source, Mapping) or ("file" in source) == ("random" in source):
+            raise ConfigError(f"{where}.fleet: found {source!r}, expected exactly one of 'file' and 'random'")
+        if isinstance(Delta0, bool) or not isinstance(Delta0, int | float) or not Delta0 > 0:
+            raise ConfigError(f"{where}.Delta0: found {Delta0!r}, expected a positive number (units of cost)")
+        if isinstance(epochs, bool) or not isinstance(epochs, int) or not epochs >= 1:
+            raise ConfigError(f"{where}.epochs: found {epochs!r}, expected an integer of at least 1")
+        text = json.dumps(source, sort_keys=True)
+        cells[str(name)] = {"name": str(name), "fleet": text, "Delta0": float(Delta0), "epochs": epochs}
+    return cells
+
+
+@lru_cache(maxsize=32)
+def described(name: str, text: str, Delta0: float) -> Literal:
+    """The fleet of a cell of `fleet_cells`."""
+    return literal_fleet(fleet_from(name, json.loads(text)), Delta0)
