@@ -22,6 +22,7 @@ __all__ = [
     "Estimator",
     "FloatArray",
     "IntArray",
+    "IteratingOracle",
     "Oracle",
     "Plan",
     "Planner",
@@ -113,6 +114,28 @@ class Oracle(Protocol):
 
     def costs(self, gains: FloatArray, minibatch: int, *, purpose: int, epoch: int) -> Estimates:
         """Mean of M rollout costs of every agent at its own gain (Algorithm 1, line 5): ``(N,)``."""
+
+
+@runtime_checkable
+class IteratingOracle(Protocol):
+    """An oracle that can make many iterations at once, where R_l is far beyond what a loop of questions can do."""
+
+    def iterate(
+        self,
+        gains: FloatArray,
+        iterations: int,
+        step_size: float,
+        minibatch: int,
+        radii: FloatArray,
+        *,
+        purpose: int,
+        epoch: int,
+        sets: BoolArray | None = None,
+    ) -> FloatArray:
+        """`iterations` times K_i ← K_i − η·ZO_i(K_i, M, r_i), or with `sets` ``(N, N)`` the mean of (6) over N_i.
+
+        The same questions as in a loop over `gradients`, in its ledger as well, and the same gains up to rounding.
+        """
 
 
 @dataclass(frozen=True)

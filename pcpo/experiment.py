@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import pandas as pd
 from tqdm.auto import tqdm
@@ -16,7 +16,8 @@ from .contracts import Algorithm, EpochReport, Setting, SideInformation
 from .driver import run
 from .errors import BudgetError, ConfigError
 from .fleet import Fleet
-from .oracles import RolloutOracle
+from .moment_oracle import MomentOracle
+from .oracles import LedgerOracle, RolloutOracle
 from .randomness import noise_law
 from .records import evaluate
 from .schedule import Constants, ProblemConstants, Schedule, literal_constants
@@ -28,14 +29,22 @@ __all__ = ["Experiment", "side_information"]
 class Experiment:
     """Run it with any seed: `experiment.run(seed=0)` returns a tidy table with the columns of `records.RUN_SCHEMA`.
 
-    horizon h of a rollout (steps); budget T (rollouts per agent); noise: name of the law.
+    horizon h of a rollout (steps), None for no end; budget T (rollouts per agent); noise: name of the law;
+    oracle: "rollouts" simulates them, "moments" draws the estimates from their exact moments (`pcpo.moment_oracle`).
     """
 
     fleet: Fleet
     schedule: Schedule
     noise: str
-    horizon: int
+    horizon: int | None
     budget: int
+    oracle: Literal["rollouts", "moments"] = "rollouts"
+
+    def __post_init__(self) -> None:
+        if self.oracle not in ("rollouts", "moments"):
+            raise ConfigError(f"oracle: found {self.oracle!r}, expected 'rollouts' or 'moments'")
+        if self.oracle == "rollouts" and self.horizon is None:
+            raise ConfigError("horizon: found None, expected a number of stages for simulated rollouts")
 
     @classmethod
     def calibrated(
@@ -70,17 +79,34 @@ class Experiment:
         *,
         Delta0: float,
         Delta0_tilde: float,
-        horizon: int,
+        horizon: int | None = None,
         delta: float = 0.05,
         noise: str = "signs",
         epochs: int | None = None,
         rollouts: int | None = None,
+        oracle: Literal["rollouts", "moments"] = "moments",
     ) -> Experiment:
-        """An experiment with the constants of Table 2 as printed, from given problem constants."""
+        """An experiment with the constants of Table 2 as printed, from given problem constants.
+
+        Its minibatches are beyond simulation, hence the moment oracle, unless `oracle` and a horizon say otherwise.
+        """
         constants = literal_constants(problem, D=fleet.D, Delta0=Delta0, Delta0_tilde=Delta0_tilde)
         schedule = Schedule(constants, Delta0, delta, fleet.N, fleet.D)
         budget, _ = _budget(schedule, epochs, rollouts)
-        return cls(fleet, schedule, noise, horizon, budget)
+        return cls(fleet, schedule, noise, horizon, budget, oracle)
+
+    @property
+    def mode(self) -> str:
+        """What results are labelled with: the schedule's mode, and the oracle if it does not simulate."""
+        return self.schedule.mode + (", moment oracle" if self.oracle == "moments" else "")
+
+    def make_oracle(self, seed: int) -> LedgerOracle:
+        """The oracle of the run of that seed."""
+        law = noise_law(self.noise)
+        if self.oracle == "moments":
+            return MomentOracle(self.fleet, seed=seed, law=law, horizon=self.horizon)
+        assert self.horizon is not None
+        return RolloutOracle(self.fleet, seed=seed, horizon=self.horizon, law=law)
 
     @property
     def epochs(self) -> int:
@@ -97,13 +123,14 @@ class Experiment:
         on_epoch: Callable[[EpochReport], None] | None = None,
         **options: Any,
     ) -> pd.DataFrame:
-        """One run by simulated rollouts, evaluated against the true systems; progress=True shows a bar."""
+        """One run, evaluated against the true systems; progress=True shows a bar."""
         chosen = make_algorithm(algorithm, **options) if isinstance(algorithm, str) else algorithm
-        oracle = RolloutOracle(self.fleet, seed=seed, horizon=self.horizon, law=noise_law(self.noise))
+        oracle = self.make_oracle(seed)
         setting = Setting(self.fleet.initial_gains, self.schedule, side_information(self.fleet))
         with tqdm(total=self.budget, unit="rollout", unit_scale=True, disable=not progress, desc=chosen.name) as bar:
             oracle.on_rollouts = bar.update
             result = run(chosen, oracle, setting, self.budget, on_epoch=on_epoch)
+        result = replace(result, mode=self.mode)
         return evaluate(self.fleet, result, scenario=scenario or self.fleet.name, seed=seed)
 
     def to_dict(self) -> dict[str, Any]:
@@ -113,6 +140,7 @@ class Experiment:
             "noise": self.noise,
             "horizon": self.horizon,
             "budget": self.budget,
+            "oracle": self.oracle,
             "schedule": asdict(self.schedule),
             "epochs": plans,
         }
@@ -123,7 +151,8 @@ class Experiment:
         try:
             schedule = dict(data["schedule"])
             schedule["constants"] = Constants(**schedule["constants"])
-            return cls(fleet, Schedule(**schedule), data["noise"], data["horizon"], data["budget"])
+            oracle = data.get("oracle", "rollouts")
+            return cls(fleet, Schedule(**schedule), data["noise"], data["horizon"], data["budget"], oracle)
         except (KeyError, TypeError) as error:
             raise ConfigError(f"experiment: found a description with a wrong or missing key ({error})") from None
 

@@ -17,10 +17,12 @@ from pcpo.systems import Array, LinearSystem
 __all__ = [
     "BoundedLaw",
     "QuarticLaw",
+    "quartic_form",
     "rollout_bound",
     "rollout_variance",
     "truncated_cost",
     "truncated_cost_array",
+    "truncated_variance_array",
     "truncation_bias",
     "truncation_horizon",
     "variance_array",
@@ -87,6 +89,45 @@ def truncated_cost_array(system: LinearSystem, gains: Array, horizon: int) -> Ar
         weight = (system.gamma ** (s + 1) - system.gamma**horizon) / (1.0 - system.gamma)
         total = total + weight * np.sum(power * (W @ power), axis=(-1, -2))
         power = A_K @ power
+    return np.asarray(total)
+
+
+def quartic_form(law: QuarticLaw, n: int) -> Array:
+    """Var(zᵀPz) of the law as a form, (n, n, n, n), by polarisation: it is quadratic in P."""
+    basis = np.zeros((n, n, n, n))
+    for a in range(n):
+        for b in range(n):
+            basis[a, b, a, b] += 0.5
+            basis[a, b, b, a] += 0.5
+    own = np.array([law.quartic_term(E) for E in basis.reshape(-1, n, n)]).reshape(n, n)
+    form = np.zeros((n, n, n, n))
+    for index in np.ndindex(form.shape):
+        first, second = index[:2], index[2:]
+        both = law.quartic_term(basis[first] + basis[second])
+        form[index] = 0.5 * (both - own[first] - own[second])
+    return form
+
+
+def truncated_variance_array(system: LinearSystem, gains: Array, horizon: int, law: QuarticLaw) -> Array:
+    """Variance of a rollout cut after the stages t = 0 … h-1, for a stack of gains (..., m, n), shape (...).
+
+    Σ_{k≤h-2} γ^{2(k+1)} [Var(zᵀP z) + 4 Σ_{1≤i≤k} ‖P A_K^i‖²] with P = Σ_{i≤h-2-k} γ^i A_K^{iᵀ} W_K A_K^i.
+    Finite for every finite gain, short of overflow, whether or not C(K) is.
+    """
+    _check_horizon(horizon)
+    A_K, W = closed_loop(system, gains), stage_weight(system, np.asarray(gains))
+    quartic = quartic_form(law, system.n).reshape(system.n**2, -1)
+    values = [np.zeros_like(A_K)]  # P of 0, 1, … terms
+    for _ in range(horizon - 1):
+        values.append(W + system.gamma * transpose(A_K) @ values[-1] @ A_K)
+    total, paths = np.zeros(A_K.shape[:-2]), np.zeros_like(A_K)  # paths = Σ_{1≤i≤k} A^i A^iᵀ
+    for k in range(horizon - 1):
+        P = values[horizon - 1 - k]
+        flat = P.reshape(*total.shape, -1)
+        own = np.sum((flat @ quartic) * flat, axis=-1)
+        crossed = np.sum((P @ paths) * P, axis=(-1, -2))
+        total = total + system.gamma ** (2 * (k + 1)) * (own + 4.0 * crossed)
+        paths = A_K @ (np.eye(system.n) + paths) @ transpose(A_K)
     return np.asarray(total)
 
 

@@ -56,8 +56,7 @@ class LedgerOracle(ABC):
     ) -> Estimates:
         """ZO_i(K_i, M, r_i) of every agent (paper, eq. (5)); spends M rollouts per agent, with either estimator."""
         self._check(gains, minibatch)
-        if radii.shape != (self.n_agents,) or not np.all(radii > 0):
-            raise PcpoError(f"radii: found {radii!r}, expected {self.n_agents} positive smoothing radii")
+        self._check_radii(radii)
         if baseline is not None and baseline.shape != (self.n_agents,):
             raise PcpoError(f"baseline: found shape {baseline.shape}, expected one cost per agent ({self.n_agents},)")
         answer = self._gradients(gains, minibatch, radii, purpose, epoch, estimator, baseline)
@@ -106,6 +105,10 @@ class LedgerOracle(ABC):
             raise PcpoError(f"gains: found shape {gains.shape}, expected (N, m, n) = {expected}")
         if minibatch < 1:
             raise PcpoError(f"minibatch: found {minibatch}, expected 1 or more rollouts")
+
+    def _check_radii(self, radii: FloatArray) -> None:
+        if radii.shape != (self.n_agents,) or not np.all(radii > 0):
+            raise PcpoError(f"radii: found {radii!r}, expected {self.n_agents} positive smoothing radii")
 
     def _book(self, answer: _Answer, minibatch: int) -> _Answer:
         self.rollouts += minibatch

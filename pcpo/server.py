@@ -104,6 +104,17 @@ class Server:
         self.down(averaged)
         return averaged
 
+    def book_averages(self, rounds: int, gradients: FloatArray) -> None:
+        """Count `rounds` rounds of `average` that an oracle made by itself, each with gradients of this size."""
+        messages, size = rounds * self.n_agents, rounds * self._size((gradients,))
+        self.traffic = Traffic(
+            rounds=self.traffic.rounds + rounds,
+            messages_up=self.traffic.messages_up + messages,
+            messages_down=self.traffic.messages_down + messages,
+            bytes_up=self.traffic.bytes_up + size,
+            bytes_down=self.traffic.bytes_down + size,
+        )
+
     def adopt_cheapest(self, gains: FloatArray, cost_estimates: FloatArray) -> FloatArray:
         """One round: gains and their estimated costs up, and by (8) the cheapest of its set down to every agent."""
         self.open_round()

@@ -21,7 +21,7 @@ from scipy.special import roots_jacobi
 
 from pcpo.costs import cost_array, gradient
 from pcpo.errors import FleetError
-from pcpo.moments import QuarticLaw, truncated_cost_array, variance_array
+from pcpo.moments import QuarticLaw, truncated_cost_array, truncated_variance_array, variance_array
 from pcpo.systems import Array, LinearSystem
 
 __all__ = [
@@ -51,11 +51,15 @@ class Smoothed:
 
 @dataclass(frozen=True, eq=False)
 class EstimatorMoments:
-    """Mean (m, n) and covariance (D, D), row-major, of one sample g = (D/r) C(K + rU; Z) U; V_r = E C(K + rU; Z)²."""
+    """Mean (m, n) and covariance (D, D), row-major, of one sample g = (D/r) C(K + rU; Z) U; V_r = E C(K + rU; Z)².
+
+    saturated: probability that the sample's cost exceeds the ceiling, if one was given.
+    """
 
     mean: Array
     covariance: Array
     second_moment: float
+    saturated: float = 0.0
 
 
 @lru_cache(maxsize=64)
@@ -195,21 +199,34 @@ def estimator_moments(
     radius: float,
     law: QuarticLaw,
     *,
+    horizon: int | None = None,
+    ceiling: float | None = None,
     order: int | None = None,
     rng: np.random.Generator | None = None,
 ) -> EstimatorMoments:
     """Mean ∇C_r and covariance (D/r)² E[C(K + rU; Z)² UUᵀ] - ∇C_r ∇C_rᵀ of one sample of the one-point estimator.
 
-    A minibatch of M has covariance / M. NaN mean and covariance if C is infinite somewhere on the nodes.
+    A minibatch of M has covariance / M; with `horizon`, of rollouts cut after that many stages. A node where C exceeds
+    `ceiling` costs just that, without variance, as a saturated rollout does; without a ceiling, mean and covariance are
+    NaN if C is infinite somewhere on the nodes.
     """
     _check_radius(radius)
     K, D = np.asarray(gain, dtype=np.float64), system.D
     nodes, weights = sphere_nodes(D, order, rng)
     gains = K + radius * nodes.reshape(-1, system.m, system.n)
-    values = cost_array(system, gains)
-    if not np.isfinite(values).all():
+    values = _values(system, K, radius, nodes, horizon)
+    most = np.inf if ceiling is None else ceiling
+    over = ~(values <= most)
+    if ceiling is None and not np.isfinite(values).all():
         return EstimatorMoments(np.full(K.shape, np.nan), np.full((D, D), np.nan), float("inf"))
-    squares: NDArray[np.float64] = weights * (values**2 + variance_array(system, gains, law))
+    tame = np.where(over[:, None, None], K, gains) if over.any() else gains
+    spread = (
+        variance_array(system, tame, law) if horizon is None else truncated_variance_array(system, tame, horizon, law)
+    )
+    if over.any():
+        values, spread = np.where(over, most, values), np.where(over, 0.0, spread)
+    squares: NDArray[np.float64] = weights * (values**2 + spread)
     mean = D / radius * (weights * (values - weights @ values)) @ nodes
     second = (D / radius) ** 2 * (nodes.T * squares) @ nodes
-    return EstimatorMoments(mean.reshape(K.shape), second - np.outer(mean, mean), float(squares.sum()))
+    covariance = second - np.outer(mean, mean)
+    return EstimatorMoments(mean.reshape(K.shape), covariance, float(squares.sum()), float(weights @ over))

@@ -7,17 +7,29 @@ sequence and no cost estimate take more iterations instead.  "A minibatch" below
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ..contracts import BoolArray, EpochReport, FloatArray, IntArray, Oracle, Plan, Setting
+from ..contracts import BoolArray, EpochReport, FloatArray, IntArray, IteratingOracle, Oracle, Plan, Setting
 from ..errors import ConfigError
 from ..randomness import Purpose
 from ..server import Server
 
-__all__ = ["OneSequence", "Progress", "State", "alone", "descend", "nobody_else", "set_sizes", "start_together", "told"]
+__all__ = [
+    "OneSequence",
+    "Progress",
+    "State",
+    "alone",
+    "descend",
+    "iterate",
+    "nobody_else",
+    "set_sizes",
+    "start_together",
+    "told",
+]
 
 
 @dataclass(frozen=True)
@@ -110,22 +122,54 @@ def nobody_else(setting: Setting) -> BoolArray:
     return np.eye(len(setting.initial_gains), dtype=np.bool_)
 
 
+def iterate(
+    gains: FloatArray,
+    iterations: int,
+    plan: Plan,
+    oracle: Oracle,
+    radii: FloatArray,
+    *,
+    server: Server | None = None,
+    estimate: Callable[[FloatArray], FloatArray] | None = None,
+) -> FloatArray:
+    """K_i ← K_i − η·ZO_i(K_i, M_l, r_i), so many times; with a server the mean over N_i, a round of messages each.
+
+    estimate: in place of (5).  An oracle that iterates by itself is left to, and the server counts its rounds.
+    """
+    purpose = Purpose.LOCAL if server is None else Purpose.GLOBAL
+    if estimate is None and isinstance(oracle, IteratingOracle):
+        if server is not None:
+            server.book_averages(iterations, gains)
+        return oracle.iterate(
+            gains,
+            iterations,
+            plan.step_size,
+            plan.minibatch,
+            radii,
+            purpose=purpose,
+            epoch=plan.epoch,
+            sets=None if server is None else server.neighbourhoods,
+        )
+
+    def one_point(K: FloatArray) -> FloatArray:
+        return oracle.gradients(K, plan.minibatch, radii, purpose=purpose, epoch=plan.epoch).values
+
+    ask = estimate or one_point
+    for _ in range(iterations):
+        g = ask(gains)
+        gains = gains - plan.step_size * (g if server is None else server.average(g))
+    return gains
+
+
 def alone(gains: FloatArray, iterations: int, plan: Plan, oracle: Oracle) -> FloatArray:
     """Line 4 of Algorithm 1: K_i ← K_i − η·ZO_i(K_i, M_l, r_l^(loc)), a minibatch per iteration and no message."""
-    radii = np.full(oracle.n_agents, plan.radius_local)
-    for _ in range(iterations):
-        g = oracle.gradients(gains, plan.minibatch, radii, purpose=Purpose.LOCAL, epoch=plan.epoch).values
-        gains = gains - plan.step_size * g
-    return gains
+    return iterate(gains, iterations, plan, oracle, np.full(oracle.n_agents, plan.radius_local))
 
 
 def descend(gains: FloatArray, iterations: int, plan: Plan, oracle: Oracle, server: Server) -> FloatArray:
     """Lines 7-11 of Algorithm 1: K_i ← K_i − η·(mean of the gradients of N_i), a minibatch per iteration."""
     radii, _ = plan.radius_global(set_sizes(server))
-    for _ in range(iterations):
-        g = oracle.gradients(gains, plan.minibatch, radii, purpose=Purpose.GLOBAL, epoch=plan.epoch).values
-        gains = gains - plan.step_size * server.average(g)
-    return gains
+    return iterate(gains, iterations, plan, oracle, radii, server=server)
 
 
 def start_together(state: State, plan: Plan, oracle: Oracle, server: Server) -> tuple[FloatArray, int]:

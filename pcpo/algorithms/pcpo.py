@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import isqrt
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from ..contracts import EpochReport, FloatArray, IntArray, Oracle, Plan, Setting
 from ..errors import ConfigError
 from ..randomness import Purpose
 from ..server import Server
+from .common import iterate
 
 __all__ = ["PCPO", "PCPOState", "synchronised"]
 
@@ -91,20 +93,20 @@ class PCPO:
         """Lines 3-15: local PO, cost estimation, global PO, elimination (7) and reinitialisation (8)."""
         epoch = state.epoch + 1
         plan = state.setting.schedule.plan(epoch)
-        R, eta = plan.iterations, plan.step_size
+        R = plan.iterations
         before = oracle.nonfinite.copy()
 
         if self.two_sequences:
             X = state.local_gains
             r_local = np.full(oracle.n_agents, plan.radius_local)
-            for _ in range(R):
-                X = X - eta * self._gradients(oracle, X, r_local, plan, Purpose.LOCAL)
+            X = iterate(X, R, plan, oracle, r_local, estimate=self._estimate(oracle, r_local, plan, Purpose.LOCAL))
             C_hat = _cost_estimates(oracle, X, plan)
 
         Y = state.global_gains
         r_global, capped = plan.radius_global(state.set_sizes if self.scale_radius else np.ones_like(state.set_sizes))
-        for _ in range(R if self.two_sequences else 2 * R):
-            Y = Y - eta * server.average(self._gradients(oracle, Y, r_global, plan, Purpose.GLOBAL))
+        steps = R if self.two_sequences else 2 * R
+        estimate = self._estimate(oracle, r_global, plan, Purpose.GLOBAL)
+        Y = iterate(Y, steps, plan, oracle, r_global, server=server, estimate=estimate)
 
         if not self.two_sequences:
             X, C_hat = Y, _cost_estimates(oracle, Y, plan)
@@ -132,16 +134,23 @@ class PCPO:
         )
         return PCPOState(state.setting, epoch, X, closing.global_gains, closing.set_sizes), report
 
-    def _gradients(self, oracle: Oracle, gains: FloatArray, radii: FloatArray, plan: Plan, purpose: int) -> FloatArray:
-        """g_i of every agent from M_l rollouts; (5) by default."""
+    def _estimate(
+        self, oracle: Oracle, radii: FloatArray, plan: Plan, purpose: int
+    ) -> Callable[[FloatArray], FloatArray] | None:
+        """g_i of every agent from M_l rollouts by another estimator than (5); None is (5)."""
         M, epoch = plan.minibatch, plan.epoch
-        if self.estimator == "two_point":
-            return oracle.gradients(gains, M, radii, purpose=purpose, epoch=epoch, estimator="two_point").values
         aside = min(isqrt(M), M - 1) if self.estimator == "centred" else 0
-        if aside == 0:
-            return oracle.gradients(gains, M, radii, purpose=purpose, epoch=epoch).values
-        baseline = oracle.costs(gains, aside, purpose=Purpose.BASELINE, epoch=epoch).values
-        return oracle.gradients(gains, M - aside, radii, purpose=purpose, epoch=epoch, baseline=baseline).values
+
+        def two_point(gains: FloatArray) -> FloatArray:
+            return oracle.gradients(gains, M, radii, purpose=purpose, epoch=epoch, estimator="two_point").values
+
+        def centred(gains: FloatArray) -> FloatArray:
+            baseline = oracle.costs(gains, aside, purpose=Purpose.BASELINE, epoch=epoch).values
+            return oracle.gradients(gains, M - aside, radii, purpose=purpose, epoch=epoch, baseline=baseline).values
+
+        if self.estimator == "two_point":
+            return two_point
+        return centred if aside else None
 
 
 def _cost_estimates(oracle: Oracle, gains: FloatArray, plan: Plan) -> FloatArray:

@@ -147,7 +147,9 @@ class TestLiteral:
         assert (made.schedule.mode, made.horizon, made.noise, made.epochs) == ("literal", 10, "cube", 1)
         short = replace(made, schedule=replace(made.schedule, constants=replace(made.schedule.constants, c2=1e-3)))
         frame = replace(short, budget=short.schedule.rollouts_for(1)).run(seed=1)
-        assert set(frame["mode"]) == {"literal"}
+        assert set(frame["mode"]) == {"literal, moment oracle"}
+        simulated = replace(short, oracle="rollouts", budget=short.schedule.rollouts_for(1)).run(seed=1)
+        assert set(simulated["mode"]) == {"literal"}
 
     def test_astronomical_numbers_do_not_overflow(self, fleet: Fleet) -> None:
         problem = ProblemConstants(lipschitz=1e4, smoothness=1e4, radius=1e-3, pl=1e-2, rollout_bound=1e5)

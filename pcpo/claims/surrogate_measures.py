@@ -1,0 +1,198 @@
+"""What the claims on the surrogate measure: tests that standardised estimates are standard normal, cell by cell.
+
+A cell is one question and one M; every test is corrected for the number of cells (and directions) by Bonferroni, and an
+estimate is one trial: the estimates of a fixed gain are independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ..contracts import FloatArray
+from .contract import ALPHA, Finding, Tables
+from .lemmas_measures import hotelling
+from .surrogate_study import MOST_UNKNOWNS, SURROGATE
+
+__all__ = [
+    "FROM",
+    "Tested",
+    "by_cell",
+    "covariance",
+    "distribution",
+    "indistinguishable_from",
+    "likelihood_ratio",
+    "mean",
+    "mean_width",
+    "own_draws",
+    "smirnov",
+    "smirnov_width",
+    "standardised",
+    "variance_interval",
+]
+
+#: The M from which on the claims hold.
+FROM = 100
+_DIRECTIONS = 4
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A cell: z ``(S, D)``, and the p-values of the three tests (KS: of the worst direction, corrected for them)."""
+
+    kind: str
+    minibatch: int
+    z: FloatArray
+    p_mean: float
+    p_covariance: float
+    p_distribution: float
+    distance: float
+
+
+def standardised(frame: pd.DataFrame) -> FloatArray:
+    """z ``(S, D)`` of the rows of one cell and source."""
+    D = int(frame["unknowns"].iloc[0])
+    return frame[[f"z{d}" for d in range(MOST_UNKNOWNS)]].to_numpy(dtype=np.float64)[:, :D]
+
+
+def likelihood_ratio(z: FloatArray) -> float:
+    """p-value of the likelihood-ratio test of Cov z = I, mean unknown, with Bartlett's correction; 1 for few rows."""
+    S, D = z.shape
+    n = S - 1
+    if n <= D + 1:
+        return 1.0
+    W = np.cov(z, rowvar=False).reshape(D, D)
+    statistic = n * (np.trace(W) - np.linalg.slogdet(W)[1] - D)
+    correction = 1 - (2 * D + 1 - 2 / (D + 1)) / (6 * n)
+    return float(stats.chi2.sf(correction * statistic, D * (D + 1) / 2))
+
+
+def smirnov(z: FloatArray) -> tuple[float, float]:
+    """(p, distance) of Kolmogorov-Smirnov against N(0, 1) along fixed random directions, the worst of them."""
+    D = z.shape[1]
+    count = _DIRECTIONS if D > 1 else 1
+    directions = np.random.default_rng(np.random.SeedSequence(D)).standard_normal((count, D))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    found = [stats.kstest(z @ u, "norm") for u in directions]
+    return min(1.0, count * min(float(f.pvalue) for f in found)), max(float(f.statistic) for f in found)
+
+
+def by_cell(frame: pd.DataFrame) -> list[Tested]:
+    """Every cell of rows of one source."""
+    cells = []
+    for _, part in frame.groupby(["kind", "minibatch"], sort=False):
+        kind, M = part["kind"].iloc[0], part["minibatch"].iloc[0]
+        z = standardised(part)
+        p, distance = smirnov(z)
+        p_mean = hotelling(z, np.zeros(z.shape[1]))
+        cells.append(Tested(str(kind), int(M), z, p_mean, likelihood_ratio(z), p, distance))
+    return cells
+
+
+def _rows(tables: Tables, source: str, least: int = FROM) -> pd.DataFrame:
+    frame = tables[SURROGATE.name]
+    return frame[(frame["source"] == source) & (frame["minibatch"] >= least)]
+
+
+def _finding(
+    cells: list[Tested],
+    p_value: Callable[[Tested], float],
+    estimate: Callable[[Tested], float],
+    width: Callable[[Tested, float], float],
+    predicted: float,
+    name: str,
+) -> Finding:
+    """The cell with the smallest p-value, with the widest interval of all cells, at the level α over their number."""
+    worst = min(cells, key=p_value)
+    p = min(1.0, len(cells) * p_value(worst))
+    half, value = max(width(cell, ALPHA / len(cells)) for cell in cells), estimate(worst)
+    label = f"{name}; worst of {len(cells)} cells ({worst.kind}, M = {worst.minibatch:,}), 95 % over all (Bonferroni)"
+    return Finding(label, value, value - half, value + half, predicted, p, sum(len(cell.z) for cell in cells))
+
+
+def mean_width(cell: Tested, level: float) -> float:
+    """Radius of the confidence ball of a mean, in standard deviations of one estimate."""
+    S, D = cell.z.shape
+    if S < D + 2:
+        return float("inf")
+    return float(np.sqrt(stats.f.isf(level, D, S - D) * D * (S - 1) / (S * (S - D))))
+
+
+def _mean_norm(cell: Tested) -> float:
+    """√(T²/S)."""
+    S, D = cell.z.shape
+    if S < D + 2:
+        return float("nan")
+    centre = cell.z.mean(axis=0)
+    return float(np.sqrt(centre @ np.linalg.solve(np.cov(cell.z, rowvar=False).reshape(D, D), centre)))
+
+
+def mean(tables: Tables, source: str = "rollouts") -> Finding:
+    """‖mean of z‖, in standard deviations of one estimate, with the p-value of Hotelling's T²."""
+    name = "distance of the means in standard deviations of one estimate, Hotelling's T²"
+    return _finding(by_cell(_rows(tables, source)), lambda c: c.p_mean, _mean_norm, mean_width, 0.0, name)
+
+
+def variance_interval(z: FloatArray, level: float) -> tuple[float, float, float]:
+    """tr Cov z / D, which is 1, with its χ² interval."""
+    freedom = z.size - z.shape[1]
+    if freedom < 1:
+        return float("nan"), float("nan"), float("nan")
+    ratio = float(z.var(axis=0, ddof=1).mean())
+    above, below = float(stats.chi2.isf(level / 2, freedom)), float(stats.chi2.ppf(level / 2, freedom))
+    return ratio, ratio * freedom / above, ratio * freedom / below
+
+
+def _variance_width(cell: Tested, level: float) -> float:
+    ratio, low, high = variance_interval(cell.z, level)
+    return max(high - ratio, ratio - low) if np.isfinite(ratio) else float("inf")
+
+
+def covariance(tables: Tables, source: str = "rollouts") -> Finding:
+    """Total variance of z over D, with the p-value of the likelihood-ratio test that Cov z = I."""
+    name = "variance over that of the surrogate; p of the likelihood-ratio test of the whole covariance"
+    cells = by_cell(_rows(tables, source))
+    return _finding(
+        cells, lambda c: c.p_covariance, lambda c: variance_interval(c.z, ALPHA)[0], _variance_width, 1.0, name
+    )
+
+
+def smirnov_width(cell: Tested, level: float) -> float:
+    """Half-width of the band around a distribution function, by Dvoretzky, Kiefer, Wolfowitz and Massart."""
+    S, D = cell.z.shape
+    count = _DIRECTIONS if D > 1 else 1
+    return float(np.sqrt(np.log(2 * count / level) / (2 * S)))
+
+
+def distribution(tables: Tables, source: str = "rollouts") -> Finding:
+    """Kolmogorov-Smirnov distance along random directions; says from which M on nothing at all is rejected."""
+    name = (
+        f"Kolmogorov-Smirnov distance, random directions; indistinguishable from M = {indistinguishable_from(tables)}"
+    )
+    return _finding(
+        by_cell(_rows(tables, source)), lambda c: c.p_distribution, lambda c: c.distance, smirnov_width, 0.0, name
+    )
+
+
+def indistinguishable_from(tables: Tables) -> str:
+    """The smallest M of the study such that no test rejects there or beyond (Bonferroni over cells and tests)."""
+    cells = by_cell(_rows(tables, "rollouts", 0))
+    level = ALPHA / (3 * len(cells))
+    bad = [c.minibatch for c in cells if min(c.p_mean, c.p_covariance, c.p_distribution) < level]
+    good = sorted({c.minibatch for c in cells if c.minibatch > max(bad, default=0)})
+    return f"{good[0]:,}" if good else "none of these"
+
+
+def own_draws(tables: Tables) -> Finding:
+    """The moment oracle's own draws: the three tests of every cell, pooled z for the estimate."""
+    cells = by_cell(_rows(tables, "moments"))
+    p = min(1.0, 3 * len(cells) * min(min(c.p_mean, c.p_covariance, c.p_distribution) for c in cells))
+    square = np.concatenate([(c.z**2).ravel() for c in cells])
+    half = float(stats.norm.isf(ALPHA / 2 / 3) * np.sqrt(2 / square.size))
+    estimate = float(square.mean())
+    name = "mean square of standardised draws; p of the smallest of three tests in every cell, Bonferroni"
+    return Finding(name, estimate, estimate - half, estimate + half, 1.0, p, sum(len(c.z) for c in cells))

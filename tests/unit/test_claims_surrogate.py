@@ -1,0 +1,125 @@
+"""The claims on the moment oracle: on synthetic tables, with their controls, and on a small real simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from pcpo.claims.contract import Tables
+from pcpo.claims.judging import check_group, judge
+from pcpo.claims.surrogate import GROUP
+from pcpo.claims.surrogate_measures import indistinguishable_from, likelihood_ratio, smirnov
+from pcpo.claims.surrogate_study import CONTROLS, KINDS, MOST_UNKNOWNS, SURROGATE
+from pcpo.errors import ConfigError
+from pcpo.statistics import binomial_interval
+
+UNKNOWNS = {"scalar": 1, "two": 2, "three": 6, "narrow": 2, "cost": 1}
+SIZES = {1: 800, 100: 1500, 10_000: 300}
+
+
+def rows(z: np.ndarray, source: str, kind: str, M: int) -> pd.DataFrame:
+    padded = np.full((len(z), MOST_UNKNOWNS), np.nan)
+    padded[:, : z.shape[1]] = z
+    columns = {f"z{d}": padded[:, d] for d in range(MOST_UNKNOWNS)}
+    fixed = {"seed": 0, "sample": np.arange(len(z)), "source": source, "kind": kind, "minibatch": M}
+    return pd.DataFrame({"cell": f"{kind}:{M}", **fixed, "unknowns": z.shape[1], **columns})
+
+
+def synthetic(*, seed: int = 1, off: float = 0.0, scale: float = 1.0) -> Tables:
+    """z normal, but for M = 1, where it lies on a sphere; optionally off or too wide in the cells of two unknowns."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for kind, D in UNKNOWNS.items():
+        for M, S in SIZES.items():
+            z = rng.standard_normal((S, D))
+            if M == 1:
+                z *= np.sqrt(D) / np.linalg.norm(z, axis=1, keepdims=True)
+            if kind == "two" and M > 1:
+                z = scale * z + off
+            frames += [rows(z, "rollouts", kind, M), rows(rng.standard_normal((S, D)), "moments", kind, M)]
+            if M == 100 and kind in ("two", "three"):
+                stretched = np.concatenate([1.15 * z[:, :1], z[:, 1:]], axis=1)
+                frames += [rows(z + 0.3, CONTROLS[0], kind, M), rows(stretched, CONTROLS[1], kind, M)]
+    return {SURROGATE.name: pd.concat(frames, ignore_index=True)}
+
+
+def verdicts(tables: Tables, role: str = "claim") -> dict[str, str]:
+    judged = judge(GROUP, tables)
+    judged = judged[judged["role"] == role]
+    keys = judged["claim"] if role == "claim" else judged["claim"] + ":" + judged["control"]
+    return dict(zip(keys, judged["verdict"], strict=True))
+
+
+def test_the_group_is_complete() -> None:
+    check_group(GROUP)
+    assert set(SURROGATE.key) <= set(SURROGATE.columns)
+    assert set(UNKNOWNS) == set(KINDS)
+
+
+def test_what_is_normal_is_supported_and_the_controls_are_refuted() -> None:
+    tables = synthetic()
+    judged = judge(GROUP, tables)
+    assert (judged.loc[judged["role"] == "claim", "verdict"] == "supported").all()
+    assert (judged.loc[judged["role"] == "negative_control", "verdict"] == "refuted").all()
+    assert judged.loc[judged["role"] == "power", "estimate"].between(0, 1).all()
+    assert indistinguishable_from(tables) == "100"
+
+
+@pytest.mark.parametrize(("wrong", "claim"), [({"off": 0.2}, "mean"), ({"scale": 1.08}, "covariance")])
+def test_a_surrogate_that_is_wrong_is_refuted(wrong: dict[str, float], claim: str) -> None:
+    found = verdicts(synthetic(**wrong))
+    assert found[claim] == "refuted"
+    assert found["own_draws"] == "supported"
+
+
+@pytest.mark.parametrize("D", [1, 2, 6])
+def test_tests_keep_their_level_and_have_power(D: int) -> None:
+    """600 samples of 60: rejections at 5 % within an exact 99.9 % interval; a sample 1.5 times too wide is rejected."""
+    rng = np.random.default_rng(D)
+    draws = rng.standard_normal((600, 60, D))
+    for test in (likelihood_ratio, lambda z: smirnov(z)[0]):
+        rejected = sum(test(z) < 0.05 for z in draws)
+        low = binomial_interval(rejected, 600, confidence=0.999).low
+        assert low <= 0.05
+        assert np.mean([test(1.5 * z) < 0.05 for z in draws[:100]]) > 0.5
+    rejected = sum(likelihood_ratio(z) < 0.05 for z in draws)
+    assert binomial_interval(rejected, 600, confidence=0.999).high >= 0.05
+    assert likelihood_ratio(draws[0, : D + 1]) == 1.0
+
+
+def test_a_small_simulation() -> None:
+    """Distances of single rollouts are those of the law: |z| of one scalar estimate with signs is 1 on average."""
+    options = {**SURROGATE.defaults, "minibatches": [1, 200], "samples": 60, "rollouts": 12_000, "horizon": 15}
+    cells = SURROGATE.cells({**options, "control_minibatch": 200})
+    frames = [SURROGATE.simulate(cell, [1, 2]).assign(cell=name) for name, cell in cells.items()]
+    frame = pd.concat(frames, ignore_index=True)
+    assert sorted(frame.columns) == sorted(["cell", *SURROGATE.columns])
+    assert not frame.duplicated(["cell", *SURROGATE.key]).any()
+    assert set(frame["source"]) == {"rollouts", "moments", *CONTROLS}
+    for D in range(MOST_UNKNOWNS):
+        assert (frame[f"z{D}"].notna() == (frame["unknowns"] > D)).all()
+    found = verdicts({SURROGATE.name: frame})
+    assert "refuted" not in found.values()
+    controls = verdicts({SURROGATE.name: frame}, "negative_control")
+    assert controls["distribution:single"] == controls["own_draws:single"] == "refuted"
+    one = frame[(frame["cell"] == "scalar:1") & (frame["source"] == "rollouts")]["z0"]
+    error = float((one**2).std() / np.sqrt(len(one)))
+    assert abs(float((one**2).mean()) - 1) < stats.norm.isf(1e-4) * error
+
+
+def test_rows_of_a_seed_do_not_depend_on_the_others() -> None:
+    options = {**SURROGATE.defaults, "minibatches": [50], "samples": 5, "horizon": 8}
+    for cell in SURROGATE.cells(options).values():
+        together, alone = SURROGATE.simulate(cell, [4, 5]), SURROGATE.simulate(cell, [5])
+        chosen = together[together["seed"] == 5].reset_index(drop=True)
+        pd.testing.assert_frame_equal(chosen, alone.reset_index(drop=True), check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"colour": 1}, {"wide": 0}, {"samples": True}, {"minibatches": []}, {"minibatches": [1.5]}]
+)
+def test_wrong_options_are_named(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        SURROGATE.cells({**SURROGATE.defaults, **wrong})
