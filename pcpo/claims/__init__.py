@@ -38,6 +38,11 @@ GROUPS: dict[str, Entry] = {
         ["defects_runs", "defects_rounds", "defects_readings", "defects_noise", "defects_budget"],
         ["defects"],
     ),
+    "surrogate": Entry(["surrogate"], ["surrogate"]),
+    "literal": Entry(
+        ["literal_table", "literal_speed", "literal_ladder", "literal_runs"],
+        ["looseness", "literal", "literal_years"],
+    ),
     "practice": Entry(
         ["first_runs", "sensitivity", "failures", "initial_guess", "separation_limit"],
         ["first_experiments", "sensitivity", "failure_signatures", "initial_guess", "separation_limit"],

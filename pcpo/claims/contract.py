@@ -37,7 +37,7 @@ __all__ = [
 ALPHA = 0.05
 
 Tables = Mapping[str, pd.DataFrame]
-Mode = Literal["literal", "calibrated", "exact"]
+Mode = Literal["literal", "literal, moment oracle", "calibrated", "exact"]
 
 
 class Verdict(StrEnum):

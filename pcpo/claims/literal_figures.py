@@ -46,7 +46,7 @@ def looseness_table(tables: Tables) -> pd.DataFrame:
     found = first.join(by_rung.rename(columns={"min": "saved_least", "max": "saved_most", "count": "fleets"}))
     columns = ["name", "rollouts", "minibatch", "iterations", "saved", "saved_least", "saved_most", "alone", "shapley"]
     order = {kind: k for k, kind in enumerate(KINDS)}
-    chosen = found[[*columns, "Delta_L", "epochs", "fleets"]].reset_index()
+    chosen: pd.DataFrame = found[[*columns, "Delta_L", "epochs", "fleets"]].reset_index()
     return chosen.sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable").reset_index(drop=True)
 
 
@@ -157,7 +157,7 @@ def years_table(tables: Tables) -> pd.DataFrame:
     table = tables["literal_table"]
     table = table[table["seed"] == table["seed"].min()].drop(columns="seed")
     measured = tables["literal_speed"].groupby("cell").agg(speed=("speed", "max"), horizon=("horizon", "first"))
-    found = table.join(measured, on="cell")
+    found: pd.DataFrame = table.join(measured, on="cell")
     found["years"] = found["rollouts"] / found["speed"] / SECONDS_PER_YEAR
     found["years_total"] = found["total"] / found["speed"] / SECONDS_PER_YEAR
     return found.reset_index(drop=True)
@@ -170,7 +170,7 @@ def draw_years(numbers: pd.DataFrame) -> Figure:
     axes = figure.subplots()
     y = np.arange(len(last))
     axes.barh(y, last["years_total"], height=0.6, color=cluster_colour(0)[0], alpha=0.6)
-    for k, row in last.iterrows():
+    for k, row in enumerate(last.to_dict("records")):
         text = f"$T=10^{{{np.log10(row['total']):.1f}}}$, $R_l$ to $10^{{{np.log10(row['iterations']):.1f}}}$"
         axes.text(1.5, k, text, va="center", fontsize=6.5)
     axes.axvline(_AGE_OF_THE_UNIVERSE, color="black", ls="--", lw=0.8)

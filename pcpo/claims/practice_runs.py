@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +15,6 @@ from ..contracts import FloatArray
 from ..errors import BudgetError
 from ..experiment import Experiment
 from ..fleet import Fleet
-from ..oracles import RolloutOracle
 from ..randomness import Purpose, noise_law
 from ..schedule import EpochPlan, Schedule
 from ..transfer import CommonGain, common_gain
@@ -85,8 +85,8 @@ def _guess(cell: Mapping[str, Any], fleet: Fleet, seed: int) -> tuple[float, int
     if cell["guess"] != "rule":
         known = 2 * cell["separation"] if cell["guess"] == "known" else cell["Delta0"]
         return known * cell["guess_factor"], 0
-    horizon = experiment_of({**cell, "rollouts": 0, "epochs": 1}, cell["Delta0"]).horizon
-    oracle = RolloutOracle(fleet, seed=seed, horizon=horizon, law=noise_law(NOISE))
+    experiment = experiment_of({**cell, "rollouts": 0, "epochs": 1}, cell["Delta0"])
+    oracle = replace(experiment, fleet=fleet).make_oracle(seed)
     estimates = oracle.costs(fleet.initial_gains, FIRST_ROLLOUTS, purpose=Purpose.CALIBRATION, epoch=0).values
     left = cell["rollouts"] - FIRST_ROLLOUTS
     Delta0 = initial_guess(estimates, lambda guess: schedule_of(cell, guess).epochs_within(left))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 
-from ..claims.contract import Group, Verdict
+from ..claims.contract import Group, Mode, Verdict
 from ..claims.judging import VERDICT_COLUMNS
 from ..errors import ResultsError
 
@@ -17,7 +18,7 @@ __all__ = ["NUMBERS", "ROLES", "check_joined", "declared", "read_verdicts"]
 NUMBERS = ("estimate", "ci_low", "ci_high", "predicted", "p_value", "p_adjusted", "n_runs")
 ROLES = ("claim", "negative_control", "power")
 _KEY = ["group", "claim", "role", "control"]
-_MODES = ("literal", "calibrated", "exact")
+_MODES = get_args(Mode)
 
 
 def read_verdicts(path: Path | str) -> pd.DataFrame:

@@ -57,12 +57,13 @@ FLEET_SOURCES = (
     EXACT_SOURCES
     + DRAW_SOURCES
     + sources("files", "fleet", "fleet_io", "fleet_yaml", "fleet_binary", "mat5", "jobs")
-    + sources("fleet_spec", "generators", "initial_gains")
+    + sources("fleet_sources", "fleet_spec", "generators", "initial_gains")
 )
 PLAN_SOURCES = (
     EXACT_SOURCES
     + DRAW_SOURCES
     + sources("calibration", "experiment", "files", "fleet", "fleet_io", "fleet_yaml", "jobs", "schedule")
+    + sources("moment_oracle", "moment_kernels")
 )
 RUN_SOURCES = PLAN_SOURCES + sources(
     "contracts", "driver", "engine", "oracles", "records", "server", "trajectories", "twin"

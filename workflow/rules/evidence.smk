@@ -20,7 +20,14 @@ if EVIDENCE:
         input:
             sources=RUN_SOURCES
             + CLAIM_SOURCES
-            + sources("generators", "fleet_spec", "initial_gains", "predictions", "transfer"),
+            + sources("generators", "fleet_spec", "initial_gains", "predictions", "transfer")
+            + sources(
+                "fleet_sources", "restricted_set", "restricted_search", "scalar_constants", "certified_constants"
+            )
+            + sources("looseness", "theorem_bounds"),
+            fleets=lambda wildcards: (
+                sorted(glob.glob("config/fleets/*.yaml")) if wildcards.study.startswith("literal") else []
+            ),
             modules=lambda wildcards: simulating_modules(group_of(wildcards.study)),
             algorithms=sorted(glob.glob("pcpo/algorithms/*.py")),
             script="workflow/scripts/run_study.py",
