@@ -103,7 +103,7 @@ def test_claims_are_supported_by_good_data_and_refuted_by_their_controls() -> No
     assert len(GROUP.claims) == SECONDARY + 1
     power = verdicts[verdicts["role"] == "power"]
     assert power["estimate"].min() > 0.8
-    assert set(verdicts["mode"]) == {"literal"}
+    assert set(verdicts["mode"]) == {"literal, moment oracle"}
 
 
 def test_few_runs_leave_probabilities_open() -> None:

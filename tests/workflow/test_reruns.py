@@ -78,7 +78,8 @@ CONTENTS: dict[str, tuple[Callable[[Workspace], None], set[str]]] = {
     "a figure's module": (append("pcpo/plotting/learning_curves.py"), {"Figure learning_curves"}),
     "the server": (append("pcpo/server.py"), PAIR_RUNS | SINGLE_RUNS | OF_RUNS),
     "the algorithm": (append("pcpo/algorithms/pcpo.py"), PAIR_RUNS | SINGLE_RUNS | OF_RUNS),
-    "algorithms that were not run": (append("pcpo/algorithms/common.py"), set()),
+    "what algorithms share": (append("pcpo/algorithms/common.py"), PAIR_RUNS | SINGLE_RUNS | OF_RUNS),
+    "algorithms that were not run": (append("pcpo/algorithms/ifca.py"), set()),
     "the calibration": (append("pcpo/calibration.py"), PLANS | PAIR_RUNS | SINGLE_RUNS | OF_RUNS),
     "the Riccati solver": (
         append("pcpo/optimum.py"),
