@@ -19,6 +19,8 @@ __all__ = ["bootstrap", "failures", "mean", "violations"]
 RESAMPLES = 9999
 _CHUNK = 2_000_000
 _CONFIDENCE = 0.95
+#: Relative spread of resamples that is rounding and no scatter of the runs.
+_ROUNDING = 1e-12
 
 
 def failures(count: int, runs: int, bound: float) -> Finding:
@@ -53,7 +55,7 @@ def bootstrap(
     if n < FEWEST or not np.isfinite(estimate):
         return Finding(label, estimate, np.nan, np.nan, predicted, 1.0, n)
     drawn = np.sort(_resampled(runs, statistic, seed))
-    if drawn[0] == drawn[-1]:  # runs that are all equal have no interval: only equality can be said
+    if drawn[-1] - drawn[0] <= _ROUNDING * abs(estimate):  # runs that are all equal have no interval
         return Finding(label, estimate, estimate, estimate, predicted, float(np.isclose(estimate, predicted)), n)
     z0 = stats.norm.ppf(_below(drawn, estimate))
     jackknife = statistic(np.stack([np.delete(runs, k, axis=0) for k in range(n)]))

@@ -17,10 +17,11 @@ from typing import Any
 
 import pandas as pd
 
+from ..claims import GROUPS, load_group
 from ..claims.contract import AtMost, Group
 from ..errors import PcpoError, ResultsError
 from ..files import replacing, write_text
-from ..provenance import environment_versions, machine
+from ..provenance import environment_versions, git_commit, machine
 from .comparison import PICTURES
 from .numbers import interval, number
 from .origin import Source, origin_of, rollouts_by_kind, time_spent
@@ -88,6 +89,7 @@ def _provenance(store: Store, figures: Mapping[str, Path]) -> dict[str, Any]:
         "settings_sha256": origin.settings,
         "tables": origin.files,
         "commit": commit,
+        "judged_at": git_commit(),
         "versions": {"pcpo": next(iter(origin.versions)), **environment_versions()},
         "machine": machine(),
         "jobs": int(spent["jobs"].sum()),
@@ -116,6 +118,8 @@ def _lines(verdicts: pd.DataFrame, provenance: Mapping[str, Any]) -> Iterator[st
     claims = verdicts[verdicts["role"] == "claim"]
     yield from (BEGIN, "")
     yield f"**Results of `config/{provenance['configuration']}.yaml`**, by the theorems. {summary_sentence(verdicts)}"
+    if later := [name for name in GROUPS if name not in set(verdicts["group"])]:
+        yield f"Not in them: {', '.join(f'group `{name}`' for name in later)}, declared since."
     yield ""
     yield from _table(
         ("claim", "source", "verdict", "estimate [95 % interval]", "expected", "replicates"), _headline(claims)
@@ -152,8 +156,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 def _origin(provenance: Mapping[str, Any]) -> str:
     place = f"{provenance['machine']['cores']} cores of {provenance['machine']['cpu']}"
     return (
-        f"Made at commit `{provenance['commit'][:12]}` by {provenance['jobs']:,} jobs of together "
-        f"{number(provenance['job_hours'])} hours ({place}). What the words mean: "
+        f"Tables of commit `{provenance['commit'][:12]}`, judged at `{provenance['judged_at'][:12]}`: "
+        f"{provenance['jobs']:,} jobs of together {number(provenance['job_hours'])} hours ({place}). What the words mean: "
         "[docs/evidence.md](docs/evidence.md). All figures, the table with its negative controls, and the provenance: "
         "[docs/reference/](docs/reference/)."
     )
@@ -179,9 +183,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--root", required=True, type=Path, help="directory of the run, with results/ and figures/")
     parser.add_argument("--repository", type=Path, default=Path(), help="the checkout to write to (default: here)")
+    parser.add_argument("--groups", nargs="+", choices=list(GROUPS), default=list(GROUPS), help="default: all")
     chosen = parser.parse_args(arguments)
     try:
-        print(write_reference(chosen.root, chosen.repository))
+        groups = {name: load_group(name) for name in chosen.groups}
+        print(write_reference(chosen.root, chosen.repository, groups))
     except PcpoError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

@@ -105,3 +105,14 @@ def test_divergence_is_not_trimmed_and_equal_runs_have_no_interval() -> None:
 def test_violations_decide_at_once() -> None:
     assert (violations(0, 50).p_value, violations(1, 50).p_value) == (1.0, 0.0)
     assert violations(3, 50).estimate == 3
+
+
+def test_runs_that_differ_by_rounding_are_equal() -> None:
+    """Otherwise the interval is made of rounding errors, and its p-value can be anything."""
+    values = 1.0435 * (1 + np.finfo(float).eps * (np.arange(30) % 3 - 1))
+    assert len(set(values)) == 3
+    found = mean(values, 0.5)
+    assert (found.low, found.high, found.p_value) == (found.estimate, found.estimate, 0.0)
+    assert mean(values, 1.0435).p_value == 1.0
+    scattered = mean(values * (1 + 1e-9 * np.random.default_rng(0).standard_normal(30)), 0.5)
+    assert scattered.low < scattered.estimate < scattered.high

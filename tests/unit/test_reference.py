@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from unit.report_tree import TOY, toy_tree
 
+from pcpo.claims import GROUPS, load_group
 from pcpo.errors import ResultsError
 from pcpo.report.reference import BEGIN, END, block, main, read_reference, write_reference
 
@@ -103,3 +105,34 @@ def test_command_line_says_what_is_missing(tree: Path, capsys: pytest.CaptureFix
     """The declared groups are not in the toy run."""
     assert main(["--root", str(tree / "run"), "--repository", str(tree / "checkout")]) == 1
     assert "found" in capsys.readouterr().err
+
+
+def test_readme_shows_the_reference(repository: Path) -> None:
+    """Every number at the head of README.md is that of docs/reference/."""
+    page = (repository / "README.md").read_text(encoding="utf-8")
+    shown = page[page.index(BEGIN) : page.index(END) + len(END)]
+    assert shown == block(*read_reference(repository / "docs/reference"))
+
+
+def test_reference_is_of_the_declared_claims(repository: Path) -> None:
+    """No claim that is declared no more, no claim left out of a group that is there, all figures as they were made."""
+    folder = repository / "docs/reference"
+    verdicts, provenance = read_reference(folder)
+    claims = verdicts[verdicts["role"] == "claim"]
+    for name, rows in claims.groupby("group"):
+        assert list(rows["claim"]) == [claim.id for claim in load_group(str(name)).claims]
+    assert set(claims["group"]) <= set(GROUPS)
+    assert len(provenance["commit"]) == 40
+    for name, digest in provenance["figures_sha256"].items():
+        assert hashlib.sha256((folder / f"{name}.png").read_bytes()).hexdigest() == digest, name
+
+
+def test_a_changed_reference_is_noticed(repository: Path, tmp_path: Path) -> None:
+    """Control of the comparison above: a verdict changed by hand no longer gives the page's table."""
+    folder = Path(shutil.copytree(repository / "docs/reference", tmp_path / "reference"))
+    text = (folder / "verdicts.csv").read_text(encoding="utf-8")
+    changed = text.replace(",supported,the interval", ",refuted,the interval", 1)
+    assert changed != text
+    (folder / "verdicts.csv").write_text(changed, encoding="utf-8")
+    page = (repository / "README.md").read_text(encoding="utf-8")
+    assert block(*read_reference(folder)) not in page
