@@ -157,8 +157,8 @@ def _origin(provenance: Mapping[str, Any]) -> str:
     place = f"{provenance['machine']['cores']} cores of {provenance['machine']['cpu']}"
     return (
         f"Tables of commit `{provenance['commit'][:12]}`, judged at `{provenance['judged_at'][:12]}`: "
-        f"{provenance['jobs']:,} jobs of together {number(provenance['job_hours'])} hours ({place}). What the words mean: "
-        "[docs/evidence.md](docs/evidence.md). All figures, the table with its negative controls, and the provenance: "
+        f"{provenance['jobs']:,} jobs of together {number(provenance['job_hours'])} hours ({place}). "
+        "What the words mean: [docs/evidence.md](docs/evidence.md). All figures, the table with its negative controls, and the provenance: "
         "[docs/reference/](docs/reference/)."
     )
 
