@@ -158,8 +158,8 @@ def _origin(provenance: Mapping[str, Any]) -> str:
     return (
         f"Tables of commit `{provenance['commit'][:12]}`, judged at `{provenance['judged_at'][:12]}`: "
         f"{provenance['jobs']:,} jobs of together {number(provenance['job_hours'])} hours ({place}). "
-        "What the words mean: [docs/evidence.md](docs/evidence.md). All figures, the table with its negative controls, and the provenance: "
-        "[docs/reference/](docs/reference/)."
+        "What the words mean: [docs/evidence.md](docs/evidence.md). "
+        "All figures, the table with its negative controls, and the provenance: [docs/reference/](docs/reference/)."
     )
 
 
