@@ -101,7 +101,9 @@ def test_the_baseline_of_pcpo_is_paid_for_and_adds_its_own_noise() -> None:
     oracle = RolloutOracle(fleet, seed=42, horizon=HORIZON, law=law)
     plan = replace(schedule_for(fleet, Delta0=8.0).plan(1), minibatch=M)
     radii, parts = np.full(agents, R), 60
-    asked = [PCPO(estimator="centred")._gradients(oracle, fleet.initial_gains, radii, plan, 1) for _ in range(parts)]
+    estimate = PCPO(estimator="centred")._estimate(oracle, radii, plan, 1)
+    assert estimate is not None
+    asked = [estimate(fleet.initial_gains) for _ in range(parts)]
     assert oracle.rollouts == parts * M
     g = np.concatenate(asked).reshape(agents * parts, -1)
     mean = lqr.smoothed_gradient(system, K, R, horizon=HORIZON).value.ravel()

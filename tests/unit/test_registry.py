@@ -66,8 +66,8 @@ def test_modules_are_files(name: str) -> None:
 
 
 def test_modules_include_those_an_algorithm_builds_on() -> None:
-    assert modules_of("pcpo") == ["algorithms/pcpo"]
-    assert modules_of("pcpo_no_reinit") == ["algorithms/ablations", "algorithms/pcpo"]
+    assert modules_of("pcpo") == ["algorithms/pcpo", "algorithms/common"]
+    assert modules_of("pcpo_no_reinit") == ["algorithms/ablations", "algorithms/pcpo", "algorithms/common"]
     assert modules_of("local") == ["algorithms/local", "algorithms/common"]
     assert set(modules_of("cluster_sysid")) == {f"algorithms/{m}" for m in ("cluster_sysid", "least_squares", "common")}
 
