@@ -12,7 +12,7 @@ from .finite_horizon import FiniteHorizon, costs, gradients
 from .finite_horizon_kernels import rollout_kernel
 from .kernels import BLOCK, SATURATION
 from .normals import normals, words_per_column
-from .oracles import LedgerOracle
+from .oracles import LedgerOracle, OpenEpochs
 from .randomness import draw_directions, random_words, stream
 
 __all__ = ["ExactFiniteHorizonOracle", "FiniteHorizonOracle"]
@@ -69,13 +69,14 @@ class FiniteHorizonOracle(LedgerOracle):
         self._matrices = tuple(np.array(matrix) for matrix in (setting.A, setting.B, setting.Q, setting.R))
         self._seed = seed
         self._kernel = rollout_kernel(setting.n, setting.m) if kernel is None else kernel
-        self._open: dict[int, tuple[int, _Supply]] = {}
+        self._supplies = OpenEpochs(self._fresh_supply)
 
     def _take(self, purpose: int, epoch: int, count: int) -> tuple[FloatArray, FloatArray]:
-        if purpose not in self._open or self._open[purpose][0] != epoch:
-            s = self._setting
-            self._open[purpose] = (epoch, _Supply((self._seed, purpose, epoch), s.N, s.m * s.n, s.n))
-        return self._open[purpose][1].take(count)
+        return self._supplies.at(purpose, epoch).take(count)
+
+    def _fresh_supply(self, purpose: int, epoch: int) -> _Supply:
+        s = self._setting
+        return _Supply((self._seed, purpose, epoch), s.N, s.m * s.n, s.n)
 
     def _roll(self, gains: FloatArray, radii: FloatArray, U: FloatArray, x0: FloatArray) -> Estimates:
         """Costs ``(N, M)``, cut at SATURATION, and how many were cut."""

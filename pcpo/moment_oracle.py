@@ -23,7 +23,7 @@ from .fleet import Fleet
 from .kernels import SATURATION
 from .moment_kernels import WORK_ROWS, descend_kernel
 from .moments import quartic_form
-from .oracles import LedgerOracle
+from .oracles import LedgerOracle, OpenEpochs
 from .randomness import NoiseLaw, stream
 
 __all__ = ["DRIFT", "Errors", "MomentOracle", "quadrature_order"]
@@ -105,7 +105,7 @@ class MomentOracle(LedgerOracle):
         self._seed, self._law, self._horizon, self._drift = seed, law, horizon, drift
         self._order = quadrature_order(fleet.D)
         self._descend = descend_kernel(fleet.n, fleet.m)
-        self._open: dict[int, tuple[int, list[np.random.Generator]]] = {}
+        self._streams = OpenEpochs(self._fresh_streams)
         self._anchors: dict[int, _Anchors] = {}
         self._costs_at: dict[int, tuple[FloatArray, tuple[float, float]]] = {}
         self.errors = Errors()
@@ -130,7 +130,7 @@ class MomentOracle(LedgerOracle):
         while left > 0:
             count = max(1, min(left, _CHUNK // X.size))
             saturated = self._steps(X, count, step_size, minibatch, radii, purpose, epoch, sets)[1]
-            self._spend(saturated, minibatch, count)
+            self._spend(minibatch * count, _count(saturated, minibatch))
             left -= count
         return X
 
@@ -152,7 +152,7 @@ class MomentOracle(LedgerOracle):
         return Estimates(g, _count(saturated, minibatch))
 
     def _costs(self, gains: FloatArray, minibatch: int, purpose: int, epoch: int) -> Estimates:
-        draws = np.array([rng.standard_normal() for rng in self._streams(purpose, epoch)])
+        draws = np.array([rng.standard_normal() for rng in self._streams.at(purpose, epoch)])
         pairs = [self._cost_moments(agent, K) for agent, K in enumerate(gains)]
         mean, variance = np.array(pairs).T
         over = ~(mean <= SATURATION)
@@ -173,11 +173,8 @@ class MomentOracle(LedgerOracle):
             known = self._costs_at[agent] = (K.copy(), found)
         return known[1]
 
-    def _streams(self, purpose: int, epoch: int) -> list[np.random.Generator]:
-        if purpose not in self._open or self._open[purpose][0] != epoch:
-            fresh = [stream(self._seed, purpose, epoch, agent, _NORMALS) for agent in range(self.n_agents)]
-            self._open[purpose] = (epoch, fresh)
-        return self._open[purpose][1]
+    def _fresh_streams(self, purpose: int, epoch: int) -> list[np.random.Generator]:
+        return [stream(self._seed, purpose, epoch, agent, _NORMALS) for agent in range(self.n_agents)]
 
     def _steps(
         self,
@@ -192,7 +189,7 @@ class MomentOracle(LedgerOracle):
     ) -> tuple[FloatArray, FloatArray]:
         """`count` steps in place; the last estimates, and per agent the sum over steps of the saturated fraction."""
         N, D = self.n_agents, X[0].size
-        normals = np.stack([rng.standard_normal((count, D)) for rng in self._streams(purpose, epoch)], axis=1)
+        normals = np.stack([rng.standard_normal((count, D)) for rng in self._streams.at(purpose, epoch)], axis=1)
         anchors = self._anchors_for(purpose, epoch, radii)
         if sets is None:
             members, member_of = np.zeros((0, N), dtype=np.bool_), np.zeros(N, dtype=np.int64)
@@ -263,16 +260,9 @@ class MomentOracle(LedgerOracle):
         self.errors.covariance = max(self.errors.covariance, float(np.abs(ratios - 1).max()))
         self.errors.mean = max(self.errors.mean, sd)
 
-    def _spend(self, saturated: FloatArray, minibatch: int, count: int) -> None:
-        self.rollouts += minibatch * count
-        self.nonfinite = np.minimum(self.nonfinite + _count(saturated, minibatch), _MOST)
-        if self.on_rollouts is not None:
-            self.on_rollouts(minibatch * count)
-
-    def _book(self, answer, minibatch):  # type: ignore[no-untyped-def]
-        booked = super()._book(answer, minibatch)
+    def _spend(self, rollouts: int, nonfinite: IntArray) -> None:
+        super()._spend(rollouts, nonfinite)
         self.nonfinite = np.minimum(self.nonfinite, _MOST)
-        return booked
 
 
 def _count(fractions: FloatArray, minibatch: int) -> IntArray:

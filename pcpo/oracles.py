@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -23,10 +23,11 @@ from .kernels import SATURATION
 from .randomness import NoiseLaw, stream
 from .trajectories import random_signs, simulated
 
-__all__ = ["ExactOracle", "LedgerOracle", "RolloutOracle"]
+__all__ = ["ExactOracle", "LedgerOracle", "OpenEpochs", "RolloutOracle"]
 
 
 _Answer = TypeVar("_Answer", Estimates, Trajectories)
+_Source = TypeVar("_Source")
 
 
 class LedgerOracle(ABC):
@@ -111,11 +112,29 @@ class LedgerOracle(ABC):
             raise PcpoError(f"radii: found {radii!r}, expected {self.n_agents} positive smoothing radii")
 
     def _book(self, answer: _Answer, minibatch: int) -> _Answer:
-        self.rollouts += minibatch
-        self.nonfinite = self.nonfinite + answer.nonfinite
-        if self.on_rollouts is not None:
-            self.on_rollouts(minibatch)
+        self._spend(minibatch, answer.nonfinite)
         return answer
+
+    def _spend(self, rollouts: int, nonfinite: IntArray) -> None:
+        """Enter rollouts of every agent, and how many of them were saturated ``(N,)``."""
+        self.rollouts += rollouts
+        self.nonfinite = self.nonfinite + nonfinite
+        if self.on_rollouts is not None:
+            self.on_rollouts(rollouts)
+
+
+class OpenEpochs(Generic[_Source]):
+    """For each purpose the source of random numbers of its last epoch, made when that is first asked about."""
+
+    def __init__(self, make: Callable[[int, int], _Source]) -> None:
+        self._make = make
+        self._open: dict[int, tuple[int, _Source]] = {}
+
+    def at(self, purpose: int, epoch: int) -> _Source:
+        """The source of (purpose, epoch), as far as it has been used."""
+        if purpose not in self._open or self._open[purpose][0] != epoch:
+            self._open[purpose] = (epoch, self._make(purpose, epoch))
+        return self._open[purpose][1]
 
 
 @dataclass(frozen=True)
@@ -140,21 +159,18 @@ class RolloutOracle(LedgerOracle):
         self._horizon = horizon
         self._law = law
         self._chunk = chunk
-        self._open: dict[int, tuple[int, list[_Streams]]] = {}
+        self._streams = OpenEpochs(self._fresh_streams)
 
-    def _streams(self, purpose: int, epoch: int) -> list[_Streams]:
-        if purpose not in self._open or self._open[purpose][0] != epoch:
-            fresh = [
-                _Streams(*(stream(self._seed, purpose, epoch, agent, kind) for kind in (0, 1)))
-                for agent in range(self.n_agents)
-            ]
-            self._open[purpose] = (epoch, fresh)
-        return self._open[purpose][1]
+    def _fresh_streams(self, purpose: int, epoch: int) -> list[_Streams]:
+        return [
+            _Streams(*(stream(self._seed, purpose, epoch, agent, kind) for kind in (0, 1)))
+            for agent in range(self.n_agents)
+        ]
 
     def _asked(
         self, gains: FloatArray, purpose: int, epoch: int
     ) -> Iterator[tuple[LinearSystem, FloatArray, _Streams]]:
-        return zip(self._systems, gains, self._streams(purpose, epoch), strict=True)
+        return zip(self._systems, gains, self._streams.at(purpose, epoch), strict=True)
 
     def _gradients(
         self,
@@ -199,7 +215,7 @@ class RolloutOracle(LedgerOracle):
     def _trajectories(
         self, gains: FloatArray, count: int, horizon: int, excitation: float, purpose: int, epoch: int
     ) -> Trajectories:
-        streams = self._streams(purpose, epoch)
+        streams = self._streams.at(purpose, epoch)
         noise = np.stack([self._law.sample(s.noise, (count, horizon), self.gain_shape[1]) for s in streams])
         signs = np.stack([random_signs(s.directions, count, horizon, self.gain_shape[0]) for s in streams])
         return simulated(self._systems, gains, noise, excitation * signs)

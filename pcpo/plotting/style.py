@@ -94,9 +94,8 @@ def save(table: pd.DataFrame, draw: Callable[[pd.DataFrame], Figure], stem: Path
         try:
             table.to_csv(temporary[".csv"], index=False)
             figure.savefig(temporary[".png"], metadata={"Software": None})
-            figure.set_layout_engine(
-                "none"
-            )  # the layout found for the first file is that of the second, and takes long
+            # Finding a layout takes long: the second file has that of the first.
+            figure.set_layout_engine("none")
             figure.savefig(temporary[".pdf"], metadata={"CreationDate": None, "Producer": None, "Creator": None})
             for suffix, path in temporary.items():
                 os.replace(path, stem.with_name(stem.name + suffix))
