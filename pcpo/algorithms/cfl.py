@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.cluster.hierarchy import fcluster, linkage
 
 from ..contracts import BoolArray, FloatArray, IntArray, Oracle, Plan
 from ..errors import ConfigError
@@ -77,6 +76,9 @@ def bipartition(pulls: FloatArray) -> IntArray:
 
     That cut is what agglomeration by largest similarity has left when two groups remain (Sattler et al., algorithm 1).
     """
+    # Here, not above: half a second that no other algorithm needs, in every job that reads the registry.
+    from scipy.cluster.hierarchy import fcluster, linkage
+
     lengths = np.linalg.norm(pulls, axis=1, keepdims=True)
     directions = pulls / np.where(lengths > 0, lengths, 1.0)
     distances = np.maximum(1 - directions @ directions.T, 0.0)

@@ -6,6 +6,17 @@ VERDICTS = [f"{RESULTS}/verdicts/{name}.csv" for name in EVIDENCE_GROUPS]
 EVIDENCE_FIGURES = [figure for entry in EVIDENCE_GROUPS.values() for figure in entry.figures]
 CLAIM_SOURCES = sources("claims/contract", "claims/tables", "records")
 
+CONSTANTS_SOURCES = sources(
+    *("fleet_sources", "restricted_set", "restricted_search", "scalar_constants", "certified_constants"),
+    *("looseness", "theorem_bounds"),
+)
+#: What only the studies of these groups are made of.
+GROUP_SOURCES = {
+    "lemmas": sources("restricted_search"),
+    "surrogate": CONSTANTS_SOURCES,
+    "literal": CONSTANTS_SOURCES,
+}
+
 PICTURED = figure_names() + (["fedlqr_replication"] if FEDLQR else [])
 REPORT_SOURCES = (
     sorted(path for suffix in ("py", "j2", "css") for path in glob.glob(f"pcpo/report/*.{suffix}"))
@@ -20,13 +31,10 @@ if EVIDENCE:
         input:
             sources=RUN_SOURCES
             + CLAIM_SOURCES
-            + sources("generators", "fleet_spec", "initial_gains", "predictions", "transfer")
-            + sources(
-                "fleet_sources", "restricted_set", "restricted_search", "scalar_constants", "certified_constants"
-            )
-            + sources("looseness", "theorem_bounds"),
+            + sources("generators", "fleet_spec", "initial_gains", "predictions", "transfer"),
+            own=lambda wildcards: GROUP_SOURCES.get(group_of(wildcards.study), []),
             fleets=lambda wildcards: (
-                sorted(glob.glob("config/fleets/*.yaml")) if wildcards.study.startswith("literal") else []
+                sorted(glob.glob("config/fleets/*.yaml")) if group_of(wildcards.study) == "literal" else []
             ),
             modules=lambda wildcards: simulating_modules(group_of(wildcards.study)),
             algorithms=sorted(glob.glob("pcpo/algorithms/*.py")),
