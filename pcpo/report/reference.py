@@ -47,7 +47,8 @@ def write_reference(root: Path, repository: Path, groups: Mapping[str, Group] | 
     """Copy the reference of a finished run under `root` to docs/reference/ of `repository`, and renew README.md.
 
     groups: those the run must have, all by default.  Raises ResultsError, and writes nothing, if anything the report
-    asks for is missing, if the tables come from several commits, or from a tree with changes that are in no commit.
+    asks for is missing, if the tables of a group come from several commits, or any from a tree with changes that are in
+    no commit.
     """
     store = open_store(root, groups)
     missing = store.missing()
@@ -81,14 +82,13 @@ def _figures(store: Store) -> dict[str, Path]:
 
 
 def _provenance(store: Store, figures: Mapping[str, Path]) -> dict[str, Any]:
-    commit = _commit(store.sources, store.root)
     origin = origin_of(store.sources)
     simulated, spent = rollouts_by_kind(store.root, store.sources), time_spent(store.root)
     return {
         "configuration": store.root.name,
         "settings_sha256": origin.settings,
         "tables": origin.files,
-        "commit": commit,
+        "commits": _commits(store),
         "judged_at": git_commit(),
         "versions": {"pcpo": next(iter(origin.versions)), **environment_versions()},
         "machine": machine(),
@@ -99,13 +99,32 @@ def _provenance(store: Store, figures: Mapping[str, Path]) -> dict[str, Any]:
     }
 
 
-def _commit(sources: Sequence[Source], root: Path) -> str:
+def _commits(store: Store) -> dict[str, str]:
+    """Commit by group of claims, and of the comparison of methods: each has one."""
+    parts: dict[str, list[Source]] = {}
+    for source in store.sources:
+        parts.setdefault(_part(source, store.groups), []).append(source)
+    return {part: _commit(part, found, store.root) for part, found in sorted(parts.items())}
+
+
+def _part(source: Source, groups: Mapping[str, Group]) -> str:
+    """The group whose study a table belongs to, or "comparison" for runs and FedLQR's experiment."""
+    folders = Path(source.path).parts
+    if folders[1] != "evidence":
+        return "comparison"
+    return next(name for name, group in groups.items() if folders[2] in {study.name for study in group.studies})
+
+
+def _commit(part: str, sources: Sequence[Source], root: Path) -> str:
     commits = origin_of(sources).commits
     if len(commits) != 1:
-        raise ResultsError(f"{root}: found tables of {len(commits)} commits ({', '.join(commits)}), expected of one")
+        found = f"{len(commits)} commits ({', '.join(commits)})"
+        raise ResultsError(f"{root}: {part}: found tables of {found}, expected of one")
     (commit,) = commits
     if commit.endswith("-dirty") or commit == "unknown":
-        raise ResultsError(f"{root}: found tables made at {commit}, expected a commit without changes beside it")
+        raise ResultsError(
+            f"{root}: {part}: found tables made at {commit}, expected a commit without changes beside it"
+        )
     return commit
 
 
@@ -155,8 +174,14 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def _origin(provenance: Mapping[str, Any]) -> str:
     place = f"{provenance['machine']['cores']} cores of {provenance['machine']['cpu']}"
+    by_commit: dict[str, list[str]] = {}
+    for part, commit in provenance["commits"].items():
+        by_commit.setdefault(commit[:12], []).append(part)
+    tables = " and ".join(
+        f"`{commit}`" + (f" ({', '.join(parts)})" if len(by_commit) > 1 else "") for commit, parts in by_commit.items()
+    )
     return (
-        f"Tables of commit `{provenance['commit'][:12]}`, judged at `{provenance['judged_at'][:12]}`: "
+        f"Tables of commit {tables}, judged at `{provenance['judged_at'][:12]}`: "
         f"{provenance['jobs']:,} jobs of together {number(provenance['job_hours'])} hours ({place}). "
         "What the words mean: [docs/evidence.md](docs/evidence.md). "
         "All figures, the table with its negative controls, and the provenance: [docs/reference/](docs/reference/)."

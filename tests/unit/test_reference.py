@@ -43,7 +43,7 @@ def test_reference_is_the_run(tree: Path) -> None:
     folder = write_reference(tree / "run", tree / "checkout", TOY)
     assert (folder / "verdicts.csv").read_bytes() == (tree / "run/results/verdicts.csv").read_bytes()
     verdicts, provenance = read_reference(folder)
-    assert provenance["commit"] == COMMIT
+    assert provenance["commits"] == {"comparison": COMMIT, "clustering": COMMIT}
     assert provenance["configuration"] == "run"
     for name, digest in provenance["figures_sha256"].items():
         assert hashlib.sha256((folder / f"{name}.png").read_bytes()).hexdigest() == digest
@@ -62,7 +62,17 @@ def _dirty(tree: Path) -> None:
 
 
 def _two_commits(tree: Path) -> None:
-    relabel(next((tree / "run").rglob("evidence/**/*.parquet")), "f" * 40)
+    runs = next((tree / "run/results/runs").rglob("*.parquet"))
+    relabel(Path(shutil.copyfile(runs, runs.with_name("000002-000003.parquet"))), "f" * 40)
+
+
+def test_groups_may_be_of_different_commits(tree: Path) -> None:
+    """A group that was run again stands beside the others, and the page says which is of which commit."""
+    relabel(next((tree / "run/results/evidence").rglob("*.parquet")), "f" * 40)
+    folder = write_reference(tree / "run", tree / "checkout", TOY)
+    assert read_reference(folder)[1]["commits"] == {"clustering": "f" * 40, "comparison": COMMIT}
+    page = (tree / "checkout/README.md").read_text(encoding="utf-8")
+    assert f"Tables of commit `{'f' * 12}` (clustering) and `{COMMIT[:12]}` (comparison), judged at" in page
 
 
 def _no_figure(tree: Path) -> None:
@@ -85,7 +95,7 @@ def _no_marks(tree: Path) -> None:
     ("spoil", "message"),
     [
         (_dirty, "found tables made at .*-dirty"),
-        (_two_commits, "found tables of 2 commits"),
+        (_two_commits, "comparison: found tables of 2 commits"),
         (_no_figure, "found no figure toy_event"),
         (_no_comparison, "found no figure baselines"),
         (_no_verdicts, "found no results/verdicts.csv"),
@@ -122,7 +132,8 @@ def test_reference_is_of_the_declared_claims(repository: Path) -> None:
     for name, rows in claims.groupby("group"):
         assert list(rows["claim"]) == [claim.id for claim in load_group(str(name)).claims]
     assert set(claims["group"]) <= set(GROUPS)
-    assert len(provenance["commit"]) == 40
+    assert set(provenance["commits"]) == {*claims["group"], "comparison"}
+    assert {len(commit) for commit in provenance["commits"].values()} == {40}
     for name, digest in provenance["figures_sha256"].items():
         assert hashlib.sha256((folder / f"{name}.png").read_bytes()).hexdigest() == digest, name
 

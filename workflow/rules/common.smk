@@ -1,6 +1,8 @@
 """Configuration, paths and the sources that results depend on; no rule."""
 
+import functools
 import glob
+import hashlib
 import re
 from pathlib import Path
 
@@ -47,8 +49,25 @@ BENCHMARKS = f"{ROOT}results/benchmarks"
 
 
 def sources(*names):
-    """Modules of the package as inputs: a change of content reruns what depends on them, a touch does not."""
+    """Files of modules of the package, for `digest`."""
     return [f"pcpo/{name}.py" for name in names]
+
+
+def digest(paths):
+    """SHA-256 of sources as a parameter of the rules they make: another content reruns them, a touch does not.
+
+    Not as inputs: Snakemake looks at every input of every waiting job several times a second.
+    """
+    whole = hashlib.sha256()
+    for path in sorted(set(paths)):
+        whole.update(f"{path} {content_digest(path)}\n".encode())
+    return whole.hexdigest()
+
+
+@functools.cache
+def content_digest(path):
+    """SHA-256 of a file, which stays as it is while the workflow is planned and run."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 EXACT_SOURCES = sources("systems", "lyapunov", "costs", "moments", "optimum", "smoothing", "lqr")

@@ -29,16 +29,9 @@ if EVIDENCE:
 
     rule study:
         input:
-            sources=RUN_SOURCES
-            + CLAIM_SOURCES
-            + sources("generators", "fleet_spec", "initial_gains", "predictions", "transfer"),
-            own=lambda wildcards: GROUP_SOURCES.get(group_of(wildcards.study), []),
             fleets=lambda wildcards: (
                 sorted(glob.glob("config/fleets/*.yaml")) if group_of(wildcards.study) == "literal" else []
             ),
-            modules=lambda wildcards: simulating_modules(group_of(wildcards.study)),
-            algorithms=sorted(glob.glob("pcpo/algorithms/*.py")),
-            script="workflow/scripts/run_study.py",
         output:
             table=f"{RESULTS}/evidence/{{study}}/{{batch}}.parquet",
         log:
@@ -48,6 +41,15 @@ if EVIDENCE:
         conda:
             "../../environment.yml"
         params:
+            sources=lambda wildcards: digest(
+                RUN_SOURCES
+                + CLAIM_SOURCES
+                + sources("generators", "fleet_spec", "initial_gains", "predictions", "transfer")
+                + GROUP_SOURCES.get(group_of(wildcards.study), [])
+                + simulating_modules(group_of(wildcards.study))
+                + sorted(glob.glob("pcpo/algorithms/*.py"))
+                + ["workflow/scripts/run_study.py"]
+            ),
             options=lambda wildcards: EVIDENCE[wildcards.study]["options"],
             seeds=lambda wildcards: seed_batches(EVIDENCE[wildcards.study])[wildcards.batch],
         message:
@@ -58,9 +60,6 @@ if EVIDENCE:
     rule verdicts_of_group:
         input:
             tables=lambda wildcards: [path for s in GROUPS[wildcards.group].studies for path in tables_of(s)],
-            sources=CLAIM_SOURCES + sources("statistics", "claims/findings", "claims/judging"),
-            modules=lambda wildcards: sources(*(f"claims/{name}" for name in modules_of_group(wildcards.group))),
-            script="workflow/scripts/judge_group.py",
         output:
             verdicts=f"{RESULTS}/verdicts/{{group}}.csv",
         log:
@@ -69,6 +68,13 @@ if EVIDENCE:
             f"{BENCHMARKS}/verdicts/{{group}}.tsv"
         conda:
             "../../environment.yml"
+        params:
+            sources=lambda wildcards: digest(
+                CLAIM_SOURCES
+                + sources("statistics", "claims/findings", "claims/judging")
+                + sources(*(f"claims/{name}" for name in modules_of_group(wildcards.group)))
+                + ["workflow/scripts/judge_group.py"]
+            ),
         message:
             "Verdicts of group {wildcards.group}"
         script:
@@ -77,7 +83,6 @@ if EVIDENCE:
     rule verdicts:
         input:
             parts=VERDICTS,
-            script="workflow/scripts/join_verdicts.py",
         output:
             verdicts=f"{RESULTS}/verdicts.csv",
         log:
@@ -86,6 +91,8 @@ if EVIDENCE:
             f"{BENCHMARKS}/verdicts.tsv"
         conda:
             "../../environment.yml"
+        params:
+            sources=digest(["workflow/scripts/join_verdicts.py"]),
         message:
             "All verdicts"
         script:
@@ -96,11 +103,6 @@ if EVIDENCE:
             tables=lambda wildcards: [
                 path for s in GROUPS[group_drawing(wildcards.figure)].studies for path in tables_of(s)
             ],
-            sources=CLAIM_SOURCES + sources("statistics", "claims/findings", "plotting/style"),
-            modules=lambda wildcards: sources(
-                *(f"claims/{name}" for name in modules_of_group(group_drawing(wildcards.figure)))
-            ),
-            script="workflow/scripts/draw_evidence.py",
         output:
             multiext(f"{FIGURES}/{{figure}}", pdf=".pdf", png=".png", csv=".csv"),
         log:
@@ -111,6 +113,13 @@ if EVIDENCE:
             figure="|".join(EVIDENCE_FIGURES),
         conda:
             "../../environment.yml"
+        params:
+            sources=lambda wildcards: digest(
+                CLAIM_SOURCES
+                + sources("statistics", "claims/findings", "plotting/style")
+                + sources(*(f"claims/{name}" for name in modules_of_group(group_drawing(wildcards.figure))))
+                + ["workflow/scripts/draw_evidence.py"]
+            ),
         message:
             "Figure {wildcards.figure}"
         script:
@@ -124,8 +133,6 @@ if EVIDENCE:
                 f"{FIGURES}/{name}.{suffix}" for name in GROUPS[wildcards.group].figures for suffix in ("png", "csv")
             ],
             tables=lambda wildcards: [path for s in GROUPS[wildcards.group].studies for path in tables_of(s)],
-            sources=REPORT_SOURCES,
-            script="workflow/scripts/run_notebook.py",
         output:
             page=f"{RESULTS}/notebooks/{{group}}.html",
         log:
@@ -137,6 +144,7 @@ if EVIDENCE:
         conda:
             "../../environment.yml"
         params:
+            sources=digest(REPORT_SOURCES + ["workflow/scripts/run_notebook.py"]),
             root=ROOT or ".",
         message:
             "Notebook {wildcards.group}"
@@ -148,8 +156,6 @@ if EVIDENCE:
             notebook="notebooks/comparison.ipynb",
             figures=[f"{FIGURES}/{name}.{suffix}" for name in PICTURED for suffix in ("png", "csv")],
             claims=[f"{RESULTS}/fedlqr/claims.csv"] if FEDLQR else [],
-            sources=REPORT_SOURCES,
-            script="workflow/scripts/run_notebook.py",
         output:
             page=f"{RESULTS}/notebooks/comparison.html",
         log:
@@ -159,6 +165,7 @@ if EVIDENCE:
         conda:
             "../../environment.yml"
         params:
+            sources=digest(REPORT_SOURCES + ["workflow/scripts/run_notebook.py"]),
             root=ROOT or ".",
         message:
             "Notebook comparison"
@@ -174,8 +181,6 @@ if EVIDENCE:
             runs=[path for s in SCENARIOS for algorithm in SCENARIOS[s]["algorithms"] for path in runs_of(s, algorithm)],
             claims=[f"{RESULTS}/fedlqr/claims.csv"] if FEDLQR else [],
             reading="docs/reading.md",
-            sources=REPORT_SOURCES,
-            script="workflow/scripts/make_report.py",
         output:
             report=f"{RESULTS}/report.html",
         log:
@@ -185,6 +190,7 @@ if EVIDENCE:
         conda:
             "../../environment.yml"
         params:
+            sources=digest(REPORT_SOURCES + ["workflow/scripts/make_report.py"]),
             root=ROOT or ".",
             figures=PICTURED,
             fedlqr=bool(FEDLQR),

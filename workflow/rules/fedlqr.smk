@@ -13,9 +13,6 @@ FEDLQR_SOURCES = DRAW_SOURCES + sources(
 if FEDLQR:
 
     rule fedlqr_runs:
-        input:
-            sources=FEDLQR_SOURCES,
-            script="workflow/scripts/fedlqr_runs.py",
         output:
             runs=f"{RESULTS}/fedlqr/runs/{{condition}}.parquet",
         log:
@@ -25,6 +22,7 @@ if FEDLQR:
         conda:
             "../../environment.yml"
         params:
+            sources=digest(FEDLQR_SOURCES + ["workflow/scripts/fedlqr_runs.py"]),
             settings=FEDLQR,
         message:
             "FedLQR, condition {wildcards.condition}"
@@ -34,8 +32,6 @@ if FEDLQR:
     rule fedlqr_replication:
         input:
             runs=FEDLQR_RUNS,
-            sources=FEDLQR_SOURCES + PLOT_SOURCES + sources("plotting/fedlqr_replication"),
-            script="workflow/scripts/fedlqr_results.py",
         output:
             multiext(f"{FIGURES}/fedlqr_replication", pdf=".pdf", png=".png", csv=".csv"),
         log:
@@ -45,6 +41,12 @@ if FEDLQR:
         conda:
             "../../environment.yml"
         params:
+            sources=digest(
+                FEDLQR_SOURCES
+                + PLOT_SOURCES
+                + sources("plotting/fedlqr_replication")
+                + ["workflow/scripts/fedlqr_results.py"]
+            ),
             settings=FEDLQR,
             task="draw",
         message:
@@ -55,8 +57,6 @@ if FEDLQR:
     rule fedlqr_claims:
         input:
             runs=FEDLQR_RUNS,
-            sources=FEDLQR_SOURCES + sources("studies/fedlqr_claims"),
-            script="workflow/scripts/fedlqr_results.py",
         output:
             claims=f"{RESULTS}/fedlqr/claims.csv",
         log:
@@ -66,6 +66,7 @@ if FEDLQR:
         conda:
             "../../environment.yml"
         params:
+            sources=digest(FEDLQR_SOURCES + sources("studies/fedlqr_claims") + ["workflow/scripts/fedlqr_results.py"]),
             settings=FEDLQR,
             task="judge",
         message:

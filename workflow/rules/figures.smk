@@ -5,8 +5,6 @@ rule elimination:
     input:
         runs=lambda wildcards: pcpo_runs_of(pictured(wildcards)),
         fleets=lambda wildcards: [fleet_of(pictured(wildcards))],
-        sources=PLOT_SOURCES + sources("plotting/elimination"),
-        script="workflow/scripts/draw_figure.py",
     output:
         multiext(f"{FIGURES}/elimination{{of}}", pdf=".pdf", png=".png", csv=".csv"),
     log:
@@ -16,6 +14,7 @@ rule elimination:
     conda:
         "../../environment.yml"
     params:
+        sources=digest(PLOT_SOURCES + sources("plotting/elimination") + ["workflow/scripts/draw_figure.py"]),
         figure="elimination",
         titles=lambda wildcards: titles([pictured(wildcards)]),
     message:
@@ -29,8 +28,6 @@ rule learning_curves:
         runs=[path for scenario in untuned() for path in pcpo_runs_of(scenario)],
         fleets=[fleet_of(scenario) for scenario in untuned()],
         plans=[plan_of(scenario) for scenario in untuned()],
-        sources=PLOT_SOURCES + sources("plotting/learning_curves", "predictions", "smoothing"),
-        script="workflow/scripts/draw_figure.py",
     output:
         multiext(f"{FIGURES}/learning_curves", pdf=".pdf", png=".png", csv=".csv"),
     log:
@@ -40,6 +37,11 @@ rule learning_curves:
     conda:
         "../../environment.yml"
     params:
+        sources=digest(
+            PLOT_SOURCES
+            + sources("plotting/learning_curves", "predictions", "smoothing")
+            + ["workflow/scripts/draw_figure.py"]
+        ),
         figure="learning_curves",
         titles=titles(untuned()),
     message:
@@ -51,8 +53,6 @@ rule learning_curves:
 rule fleets:
     input:
         fleets=[fleet_of(scenario) for scenario in SCENARIOS],
-        sources=PLOT_SOURCES + sources("plotting/fleets"),
-        script="workflow/scripts/draw_figure.py",
     output:
         multiext(f"{FIGURES}/fleets", pdf=".pdf", png=".png", csv=".csv"),
     log:
@@ -62,6 +62,7 @@ rule fleets:
     conda:
         "../../environment.yml"
     params:
+        sources=digest(PLOT_SOURCES + sources("plotting/fleets") + ["workflow/scripts/draw_figure.py"]),
         figure="fleets",
         titles=titles(SCENARIOS),
     message:
@@ -73,8 +74,6 @@ rule fleets:
 rule methods:
     input:
         runs=lambda wildcards: compared_runs({"baselines": "method", "ablations": "ablation"}[wildcards.which]),
-        sources=PLOT_SOURCES + sources("comparison", "plotting/methods", "algorithms/__init__"),
-        script="workflow/scripts/draw_comparison.py",
     output:
         multiext(f"{FIGURES}/{{which}}", pdf=".pdf", png=".png", csv=".csv"),
     log:
@@ -86,6 +85,11 @@ rule methods:
     conda:
         "../../environment.yml"
     params:
+        sources=digest(
+            PLOT_SOURCES
+            + sources("comparison", "plotting/methods", "algorithms/__init__")
+            + ["workflow/scripts/draw_comparison.py"]
+        ),
         figure="methods",
         titles=titles(compared("method")[0]),
     message:
@@ -98,8 +102,6 @@ rule negative_transfer:
     input:
         runs=lambda wildcards: compared_runs("method"),
         fleets=[fleet_of(scenario) for scenario in compared("method")[0]],
-        sources=PLOT_SOURCES + sources("comparison", "transfer", "plotting/negative_transfer", "algorithms/__init__"),
-        script="workflow/scripts/draw_comparison.py",
     output:
         multiext(f"{FIGURES}/negative_transfer", pdf=".pdf", png=".png", csv=".csv"),
     log:
@@ -109,6 +111,11 @@ rule negative_transfer:
     conda:
         "../../environment.yml"
     params:
+        sources=digest(
+            PLOT_SOURCES
+            + sources("comparison", "transfer", "plotting/negative_transfer", "algorithms/__init__")
+            + ["workflow/scripts/draw_comparison.py"]
+        ),
         figure="negative_transfer",
         titles=titles(compared("method")[0]),
     message:
@@ -127,8 +134,6 @@ rule variance_reduction:
         ],
         fleets=[fleet_of(scenario) for scenario in with_extensions()[:1]],
         plans=[plan_of(scenario) for scenario in with_extensions()[:1]],
-        sources=PLOT_SOURCES + sources("comparison", "predictions", "plotting/variance_reduction"),
-        script="workflow/scripts/draw_comparison.py",
     output:
         multiext(f"{FIGURES}/variance_reduction", pdf=".pdf", png=".png", csv=".csv"),
     log:
@@ -138,6 +143,11 @@ rule variance_reduction:
     conda:
         "../../environment.yml"
     params:
+        sources=digest(
+            PLOT_SOURCES
+            + sources("comparison", "predictions", "plotting/variance_reduction")
+            + ["workflow/scripts/draw_comparison.py"]
+        ),
         figure="variance_reduction",
         titles=titles(with_extensions()[:1]),
     message:

@@ -4,8 +4,6 @@
 rule fleet:
     input:
         file=fleet_inputs,
-        sources=FLEET_SOURCES,
-        script="workflow/scripts/make_fleet.py",
     output:
         fleet=f"{RESULTS}/fleets/{{scenario}}.yaml",
     log:
@@ -15,6 +13,7 @@ rule fleet:
     conda:
         "../../environment.yml"
     params:
+        sources=digest(FLEET_SOURCES + ["workflow/scripts/make_fleet.py"]),
         source=lambda wildcards: SCENARIOS[wildcards.scenario]["fleet"],
     message:
         "Fleet of scenario {wildcards.scenario}"
@@ -25,8 +24,6 @@ rule fleet:
 rule plan:
     input:
         fleet=rules.fleet.output.fleet,
-        sources=PLAN_SOURCES,
-        script="workflow/scripts/make_plan.py",
     output:
         plan=f"{RESULTS}/plans/{{scenario}}.json",
     log:
@@ -36,6 +33,7 @@ rule plan:
     conda:
         "../../environment.yml"
     params:
+        sources=digest(PLAN_SOURCES + ["workflow/scripts/make_plan.py"]),
         scenario=lambda wildcards: {key: SCENARIOS[wildcards.scenario][key] for key in ("schedule", "noise", "budget")},
     message:
         "Schedule and horizon of scenario {wildcards.scenario}"
@@ -47,9 +45,6 @@ rule tune:
     input:
         fleet=rules.fleet.output.fleet,
         plan=rules.plan.output.plan,
-        sources=RUN_SOURCES + sources("tuning"),
-        script="workflow/scripts/tune.py",
-        algorithm=lambda wildcards: sources(*modules_of(wildcards.algorithm)),
     output:
         tuning=f"{RESULTS}/tuning/{{scenario}}/{{algorithm}}.json",
     log:
@@ -59,6 +54,9 @@ rule tune:
     conda:
         "../../environment.yml"
     params:
+        sources=lambda wildcards: digest(
+            RUN_SOURCES + sources("tuning") + sources(*modules_of(wildcards.algorithm)) + ["workflow/scripts/tune.py"]
+        ),
         grid=lambda wildcards: SCENARIOS[wildcards.scenario]["tuning"]["grid"],
         seeds=lambda wildcards: seeds_of(SCENARIOS[wildcards.scenario]["tuning"]["seeds"]),
     message:
@@ -71,9 +69,6 @@ rule runs:
     input:
         fleet=rules.fleet.output.fleet,
         plan=rules.plan.output.plan,
-        sources=RUN_SOURCES,
-        script="workflow/scripts/run_seeds.py",
-        algorithm=lambda wildcards: sources(*modules_of(wildcards.algorithm)),
         tuning=lambda wildcards: tuning_of(wildcards.scenario, wildcards.algorithm),
     output:
         runs=f"{RESULTS}/runs/{{scenario}}/{{algorithm}}/{{batch}}.parquet",
@@ -84,6 +79,9 @@ rule runs:
     conda:
         "../../environment.yml"
     params:
+        sources=lambda wildcards: digest(
+            RUN_SOURCES + sources(*modules_of(wildcards.algorithm)) + ["workflow/scripts/run_seeds.py"]
+        ),
         seeds=lambda wildcards: seed_batches(SCENARIOS[wildcards.scenario]["seeds"])[wildcards.batch],
     message:
         "Runs of {wildcards.algorithm} in scenario {wildcards.scenario}, seeds {wildcards.batch}"
