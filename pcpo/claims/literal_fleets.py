@@ -32,11 +32,11 @@ __all__ = [
 
 LAW: NoiseLaw = noise_law("signs")
 
-#: Small fleets for runs and ladders.  Δ_0 is a small part of C* = 20, or (12) reaches to the edge of finite cost and
-#: R_l to 10^8; γ likewise.  seed: of a draw with small R_l.
+#: Small fleets for runs and ladders, with R_l of about 10^6, 3·10^4 and 10^4.  Δ_0 is a part of C* = 20: the larger the
+#: part, the closer (12) reaches to the edge of finite cost, and the more iterations; γ likewise.  seed: of the draw.
 KINDS: dict[str, dict[str, Any]] = {
-    "scalar": {"n": 1, "m": 1, "sizes": [1, 2, 3], "gamma": 0.8, "condition_limit": 2.0, "part": 0.05, "seed": 5},
-    "two": {"n": 2, "m": 1, "sizes": [2, 4], "gamma": 0.5, "condition_limit": 3.0, "part": 0.01, "seed": 4},
+    "scalar": {"n": 1, "m": 1, "sizes": [1, 1, 2], "gamma": 0.8, "condition_limit": 2.0, "part": 0.45, "seed": 6},
+    "two": {"n": 2, "m": 1, "sizes": [1, 2], "gamma": 0.5, "condition_limit": 3.0, "part": 0.01, "seed": 5},
     "three": {"n": 3, "m": 2, "sizes": [1, 2], "gamma": 0.5, "condition_limit": 6.0, "part": 0.01, "seed": 2},
 }
 #: The fleet of the negative controls: the cheapest to run.
