@@ -2,7 +2,8 @@
 
 One table: z = Σ^(−½)(g − ∇C_r)·√M of one-point gradient estimates, or (Ĉ − C)·√(M/Var C) of mean costs, at the same
 horizon.  If the surrogate is exact, z is standard normal.  Two controls standardise the rollouts wrongly: by ∇C, and by
-the isotropic covariance (D V_r/r²)·I.
+the isotropic covariance (D V_r/r²)·I.  Beside z stand the exact skewness and kurtosis of one rollout's answer, which say
+how far from normal means of M are.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ..oracles import RolloutOracle
 from ..randomness import Purpose, stream
 from .contract import Study
 from .lemmas_constants import LAW, SYSTEMS, check_options, number_of, unit_directions
+from .surrogate_cumulants import answer_cumulants, cost_cumulants
 
 __all__ = ["CONTROLS", "KINDS", "MOST_UNKNOWNS", "SURROGATE"]
 
@@ -79,6 +81,19 @@ def _moments(name: str, offset: float, radius: float, horizon: int) -> tuple[Flo
     return found.mean.ravel(), lqr.gradient(system, K).ravel(), found.covariance, isotropic
 
 
+@lru_cache(maxsize=64)
+def _cumulants(kind: str, offset: float, radius: float, horizon: int) -> tuple[int, float, float]:
+    """Direction of the largest skewness of one standardised answer, that skewness, and the largest kurtosis."""
+    question, name = KINDS[kind]
+    system, K = SYSTEMS[name], _gain(name, offset)
+    if question == "cost":
+        second, third, fourth = cost_cumulants(system, K[None], horizon).ravel()
+        return 0, float(third / second**1.5), float(fourth / second**2)
+    skewness, kurtosis = answer_cumulants(system, K, radius, horizon, _FEW_NODES if system.D > 4 else None)
+    worst = int(np.argmax(np.abs(skewness)))
+    return worst, float(skewness[worst]), float(kurtosis[np.argmax(np.abs(kurtosis))])
+
+
 def _standardised(values: FloatArray, mean: FloatArray, covariance: FloatArray, minibatch: int) -> FloatArray:
     """z ``(samples, D)`` of estimates, by the Cholesky factor."""
     return np.asarray(np.linalg.solve(np.linalg.cholesky(covariance / minibatch), (values - mean).T).T)
@@ -106,6 +121,7 @@ def _simulate(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
         mean, slope, covariance, isotropic = _moments(name, float(cell["offset"]), radius, h)
     fleet = Fleet("surrogate", (system,), np.zeros(1, dtype=np.int64), K[None])
     samples = max(1, min(int(cell["samples"]), int(cell["rollouts"]) // M))
+    direction, skewness, kurtosis = _cumulants(cell["kind"], float(cell["offset"]), radius, h)
     frames = []
     for seed in seeds:
         own = 10 * seed + list(KINDS).index(cell["kind"])  # of the oracles: kinds do not share random numbers
@@ -127,7 +143,8 @@ def _simulate(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
             columns = {f"z{d}": padded[:, d] for d in range(MOST_UNKNOWNS)}
             own_rows = pd.DataFrame({"seed": seed, "sample": np.arange(samples), "source": source, **columns})
             frames.append(own_rows.assign(kind=cell["kind"], minibatch=M, unknowns=z.shape[1]))
-    return pd.concat(frames, ignore_index=True)
+    found = pd.concat(frames, ignore_index=True)
+    return found.assign(direction=direction, skewness=skewness, kurtosis=kurtosis)
 
 
 SURROGATE = Study(
@@ -142,6 +159,9 @@ SURROGATE = Study(
         "kind": "system and radius, or that it is a cost",
         "minibatch": "M, rollouts of one estimate",
         "unknowns": "D, or 1 for a cost",
+        "direction": "of the fixed random directions, the one of the largest skewness",
+        "skewness": "exact skewness of one rollout's standardised answer along it; that of a mean of M is 1/√M of it",
+        "kurtosis": "exact excess kurtosis of one rollout's answer, the largest over the directions",
         **{f"z{d}": f"component {d} of the standardised estimate; NaN from D on" for d in range(MOST_UNKNOWNS)},
     },
     key=("seed", "sample", "source"),
@@ -151,8 +171,8 @@ SURROGATE = Study(
         "wide": 0.4,
         "narrow": 0.001,
         "offset": 0.1,
-        "horizon": 40,
-        "rollouts": 2_000_000,
+        "horizon": 20,
+        "rollouts": 4_000_000,
         "samples": 100,
         "control_minibatch": 1000,
     },
