@@ -16,7 +16,8 @@ from .literal_measures import (
     shared_ratio,
 )
 from .literal_runs import RUNS
-from .literal_table import SPEED, TABLE
+from .literal_speed import SPEED
+from .literal_table import TABLE
 
 __all__ = ["GROUP"]
 

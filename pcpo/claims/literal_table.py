@@ -1,29 +1,20 @@
-"""Studies `literal_table` and `literal_speed`: Table 2 in numbers for whole fleets, and how fast the engine is here.
-
-The first is arithmetic: nothing is drawn, and all seeds have the same rows.  The second is a measurement of time, the
-one table here that is not the same on every machine.
-"""
+"""Study `literal_table`: Table 2 in numbers for whole fleets.  Arithmetic: nothing is drawn, all seeds have the same rows."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..calibration import horizon_for
-from ..engine import gradient_estimate
-from ..errors import ConfigError
-from ..randomness import Purpose, stream
 from .contract import Study
-from .literal_fleets import LAW, Literal, described, fleet_cells
+from .literal_fleets import Literal, described, fleet_cells
 
-__all__ = ["SPEED", "TABLE"]
+__all__ = ["FLEETS", "TABLE"]
 
 #: Published fleets, at the Δ_0 of their scenarios.
-_FLEETS: dict[str, Any] = {
+FLEETS: dict[str, Any] = {
     "example": {"fleet": {"file": "config/fleets/example.yaml"}, "Delta0": 24.0, "epochs": 4},
     "mirror": {"fleet": {"file": "config/fleets/mirror.yaml"}, "Delta0": 7.0, "epochs": 3},
     "toso2023": {"fleet": {"file": "config/fleets/toso2023.yaml"}, "Delta0": 4.0, "epochs": 3},
@@ -118,50 +109,5 @@ TABLE = Study(
         "enlargement": "β: λ, φ, G∞ hold on {C − C* ≤ βΔ̃_0}",
     },
     key=("seed", "epoch"),
-    defaults={"fleets": _FLEETS},
-)
-
-
-def _speed_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    rollouts = options["rollouts"]
-    if isinstance(rollouts, bool) or not isinstance(rollouts, int) or not rollouts >= 1024:
-        raise ConfigError(f"evidence.literal_speed.options.rollouts: found {rollouts!r}, expected at least 1024")
-    cells = fleet_cells("literal_speed", options["fleets"])
-    return {name: {**cell, "measured": rollouts} for name, cell in cells.items()}
-
-
-def _speed(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
-    """Seconds of one gradient estimate of the first cluster's system at K*, after one that is not timed."""
-    literal = described(cell["name"], cell["fleet"], cell["Delta0"])
-    fleet, schedule = literal.fleet, literal.schedule
-    horizon = horizon_for(fleet, schedule, cell["epochs"])
-    gain, radius, M = fleet.optimal_gains[0], schedule.plan(1).radius_local, cell["measured"]
-
-    def estimate(seed: int, minibatch: int) -> float:
-        directions, noise = (stream(seed, Purpose.EVALUATION, kind) for kind in (0, 1))
-        start = time.thread_time()
-        gradient_estimate(
-            fleet.systems[0], gain, radius, minibatch, horizon=horizon, law=LAW, directions=directions, noise=noise
-        )
-        return time.thread_time() - start
-
-    estimate(0, 1024)
-    rows = [{"seed": seed, "seconds": estimate(seed, M)} for seed in seeds]
-    return pd.DataFrame(rows).assign(fleet=cell["name"], horizon=horizon, measured=M, speed=lambda t: M / t["seconds"])
-
-
-SPEED = Study(
-    name="literal_speed",
-    title="Rollouts per second of the engine, measured",
-    cells=_speed_cells,
-    simulate=_speed,
-    columns={
-        "seed": "repetition",
-        "fleet": "name",
-        "horizon": "h (stages of a rollout), for a bias below 1 % of Δ_L̄/8",
-        "measured": "rollouts of the measurement",
-        "seconds": "processor time it took, one core (s)",
-        "speed": "rollouts per second of one core (1/s)",
-    },
-    defaults={"fleets": _FLEETS, "rollouts": 65536},
+    defaults={"fleets": FLEETS},
 )

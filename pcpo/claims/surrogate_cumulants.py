@@ -93,9 +93,7 @@ def answer_cumulants(
 
 _X = np.linspace(0.0, 8.0, 8001)
 _PHI = np.exp(-(_X**2) / 2) / np.sqrt(2 * np.pi)
-_HE2, _HE3, _HE5 = (
-    float(np.max(np.abs(p) * _PHI)) for p in (_X**2 - 1, _X**3 - 3 * _X, _X**5 - 10 * _X**3 + 15 * _X)
-)
+_HE2, _HE3, _HE5 = (float(np.max(np.abs(p) * _PHI)) for p in (_X**2 - 1, _X**3 - 3 * _X, _X**5 - 10 * _X**3 + 15 * _X))
 
 
 def edgeworth_distance(skewness: float, kurtosis: float, minibatch: float) -> float:
