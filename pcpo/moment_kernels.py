@@ -8,8 +8,8 @@ with ∇C(K) and V(K) exact: only what smoothing adds comes from the anchor, the
 both of relative order r².  An anchor serves while |C(K)/C(K_a) − 1| ≤ drift and ‖K − K_a‖ ≤ reach.  Where C is infinite
 at the anchor, it serves while C(K) is infinite, and g = bias + Σ_a^½ ξ/√M.
 
-The general kernel's helpers are inlined, so that the loops over n and m are unrolled; scratch space is `work`, (WORK_ROWS, s, s) with
-s = max(n, m).
+The general kernel's helpers are inlined, so that the loops over n and m are unrolled; scratch space is `work`,
+(WORK_ROWS, s, s) with s = max(n, m).
 """
 
 from __future__ import annotations
@@ -190,7 +190,8 @@ def _estimate(n, m, cost, square, K, K_a, C_a, V_a, reach2, bias, root, drift, f
 
 
 def _descend_scalar(  # type: ignore[no-untyped-def]
-    systems, gamma, quartic, anchors, drift, fresh, normals, step_size, member_of, members, X, G, stale, saturated, work,
+    systems, gamma, quartic, anchors, drift, fresh, normals, step_size, member_of, members, X, G, stale,
+    saturated, work,
 ):  # fmt: skip
     """The kernel for one state and one input: the operations of the general one in its order, so its bits, on flat
     arrays and without scratch space: several times as fast."""

@@ -1,7 +1,7 @@
 """Study `literal_speed`: rollouts per second of one core, from a measurement kept beside the code.
 
-Time is no result: it differs from run to run.  So nothing is timed in a job, and all tables and figures have the same
-bytes on every machine.  `python -m pcpo.claims.literal_speed` measures and writes `literal_measured.py`, which names the
+Time is no result: it differs from run to run.  So nothing is timed in a job, and tables and figures have the same bytes
+on every machine.  `python -m pcpo.claims.literal_speed` measures and writes `literal_measured.py`, which names the
 processor; the rest is arithmetic.
 """
 
@@ -39,8 +39,8 @@ def seconds_per_rollout(n: int, m: int, horizon: int) -> float:
     if (n, m) not in SECONDS:
         known = ", ".join(map(str, SECONDS))
         raise ConfigError(
-            f"evidence.literal_speed.options.fleets: found n = {n}, m = {m}, whose speed was not measured, expected one "
-            f"of {known}, or a measurement by python -m pcpo.claims.literal_speed"
+            f"evidence.literal_speed.options.fleets: found n = {n}, m = {m}, whose speed was not measured, expected "
+            f"one of {known}, or a measurement by python -m pcpo.claims.literal_speed"
         )
     fixed, per_stage = SECONDS[n, m]
     return fixed + per_stage * horizon

@@ -1,4 +1,4 @@
-"""Study `literal_table`: Table 2 in numbers for whole fleets.  Arithmetic: nothing is drawn, all seeds have the same rows."""
+"""Study `literal_table`: Table 2 in numbers for whole fleets.  Nothing is drawn: all seeds have the same rows."""
 
 from __future__ import annotations
 

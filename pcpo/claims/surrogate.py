@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from .contract import ALPHA, Agrees, Claim, Control, FigureSpec, Finding, Group, Power, Tables
 from .surrogate_figure import draw, table
-from .surrogate_measures import FROM, by_cell, covariance, distribution, mean, own_draws, skewness, smirnov_width
+from .surrogate_measures import (
+    Tested,
+    by_cell,
+    covariance,
+    distribution,
+    mean,
+    own_draws,
+    pooled_cells,
+    rows_from,
+    rows_from_thresholds,
+    skewness,
+    smirnov_width,
+)
 from .surrogate_study import CONTROLS, MOST_UNKNOWNS, SURROGATE
 
 __all__ = ["GROUP"]
@@ -46,37 +59,40 @@ def _swapped(tables: Tables) -> Tables:
     return {**tables, SURROGATE.name: wrong}
 
 
-def _cells(tables: Tables) -> tuple[int, int, int]:
-    """Number of cells of M ≥ FROM, estimates in the largest, its D."""
-    frame = tables[SURROGATE.name]
-    cells = by_cell(frame[(frame["source"] == "rollouts") & (frame["minibatch"] >= FROM)])
-    largest = max(cells, key=lambda cell: cell.z.size)
-    return len(cells), *largest.z.shape
+def _largest(frame: pd.DataFrame) -> tuple[int, Tested]:
+    """Number of tests of a frame, and the kind with the most estimates, all its M together."""
+    pooled = pooled_cells(frame)
+    return len(frame[["kind", "minibatch"]].drop_duplicates()) + len(pooled), max(pooled, key=lambda cell: cell.z.size)
 
 
 def _mean_power(tables: Tables) -> float:
     """T² → χ²_D, non-central."""
-    k, S, D = _cells(tables)
+    k, cell = _largest(rows_from(tables, "rollouts"))
+    S, D = cell.z.shape
     return float(stats.ncx2.sf(stats.chi2.isf(ALPHA / k, D), D, S * 0.1**2))
 
 
 def _covariance_power(tables: Tables) -> float:
     """Non-centrality n(D·a − D·log(1 + a)) of the likelihood ratio, to leading order, for a = 10 %."""
-    k, S, D = _cells(tables)
+    k, cell = _largest(rows_from(tables, "rollouts"))
+    S, D = cell.z.shape
     freedom = D * (D + 1) / 2
     return float(stats.ncx2.sf(stats.chi2.isf(ALPHA / k, freedom), freedom, S * D * (0.1 - np.log(1.1))))
 
 
 def _distribution_power(tables: Tables) -> float:
     """At the point of the largest difference the empirical distribution function is binomial, sd ≤ 1/(2√S)."""
-    k, S, _ = _cells(tables)
-    found = max(by_cell(_as_rollouts(tables, "rollouts")[SURROGATE.name]), key=lambda cell: len(cell.z))
-    return float(stats.norm.cdf((0.1 - smirnov_width(found, ALPHA / k)) * 2 * np.sqrt(S)))
+    frame = rows_from_thresholds(tables, "rollouts")
+    if frame.empty:
+        return float("nan")
+    k, cell = _largest(frame)
+    return float(stats.norm.cdf((0.1 - smirnov_width(cell, ALPHA / k)) * 2 * np.sqrt(len(cell.z))))
 
 
 def _own_power(tables: Tables) -> float:
-    k, S, D = _cells(tables)
-    return float(stats.ncx2.sf(stats.chi2.isf(ALPHA / (3 * k), D), D, S * 0.2**2))
+    cells = by_cell(rows_from(tables, "moments"))
+    S, D = max(cells, key=lambda cell: cell.z.size).z.shape
+    return float(stats.ncx2.sf(stats.chi2.isf(ALPHA / (3 * len(cells)), D), D, S * 0.2**2))
 
 
 def _own(tables: Tables) -> Finding:
@@ -94,14 +110,14 @@ _CLAIMS = [
         id="distribution",
         title="From a computed M* on, a minibatch is normal for all that can be seen",
         source="Moment oracle, in place of (5) with the minibatches of Table 2; Edgeworth's expansion",
-        statement=r"$\sqrt M\,\Sigma^{-1/2}(g_i-\nabla C_r)\sim N(0,I)$, and $\hat C_i$ likewise, for all that this many "
+        statement=r"$\sqrt M\,\Sigma^{-1/2}(g_i-\nabla C_r)\sim N(0,I)$, and $\hat C_i$ likewise, for all that so many "
         r"estimates can tell from $M^*$ on, where Edgeworth's distance $|\kappa_3|/(6\sqrt{2\pi M})+O(1/M)$ at most "
         r"doubles the rate at which a Kolmogorov-Smirnov test rejects; $\kappa_3$ is exact",
         quantity="Kolmogorov-Smirnov distance between rollouts and the normal law along random directions",
         measure=distribution,
         rule=Agrees(0.1),
         controls=[Control("single", "the smallest M of the study, in place of those from M* on", _single)],
-        power=Power("a distance of 0.1 in the largest cell", _distribution_power),
+        power=Power("a distance of 0.1 of the question with most estimates", _distribution_power),
         figure=_FIGURE,
         mode="exact",
         primary=True,
@@ -130,7 +146,7 @@ _CLAIMS = [
         controls=[
             Control("gradient", "∇C in place of ∇C_r, at a wide radius", lambda t: _as_rollouts(t, CONTROLS[0])),
         ],
-        power=Power("means a tenth of a standard deviation apart, in the largest cell", _mean_power),
+        power=Power("means a tenth of a standard deviation apart, of the question with most estimates", _mean_power),
         figure=_FIGURE,
         mode="exact",
     ),
@@ -149,7 +165,7 @@ _CLAIMS = [
                 "isotropic", "(D V_r/r²)·I, the leading term, at a wide radius", lambda t: _as_rollouts(t, CONTROLS[1])
             ),
         ],
-        power=Power("a covariance 10 % off, in the largest cell", _covariance_power),
+        power=Power("a covariance 10 % off, of the question with most estimates", _covariance_power),
         figure=_FIGURE,
         mode="exact",
     ),
@@ -162,7 +178,7 @@ _CLAIMS = [
         measure=_own,
         rule=Agrees(0.1),
         controls=[Control("single", "rollouts with the smallest M of the study in place of its draws", _swapped)],
-        power=Power("a mean a fifth of a standard deviation off, in the largest cell", _own_power),
+        power=Power("a mean a fifth of a standard deviation off, of the question with most estimates", _own_power),
         figure=_FIGURE,
         mode="exact",
     ),

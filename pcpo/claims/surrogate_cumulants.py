@@ -36,7 +36,7 @@ def directions(D: int) -> FloatArray:
 
 
 def _forms(system: LinearSystem, gains: FloatArray, horizon: int) -> FloatArray:
-    """A ``(gains, n(h−1), n(h−1))``: blocks γ^{s+1}·P_{h−1−s} A_K^{s−s′} for s′ ≤ s, P_k = Σ_{i<k} γ^i A_K^{iᵀ}WA_K^i."""
+    """A ``(gains, n(h−1), n(h−1))``: blocks γ^{s+1}·P_{h−1−s} A_K^{s−s′}, s′ ≤ s; P_k = Σ_{i<k} γ^i A_K^{iᵀ}WA_K^i."""
     n, steps, gamma = system.n, horizon - 1, system.gamma
     A_K, W = closed_loop(system, gains), stage_weight(system, gains)
     transposed = np.swapaxes(A_K, -1, -2)

@@ -31,6 +31,9 @@ __all__ = [
     "mean",
     "mean_width",
     "own_draws",
+    "pooled_cells",
+    "rows_from",
+    "rows_from_thresholds",
     "skewness",
     "smirnov",
     "smirnov_width",
@@ -94,15 +97,22 @@ def by_cell(frame: pd.DataFrame) -> list[Tested]:
     return cells
 
 
-def _rows(tables: Tables, source: str, least: int = FROM) -> pd.DataFrame:
+def rows_from(tables: Tables, source: str, least: int = FROM) -> pd.DataFrame:
+    """Rows of a source with M of at least that."""
     frame = tables[SURROGATE.name]
     return frame[(frame["source"] == source) & (frame["minibatch"] >= least)]
+
+
+def rows_from_thresholds(tables: Tables, source: str) -> pd.DataFrame:
+    """Rows of a source with M of at least the M* of their kind."""
+    frame = rows_from(tables, source, 0)
+    return frame[frame["minibatch"] >= frame["kind"].map(thresholds(tables))]
 
 
 def thresholds(tables: Tables) -> dict[str, float]:
     """M* by kind, before anything is compared: from the exact skewness and kurtosis, and as many estimates as the study
     has of that kind from M = FROM on, tested together at the level of one cell."""
-    frame = _rows(tables, "rollouts", 0)
+    frame = rows_from(tables, "rollouts", 0)
     cells = len(frame[["kind", "minibatch"]].drop_duplicates())
     found = {}
     for kind, part in frame.groupby("kind", sort=False):
@@ -115,6 +125,11 @@ def thresholds(tables: Tables) -> dict[str, float]:
     return found
 
 
+def pooled_cells(frame: pd.DataFrame) -> list[Tested]:
+    """Every kind, all its M together."""
+    return by_cell(frame.assign(minibatch=_POOLED))
+
+
 def _finding(
     frame: pd.DataFrame,
     p_value: Callable[[Tested], float],
@@ -123,11 +138,11 @@ def _finding(
     predicted: float,
     name: str,
 ) -> Finding:
-    """p of the worst of all cells and of all questions with their M pooled; estimate and interval of the pooled question
-    with the smallest p-value, as wide as the widest; the level is α over the number of all."""
+    """p of the worst of all cells and of all kinds with their M pooled; estimate and interval of the pooled kind with the
+    smallest p-value, as wide as the widest; the level is α over the number of all."""
     if frame.empty:
         return Finding(f"{name}; no cell", float("nan"), -np.inf, np.inf, predicted, 1.0, 0)
-    single, pooled = by_cell(frame), by_cell(frame.assign(minibatch=_POOLED))
+    single, pooled = by_cell(frame), pooled_cells(frame)
     tested = [*single, *pooled]
     worst, shown = min(tested, key=p_value), min(pooled, key=p_value)
     p = min(1.0, len(tested) * p_value(worst))
@@ -157,7 +172,7 @@ def _mean_norm(cell: Tested) -> float:
 def mean(tables: Tables, source: str = "rollouts") -> Finding:
     """‖mean of z‖, in standard deviations of one estimate, with the p-value of Hotelling's T²."""
     name = "distance of the means in standard deviations of one estimate, Hotelling's T²"
-    return _finding(_rows(tables, source), lambda c: c.p_mean, _mean_norm, mean_width, 0.0, name)
+    return _finding(rows_from(tables, source), lambda c: c.p_mean, _mean_norm, mean_width, 0.0, name)
 
 
 def variance_interval(z: FloatArray, level: float) -> tuple[float, float, float]:
@@ -179,7 +194,7 @@ def covariance(tables: Tables, source: str = "rollouts") -> Finding:
     """Total variance of z over D, with the p-value of the likelihood-ratio test that Cov z = I."""
     name = "variance over that of the surrogate; p of the likelihood-ratio test of the whole covariance"
     return _finding(
-        _rows(tables, source),
+        rows_from(tables, source),
         lambda c: c.p_covariance,
         lambda c: variance_interval(c.z, ALPHA)[0],
         _variance_width,
@@ -198,24 +213,22 @@ def smirnov_width(cell: Tested, level: float) -> float:
 def distribution(tables: Tables, source: str = "rollouts") -> Finding:
     """Kolmogorov-Smirnov distance along random directions of the M from M* on; says M*, and from which M on nothing at
     all was rejected."""
-    least = thresholds(tables)
-    frame = _rows(tables, source, 0)
-    frame = frame[frame["minibatch"] >= frame["kind"].map(least)]
-    stars = ", ".join(f"{kind} {M:,.0f}" for kind, M in least.items())
+    stars = ", ".join(f"{kind} {M:,.0f}" for kind, M in thresholds(tables).items())
     name = (
         f"Kolmogorov-Smirnov distance, random directions, from M* on ({stars}); "
         f"nothing rejected from M = {indistinguishable_from(tables)}"
     )
+    frame = rows_from_thresholds(tables, source)
     return _finding(frame, lambda c: c.p_distribution, lambda c: c.distance, smirnov_width, 0.0, name)
 
 
 def skewness(tables: Tables, source: str = "rollouts") -> Finding:
-    """Measured third moments on exact ones, over all M: Σ s z³/Σ s², s = κ_3/√M, z along the direction of largest |κ_3|.
+    """Measured third moments on exact ones, all M: Σ s z³/Σ s², s = κ_3/√M, z along the direction of largest |κ_3|.
 
     E z³ = s for every M, as z is standardised exactly; a normal interval of the mean of s z³ over independent z.
     """
     products, squares = [], []
-    for _, part in _rows(tables, source, 0).groupby(["kind", "minibatch"], sort=False):
+    for _, part in rows_from(tables, source, 0).groupby(["kind", "minibatch"], sort=False):
         u = directions(int(part["unknowns"].iloc[0]))[int(part["direction"].iloc[0])]
         s = float(part["skewness"].iloc[0]) / np.sqrt(float(part["minibatch"].iloc[0]))
         products.append(s * (standardised(part) @ u) ** 3)
@@ -232,7 +245,7 @@ def skewness(tables: Tables, source: str = "rollouts") -> Finding:
 
 def indistinguishable_from(tables: Tables) -> str:
     """The smallest M of the study such that no test rejected there or beyond (Bonferroni over cells and tests)."""
-    cells = by_cell(_rows(tables, "rollouts", 0))
+    cells = by_cell(rows_from(tables, "rollouts", 0))
     level = ALPHA / (3 * len(cells))
     bad = [c.minibatch for c in cells if min(c.p_mean, c.p_covariance, c.p_distribution) < level]
     good = sorted({c.minibatch for c in cells if c.minibatch > max(bad, default=0)})
@@ -241,7 +254,7 @@ def indistinguishable_from(tables: Tables) -> str:
 
 def own_draws(tables: Tables) -> Finding:
     """The moment oracle's own draws: the three tests of every cell, pooled z for the estimate."""
-    cells = by_cell(_rows(tables, "moments"))
+    cells = by_cell(rows_from(tables, "moments"))
     p = min(1.0, 3 * len(cells) * min(min(c.p_mean, c.p_covariance, c.p_distribution) for c in cells))
     square = np.concatenate([(c.z**2).ravel() for c in cells])
     half = float(stats.norm.isf(ALPHA / 2 / 3) * np.sqrt(2 / square.size))
