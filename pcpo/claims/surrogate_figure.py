@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from ..plotting.style import COLUMN, cluster_colour, new_figure, panel_label
 from .contract import ALPHA, Tables
-from .surrogate_measures import Tested, by_cell, mean_width, smirnov_width, variance_interval
+from .surrogate_cumulants import edgeworth_distance
+from .surrogate_measures import Tested, by_cell, mean_width, smirnov_width, thresholds, variance_interval
 from .surrogate_study import CONTROLS, KINDS, SURROGATE
 
 __all__ = ["draw", "table"]
@@ -25,10 +26,17 @@ _NAMES = {
 
 
 def table(tables: Tables) -> pd.DataFrame:
-    """Long table: panel, series, x = M, y, low, high (95 %), critical (of the panel's test), estimates (how many)."""
+    """Long table: panel, series, x = M, y, low, high (95 %), critical (of the panel's test), estimates (how many); in
+    the panel "distribution" also edgeworth, the distance computed beforehand, and threshold, M* of the series."""
     frame = tables[SURROGATE.name]
     cells = by_cell(frame[frame["source"] == "rollouts"])
     rows = [row for cell in cells for row in _rows(cell, len(cells), "")]
+    exact, least = frame.groupby("kind")[["skewness", "kurtosis"]].first(), thresholds(tables)
+    for row in rows:
+        if row["panel"] == "distribution":
+            found = exact.loc[row["series"]]
+            row["edgeworth"] = edgeworth_distance(float(found["skewness"]), float(found["kurtosis"]), row["x"])
+            row["threshold"] = least[row["series"]]
     wrong = by_cell(frame[frame["source"] == CONTROLS[0]])
     rows += [row for cell in wrong for row in _rows(cell, len(cells), "control") if row["panel"] == "mean"]
     inflated = [row for row in rows if row["panel"] == "covariance"]
@@ -66,6 +74,8 @@ def draw(numbers: pd.DataFrame) -> Figure:
             colour, marker = cluster_colour(k)
             x = one["x"] * 1.18 ** (k - 2)
             axis.plot(x, one["y"], marker, color=colour, label=label, ls="")
+            if panel == "distribution":
+                axis.plot(one["x"], one["edgeworth"], color=colour, lw=0.7, ls="--")
             if panel == "covariance":
                 axis.vlines(x, one["low"], one["high"], color=colour, lw=0.8)
             wrong = numbers[(numbers["panel"] == panel) & (numbers["role"] == "control") & (numbers["series"] == kind)]
@@ -73,7 +83,8 @@ def draw(numbers: pd.DataFrame) -> Figure:
                 axis.plot(wrong["x"] * 1.18 ** (k - 2), wrong["y"], "x", color=colour)
         axis.set_xscale("log")
     _limits(axes[0], numbers)
-    axes[0].set(yscale="log", ylabel="KS distance")
+    least = numbers.loc[numbers["panel"] == "distribution", "y"].min()
+    axes[0].set(yscale="log", ylabel="KS distance", ylim=(least / 10, 1.5))
     axes[1].axhline(1, color="black", lw=1)
     axes[1].set(yscale="log", ylabel="$T^2$ / critical value", ylim=(1e-3, None))
     cross = axes[1].plot([], [], "x", color="black", label=r"control: $\nabla C$")
@@ -84,7 +95,9 @@ def draw(numbers: pd.DataFrame) -> Figure:
     panel_label(axes[0], f"(a) distribution; {sizes.min():,} to {sizes.max():,} estimates a point")
     panel_label(axes[1], "(b) mean")
     panel_label(axes[2], "(c) variance, 95 % intervals of each point")
-    axes[0].legend(loc="upper right", ncols=2, handlelength=1, columnspacing=0.8)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5, handlelength=1, columnspacing=1
+    )
     return figure
 
 

@@ -138,7 +138,7 @@ def _finding(
     predicted: float,
     name: str,
 ) -> Finding:
-    """p of the worst of all cells and of all kinds with their M pooled; estimate and interval of the pooled kind with the
+    """p of the worst of all cells and kinds with their M pooled; estimate and interval of the pooled kind with the
     smallest p-value, as wide as the widest; the level is α over the number of all."""
     if frame.empty:
         return Finding(f"{name}; no cell", float("nan"), -np.inf, np.inf, predicted, 1.0, 0)

@@ -16,9 +16,11 @@ from pcpo.claims.literal import GROUP
 from pcpo.claims.literal_figures import SECONDS_PER_YEAR
 from pcpo.claims.literal_fleets import fleet_cells, literal_fleet, promised, small_fleet
 from pcpo.claims.literal_ladder import LADDER
+from pcpo.claims.literal_measured import PROCESSOR, SECONDS
 from pcpo.claims.literal_measures import SECONDARY
 from pcpo.claims.literal_runs import MODE, RUNS
-from pcpo.claims.literal_table import SPEED, TABLE
+from pcpo.claims.literal_speed import SPEED, measured
+from pcpo.claims.literal_table import TABLE
 from pcpo.claims.tables import read_tables, simulated, write_table
 from pcpo.errors import ConfigError
 
@@ -89,9 +91,9 @@ def good_tables(runs: int = N_RUNS) -> dict[str, pd.DataFrame]:
 
 @pytest.fixture(scope="module")
 def real() -> dict[str, pd.DataFrame]:
-    """A small simulation: the scalar fleet and every control, two runs; one speed measurement; one ladder."""
+    """A small simulation: the scalar fleet and every control, two runs; speeds; one ladder."""
     options = {"literal_runs": {"kinds": ["scalar"], "epochs": 3}, "literal_ladder": {"kinds": ["scalar"]}}
-    options |= {"literal_table": {"fleets": FLEETS}, "literal_speed": {"fleets": FLEETS, "rollouts": 1024}}
+    options |= {"literal_table": {"fleets": FLEETS}, "literal_speed": {"fleets": FLEETS}}
     return {study.name: simulated(study, options[study.name], [0, 1]) for study in GROUP.studies}
 
 
@@ -202,8 +204,32 @@ def test_years_are_rollouts_over_the_measured_speed(real: dict[str, pd.DataFrame
     years = GROUP.figures["literal_years"].table(real)
     speed = real["literal_speed"]["speed"].max()
     np.testing.assert_allclose(years["years"], years["rollouts"] / speed / SECONDS_PER_YEAR)
-    measured = real["literal_speed"]
-    np.testing.assert_allclose(measured["speed"], measured["measured"] / measured["seconds"])
+    row = real["literal_speed"].iloc[0]
+    fixed, per_stage = SECONDS[1, 1]
+    assert row["speed"] == pytest.approx(1 / (fixed + per_stage * row["horizon"]))
+    assert row["processor"] == PROCESSOR
+
+
+def test_no_job_measures_time(real: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The speeds are those kept with the code, whatever the clock says; all fleets of the configurations have one."""
+    monkeypatch.setattr("time.thread_time", lambda: 1 / 0)
+    pd.testing.assert_frame_equal(simulated(SPEED, {"fleets": FLEETS}, [0, 1]), real["literal_speed"])
+    shapes = {(2, 1), (3, 2), (3, 3)}  # of config/*.yaml
+    assert shapes <= set(SECONDS)
+    assert all(0 <= a < 1e-5 and 0 < b < 1e-6 for a, b in SECONDS.values())
+
+
+def test_a_measurement_is_of_the_order_of_the_one_that_is_kept() -> None:
+    """A factor of 30 apart: another machine, or a busy one, is not an error; a wrong unit is."""
+    fixed, per_stage = measured(1, 1)
+    kept = SECONDS[1, 1][0] + 100 * SECONDS[1, 1][1]
+    assert 1 / 30 < (fixed + 100 * per_stage) / kept < 30
+
+
+def test_a_shape_without_a_measurement_is_refused() -> None:
+    wide = {"random": {**SCALAR["random"], "n": 4, "m": 1}}
+    with pytest.raises(ConfigError, match="n = 4, m = 1, whose speed was not measured"):
+        simulated(SPEED, {"fleets": {"wide": {"fleet": wide, "Delta0": 0.2, "epochs": 1}}}, [0])
 
 
 def test_ladder_starts_at_the_schedule_of_the_runs(real: dict[str, pd.DataFrame]) -> None:
@@ -228,7 +254,7 @@ def test_promised_epoch() -> None:
         (LADDER, {"kinds": []}, "kinds"),
         (LADDER, {"kappa": 0.0}, "kappa"),
         (LADDER, {"epochs": 0}, "epochs"),
-        (SPEED, {"rollouts": 1}, "rollouts"),
+        (SPEED, {"rollouts": 1}, "options"),
         (TABLE, {"fleets": {}}, "fleets"),
         (TABLE, {"fleets": {"x": {"fleet": {}, "Delta0": 1.0, "epochs": 1}}}, "fleet"),
         (TABLE, {"fleets": {"x": {"fleet": {"file": "a"}, "Delta0": -1.0, "epochs": 1}}}, "Delta0"),

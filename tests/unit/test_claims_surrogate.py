@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
+from pcpo import lqr
 from pcpo.claims.contract import Tables
 from pcpo.claims.judging import check_group, judge
+from pcpo.claims.lemmas_constants import SYSTEMS
 from pcpo.claims.surrogate import GROUP
-from pcpo.claims.surrogate_measures import indistinguishable_from, likelihood_ratio, smirnov
+from pcpo.claims.surrogate_cumulants import (
+    answer_cumulants,
+    cost_cumulants,
+    directions,
+    edgeworth_distance,
+    visible_below,
+)
+from pcpo.claims.surrogate_measures import indistinguishable_from, likelihood_ratio, skewness, smirnov, thresholds
 from pcpo.claims.surrogate_study import CONTROLS, KINDS, MOST_UNKNOWNS, SURROGATE
 from pcpo.errors import ConfigError
 from pcpo.statistics import binomial_interval
 
 UNKNOWNS = {"scalar": 1, "two": 2, "three": 6, "narrow": 2, "cost": 1}
-SIZES = {1: 800, 100: 1500, 10_000: 300}
+SIZES = {1: 1500, 100: 1500, 100_000: 1500}
 
 
 def rows(z: np.ndarray, source: str, kind: str, M: int) -> pd.DataFrame:
@@ -24,18 +35,19 @@ def rows(z: np.ndarray, source: str, kind: str, M: int) -> pd.DataFrame:
     padded[:, : z.shape[1]] = z
     columns = {f"z{d}": padded[:, d] for d in range(MOST_UNKNOWNS)}
     fixed = {"seed": 0, "sample": np.arange(len(z)), "source": source, "kind": kind, "minibatch": M}
-    return pd.DataFrame({"cell": f"{kind}:{M}", **fixed, "unknowns": z.shape[1], **columns})
+    along = 2 * (directions(z.shape[1]) ** 3).sum(axis=1)  # skewness 2/√M of each component
+    worst = int(np.argmax(np.abs(along)))
+    exact = {"direction": worst, "skewness": along[worst], "kurtosis": 6.0}
+    return pd.DataFrame({"cell": f"{kind}:{M}", **fixed, "unknowns": z.shape[1], **exact, **columns})
 
 
-def synthetic(*, seed: int = 1, off: float = 0.0, scale: float = 1.0) -> Tables:
-    """z normal, but for M = 1, where it lies on a sphere; optionally off or too wide in the cells of two unknowns."""
+def synthetic(*, seed: int = 2, off: float = 0.0, scale: float = 1.0) -> Tables:
+    """z a standardised mean of M exponential variables; optionally off or too wide in the cells of two unknowns."""
     rng = np.random.default_rng(seed)
     frames = []
     for kind, D in UNKNOWNS.items():
         for M, S in SIZES.items():
-            z = rng.standard_normal((S, D))
-            if M == 1:
-                z *= np.sqrt(D) / np.linalg.norm(z, axis=1, keepdims=True)
+            z = (rng.gamma(M, size=(S, D)) - M) / np.sqrt(M)
             if kind == "two" and M > 1:
                 z = scale * z + off
             frames += [rows(z, "rollouts", kind, M), rows(rng.standard_normal((S, D)), "moments", kind, M)]
@@ -95,7 +107,8 @@ def test_tests_keep_their_level_and_have_power(D: int) -> None:
 def test_a_small_simulation() -> None:
     """Distances of single rollouts are those of the law: |z| of one scalar estimate with signs is 1 on average."""
     options = {**SURROGATE.defaults, "minibatches": [1, 200], "samples": 60, "rollouts": 12_000, "horizon": 15}
-    cells = SURROGATE.cells({**options, "control_minibatch": 200})
+    options |= {"minibatches": [1, 20_000], "samples": 60, "rollouts": 600_000, "control_minibatch": 20_000}
+    cells = SURROGATE.cells(options)
     frames = [SURROGATE.simulate(cell, [1, 2]).assign(cell=name) for name, cell in cells.items()]
     frame = pd.concat(frames, ignore_index=True)
     assert sorted(frame.columns) == sorted(["cell", *SURROGATE.columns])
@@ -108,9 +121,95 @@ def test_a_small_simulation() -> None:
     controls = verdicts({SURROGATE.name: frame}, "negative_control")
     single = {key.split(":")[0]: verdict for key, verdict in controls.items() if "smallest M" in key}
     assert single == {"distribution": "refuted", "own_draws": "refuted"}
+    third = skewness({SURROGATE.name: frame})
+    assert third.p_value > 1e-4
     one = frame[(frame["cell"] == "scalar:1") & (frame["source"] == "rollouts")]["z0"]
     error = float((one**2).std() / np.sqrt(len(one)))
     assert abs(float((one**2).mean()) - 1) < stats.norm.isf(1e-4) * error
+
+
+# --- cumulants ------------------------------------------------------------------------------------------------------
+
+
+def enumerated(name: str, gains: np.ndarray, h: int) -> np.ndarray:
+    """Cost of every sequence of signs, ``(2^(n(h−1)), gains)``: what is exact is compared with all there is."""
+    system = SYSTEMS[name]
+    n = system.n
+    signs = np.array(list(itertools.product((-1.0, 1.0), repeat=n * (h - 1))))
+    costs = []
+    for K in gains:
+        x, total = np.zeros((len(signs), n)), np.zeros(len(signs))
+        for t in range(h):
+            u = -x @ K.T
+            total += system.gamma**t * (((x @ system.Q) * x).sum(axis=1) + ((u @ system.R) * u).sum(axis=1))
+            if t < h - 1:
+                x = x @ system.A.T + u @ system.B.T + signs[:, n * t : n * (t + 1)]
+        costs.append(total)
+    return np.stack(costs, axis=1)
+
+
+def cumulants(x: np.ndarray) -> list[float]:
+    d = x - x.mean(axis=0)
+    return [(d**2).mean(axis=0), (d**3).mean(axis=0), (d**4).mean(axis=0) - 3 * (d**2).mean(axis=0) ** 2]
+
+
+@pytest.mark.parametrize(("name", "h"), [("scalar", 10), ("two", 6)])
+def test_cumulants_of_a_cost_are_those_of_all_sequences_of_signs(name: str, h: int) -> None:
+    best = lqr.riccati(SYSTEMS[name]).K
+    gains = np.stack([best, best + 0.1])
+    np.testing.assert_allclose(
+        cost_cumulants(SYSTEMS[name], gains, h), cumulants(enumerated(name, gains, h)), rtol=1e-9
+    )
+
+
+def test_cumulants_of_an_estimate_are_those_of_all_signs_and_directions() -> None:
+    """One unknown: the sphere has two points, and an estimate is ±C(K ± r; Z)/r."""
+    K, r, h = lqr.riccati(SYSTEMS["scalar"]).K + 0.1, 0.3, 10
+    costs = enumerated("scalar", np.stack([K - r, K + r]), h)
+    second, third, fourth = cumulants(np.concatenate([-costs[:, 0], costs[:, 1]]) / r)
+    found = answer_cumulants(SYSTEMS["scalar"], K, r, h, None)[:, 0] * np.sign(directions(1)[0, 0])
+    expected = np.array([third / second**1.5, fourth / second**2 * np.sign(directions(1)[0, 0])])
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_edgeworth_distance_is_that_of_a_law_with_these_cumulants() -> None:
+    """Standardised gamma variables of shape M, exactly; what is left is of order M^(−3/2)."""
+    x = np.linspace(-6, 8, 20_001)
+    for M in (100, 1000, 10_000):
+        exact = np.abs(stats.gamma.cdf(M + np.sqrt(M) * x, M) - stats.norm.cdf(x)).max()
+        assert abs(edgeworth_distance(2.0, 6.0, M) - exact) < 3 / M  # the terms of order 1/M do not cancel in the bound
+        assert exact <= edgeworth_distance(2.0, 6.0, M) * (1 + 10 / M)
+    assert edgeworth_distance(2.0, 6.0, 1e-9) == 1.0
+
+
+def test_the_threshold_is_where_the_rate_of_rejection_may_double() -> None:
+    for skew, kurtosis, samples in ((2.0, 6.0, 1500), (1e-3, 0.2, 9000), (-1.0, 0.0, 100)):
+        M, level = visible_below(skew, kurtosis, samples, 1e-3), 1e-3
+        room = np.sqrt(np.log(2 / level) / (2 * samples)) - edgeworth_distance(skew, kurtosis, M)
+        assert 2 * np.exp(-2 * samples * room**2) == pytest.approx(2 * level, rel=1e-6)
+    assert visible_below(2.0, 6.0, 6000, 1e-3) / visible_below(2.0, 6.0, 1500, 1e-3) == pytest.approx(4, rel=0.1)
+
+
+def test_thresholds_use_the_estimates_from_100_on_and_a_skewed_cell_below_them_refutes_nothing() -> None:
+    tables = synthetic()
+    least = thresholds(tables)
+    level = 0.05 / (len(UNKNOWNS) * len(SIZES))
+    assert least["cost"] == pytest.approx(visible_below(2.0, 6.0, 3000, level))
+    assert 100 < least["cost"] < 100_000
+    frame = tables[SURROGATE.name].copy()
+    chosen = (frame["kind"] == "cost") & (frame["source"] == "rollouts") & (frame["minibatch"] == 100)
+    z = np.random.default_rng(2).exponential(size=int(chosen.sum())) - 1
+    frame.loc[chosen, "z0"] = z  # as skewed as one rollout
+    assert verdicts({SURROGATE.name: frame})["distribution"] == "supported"
+    frame.loc[chosen, "minibatch"] = 100_000
+    assert verdicts({SURROGATE.name: frame})["distribution"] == "refuted"
+
+
+def test_without_a_minibatch_beyond_the_threshold_nothing_is_said() -> None:
+    frame = synthetic()[SURROGATE.name]
+    few = {SURROGATE.name: frame[frame["minibatch"] < 100_000]}
+    few[SURROGATE.name] = few[SURROGATE.name].assign(skewness=5.0)
+    assert verdicts(few)["distribution"] == "inconclusive"
 
 
 def test_rows_of_a_seed_do_not_depend_on_the_others() -> None:

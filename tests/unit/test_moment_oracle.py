@@ -17,6 +17,7 @@ from pcpo.errors import ConfigError, PcpoError
 from pcpo.experiment import Experiment
 from pcpo.fleet import Fleet, LinearSystem
 from pcpo.kernels import SATURATION
+from pcpo.moment_kernels import descend_kernel
 from pcpo.moment_oracle import MomentOracle, quadrature_order
 from pcpo.moments import quartic_form
 from pcpo.oracles import RolloutOracle
@@ -246,6 +247,32 @@ def test_iterating_is_the_loop_bit_by_bit(fleet: Fleet, averaged: bool, horizon:
     if horizon is None:
         assert fleet.N < oracles[0].errors.anchors < steps
         assert servers[0].rounds == (steps if averaged else 0)
+
+
+def test_the_scalar_kernel_has_the_bits_of_the_general_one() -> None:
+    """Alone and over sets that are no partition, with a gain of infinite cost and an anchor that stops serving."""
+    systems = tuple(LinearSystem([[a]], [[b]], [[1.0]], [[0.5]], 0.8) for a, b in ((0.9, 1.0), (0.7, -0.6), (1.1, 0.4)))
+    fleet = Fleet("scalars", systems, np.array([0, 1, 2, 2]), np.array([[[0.6]], [[-0.4]], [[0.9]], [[40.0]]]))
+    own = [np.ones((1, 4), dtype=np.bool_)[:0], np.array([[1, 1, 0, 0], [0, 1, 1, 1]], dtype=np.bool_)]
+    for members in own:
+        answers = []
+        for general in (False, True):
+            asked, results = oracle(fleet), []
+            kernel = descend_kernel(1, 1, general=general)
+
+            def recorded(*arguments: object, kernel: object = kernel, results: list[object] = results) -> int:
+                done = kernel(*arguments)  # type: ignore[operator]
+                results.extend([done, *(np.copy(arguments[k]) for k in (10, 11, 12, 13))])  # type: ignore[call-overload]
+                return int(done)
+
+            asked._descend = recorded
+            sets = members[[0, 0, 1, 1]] if len(members) else None
+            radii = np.full(4, 0.05)
+            asked.iterate(fleet.initial_gains, 400, 3e-3, 10**9, radii, purpose=1, epoch=1, sets=sets)
+            answers.append(results)
+        assert len(answers[0]) == len(answers[1]) > 5  # more than one anchor each
+        for first, second in zip(*answers, strict=True):
+            np.testing.assert_array_equal(first, second)
 
 
 def test_a_run_is_the_same_with_and_without(fleet: Fleet) -> None:
