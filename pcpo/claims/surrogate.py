@@ -197,9 +197,10 @@ _CAPTION = r"""Estimates by rollouts, standardised by the exact moments of the m
 unknowns with a wide radius, $D=2$ with a narrow one, and costs. (a) Kolmogorov-Smirnov distance to $N(0,1)$, the
 worst of fixed random directions; black: what is rejected at 5 % over all cells and directions together (grey: one
 direction or four); dashed: the distance that Edgeworth's expansion has from the exact skewness and kurtosis, at most.
-Points below the black line measure their own noise. The numbers beside the figure hold $M^*$. (b) Hotelling's $T^2$ over its critical value at 5 % over all cells. (c) Variance over that of the
-surrogate, 95 % $\chi^2$ intervals of each point. Controls: crosses, $\nabla C$ in place of $\nabla C_r$; dotted,
-where the points would lie were the surrogate's covariance 10 % too large."""
+Points below the black line measure their own noise. The numbers beside the figure hold $M^*$. (b) Hotelling's $T^2$
+over its critical value at 5 % over all cells. (c) Variance over that of the surrogate, 95 % $\chi^2$ intervals of each
+point. Controls: crosses, $\nabla C$ in place of $\nabla C_r$; dotted, where the points would lie were the surrogate's
+covariance 10 % too large."""
 
 GROUP = Group(
     name="surrogate",
