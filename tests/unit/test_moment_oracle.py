@@ -252,7 +252,9 @@ def test_iterating_is_the_loop_bit_by_bit(fleet: Fleet, averaged: bool, horizon:
 def test_the_scalar_kernel_has_the_bits_of_the_general_one() -> None:
     """Alone and over sets that are no partition, with a gain of infinite cost and an anchor that stops serving."""
     systems = tuple(LinearSystem([[a]], [[b]], [[1.0]], [[0.5]], 0.8) for a, b in ((0.9, 1.0), (0.7, -0.6), (1.1, 0.4)))
-    fleet = Fleet("scalars", systems, np.array([0, 1, 2, 2]), np.array([[[0.6]], [[-0.4]], [[0.9]], [[40.0]]]))
+    fleet = Fleet("scalars", systems, np.array([0, 1, 2, 2]), np.array([[[0.6]], [[-0.4]], [[0.9]], [[0.8]]]))
+    start = fleet.initial_gains.copy()
+    start[3] = 40.0
     own = [np.ones((1, 4), dtype=np.bool_)[:0], np.array([[1, 1, 0, 0], [0, 1, 1, 1]], dtype=np.bool_)]
     for members in own:
         answers = []
@@ -268,7 +270,7 @@ def test_the_scalar_kernel_has_the_bits_of_the_general_one() -> None:
             asked._descend = recorded
             sets = members[[0, 0, 1, 1]] if len(members) else None
             radii = np.full(4, 0.05)
-            asked.iterate(fleet.initial_gains, 400, 3e-3, 10**9, radii, purpose=1, epoch=1, sets=sets)
+            asked.iterate(start, 400, 3e-3, 10**9, radii, purpose=1, epoch=1, sets=sets)
             answers.append(results)
         assert len(answers[0]) == len(answers[1]) > 5  # more than one anchor each
         for first, second in zip(*answers, strict=True):
