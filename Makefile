@@ -40,7 +40,7 @@ quick: $(STAMP)  ## run the same pipeline in minutes, small (build/quick/)
 
 test: $(STAMP)  ## run the tests
 	@echo "== tests"
-	$(RUN) pytest -n $(WORKERS) --maxprocesses 4 $(PYTEST_ARGS)
+	$(RUN) pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
 
 bench: $(STAMP)  ## run the benchmarks
 	@echo "== benchmarks"

@@ -103,7 +103,7 @@ class Workspace:
 
     def snakemake(self, *arguments: str) -> Outcome:
         """Run Snakemake with tiny.yaml, as a person would; `--cores` is among the arguments."""
-        environment = {**os.environ, "PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, "PYTHONPATH": str(self.root)}
         command = [sys.executable, "-m", "snakemake", "--configfile", "tiny.yaml", "--nocolor", *arguments]
         done = subprocess.run(
             command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=300, check=False
