@@ -12,7 +12,7 @@ FLEETS = {"Fleet of scenario pair", "Fleet of scenario single"}
 PLANS = {"Schedule and horizon of scenario pair", "Schedule and horizon of scenario single"}
 PAIR_RUNS = {"Runs of pcpo in scenario pair, seeds 000000-000001"}
 SINGLE_RUNS = {"Runs of pcpo in scenario single, seeds 000005-000005"}
-PAIR_FIGURES = {"Figure elimination", "Figure elimination_pair"}
+PAIR_FIGURES = {"Figure elimination"}  # the featured scenario
 ELIMINATION = PAIR_FIGURES | {"Figure elimination_single"}
 OF_RUNS = ELIMINATION | {"Figure learning_curves"}
 

@@ -10,7 +10,7 @@ from workflow.workspace import Outcome, Workspace
 
 from pcpo.records import read_runs
 
-FIGURES = ("elimination", "elimination_pair", "elimination_single", "learning_curves", "fleets")
+FIGURES = ("elimination", "elimination_single", "learning_curves", "fleets")
 RUNS = {"pair/pcpo/000000-000001", "single/pcpo/000005-000005"}
 COMPARED = (".parquet", ".csv", ".pdf", ".png", ".yaml", ".json")
 
@@ -91,5 +91,5 @@ def test_scenario_of_the_readme_is_planned(repository: Path, fresh: Workspace) -
         "Fleet of scenario example",
         "Runs of pcpo in scenario example, seeds 000000-000001",
         "Runs of pcpo in scenario example, seeds 000002-000003",
-        "Figure elimination_example",
+        "Figure elimination",
     } <= outcome.jobs

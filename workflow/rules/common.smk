@@ -131,7 +131,7 @@ def with_extensions():
 
 def figure_names():
     """All figures of the configuration: those of comparisons only if it has any."""
-    names = ["elimination", "fleets", *(f"elimination_{s}" for s in SCENARIOS)]
+    names = ["elimination", "fleets", *(f"elimination_{s}" for s in SCENARIOS if s != CONFIG["featured"])]
     names += ["learning_curves"] if untuned() else []
     names += ["baselines", "ablations", "negative_transfer"] if compared("method")[0] else []
     return names + (["variance_reduction"] if with_extensions() else [])
