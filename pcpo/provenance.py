@@ -18,7 +18,7 @@ __all__ = ["MAIN_DEPENDENCIES", "UNKNOWN", "environment_versions", "git_commit",
 UNKNOWN = "unknown"
 
 #: The distributions that can change a number or a figure.
-MAIN_DEPENDENCIES = ("numpy", "scipy", "numba", "llvmlite", "pandas", "pyarrow", "matplotlib", "seaborn", "snakemake")
+MAIN_DEPENDENCIES = ("numpy", "scipy", "numba", "llvmlite", "pandas", "pyarrow", "matplotlib", "snakemake")
 
 _PACKAGE_PARENT = Path(__file__).resolve().parent.parent
 _SECONDS = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy  # loads scipy.stats at its first use: it takes long, and figures of few runs need no interval
 
 from .contracts import FloatArray
 
@@ -38,7 +38,7 @@ def mean_interval(values: FloatArray, *, confidence: float = 0.95, seed: int = 0
     if len(values) < FEWEST or np.ptp(values) == 0:
         return Interval(mean, np.nan, np.nan)
     rng = np.random.default_rng(np.random.SeedSequence(seed))
-    found = stats.bootstrap(
+    found = scipy.stats.bootstrap(
         (values,), np.mean, confidence_level=confidence, n_resamples=_RESAMPLES, method="BCa", rng=rng
     ).confidence_interval
     return Interval(mean, float(found.low), float(found.high))
@@ -46,7 +46,7 @@ def mean_interval(values: FloatArray, *, confidence: float = 0.95, seed: int = 0
 
 def binomial_interval(successes: int, trials: int, *, confidence: float = 0.95) -> Interval:
     """Clopper-Pearson interval of a probability."""
-    found = stats.binomtest(successes, trials).proportion_ci(confidence_level=confidence, method="exact")
+    found = scipy.stats.binomtest(successes, trials).proportion_ci(confidence_level=confidence, method="exact")
     return Interval(successes / trials, float(found.low), float(found.high))
 
 

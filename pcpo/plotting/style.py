@@ -9,9 +9,9 @@ from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -30,7 +30,9 @@ __all__ = [
 COLUMN = 3.4  # inches, one column
 PAGE = 7.0  # inches, both columns
 
-_PALETTE = sns.color_palette("colorblind")
+# The palette "colorblind" of seaborn, which is not imported for it: with scipy.stats and pyplot, that takes too long.
+_COLOURS = "#0173B2 #DE8F05 #029E73 #D55E00 #CC78BC #CA9161 #FBAFE4 #949494 #ECE133 #56B4E9"
+_PALETTE = [to_rgb(colour) for colour in _COLOURS.split()]
 LOCAL_COLOUR = _PALETTE[1]
 GLOBAL_COLOUR = _PALETTE[0]
 _CLUSTERS = [_PALETTE[i] for i in (0, 1, 2, 4, 3, 5, 6, 7, 8, 9)]
