@@ -41,6 +41,7 @@ PERSONAL_PATH = re.compile(r"(?<![\w.$)}~/-])/(?:home|root|Users|opt|mnt|srv)/")
 #: Conda's names, where they are not the ones of pyproject.toml: the same software with fewer optional dependencies.
 CONDA_NAMES = {
     "matplotlib-base": "matplotlib",
+    "seaborn-base": "seaborn",
     "snakemake-minimal": "snakemake",
 }
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import seaborn as sns
 from matplotlib.figure import Figure
 
 from pcpo.fleet import Fleet, LinearSystem
-from pcpo.plotting import elimination, fleets, learning_curves
+from pcpo.plotting import elimination, fleets, learning_curves, style
 from pcpo.plotting.style import save
 from pcpo.statistics import FEWEST
 
@@ -36,6 +37,11 @@ def runs(seeds: Sequence[int] = (7, 8)) -> pd.DataFrame:
                     }
                 )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def test_the_colours_are_those_of_seaborn() -> None:
+    """They are written down only because importing seaborn takes longer than drawing."""
+    assert list(sns.color_palette("colorblind")) == style._PALETTE
 
 
 def curves(seeds: Sequence[int] = (7, 8)) -> pd.DataFrame:
