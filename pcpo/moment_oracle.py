@@ -32,19 +32,21 @@ __all__ = ["DRIFT", "Errors", "MomentOracle", "quadrature_order"]
 DRIFT = 0.05
 _NORMALS = 2  # last key of the streams; 0 and 1 are those of rollouts
 _CHUNK = 1 << 18  # normals held at once
-_MOST_NODES = 1500
+_MOST_NODES = (
+    2048  # of them order 4 for D = 6: with order 3, draws at a wide radius were seen to be off from M = 10^4 on
+)
 _MOST = 2**62 - 1  # counts of saturated rollouts stop here: two of them fit in an integer
 
 
 def quadrature_order(D: int) -> int:
     """Order q of the sphere rule for D unknowns: what it leaves out is of relative order r^(2q−2), q = 8 … 2.
 
-    q is 8 up to D = 3, 3 for D = 6 and 7, 2 for D = 8 to 10.  Raises PcpoError beyond: that takes too many nodes.
+    q is 8 up to D = 4, 4 for D = 6, 3 for D = 7, 2 for D = 8 to 11.  Raises PcpoError beyond: that takes too many nodes.
     """
     for order in range(8, 1, -1):
         if D == 1 or 2 * order ** (D - 1) <= _MOST_NODES:
             return order
-    raise PcpoError(f"gains: found m n = {D} unknowns, expected at most 10 for exact moments")
+    raise PcpoError(f"gains: found m n = {D} unknowns, expected at most 11 for exact moments")
 
 
 @dataclass
@@ -86,7 +88,7 @@ class MomentOracle(LedgerOracle):
     enormous estimate, finite, and M saturated rollouts in the ledger; if C(K + rU) is infinite for some U only, the
     moments are those of the clipped cost, and the ledger has that fraction of M.  Counts stop at 2^62 − 1.
 
-    Only "one_point" without a baseline is offered.  Raises PcpoError for anything else, and beyond D = 10.
+    Only "one_point" without a baseline is offered.  Raises PcpoError for anything else, and beyond D = 11.
     """
 
     def __init__(

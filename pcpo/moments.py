@@ -35,8 +35,8 @@ MAX_BOUND_TERMS = 200_000
 class QuarticLaw(Protocol):
     """What the variance needs of a law of z with E z = 0 and E zzᵀ = I."""
 
-    def quartic_term(self, P: Array) -> float:
-        """Var(zᵀPz) for a symmetric P (n, n)."""
+    def quartic_term(self, P: Array) -> Array:
+        """Var(zᵀPz) for symmetric P (..., n, n), shape (...)."""
         ...
 
 
@@ -60,7 +60,7 @@ def variance_array(system: LinearSystem, gains: Array, law: QuarticLaw) -> Array
     P = np.where(finite[..., None, None], value_matrix(system, K), 0.0)
     scaled = gamma * transpose(A_K)
     paths = solve_stein(scaled, transpose(scaled) @ scaled)  # Σ_{k≥1} γ^{2k} A^k A^kᵀ
-    own = np.array([law.quartic_term(p) for p in P.reshape(-1, system.n, system.n)]).reshape(finite.shape)
+    own = law.quartic_term(P)
     crossed = np.sum((P @ paths) * P, axis=(-1, -2))
     variances: Array = gamma**2 / (1.0 - gamma**2) * (own + 4.0 * crossed)
     return np.asarray(np.where(finite, variances, np.inf))
@@ -99,13 +99,9 @@ def quartic_form(law: QuarticLaw, n: int) -> Array:
         for b in range(n):
             basis[a, b, a, b] += 0.5
             basis[a, b, b, a] += 0.5
-    own = np.array([law.quartic_term(E) for E in basis.reshape(-1, n, n)]).reshape(n, n)
-    form = np.zeros((n, n, n, n))
-    for index in np.ndindex(form.shape):
-        first, second = index[:2], index[2:]
-        both = law.quartic_term(basis[first] + basis[second])
-        form[index] = 0.5 * (both - own[first] - own[second])
-    return form
+    own = law.quartic_term(basis)
+    both = law.quartic_term(basis[:, :, None, None] + basis)
+    return np.asarray(0.5 * (both - own[:, :, None, None] - own))
 
 
 def truncated_variance_array(system: LinearSystem, gains: Array, horizon: int, law: QuarticLaw) -> Array:

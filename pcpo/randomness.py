@@ -92,8 +92,8 @@ class NoiseLaw(ABC):
         """B with ‖z‖² ≤ B for every draw."""
 
     @abstractmethod
-    def quartic_term(self, P: Array) -> float:
-        """d = Var(zᵀPz) for symmetric P (n, n): the term by which the variance of a rollout depends on the law."""
+    def quartic_term(self, P: Array) -> Array:
+        """d = Var(zᵀPz) for symmetric P (..., n, n), shape (...): what a rollout's variance has of the law."""
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n: int) -> Array:
@@ -104,6 +104,17 @@ class NoiseLaw(ABC):
         """The noise of whole blocks of 64 rollouts, for the kernels: (blocks, steps, n) words or (…, n, 64) reals."""
 
 
+def _squares(P: Array) -> Array:
+    """‖P‖² of every matrix of a stack."""
+    squares = P * P
+    return np.asarray(squares.reshape(*P.shape[:-2], -1).sum(axis=-1))
+
+
+def _squared_diagonal(P: Array) -> Array:
+    """Σ_i P_ii² of every matrix of a stack."""
+    return np.asarray((np.diagonal(P, axis1=-2, axis2=-1) ** 2).sum(axis=-1))
+
+
 class Signs(NoiseLaw):
     """Independent coordinates −1 or +1 with probability ½ each: ‖z‖² = n always."""
 
@@ -112,8 +123,8 @@ class Signs(NoiseLaw):
     def bound(self, n: int) -> float:
         return float(n)
 
-    def quartic_term(self, P: Array) -> float:
-        return 2.0 * float(np.sum(P * P) - np.sum(np.diag(P) ** 2))
+    def quartic_term(self, P: Array) -> Array:
+        return np.asarray(2.0 * (_squares(P) - _squared_diagonal(P)))
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n: int) -> Array:
         return 2.0 * rng.integers(0, 2, size=(*shape, n)).astype(np.float64) - 1.0
@@ -130,10 +141,10 @@ class Sphere(NoiseLaw):
     def bound(self, n: int) -> float:
         return float(n)
 
-    def quartic_term(self, P: Array) -> float:
-        n = P.shape[0]
-        trace = float(np.trace(P))
-        return float(2.0 * (n * np.sum(P * P) - trace * trace) / (n + 2))
+    def quartic_term(self, P: Array) -> Array:
+        n = P.shape[-1]
+        trace = np.trace(P, axis1=-2, axis2=-1)
+        return np.asarray(2.0 * (n * _squares(P) - trace * trace) / (n + 2))
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n: int) -> Array:
         z = rng.standard_normal((*shape, n), dtype=np.float64)
@@ -154,8 +165,8 @@ class Cube(NoiseLaw):
     def bound(self, n: int) -> float:
         return 3.0 * n
 
-    def quartic_term(self, P: Array) -> float:
-        return float(2.0 * np.sum(P * P) - 1.2 * np.sum(np.diag(P) ** 2))
+    def quartic_term(self, P: Array) -> Array:
+        return np.asarray(2.0 * _squares(P) - 1.2 * _squared_diagonal(P))
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n: int) -> Array:
         z: Array = rng.random((*shape, n))

@@ -55,15 +55,15 @@ def test_a_horizon_that_is_off_by_one_is_seen(system: LinearSystem, wrong: int) 
 class WithoutQuarticTerm:
     """d = 0, as if zᵀPz did not vary."""
 
-    def quartic_term(self, P: np.ndarray) -> float:
-        return 0.0
+    def quartic_term(self, P: np.ndarray) -> np.ndarray:
+        return np.zeros(P.shape[:-2])
 
 
 class Gaussian:
     """d = 2‖P‖²: what the variance would be with normal noise."""
 
-    def quartic_term(self, P: np.ndarray) -> float:
-        return 2.0 * float(np.sum(P * P))
+    def quartic_term(self, P: np.ndarray) -> np.ndarray:
+        return np.asarray(2.0 * np.sum(P * P, axis=(-1, -2)))
 
 
 @systems
