@@ -41,7 +41,8 @@ _MOST = 2**62 - 1  # counts of saturated rollouts stop here: two of them fit in 
 def quadrature_order(D: int) -> int:
     """Order q of the sphere rule for D unknowns: what it leaves out is of relative order r^(2q−2), q = 8 … 2.
 
-    q is 8 up to D = 4, 4 for D = 6, 3 for D = 7, 2 for D = 8 to 11.  Raises PcpoError beyond: that takes too many nodes.
+    q is 8 up to D = 4, 4 for D = 6, 3 for D = 7, 2 for D = 8 to 11.  Raises PcpoError beyond:
+    that takes too many nodes.
     """
     for order in range(8, 1, -1):
         if D == 1 or 2 * order ** (D - 1) <= _MOST_NODES:

@@ -44,7 +44,7 @@ GROUPS: dict[str, Entry] = {
         ["looseness", "literal", "literal_years"],
     ),
     "practice": Entry(
-        ["first_runs", "sensitivity", "failures", "initial_guess", "separation_limit"],
+        ["first_runs", "sensitivity", "robustness", "failures", "initial_guess", "guess_rule", "separation_limit"],
         ["first_experiments", "sensitivity", "failure_signatures", "initial_guess", "separation_limit"],
     ),
 }

@@ -6,7 +6,7 @@ from . import practice_first, practice_guess, practice_tuning
 from .contract import Group
 from .practice_figures import FIRST_EXPERIMENTS, SENSITIVITY_FIGURE
 from .practice_guess_figures import FAILURE_SIGNATURES, INITIAL_GUESS, SEPARATION_LIMIT
-from .practice_studies import FAILURES, FIRST, GUESS, LIMIT, SENSITIVITY
+from .practice_studies import FAILURES, FIRST, GUESS, LIMIT, ROBUSTNESS, RULE, SENSITIVITY
 
 __all__ = ["GROUP"]
 
@@ -36,7 +36,7 @@ GROUP = Group(
         r"different dynamics merge: PCPO's global policy then is the one policy for all, silently. All runs are "
         "calibrated; a replicate is a seed."
     ),
-    studies=[FIRST, SENSITIVITY, FAILURES, GUESS, LIMIT],
+    studies=[FIRST, SENSITIVITY, ROBUSTNESS, FAILURES, GUESS, RULE, LIMIT],
     claims=[*practice_first.CLAIMS, *practice_tuning.CLAIMS, *practice_guess.CLAIMS],
     figures={
         "first_experiments": FIRST_EXPERIMENTS,

@@ -201,9 +201,10 @@ CLAIMS = [
         id="practice.merged",
         title="Δ → 0 at a fixed budget: clusters merge, and pay the price of one policy for all",
         source="open question 4 (soft clusters); eq. (7)",
-        statement=r"While $\Delta$ is far below $\Delta_{\bar L}$, (7) removes nobody and the global gap is that of "
+        statement=r"Where $\Delta$ is far below $\Delta_{\bar L}$ and (7) removes nobody, the global gap is that of "
         r"$\bar K$: PCPO is outside the $T\ge\tilde O(1/\Delta^2)$ of Theorem 2.",
-        quantity="relative distance of the mean gap over agents at the smallest Δ from the plateau with its noise",
+        quantity="relative distance of the mean gap over agents at the smallest Δ from the plateau with its noise, in "
+        "runs in which nobody was removed",
         measure=measure.merged_plateau,
         rule=AtMost(),
         controls=[

@@ -41,7 +41,7 @@ def _rule(tables: Tables) -> Finding:
 _TIMES_TEN = Control(
     "times_ten",
     "ten times the Δ_0 of the rule",
-    replaced("initial_guess", "rule", lambda tables: cell(tables, "initial_guess", "rule_times_ten")),
+    replaced("guess_rule", "rule", lambda tables: cell(tables, "guess_rule", "rule_times_ten")),
 )
 
 CLAIMS = [

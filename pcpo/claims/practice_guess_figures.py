@@ -93,7 +93,7 @@ def _guess_table(tables: Tables) -> pd.DataFrame:
         rows.append(fraction_row(part["epoch"] == 0, kind="fraction", series="no epoch in the budget", **labels))
         rows.append(mean_row(part["local_gap"], kind="gap", series="local", **labels))
         rows.append(mean_row(part["global_gap"], kind="gap", series="global", **labels))
-    known, rule, wild = (to_exact(cell(tables, "initial_guess", n)) for n in ("known", "rule", "rule_times_ten"))
+    known, rule, wild = (to_exact(cell(tables, "guess_rule", n)) for n in ("known", "rule", "rule_times_ten"))
     for series, spent in (("rule", rule), ("ten times the rule", wild)):
         both = pd.concat([known, spent], axis=1, keys=["x", "y"]).dropna()
         rows += [{"kind": "run", "series": series, "x": x, "y": y} for x, y in zip(both["x"], both["y"], strict=True)]

@@ -37,8 +37,7 @@ def _fewer(tables: Tables) -> Tables:
 
 def _box(tables: Tables) -> pd.DataFrame:
     """Runs with one constant within a factor of 2 of the calibrated one; each (constant, value) is a value."""
-    frame = tables["sensitivity"]
-    frame = frame[frame["value"].between(*_ROBUST)]
+    frame = tables["robustness"]
     return frame.assign(value=frame["value"] + 10.0 * frame["cell"].map({name: k for k, name in enumerate(KNOBS)}))
 
 
@@ -52,7 +51,7 @@ def _beyond(tables: Tables) -> Tables:
     edges = frame.groupby("cell")["value"].agg(["min", "max"]).reindex(frame["cell"]).to_numpy()
     low, high = frame["value"].to_numpy() <= edges[:, 0], frame["value"].to_numpy() >= edges[:, 1]
     outer = frame.assign(value=np.where(low, _ROBUST[0], _ROBUST[1]))[low | high]
-    return {**tables, "sensitivity": outer}
+    return {**tables, "robustness": outer}
 
 
 def _capped(tables: Tables) -> Finding:

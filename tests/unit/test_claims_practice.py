@@ -34,8 +34,10 @@ RUNS = 120
 SMALL: dict[str, dict[str, Any]] = {
     "first_runs": {"agents": [2, 8]},
     "sensitivity": {name: [0.25, 1, 2] for name in SENSITIVITY.defaults},
+    "robustness": {},
     "failures": {},
     "initial_guess": {"ratios": [0.01, 2, 30]},
+    "guess_rule": {},
     "separation_limit": {"separations": [0.05, 8]},
 }
 
@@ -50,7 +52,7 @@ def truth(study: str, name: str, value: float, cell: dict[str, Any]) -> Iterator
     if name == "homogeneous":
         own, shared = 0.05, 0.05 * value**-0.75
         row = {"predicted_local": own, "predicted_global": shared}
-    if study == "sensitivity":
+    if study in ("sensitivity", "robustness"):
         own = 0.05 * {"step_factor": value, "radius_factor": value**-2, "minibatch_factor": 1 / value}.get(name, 1.0)
         row = {"predicted_local": own * (100 if lost else 1)}
     if name == "forced" or (name == "pcpo" and value <= 1):
@@ -90,7 +92,12 @@ def table(study: Any, runs: int) -> pd.DataFrame:
                 infinite = np.inf if lost else 0.0
                 fixed = {"mode": "calibrated", "minibatch": 100.0, "iterations": 9, "radius": 0.3, "sets": 2}
                 gaps = {"local_gap": own * rng.gamma(4, 0.25, runs) + infinite, "global_gap": mean * chi + infinite}
-                counts = {"infinite_local": 3 * lost, "infinite_global": 3 * lost, "smallest_set": 2}
+                smallest = 2 if row["exact"] else cell["agents"]
+                counts = {
+                    "infinite_local": 3 * lost,
+                    "infinite_global": 3 * lost,
+                    "smallest_set": 2 if exact else cell["agents"],
+                }
                 blank = {"predicted_local": np.nan, "predicted_global": np.nan, "plateau": np.nan}
                 known = {c: cell[c] for c in ("fleet", "draw", "agents", "separation", "Delta0", "algorithm")}
                 first = {**known, "step_curvature": 0.2, "value": value, "seed": np.arange(runs), "cell": name}
@@ -131,8 +138,9 @@ WRONG: dict[str, tuple[str, str, dict[str, Any]]] = {
     "practice.cap": ("sensitivity", "radius_factor", {"infinite_local": 1}),
     "practice.signature_noise": ("failures", "sound", {"reinitialised": True}),
     "practice.signature_close": ("failures", "close", {"saturated": 0.1}),
-    "practice.rule_exact": ("initial_guess", "rule", {"exact": False}),
-    "practice.rule_cost": ("initial_guess", "rule", {"spent": 1e6}),
+    "practice.robust": ("robustness", "step_factor", {"exact": False}),
+    "practice.rule_exact": ("guess_rule", "rule", {"exact": False}),
+    "practice.rule_cost": ("guess_rule", "rule", {"spent": 1e6}),
     "practice.guess_too_large": ("initial_guess", "fixed", {"infinite_local": 0}),
 }
 
