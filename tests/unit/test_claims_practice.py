@@ -96,7 +96,7 @@ def table(study: Any, runs: int) -> pd.DataFrame:
                 counts = {
                     "infinite_local": 3 * lost,
                     "infinite_global": 3 * lost,
-                    "smallest_set": 2 if exact else cell["agents"],
+                    "smallest_set": smallest,
                 }
                 blank = {"predicted_local": np.nan, "predicted_global": np.nan, "plateau": np.nan}
                 known = {c: cell[c] for c in ("fleet", "draw", "agents", "separation", "Delta0", "algorithm")}
