@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -51,7 +54,7 @@ def looseness_table(tables: Tables) -> pd.DataFrame:
 
 
 def draw_looseness(numbers: pd.DataFrame) -> Figure:
-    """Bars: T at each rung for the last kind of fleet; markers: the others; text: decades saved at the rung."""
+    """Bars: T at each rung for the last kind of fleet; markers: others; right: the bars' T, and decades saved there."""
     kinds = list(dict.fromkeys(numbers["kind"]))
     figure = new_figure(COLUMN, 4.0)
     axes = figure.subplots()
@@ -66,26 +69,33 @@ def draw_looseness(numbers: pd.DataFrame) -> Figure:
             continue
         colour, marker = cluster_colour(k + 1)
         axes.plot(part["rollouts"], part["name"].map(y), marker, color=colour, label=_SHORT[kind], mfc="white")
-    for name, row in shown.set_index("name").iterrows():
-        text = f"$10^{{{np.log10(row['rollouts']):.1f}}}$"
-        if name != "literal":
-            text += f"  ({-row['saved']:+.1f})" if abs(row["saved"]) >= 0.05 else "  (0)"
-        axes.text(row["rollouts"] * 2.5, y[str(name)], text, va="center", fontsize=6.5)
     axes.set_xscale("log")
-    axes.set_xlim(low, numbers["rollouts"].max() * 1e5)
-    axes.xaxis.set_major_locator(LogLocator(numticks=8))
+    axes.set_xlim(low, numbers["rollouts"].max() * 10)
+    axes.xaxis.set_major_locator(LogLocator(numticks=6))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_yticks(list(y.values()), [_RUNGS[name] for name in y])
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
+    beside = axes.secondary_yaxis("right")
+    beside.set_yticks(list(y.values()), [_told(row) for row in shown.to_dict("records")], fontsize=6.5)
+    beside.tick_params(length=0)
+    beside.spines["right"].set_visible(False)
     first = shown.iloc[0]
     axes.set_xlabel(rf"rollouts per agent to $\Delta_{{\bar L}}$, $\bar L={int(first['epochs'])}$")
     heading = "From literal to calibrated constants, a fleet of each size;\n"
-    heading += "exact (closed forms); in brackets: decades at the rung"
+    heading += "exact (closed forms); right: the bars' value, decades at the rung"
     figure.legend(
         loc="outside upper center", ncols=3, title=heading, title_fontsize=7, columnspacing=1, handletextpad=0.3
     )
     return figure
+
+
+def _told(row: Mapping[Any, Any]) -> str:
+    """T of a rung, and the decades that it saves."""
+    text = f"$10^{{{np.log10(row['rollouts']):.1f}}}$"
+    if row["name"] == "literal":
+        return text
+    return text + (f" ($-${row['saved']:.1f})" if abs(row["saved"]) >= 0.05 else " (0)")
 
 
 _SERIES = {

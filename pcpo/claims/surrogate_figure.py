@@ -82,22 +82,21 @@ def draw(numbers: pd.DataFrame) -> Figure:
             if panel == "mean":
                 axis.plot(wrong["x"] * 1.18 ** (k - 2), wrong["y"], "x", color=colour)
         axis.set_xscale("log")
+    kinds = axes[0].get_legend_handles_labels()[0]
     _limits(axes[0], numbers)
     least = numbers.loc[numbers["panel"] == "distribution", "y"].min()
     axes[0].set(yscale="log", ylabel="KS distance", ylim=(least / 10, 1.5))
     axes[1].axhline(1, color="black", lw=1)
     axes[1].set(yscale="log", ylabel="$T^2$ / critical value", ylim=(1e-3, None))
     cross = axes[1].plot([], [], "x", color="black", label=r"control: $\nabla C$")
-    axes[1].legend(handles=cross, loc="lower left", handlelength=1)
+    axes[1].legend(handles=cross, loc="upper left", handlelength=1)
     _inflated(axes[2], numbers)
     axes[2].set(ylabel="variance / surrogate's", xlabel="rollouts of an estimate, $M$")
     sizes = numbers.loc[numbers["role"] == "", "estimates"]
     panel_label(axes[0], f"(a) distribution; {sizes.min():,} to {sizes.max():,} estimates a point")
     panel_label(axes[1], "(b) mean")
     panel_label(axes[2], "(c) variance, 95 % intervals of each point")
-    figure.legend(
-        *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5, handlelength=1, columnspacing=1
-    )
+    figure.legend(handles=kinds, loc="outside upper center", ncols=5, handlelength=1, columnspacing=1)
     return figure
 
 
@@ -105,8 +104,12 @@ def _limits(axis, numbers: pd.DataFrame) -> None:  # type: ignore[no-untyped-def
     """Critical distances, which depend on the number of estimates and on that of directions: the range of them."""
     part = numbers[(numbers["panel"] == "distribution") & (numbers["role"] == "")]
     by = part.groupby("x")["critical"]
+    lines = [
+        axis.plot([], [], "--", color="black", lw=0.7, label="Edgeworth, computed")[0],
+        axis.plot(by.max().index, by.max(), color="black", lw=1, label="critical, Bonferroni 5 %")[0],
+    ]
+    axis.legend(handles=lines, loc="upper center", handlelength=1.6)
     axis.fill_between(by.min().index, by.min(), by.max(), color="black", alpha=0.25, lw=0)
-    axis.plot(by.max().index, by.max(), color="black", lw=1)
 
 
 def _inflated(axis, numbers: pd.DataFrame) -> None:  # type: ignore[no-untyped-def]
