@@ -25,6 +25,7 @@ from .moment_kernels import WORK_ROWS, descend_kernel
 from .moments import quartic_form
 from .oracles import LedgerOracle, OpenEpochs
 from .randomness import NoiseLaw, stream
+from .smoothing import EstimatorMoments
 
 __all__ = ["DRIFT", "Errors", "MomentOracle", "quadrature_order"]
 
@@ -52,7 +53,8 @@ def quadrature_order(D: int) -> int:
 
 @dataclass
 class Errors:
-    """Largest errors of the carried moments, found wherever they were computed anew.
+    """Largest errors of the carried moments, found wherever they were computed anew, and for one agent at
+    the end of every way.
 
     covariance: relative, in the direction where it is worst; mean: in standard deviations of one estimate.
     """
@@ -135,6 +137,7 @@ class MomentOracle(LedgerOracle):
             saturated = self._steps(X, count, step_size, minibatch, radii, purpose, epoch, sets)[1]
             self._spend(minibatch * count, _count(saturated, minibatch))
             left -= count
+        self._audit(epoch % self.n_agents, self._anchors_for(purpose, epoch, radii), X, minibatch)
         return X
 
     def _gradients(
@@ -227,16 +230,7 @@ class MomentOracle(LedgerOracle):
         """Exact moments of these agents at their gains X_i."""
         for i in agents.tolist():
             system, K = self._systems[i], X[i]
-            with np.errstate(over="ignore", invalid="ignore"):
-                found = lqr.estimator_moments(
-                    system,
-                    K,
-                    float(anchors.radii[i]),
-                    self._law,
-                    horizon=self._horizon,
-                    ceiling=SATURATION,
-                    order=self._order,
-                )
+            found = self._exact(i, K, float(anchors.radii[i]))
             cost, square = lqr.cost(system, K), np.inf
             if self._horizon is not None or not np.isfinite(cost):
                 cost, bias, reach2 = np.inf, found.mean, 0.0
@@ -251,6 +245,24 @@ class MomentOracle(LedgerOracle):
             anchors.gains[i], anchors.costs[i], anchors.bias[i], anchors.root[i] = K, cost, bias, root
             anchors.squares[i], anchors.reach2[i], anchors.saturated[i] = square, reach2, found.saturated
             self.errors.anchors += 1
+
+    def _exact(self, i: int, K: FloatArray, radius: float) -> EstimatorMoments:
+        """Moments of agent i's estimates at a gain, by quadrature."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return lqr.estimator_moments(
+                self._systems[i], K, radius, self._law, horizon=self._horizon, ceiling=SATURATION, order=self._order
+            )
+
+    def _audit(self, i: int, anchors: _Anchors, X: FloatArray, minibatch: int) -> None:
+        """Note what agent i's carried moments are worth at the end of a way, where they may never have been renewed."""
+        system, K = self._systems[i], X[i]
+        cost = lqr.cost(system, K)
+        if self._horizon is not None or not np.isfinite([cost, anchors.costs[i]]).all() or anchors.saturated[i] > 0:
+            return
+        found = self._exact(i, K, float(anchors.radii[i]))
+        if found.saturated == 0:
+            square = cost**2 + lqr.rollout_variance(system, K, self._law)
+            self._note(anchors, i, square, found.mean - lqr.gradient(system, K), found.covariance, minibatch)
 
     def _note(
         self, anchors: _Anchors, i: int, square: float, bias: FloatArray, covariance: FloatArray, minibatch: int

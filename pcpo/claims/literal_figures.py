@@ -117,6 +117,7 @@ def literal_table(tables: Tables) -> pd.DataFrame:
         gap = float(part["global_gap"].mean())
         fixed = {"kind": kind, "epoch": epoch, "L": int(part["L"].iloc[0]), "runs": len(part)}
         fixed |= {"minibatch": part["minibatch"].iloc[0], "iterations": part["iterations"].iloc[0]}
+        fixed |= {error: float(part[error].max()) for error in ("covariance_error", "mean_error")}
         fixed |= {"decades_35": np.log10(part["bound_35"].iloc[0] / gap)}
         fixed |= {"decades_9": np.log10(part["bound_9"].iloc[0] / gap)}
         for series in _SERIES:
@@ -142,7 +143,9 @@ def draw_literal(numbers: pd.DataFrame) -> Figure:
         panel_label(axes, f"{_TITLES[kind]}: $M_1=10^{{{np.log10(part['minibatch'].min()):.1f}}}$")
     panels[0].set_ylabel("cost units")
     handles, labels = panels[0].get_legend_handles_labels()
-    heading = f"{int(numbers['runs'].min())} runs of each fleet, bootstrap 95 %; mode: {numbers['mode'].iloc[0]}"
+    heading = f"{int(numbers['runs'].min())} runs of each fleet, bootstrap 95 %; mode: {numbers['mode'].iloc[0]}\n"
+    heading += f"moments carried along: covariances within {numbers['covariance_error'].max():.0e} of the exact ones, "
+    heading += f"means within {numbers['mean_error'].max():.0e} standard deviations"
     figure.legend(handles, labels, loc="outside upper center", ncols=5, title=heading, title_fontsize=7)
     return figure
 

@@ -167,6 +167,8 @@ def _one(cell: Mapping[str, Any], case: _Case, seed: int) -> pd.DataFrame:
         minibatch=by_epoch["minibatch"].first().to_numpy(),
         iterations=by_epoch["iterations"].first().to_numpy(dtype=np.float64),
         nonfinite=by_epoch["nonfinite"].sum().to_numpy(dtype=np.float64),
+        covariance_error=oracle.errors.covariance,
+        mean_error=oracle.errors.mean,
     )
 
 
@@ -213,6 +215,8 @@ RUNS = Study(
         "scaled_local": "the same of local policies, as if nobody collaborated",
         "unshared_ratio": "C(X) − C* over the prediction of global gaps, mean over clusters",
         "nonfinite": "saturated rollouts of all agents, up to 2^62 each",
+        "covariance_error": "error of the oracle's carried covariance, relative, largest found in the run",
+        "mean_error": "error of its carried mean, in standard deviations of a minibatch, largest found in the run",
     },
     key=("seed", "epoch"),
     may_be_missing=frozenset(
