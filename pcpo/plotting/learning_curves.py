@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from ..statistics import FEWEST, mean_interval
-from .style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, new_figure, panel_label
+from .style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, new_figure, panel_label, plain_log_ticks
 
 __all__ = ["draw", "table"]
 
@@ -114,7 +115,10 @@ def _panel(axes: Axes, part: pd.DataFrame) -> None:
     axes.set_xlabel("rollouts per agent")
     axes.set_ylabel(r"gap $C(K)-C^*$ (cost units)")
     last = part.sort_values("epoch")["correct"].iloc[-1]
-    axes.text(0.03, 0.03, f"correct sets at the end: {100 * last:.0f} %", transform=axes.transAxes, fontsize=6.5)
+    said = f"correct sets at the end: {100 * last:.0f} %"
+    axes.text(0.97, 0.97, said, transform=axes.transAxes, fontsize=6.5, ha="right", va="top")
+    plain_log_ticks(axes.yaxis)
+    axes.xaxis.set_minor_formatter(NullFormatter())
     panel_label(axes, part["title"].iloc[0])
 
 
