@@ -115,11 +115,9 @@ def _panel(axes: Axes, part: pd.DataFrame) -> None:
     axes.set_xlabel("rollouts per agent")
     axes.set_ylabel(r"gap $C(K)-C^*$ (cost units)")
     last = part.sort_values("epoch")["correct"].iloc[-1]
-    said = f"correct sets at the end: {100 * last:.0f} %"
-    axes.text(0.97, 0.97, said, transform=axes.transAxes, fontsize=6.5, ha="right", va="top")
     plain_log_ticks(axes.yaxis)
     axes.xaxis.set_minor_formatter(NullFormatter())
-    panel_label(axes, part["title"].iloc[0])
+    panel_label(axes, f"{part['title'].iloc[0]}\nsets right at the end: {100 * last:.0f} %")
 
 
 def _series(axes: Axes, one: pd.DataFrame, series: str, panel: pd.DataFrame) -> None:
