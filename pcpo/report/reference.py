@@ -47,7 +47,7 @@ def write_reference(root: Path, repository: Path, groups: Mapping[str, Group] | 
     """Copy the reference of a finished run under `root` to docs/reference/ of `repository`, and renew README.md.
 
     groups: those the run must have, all by default.  Raises ResultsError, and writes nothing, if anything the report
-    asks for is missing, if the tables of a group come from several commits, or any from a tree with changes that are in
+    asks for is missing, if the tables of a study come from several commits, or any from a tree with changes that are in
     no commit.
     """
     store = open_store(root, groups)
@@ -100,19 +100,17 @@ def _provenance(store: Store, figures: Mapping[str, Path]) -> dict[str, Any]:
 
 
 def _commits(store: Store) -> dict[str, str]:
-    """Commit by group of claims, and of the comparison of methods: each has one."""
+    """Commit by study, and of the comparison of methods: each has one."""
     parts: dict[str, list[Source]] = {}
     for source in store.sources:
-        parts.setdefault(_part(source, store.groups), []).append(source)
+        parts.setdefault(_part(source), []).append(source)
     return {part: _commit(part, found, store.root) for part, found in sorted(parts.items())}
 
 
-def _part(source: Source, groups: Mapping[str, Group]) -> str:
-    """The group whose study a table belongs to, or "comparison" for runs and FedLQR's experiment."""
+def _part(source: Source) -> str:
+    """The study that a table belongs to, or "comparison" for runs and FedLQR's experiment."""
     folders = Path(source.path).parts
-    if folders[1] != "evidence":
-        return "comparison"
-    return next(name for name, group in groups.items() if folders[2] in {study.name for study in group.studies})
+    return folders[2] if folders[1] == "evidence" else "comparison"
 
 
 def _commit(part: str, sources: Sequence[Source], root: Path) -> str:
@@ -177,11 +175,10 @@ def _origin(provenance: Mapping[str, Any]) -> str:
     by_commit: dict[str, list[str]] = {}
     for part, commit in provenance["commits"].items():
         by_commit.setdefault(commit[:12], []).append(part)
-    tables = " and ".join(
-        f"`{commit}`" + (f" ({', '.join(parts)})" if len(by_commit) > 1 else "") for commit, parts in by_commit.items()
-    )
+    main, *others = sorted(by_commit, key=lambda commit: -len(by_commit[commit]))
+    tables = "".join(f"; {', '.join(f'`{part}`' for part in by_commit[commit])} of `{commit}`" for commit in others)
     return (
-        f"Tables of commit {tables}, judged at `{provenance['judged_at'][:12]}`: "
+        f"Tables of commit `{main}`{tables}; judged at `{provenance['judged_at'][:12]}`: "
         f"{provenance['jobs']:,} jobs of together {number(provenance['job_hours'])} hours ({place}). "
         "What the words mean: [docs/evidence.md](docs/evidence.md). "
         "All figures, the table with its negative controls, and the provenance: [docs/reference/](docs/reference/)."

@@ -43,7 +43,7 @@ def test_reference_is_the_run(tree: Path) -> None:
     folder = write_reference(tree / "run", tree / "checkout", TOY)
     assert (folder / "verdicts.csv").read_bytes() == (tree / "run/results/verdicts.csv").read_bytes()
     verdicts, provenance = read_reference(folder)
-    assert provenance["commits"] == {"comparison": COMMIT, "clustering": COMMIT}
+    assert provenance["commits"] == {"comparison": COMMIT, "toy": COMMIT}
     assert provenance["configuration"] == "run"
     for name, digest in provenance["figures_sha256"].items():
         assert hashlib.sha256((folder / f"{name}.png").read_bytes()).hexdigest() == digest
@@ -66,13 +66,13 @@ def _two_commits(tree: Path) -> None:
     relabel(Path(shutil.copyfile(runs, runs.with_name("000002-000003.parquet"))), "f" * 40)
 
 
-def test_groups_may_be_of_different_commits(tree: Path) -> None:
-    """A group that was run again stands beside the others, and the page says which is of which commit."""
+def test_studies_may_be_of_different_commits(tree: Path) -> None:
+    """A study that was run again stands beside the others, and the page says which is of which commit."""
     relabel(next((tree / "run/results/evidence").rglob("*.parquet")), "f" * 40)
     folder = write_reference(tree / "run", tree / "checkout", TOY)
-    assert read_reference(folder)[1]["commits"] == {"clustering": "f" * 40, "comparison": COMMIT}
+    assert read_reference(folder)[1]["commits"] == {"toy": "f" * 40, "comparison": COMMIT}
     page = (tree / "checkout/README.md").read_text(encoding="utf-8")
-    assert f"Tables of commit `{'f' * 12}` (clustering) and `{COMMIT[:12]}` (comparison), judged at" in page
+    assert f"Tables of commit `{COMMIT[:12]}`; `toy` of `{'f' * 12}`; judged at" in page
 
 
 def _no_figure(tree: Path) -> None:
@@ -132,7 +132,8 @@ def test_reference_is_of_the_declared_claims(repository: Path) -> None:
     for name, rows in claims.groupby("group"):
         assert list(rows["claim"]) == [claim.id for claim in load_group(str(name)).claims]
     assert set(claims["group"]) <= set(GROUPS)
-    assert set(provenance["commits"]) == {*claims["group"], "comparison"}
+    studies = {study.name for name in set(claims["group"]) for study in load_group(str(name)).studies}
+    assert set(provenance["commits"]) <= {*studies, "comparison"}
     assert {len(commit) for commit in provenance["commits"].values()} == {40}
     for name, digest in provenance["figures_sha256"].items():
         assert hashlib.sha256((folder / f"{name}.png").read_bytes()).hexdigest() == digest, name
