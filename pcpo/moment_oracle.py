@@ -235,8 +235,7 @@ class MomentOracle(LedgerOracle):
             if self._horizon is not None or not np.isfinite(cost):
                 cost, bias, reach2 = np.inf, found.mean, 0.0
             else:
-                square = cost**2 + lqr.rollout_variance(system, K, self._law)
-                bias = found.mean - lqr.gradient(system, K)
+                square, bias = self._carriable(i, K, cost, found)
                 # Half a hessian times reach² is the drift: how far C stays within it, if C is quadratic around K.
                 reach2 = 2 * self._drift * cost / float(np.linalg.norm(lqr.hessian_at(system, K), 2))
             root = _symmetric_root(found.covariance)
@@ -253,16 +252,20 @@ class MomentOracle(LedgerOracle):
                 self._systems[i], K, radius, self._law, horizon=self._horizon, ceiling=SATURATION, order=self._order
             )
 
+    def _carriable(self, i: int, K: FloatArray, cost: float, found: EstimatorMoments) -> tuple[float, FloatArray]:
+        """E C(K; Z)² and the bias of smoothing, at a gain of finite cost: what is carried from there."""
+        system = self._systems[i]
+        return cost**2 + lqr.rollout_variance(system, K, self._law), found.mean - lqr.gradient(system, K)
+
     def _audit(self, i: int, anchors: _Anchors, X: FloatArray, minibatch: int) -> None:
         """Note what agent i's carried moments are worth at the end of a way, where they may never have been renewed."""
-        system, K = self._systems[i], X[i]
-        cost = lqr.cost(system, K)
+        K = X[i]
+        cost = lqr.cost(self._systems[i], K)
         if self._horizon is not None or not np.isfinite([cost, anchors.costs[i]]).all() or anchors.saturated[i] > 0:
             return
         found = self._exact(i, K, float(anchors.radii[i]))
         if found.saturated == 0:
-            square = cost**2 + lqr.rollout_variance(system, K, self._law)
-            self._note(anchors, i, square, found.mean - lqr.gradient(system, K), found.covariance, minibatch)
+            self._note(anchors, i, *self._carriable(i, K, cost, found), found.covariance, minibatch)
 
     def _note(
         self, anchors: _Anchors, i: int, square: float, bias: FloatArray, covariance: FloatArray, minibatch: int
