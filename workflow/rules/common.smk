@@ -163,9 +163,19 @@ def pictured(wildcards):
     return wildcards.of.removeprefix("_") or CONFIG["featured"]
 
 
+@functools.cache
 def modules_of_group(group):
-    """Modules that a group is made of: pcpo/claims/<group>.py and <group>_*.py."""
-    return sorted(glob_wildcards(f"pcpo/claims/{{name,{group}(_[a-z_]+)?}}.py").name)
+    """Modules that a group is made of: pcpo/claims/<group>.py and <group>_*.py, and what they import of other groups."""
+    names = set(glob_wildcards(f"pcpo/claims/{{name,{group}(_[a-z_]+)?}}.py").name)
+    while borrowed := {name for module in names for name in imported_of_groups(module)} - names:
+        names |= borrowed
+    return sorted(names)
+
+
+def imported_of_groups(module):
+    """Modules of groups of claims that a module of pcpo/claims imports."""
+    names = re.findall(r"^from \.(\w+) import", Path(f"pcpo/claims/{module}.py").read_text(encoding="utf-8"), re.M)
+    return [name for name in names if name.split("_")[0] in GROUPS]
 
 
 def simulating_modules(group):

@@ -6,6 +6,7 @@ VERDICTS = [f"{RESULTS}/verdicts/{name}.csv" for name in EVIDENCE_GROUPS]
 EVIDENCE_FIGURES = [figure for entry in EVIDENCE_GROUPS.values() for figure in entry.figures]
 CLAIM_SOURCES = sources("claims/contract", "claims/tables", "records")
 
+ALGORITHM_SOURCES = sorted(glob.glob("pcpo/algorithms/*.py"))
 CONSTANTS_SOURCES = sources(
     *("fleet_sources", "restricted_set", "restricted_search", "scalar_constants", "certified_constants"),
     *("looseness", "theorem_bounds"),
@@ -47,7 +48,7 @@ if EVIDENCE:
                 + sources("generators", "fleet_spec", "initial_gains", "predictions", "transfer")
                 + GROUP_SOURCES.get(group_of(wildcards.study), [])
                 + simulating_modules(group_of(wildcards.study))
-                + sorted(glob.glob("pcpo/algorithms/*.py"))
+                + ALGORITHM_SOURCES
                 + ["workflow/scripts/run_study.py"]
             ),
             options=lambda wildcards: EVIDENCE[wildcards.study]["options"],
