@@ -95,6 +95,9 @@ class Oracle(Protocol):
     def nonfinite(self) -> IntArray:
         """``(N,)``: saturated rollouts so far, by agent."""
 
+    def resume(self, rollouts: int, nonfinite: IntArray) -> None:
+        """Enter what a run that goes on had spent: rollouts per agent, and saturated ones by agent ``(N,)``."""
+
     def gradients(
         self,
         gains: FloatArray,

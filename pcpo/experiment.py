@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from .algorithms import make_algorithm
 from .calibration import calibrated_constants, horizon_for, local_constants
+from .checkpoints import Checkpoint
 from .contracts import Algorithm, EpochReport, Setting, SideInformation
 from .driver import run
 from .errors import BudgetError, ConfigError
@@ -121,15 +122,16 @@ class Experiment:
         scenario: str = "",
         progress: bool = False,
         on_epoch: Callable[[EpochReport], None] | None = None,
+        checkpoint: Checkpoint | None = None,
         **options: Any,
     ) -> pd.DataFrame:
-        """One run, evaluated against the true systems; progress=True shows a bar."""
+        """One run, evaluated against the true systems; progress=True shows a bar; a checkpoint is kept by epoch."""
         chosen = make_algorithm(algorithm, **options) if isinstance(algorithm, str) else algorithm
         oracle = self.make_oracle(seed)
         setting = Setting(self.fleet.initial_gains, self.schedule, side_information(self.fleet))
         with tqdm(total=self.budget, unit="rollout", unit_scale=True, disable=not progress, desc=chosen.name) as bar:
             oracle.on_rollouts = bar.update
-            result = run(chosen, oracle, setting, self.budget, on_epoch=on_epoch)
+            result = run(chosen, oracle, setting, self.budget, on_epoch=on_epoch, checkpoint=checkpoint)
         result = replace(result, mode=self.mode)
         return evaluate(self.fleet, result, scenario=scenario or self.fleet.name, seed=seed)
 

@@ -100,6 +100,10 @@ class LedgerOracle(ABC):
         """An oracle that answers with costs only need not have this."""
         raise PcpoError(f"trajectories: found a {type(self).__name__}, expected an oracle that shows states and inputs")
 
+    def resume(self, rollouts: int, nonfinite: IntArray) -> None:
+        """The ledger of a run that goes on: rollouts spent per agent and saturated ones by agent ``(N,)`` so far."""
+        self._spend(rollouts, nonfinite)
+
     def _check(self, gains: FloatArray, minibatch: int) -> None:
         expected = (self.n_agents, *self.gain_shape)
         if gains.shape != expected:

@@ -85,7 +85,7 @@ PLAN_SOURCES = (
     + sources("moment_oracle", "moment_kernels")
 )
 RUN_SOURCES = PLAN_SOURCES + sources(
-    "contracts", "driver", "engine", "oracles", "records", "server", "trajectories", "twin"
+    "checkpoints", "contracts", "driver", "engine", "oracles", "records", "server", "trajectories", "twin"
 )
 PLOT_SOURCES = sources("statistics", "records", "plotting/style")
 

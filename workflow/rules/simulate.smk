@@ -83,6 +83,7 @@ rule runs:
             RUN_SOURCES + sources(*modules_of(wildcards.algorithm)) + ["workflow/scripts/run_seeds.py"]
         ),
         seeds=lambda wildcards: seed_batches(SCENARIOS[wildcards.scenario]["seeds"])[wildcards.batch],
+        checkpoints=f"{RESULTS}/checkpoints/{{scenario}}/{{algorithm}}",
     message:
         "Runs of {wildcards.algorithm} in scenario {wildcards.scenario}, seeds {wildcards.batch}"
     script:

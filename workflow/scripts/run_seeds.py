@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from pcpo.checkpoints import Checkpoint
 from pcpo.contracts import EpochReport
 from pcpo.experiment import Experiment
 from pcpo.fleet_io import read_fleet
-from pcpo.jobs import job, job_provenance
+from pcpo.jobs import config_hash, job, job_provenance
 from pcpo.records import write_runs
 from pcpo.tuning import Candidate, scaled
 
@@ -24,11 +25,15 @@ def run_seeds(
     algorithm: str,
     seeds: Sequence[int],
     path: Path,
+    checkpoints: Path,
+    sources: str,
     log: logging.Logger,
 ) -> None:
     """Run every seed and write one parquet file; the log tells of each finished epoch.
 
-    With a tuning file, the schedule is scaled by the candidate chosen in it.
+    With a tuning file, the schedule is scaled by the candidate chosen in it.  Every seed keeps a checkpoint by epoch in
+    the folder `checkpoints` until the file is written: a killed job goes on where it was, with the same bits.  sources:
+    digest of the code, without which a checkpoint would be another program's.
     """
     settings = json.loads(plan.read_text(encoding="utf-8"))
     experiment = Experiment.from_dict(read_fleet(fleet), settings)
@@ -36,8 +41,13 @@ def run_seeds(
         settings["chosen"] = json.loads(tuning.read_text(encoding="utf-8"))["chosen"]
         scales = {key: settings["chosen"][key] for key in ("step_scale", "radius_scale")}
         experiment = scaled(experiment, Candidate(**scales))
+    origin = {"fleet": fleet.read_text(encoding="utf-8"), "plan": settings, "algorithm": algorithm}
+    keys = {seed: config_hash({**origin, "code": sources, "seed": seed}) for seed in seeds}
+    kept = {seed: Checkpoint(checkpoints / f"{seed}.npz", key) for seed, key in keys.items()}
     frames = []
-    for seed in seeds:
+    for seed, checkpoint in kept.items():
+        if (after := checkpoint.epochs()) is not None:
+            log.info("seed %d goes on after epoch %d, from %s", seed, after, checkpoint.path)
 
         def tell(report: EpochReport, seed: int = seed) -> None:
             sizes = report.neighbourhoods.sum(axis=1)
@@ -47,9 +57,10 @@ def run_seeds(
                 ", reinitialised" if report.reinitialised else "",
             )  # fmt: skip
 
-        frames.append(experiment.run(algorithm, seed=seed, scenario=scenario, on_epoch=tell))
-    origin = {"fleet": fleet.read_text(encoding="utf-8"), "plan": settings, "algorithm": algorithm}
+        frames.append(experiment.run(algorithm, seed=seed, scenario=scenario, on_epoch=tell, checkpoint=checkpoint))
     write_runs(pd.concat(frames, ignore_index=True), path, job_provenance(origin))
+    for checkpoint in kept.values():
+        checkpoint.discard()
 
 
 if __name__ == "__main__":
@@ -62,5 +73,7 @@ if __name__ == "__main__":
             algorithm=snakemake.wildcards.algorithm,
             seeds=snakemake.params.seeds,
             path=Path(snakemake.output.runs),
+            checkpoints=Path(snakemake.params.checkpoints),
+            sources=snakemake.params.sources,
             log=logger,
         )
