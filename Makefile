@@ -28,7 +28,7 @@ endif
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: all quick test bench lint format lock setup clean help
+.PHONY: all quick status test bench lint format lock setup clean help
 
 all: $(STAMP)  ## run the main job (results/, figures/)
 	@echo "== main job on $(CORES) cores: results/ and figures/"
@@ -37,6 +37,9 @@ all: $(STAMP)  ## run the main job (results/, figures/)
 quick: $(STAMP)  ## run the same pipeline in minutes, small (build/quick/)
 	@echo "== quick job on $(CORES) cores: build/quick/"
 	$(RUN) snakemake --cores $(CORES) --configfile config/quick.yaml $(SNAKEMAKE_ARGS)
+
+status: $(STAMP)  ## say what runs, how far it is and how long to go
+	@$(RUN) pcpo.status
 
 test: $(STAMP)  ## run the tests
 	@echo "== tests"

@@ -72,7 +72,7 @@ class Checkpoint:
     def write(self, snapshot: Snapshot, known: Mapping[str, object]) -> None:
         """Replace the kept snapshot, whole or not at all.
 
-        Raises ResultsError for a state that holds anything but numbers, texts, arrays, sequences and dataclasses.
+        Raises ResultsError for a state with anything but numbers, texts, arrays, tuples, lists, dicts and dataclasses.
         """
         arrays: dict[str, np.ndarray[Any, Any]] = {}
         state = _encoded(snapshot, arrays, known)
@@ -101,11 +101,16 @@ def _encoded(value: Any, arrays: dict[str, np.ndarray[Any, Any]], known: Mapping
         return {"array": name}
     if isinstance(value, tuple | list):
         return {type(value).__name__: [_encoded(item, arrays, known) for item in value]}
+    if isinstance(value, dict):
+        pairs = [[_encoded(key, arrays, known), _encoded(item, arrays, known)] for key, item in value.items()]
+        return {"dict": pairs}
     if is_dataclass(value) and not isinstance(value, type):
         kind = type(value)
         members = {f.name: _encoded(getattr(value, f.name), arrays, known) for f in fields(value)}
         return {"type": [kind.__module__, kind.__qualname__], "fields": members}
-    raise ResultsError(f"checkpoint: found a {type(value).__name__}, expected numbers, arrays and dataclasses")
+    raise ResultsError(
+        f"checkpoint: found a {type(value).__name__}, expected numbers, texts, arrays, tuples, lists, dicts and dataclasses"
+    )
 
 
 def _decoded(content: Any, archive: Mapping[str, Any], known: Mapping[str, object]) -> Any:
@@ -119,6 +124,8 @@ def _decoded(content: Any, archive: Mapping[str, Any], known: Mapping[str, objec
     if "type" in content:
         kind = _dataclass(*content["type"])
         return kind(**{name: _decoded(item, archive, known) for name, item in content["fields"].items()})
+    if "dict" in content:
+        return {_decoded(key, archive, known): _decoded(item, archive, known) for key, item in content["dict"]}
     ((name, items),) = content.items()
     return {"tuple": tuple, "list": list}[name](_decoded(item, archive, known) for item in items)
 

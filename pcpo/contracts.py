@@ -296,7 +296,10 @@ class Algorithm(Protocol):
         """Fields of `SideInformation` that the driver may hand over; the others are None."""
 
     def init(self, setting: Setting) -> Any:
-        """State before the first epoch."""
+        """State before the first epoch: numbers, texts, arrays, tuples, lists, dicts and dataclasses of these.
+
+        Its random numbers come from the oracle or from streams keyed by epoch: a run may be resumed after any epoch.
+        """
 
     def next_rollouts(self, state: Any) -> int:
         """Rollouts per agent that the next `step` will spend."""

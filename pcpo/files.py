@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 __all__ = ["replacing", "write_text"]
@@ -13,10 +14,15 @@ __all__ = ["replacing", "write_text"]
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """A temporary path beside `path` (same suffix), renamed to it if the block succeeds and removed if it fails."""
+    """A temporary path beside `path` (same suffix), renamed to it if the block succeeds and removed if it fails.
+
+    A process that was killed cannot remove its own; the next one that writes `path` on that machine does.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+    mark = f".{path.stem}.{platform.node()}-"
+    _sweep(path, mark)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{mark}{os.getpid()}-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -25,6 +31,26 @@ def replacing(path: Path | str) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sweep(path: Path, mark: str) -> None:
+    """Remove temporary files of `path` whose process, in their names, is no more."""
+    for entry in os.scandir(path.parent):
+        if entry.name.startswith(mark) and entry.name.endswith(path.suffix):
+            owner = entry.name.removeprefix(mark).partition("-")[0]
+            if owner.isdigit() and not _alive(int(owner)):
+                with suppress(FileNotFoundError):
+                    os.unlink(entry.path)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..errors import ConfigError, ResultsError
 from ..files import replacing
 from ..records import read_note
 from .contract import Group, Study
+from .parts import Parts
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -40,10 +42,27 @@ def with_defaults(study: Study, options: Mapping[str, Any]) -> dict[str, Any]:
     return {**study.defaults, **options}
 
 
-def simulated(study: Study, options: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
-    """The rows of these seeds in every cell of the study."""
+def simulated(
+    study: Study,
+    options: Mapping[str, Any],
+    seeds: Sequence[int],
+    *,
+    parts: Parts | None = None,
+    on_cell: Callable[[str, int, int], object] = lambda name, done, count: None,
+) -> pd.DataFrame:
+    """The rows of these seeds in every cell of the study.
+
+    With `parts` every finished cell is kept, and those that are kept are not simulated again, until the caller discards
+    them.  on_cell is told of every finished cell: its name, how many are done, of how many.
+    """
     cells = study.cells(with_defaults(study, options))
-    return pd.concat([study.simulate(cell, seeds).assign(cell=name) for name, cell in cells.items()], ignore_index=True)
+    frames = []
+    for index, (name, cell) in enumerate(cells.items()):
+        simulate = partial(study.simulate, cell, seeds)
+        frame = simulate() if parts is None else parts.kept(index, str(name), simulate)
+        frames.append(frame.assign(cell=name))
+        on_cell(str(name), index + 1, len(cells))
+    return pd.concat(frames, ignore_index=True)
 
 
 def write_table(

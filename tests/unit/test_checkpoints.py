@@ -128,20 +128,31 @@ def test_a_state_that_cannot_be_kept_is_refused_and_nothing_is_lost(tmp_path: Pa
     checkpoint.write(good, {})
     before = checkpoint.path.read_bytes()
     bad = Snapshot(Strange({1, 2}), good.neighbourhoods, good.traffic, 1, good.nonfinite, [])
-    with pytest.raises(ResultsError, match="found a set, expected numbers, arrays and dataclasses"):
+    with pytest.raises(ResultsError, match="found a set, expected numbers, texts, arrays, tuples"):
         checkpoint.write(bad, {})
     assert checkpoint.path.read_bytes() == before
 
 
 def test_values_survive_exactly(tmp_path: Path) -> None:
-    values = (1, 10**30, 0.1, float("inf"), "Δ", None, True, [np.arange(3), (np.float64(2.5),)], schedule())
+    values = (
+        1,
+        10**30,
+        0.1,
+        float("inf"),
+        "Δ",
+        None,
+        True,
+        [np.arange(3), (np.float64(2.5),)],
+        schedule(),
+        {"a": {2: 0.5}},
+    )
     checkpoint = Checkpoint(tmp_path / "x.npz", KEY)
     good = Snapshot(values, np.ones((1, 1), dtype=bool), Traffic(), 1, np.zeros(1, dtype=np.int64), [])
     checkpoint.write(good, {})
     kept = checkpoint.read({})
     assert kept is not None
     assert kept.state[:7] == values[:7]
-    assert kept.state[8] == values[8]
+    assert kept.state[8:] == values[8:]
     np.testing.assert_array_equal(kept.state[7][0], np.arange(3))
     assert kept.state[7][1] == (2.5,)
     checkpoint.discard()

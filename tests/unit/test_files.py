@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,3 +65,26 @@ def test_two_writers_of_one_path_do_not_share_a_temporary_name(tmp_path: Path) -
         one.write_text("one")
         other.write_text("other")
     assert path.read_text() == "one"  # the outer block ends last
+
+
+KILLED = """
+import os, signal, sys
+from pcpo.files import replacing
+with replacing(sys.argv[1]) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_temporary_file_of_a_killed_process_is_removed_by_the_next_writer(tmp_path: Path, repository: Path) -> None:
+    path = tmp_path / "a.txt"
+    environment = {**os.environ, "PYTHONPATH": str(repository)}
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(path)], env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["half"]
+    others = [".a.txt", f".a.{platform.node()}-{os.getpid()}-x.txt", ".a.elsewhere-1-x.txt", "b.txt"]
+    for name in others:
+        (tmp_path / name).write_text("not to be touched")
+    write_text(path, "whole")
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*others, "a.txt"])
+    assert path.read_text() == "whole"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from workflow.workspace import Outcome, Workspace
 
+from pcpo import status
 from pcpo.records import read_runs
 
 FIGURES = ("elimination", "elimination_single", "learning_curves", "fleets")
@@ -93,3 +95,13 @@ def test_scenario_of_the_readme_is_planned(repository: Path, fresh: Workspace) -
         "Runs of pcpo in scenario example, seeds 000002-000003",
         "Figure elimination",
     } <= outcome.jobs
+
+
+def test_status_of_a_finished_command(clone: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    """Snakemake's log has the form that `make status` reads: every job of it is found, with its rule and its end."""
+    assert status.main([str(clone.root)]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    progress = status.read_progress(status.newest_log(clone.root).read_text(encoding="utf-8").splitlines())
+    assert line == f"{progress.steps} of {progress.steps} steps done (100 %); the command is ended"
+    assert progress.steps == len(progress.jobs) == sum(progress.counts.values())
+    assert Counter(job.rule for job in progress.jobs.values() if job.ended) == progress.counts

@@ -12,6 +12,7 @@ from pcpo.contracts import EpochReport
 from pcpo.experiment import Experiment
 from pcpo.fleet_io import read_fleet
 from pcpo.jobs import config_hash, job, job_provenance
+from pcpo.optimum import gaps
 from pcpo.records import write_runs
 from pcpo.tuning import Candidate, scaled
 
@@ -50,10 +51,10 @@ def run_seeds(
             log.info("seed %d goes on after epoch %d, from %s", seed, after, checkpoint.path)
 
         def tell(report: EpochReport, seed: int = seed) -> None:
-            sizes = report.neighbourhoods.sum(axis=1)
+            sizes, gap = report.neighbourhoods.sum(axis=1), gaps(experiment.fleet, report.global_gains).mean()
             log.info(
-                "seed %d epoch %d/%d: %d rollouts per agent, sets of %d to %d agents%s",
-                seed, report.plan.epoch, experiment.epochs, report.rollouts, sizes.min(), sizes.max(),
+                "seed %d epoch %d/%d: %d rollouts per agent, mean gap %.4g, sets of %d to %d agents%s",
+                seed, report.plan.epoch, experiment.epochs, report.rollouts, gap, sizes.min(), sizes.max(),
                 ", reinitialised" if report.reinitialised else "",
             )  # fmt: skip
 

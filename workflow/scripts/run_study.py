@@ -6,17 +6,41 @@ from pathlib import Path
 from typing import Any
 
 from pcpo.claims import group_of, load_group
+from pcpo.claims.parts import Parts
 from pcpo.claims.tables import simulated, write_table
-from pcpo.jobs import job, job_provenance
+from pcpo.jobs import config_hash, job, job_provenance
 
 
-def run_study(name: str, options: Mapping[str, Any], seeds: Sequence[int], path: Path, log: logging.Logger) -> None:
-    """Simulate and write one parquet file."""
+def run_study(
+    name: str,
+    options: Mapping[str, Any],
+    seeds: Sequence[int],
+    path: Path,
+    *,
+    checkpoints: Path,
+    sources: str,
+    log: logging.Logger,
+) -> None:
+    """Simulate and write one parquet file; the log tells of each finished cell.
+
+    Finished cells are kept in the folder `checkpoints` until the file is written: a killed job goes on where it was,
+    with the same bits.  sources: digest of the code, without which they would be another program's.
+    """
     study = next(s for s in load_group(group_of(name)).studies if s.name == name)
+    origin = {"study": name, "options": dict(options)}
+    parts = Parts(checkpoints, config_hash({**origin, "seeds": list(seeds), "code": sources}))
     log.info("study %s, %d seeds from %d", name, len(seeds), seeds[0])
-    frame = simulated(study, options, seeds)
-    write_table(study, seeds, frame, path, job_provenance({"study": name, "options": dict(options)}))
-    log.info("%d rows in %d cells", len(frame), frame["cell"].nunique())
+    frame = simulated(
+        study,
+        options,
+        seeds,
+        parts=parts,
+        on_cell=lambda cell, done, count: log.info("cell %d/%d: %s", done, count, cell),
+    )
+    write_table(study, seeds, frame, path, job_provenance(origin))
+    cells = frame["cell"].nunique()
+    parts.discard(cells)
+    log.info("%d rows in %d cells", len(frame), cells)
 
 
 if __name__ == "__main__":
@@ -26,5 +50,7 @@ if __name__ == "__main__":
             snakemake.params.options,
             snakemake.params.seeds,
             Path(snakemake.output.table),
-            logger,
+            checkpoints=Path(snakemake.params.checkpoints),
+            sources=snakemake.params.sources,
+            log=logger,
         )
