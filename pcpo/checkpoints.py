@@ -108,9 +108,8 @@ def _encoded(value: Any, arrays: dict[str, np.ndarray[Any, Any]], known: Mapping
         kind = type(value)
         members = {f.name: _encoded(getattr(value, f.name), arrays, known) for f in fields(value)}
         return {"type": [kind.__module__, kind.__qualname__], "fields": members}
-    raise ResultsError(
-        f"checkpoint: found a {type(value).__name__}, expected numbers, texts, arrays, tuples, lists, dicts and dataclasses"
-    )
+    found, expected = type(value).__name__, "numbers, texts, arrays, tuples, lists, dicts and dataclasses"
+    raise ResultsError(f"checkpoint: found a {found}, expected {expected}")
 
 
 def _decoded(content: Any, archive: Mapping[str, Any], known: Mapping[str, object]) -> Any:

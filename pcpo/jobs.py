@@ -6,13 +6,14 @@ import hashlib
 import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .errors import PcpoError
 from .provenance import git_commit, package_version
+from .seals import seal
 
 __all__ = ["config_hash", "job", "job_provenance"]
 
@@ -28,8 +29,12 @@ def job_provenance(settings: Mapping[str, Any]) -> dict[str, object]:
 
 
 @contextmanager
-def job(log: str | Path) -> Iterator[logging.Logger]:
-    """Run a job that logs to `log`; a PcpoError is printed as one sentence and ends the job with exit code 1."""
+def job(log: str | Path, outputs: Iterable[str | Path] = ()) -> Iterator[logging.Logger]:
+    """Run a job that logs to <results>/logs/…; at its end its outputs are sealed (`pcpo.seals`).
+
+    A PcpoError, or an error of the operating system such as a full disk, is printed as one sentence and ends the job
+    with exit code 1.
+    """
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     logger = logging.getLogger("pcpo.job")
     logger.setLevel(logging.INFO)
@@ -43,10 +48,17 @@ def job(log: str | Path) -> Iterator[logging.Logger]:
         logger.addHandler(handler)
     try:
         yield logger
-    except PcpoError as error:
+        seal(_results_of(Path(log)), outputs)
+    except (PcpoError, OSError) as error:
         logger.error("%s: %s", type(error).__name__, error)
         raise SystemExit(1) from None
     finally:
         for handler in handlers:
             logger.removeHandler(handler)
             handler.close()
+
+
+def _results_of(log: Path) -> Path:
+    """The folder results that holds the folder logs."""
+    logs = [parent for parent in log.parents if (parent.name, parent.parent.name) == ("logs", "results")]
+    return logs[-1].parent if logs else log.parent

@@ -4,6 +4,7 @@ import functools
 import glob
 import hashlib
 import re
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -12,6 +13,7 @@ from pcpo.algorithms import ALGORITHMS, modules_of
 from pcpo.claims import GROUPS, check_evidence, group_drawing, group_of
 from pcpo.config import check_tuning, load_schema, seed_batches, seeds_of, validated
 from pcpo.errors import ConfigError, PcpoError
+from pcpo.seals import set_aside
 from pcpo.studies.fedlqr_conditions import CONDITIONS
 
 
@@ -188,6 +190,12 @@ def simulating_modules(group):
 def tables_of(study):
     """Files of a study: one per batch of seeds."""
     return [f"{RESULTS}/evidence/{study}/{batch}.parquet" for batch in seed_batches(CONFIG["evidence"][study])]
+
+
+# An output that is not what its job wrote is made again; not while another command works here, nor in a dry run.
+if workflow.is_main_process and not workflow.output_settings.dryrun and not glob.glob(".snakemake/locks/*"):
+    for sentence in set_aside(Path(RESULTS)):
+        print(sentence, file=sys.stderr)
 
 
 wildcard_constraints:

@@ -52,7 +52,7 @@ def draw_variance_reduction(runs: Sequence[Path], fleet: Path, plan: Path, stem:
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]):
+    with job(snakemake.log[0], snakemake.output):
         stem = Path(snakemake.output.pdf).with_suffix("")
         paths, titles = [Path(p) for p in snakemake.input.runs], snakemake.params.titles
         if snakemake.params.figure == "methods":

@@ -17,7 +17,7 @@ def draw_evidence(figure: str, paths: Sequence[Path], stem: Path) -> None:
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]):
+    with job(snakemake.log[0], snakemake.output):
         draw_evidence(
             snakemake.wildcards.figure,
             [Path(p) for p in snakemake.input.tables],

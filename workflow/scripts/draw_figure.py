@@ -47,7 +47,7 @@ def draw_fleets(paths: Mapping[str, Path], titles: Mapping[str, str], stem: Path
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]):
+    with job(snakemake.log[0], snakemake.output):
         stem = Path(snakemake.output.pdf).with_suffix("")
         figure, titles = snakemake.params.figure, snakemake.params.titles
         fleet_paths = dict(zip(titles, map(Path, snakemake.input.fleets), strict=True))

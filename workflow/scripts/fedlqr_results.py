@@ -32,7 +32,7 @@ def write_claims(runs: Sequence[Path], settings: Mapping[str, Any], path: Path) 
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]):
+    with job(snakemake.log[0], snakemake.output):
         files, settings = [Path(p) for p in snakemake.input.runs], snakemake.params.settings
         if snakemake.params.task == "judge":
             write_claims(files, settings, Path(snakemake.output.claims))

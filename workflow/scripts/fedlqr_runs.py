@@ -23,5 +23,5 @@ def fedlqr_runs(condition: str, settings: Mapping[str, Any], path: Path) -> None
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]):
+    with job(snakemake.log[0], snakemake.output):
         fedlqr_runs(snakemake.wildcards.condition, snakemake.params.settings, Path(snakemake.output.runs))

@@ -20,5 +20,5 @@ def join_verdicts(parts: Sequence[Path], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]):
+    with job(snakemake.log[0], snakemake.output):
         join_verdicts([Path(p) for p in snakemake.input.parts], Path(snakemake.output.verdicts))

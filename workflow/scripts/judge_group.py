@@ -19,7 +19,7 @@ def judge_group(name: str, paths: Sequence[Path], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]):
+    with job(snakemake.log[0], snakemake.output):
         judge_group(
             snakemake.wildcards.group, [Path(p) for p in snakemake.input.tables], Path(snakemake.output.verdicts)
         )

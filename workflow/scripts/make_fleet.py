@@ -15,5 +15,5 @@ def make_fleet(name: str, source: Mapping[str, Any], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]):
+    with job(snakemake.log[0], snakemake.output):
         make_fleet(snakemake.wildcards.scenario, snakemake.params.source, Path(snakemake.output.fleet))

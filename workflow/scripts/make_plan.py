@@ -26,5 +26,5 @@ def make_plan(fleet: Path, scenario: Mapping[str, Any], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]):
+    with job(snakemake.log[0], snakemake.output):
         make_plan(Path(snakemake.input.fleet), snakemake.params.scenario, Path(snakemake.output.plan))

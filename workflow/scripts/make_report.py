@@ -15,7 +15,7 @@ def make_report(root: Path, figures: Sequence[str], reading: Path, path: Path, *
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]):
+    with job(snakemake.log[0], snakemake.output):
         make_report(
             Path(snakemake.params.root),
             snakemake.params.figures,

@@ -6,5 +6,5 @@ from pcpo.jobs import job
 from pcpo.report.notebooks import run_notebook
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]):
+    with job(snakemake.log[0], snakemake.output):
         run_notebook(Path(snakemake.input.notebook), Path(snakemake.output.page), Path(snakemake.params.root))

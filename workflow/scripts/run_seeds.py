@@ -65,7 +65,7 @@ def run_seeds(
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]) as logger:
+    with job(snakemake.log[0], snakemake.output) as logger:
         run_seeds(
             Path(snakemake.input.fleet),
             Path(snakemake.input.plan),

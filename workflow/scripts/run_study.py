@@ -44,7 +44,7 @@ def run_study(
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]) as logger:
+    with job(snakemake.log[0], snakemake.output) as logger:
         run_study(
             snakemake.wildcards.study,
             snakemake.params.options,

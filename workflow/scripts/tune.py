@@ -35,7 +35,7 @@ def tune(
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]) as logger:
+    with job(snakemake.log[0], snakemake.output) as logger:
         tune(
             Path(snakemake.input.fleet),
             Path(snakemake.input.plan),
