@@ -20,11 +20,12 @@ include: "workflow/rules/evidence.smk"
 
 rule all:
     default_target: True
+    # Every file that is kept, not only the last ones: one that is missing is made again.
     input:
-        [f"{FIGURES}/{name}.{suffix}" for name in figure_names() for suffix in ("pdf", "png", "csv")],
-        [path for s in SCENARIOS for algorithm in SCENARIOS[s]["algorithms"] for path in runs_of(s, algorithm)],
-        [*multiext(f"{FIGURES}/fedlqr_replication", ".pdf", ".png", ".csv"), f"{RESULTS}/fedlqr/claims.csv"]
-        if FEDLQR
-        else [],
-        [f"{FIGURES}/{name}.{suffix}" for name in EVIDENCE_FIGURES for suffix in ("pdf", "png", "csv")],
+        [path for s in SCENARIOS for path in (fleet_of(s), plan_of(s))],
+        [path for s in SCENARIOS for a in SCENARIOS[s]["algorithms"] for path in tuning_of(s, a) + runs_of(s, a)],
+        [f"{FIGURES}/{name}.{suffix}" for name in PICTURED + EVIDENCE_FIGURES for suffix in ("pdf", "png", "csv")],
+        FEDLQR_RUNS + ([f"{RESULTS}/fedlqr/claims.csv"] if FEDLQR else []),
+        [path for study in EVIDENCE for path in tables_of(study)] + VERDICTS,
+        [f"{RESULTS}/notebooks/{name}.html" for name in (*EVIDENCE_GROUPS, "comparison") if EVIDENCE],
         [f"{RESULTS}/verdicts.csv", f"{RESULTS}/report.html"] if EVIDENCE else [],

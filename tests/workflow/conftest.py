@@ -13,7 +13,7 @@ import pytest
 from workflow.workspace import Once, Outcome, Workspace
 
 #: Fixtures that run Snakemake.
-RUNNING = {"fresh", "finished", "refused"}
+RUNNING = {"fresh", "finished", "refused", "undisturbed"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
