@@ -29,3 +29,6 @@ rule all:
         [path for study in EVIDENCE for path in tables_of(study)] + VERDICTS,
         [f"{RESULTS}/notebooks/{name}.html" for name in (*EVIDENCE_GROUPS, "comparison") if EVIDENCE],
         [f"{RESULTS}/verdicts.csv", f"{RESULTS}/report.html"] if EVIDENCE else [],
+
+
+include: "workflow/rules/verify.smk"

@@ -1,4 +1,4 @@
-"""Seals: what every output of the workflow was when its job ended, so that one altered afterwards is seen and made again.
+"""Seals: what every output was when its job ended, so that one altered afterwards is seen and made again.
 
 A job that succeeds keeps size, time and SHA-256 of each of its outputs in a small file under results/seals.  Before a
 plan is made, outputs that are no longer what was sealed are renamed, so that Snakemake finds them missing.

@@ -1,8 +1,9 @@
 """Is a run the one that the repository knows?  `python -m pcpo.verify --root build/quick` compares it, file by file.
 
-The repository keeps, for a configuration, a digest of the content of every table and, by column, how many finite
-values it has, their sum and the sum of their magnitudes.  Equal digests: the same bits.  Otherwise the change of a sum,
-relative to the magnitudes, says by how much: another processor or library changes the last bits only.
+The repository keeps, for a configuration, a digest of the content of every file and, by column of numbers, how many are
+finite, the sum of their magnitudes, their sum and their sum weighted by position.  Equal digests: the same bits.
+Otherwise the largest change of a sum, relative to the magnitudes, says by how much: another processor or library
+changes the last bits only.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -25,33 +27,48 @@ from .errors import PcpoError, ResultsError
 from .files import write_text
 from .provenance import environment_versions, git_commit, machine
 
-__all__ = ["TOLERANCE", "Fingerprint", "compared", "fingerprints", "main", "read_known", "write_known"]
+__all__ = [
+    "AGREEING",
+    "TOLERANCE",
+    "Fingerprint",
+    "compared",
+    "fingerprints",
+    "main",
+    "read_known",
+    "told",
+    "write_known",
+]
 
 #: Largest change of a column's sum, relative to the sum of its magnitudes, that counts as last bits: far above the
 #: 1e-16 of one rounding times the length of a run, far below the smallest difference that a digit of a figure shows.
 TOLERANCE = 1e-9
+#: What may be said of the files of a run that is the known one.
+AGREEING = ("same bits", "last bits")
 #: Tables of numbers, text and pictures; the rest of a tree (logs, benchmarks, pages) tells of the run itself.
 _TABLES = ("results/runs/**/*.parquet", "results/evidence/**/*.parquet", "results/fedlqr/**/*.parquet")
 _TEXTS = ("results/fleets/*.yaml", "results/plans/*.json", "results/tuning/**/*.json")
+_NUMBER = re.compile(r"[-+]?(?:\d+\.\d*(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+)")
 _LISTS = ("results/verdicts.csv", "results/fedlqr/claims.csv", "figures/*.csv")
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Of one file: SHA-256 of its content and of its columns without floating-point numbers, rows, and by column of
-    numbers how many values are finite, their sum and the sum of their magnitudes."""
+    """Of one file: SHA-256 of its content and of all in it but floating-point numbers, and how many rows it has.
+
+    sums: by column, how many numbers are finite, Σ|x_i|, Σ x_i and Σ x_i·i/n, which sees an exchange of two of them.
+    """
 
     digest: str
     words: str
     rows: int
-    sums: Mapping[str, tuple[int, float, float]]
+    sums: Mapping[str, tuple[int, float, float, float]]
 
 
 def fingerprints(root: Path) -> dict[str, Fingerprint]:
     """Of every table and text under `root`, by path; raises ResultsError, naming the file, for one it cannot read."""
     found = {}
     for reader, patterns in ((_of_table, _TABLES), (_of_list, _LISTS), (_of_text, _TEXTS)):
-        for path in sorted({path for pattern in patterns for path in root.glob(pattern)}):
+        for path in sorted({path for pattern in patterns for path in root.glob(pattern) if path.name[0] != "."}):
             try:
                 found[path.relative_to(root).as_posix()] = reader(path)
             except (OSError, ValueError, pa.ArrowException) as error:
@@ -69,10 +86,18 @@ def _of_list(path: Path) -> Fingerprint:
 
 
 def _of_content(table: pa.Table) -> Fingerprint:
-    numbers = {name: table[name] for name in table.column_names if pa.types.is_floating(table[name].type)}
+    numbers = {name: values for name in table.column_names if (values := _numbers(table[name])) is not None}
     words = table.drop_columns(list(numbers))
-    sums = {name: _sums(column.to_numpy()) for name, column in numbers.items()}
+    sums = {name: _sums(values) for name, values in numbers.items()}
     return Fingerprint(_digest(table), _digest(words), table.num_rows, sums)
+
+
+def _numbers(column: pa.ChunkedArray) -> Any:
+    """Floating-point numbers of a column, or of the lists in it; None for a column of anything else."""
+    flat = column.combine_chunks()
+    if pa.types.is_list(flat.type):
+        flat = flat.flatten()
+    return flat.to_numpy(zero_copy_only=False) if pa.types.is_floating(flat.type) else None
 
 
 def _digest(table: pa.Table) -> str:
@@ -83,14 +108,22 @@ def _digest(table: pa.Table) -> str:
 
 
 def _of_text(path: Path) -> Fingerprint:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Fingerprint(digest, digest, 0, {})
+    """The numbers with a point or an exponent in a text are one column."""
+    text = path.read_text(encoding="utf-8")
+    numbers = np.array([float(number) for number in _NUMBER.findall(text)])
+    words = _NUMBER.sub("#", text)
+    return Fingerprint(_sha(text), _sha(words), 0, {"numbers": _sums(numbers)})
 
 
-def _sums(values: Any) -> tuple[int, float, float]:
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sums(values: Any) -> tuple[int, float, float, float]:
     finite = np.asarray(values, dtype=np.float64)
     finite = finite[np.isfinite(finite)]
-    return len(finite), float(finite.sum()), float(np.abs(finite).sum())
+    place = np.arange(1, len(finite) + 1) / max(1, len(finite))
+    return len(finite), float(np.abs(finite).sum()), float(finite.sum()), float(finite @ place)
 
 
 def compared(known: Mapping[str, Fingerprint], found: Mapping[str, Fingerprint]) -> pd.DataFrame:
@@ -117,11 +150,11 @@ def _row(name: str, known: Fingerprint | None, found: Fingerprint | None) -> tup
     return name, "last bits" if changes[worst] <= TOLERANCE else "differs", worst, changes[worst]
 
 
-def _change(known: tuple[int, float, float], found: tuple[int, float, float]) -> float:
+def _change(known: tuple[int, float, float, float], found: tuple[int, float, float, float]) -> float:
     if known[0] != found[0]:
         return np.inf
-    largest = max(abs(known[1] - found[1]), abs(known[2] - found[2]))
-    return 0.0 if largest == 0 else largest / max(known[2], found[2])
+    largest = max(abs(before - after) for before, after in zip(known[1:], found[1:], strict=True))
+    return 0.0 if largest == 0 else largest / max(known[1], found[1])
 
 
 def write_known(root: Path, path: Path) -> None:
@@ -148,7 +181,8 @@ def read_known(path: Path) -> dict[str, Fingerprint]:
         raise ResultsError(f"{path}: found no fingerprints of a run ({error!r}), expected those of --write") from None
 
 
-def _told(rows: pd.DataFrame) -> Iterable[str]:
+def told(rows: pd.DataFrame) -> Iterable[str]:
+    """A line for every file that has other bits, and one that counts."""
     for row in rows[rows["status"] != "same bits"].to_dict("records"):
         by = f": {row['column']} by {row['change']:.1e} of its magnitude" if row["column"] else ""
         yield f"{row['status']:10s} {row['file']}{by}"
@@ -171,8 +205,8 @@ def main(arguments: list[str] | None = None) -> int:
     except PcpoError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
-    print("\n".join(_told(rows)))
-    return 0 if rows["status"].isin(["same bits", "last bits"]).all() else 1
+    print("\n".join(told(rows)))
+    return 0 if rows["status"].isin(AGREEING).all() else 1
 
 
 if __name__ == "__main__":

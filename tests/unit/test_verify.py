@@ -19,9 +19,13 @@ RUNS = "results/runs/one/pcpo/000000-000001.parquet"
 GAPS = np.array([0.1, -0.2, np.inf, 0.4])
 
 
-def table(path: Path, gaps: np.ndarray, note: str = "a") -> None:
+GAINS = [[0.5, 1.5], [2.5, 3.5], [-0.5, 0.25], [1.0, 1.0]]
+
+
+def table(path: Path, gaps: np.ndarray, note: str = "a", gains: list[list[float]] = GAINS) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = pa.table({"seed": [1, 1, 2, 2], "gap": gaps, "sets": [[0], [0, 1], [1], [1]], "name": list("abcd")})
+    columns = {"seed": [1, 1, 2, 2], "gap": gaps, "sets": [[0], [0, 1], [1], [1]], "gain": gains, "name": list("abcd")}
+    content = pa.table(columns)
     pq.write_table(content.replace_schema_metadata({"pcpo": note}), path)
 
 
@@ -33,7 +37,7 @@ def run(tmp_path: Path) -> Path:
     (root / "figures").mkdir()
     pd.DataFrame({"x": [1.5, 2.5], "label": ["a", "b"]}).to_csv(root / "figures/f.csv", index=False)
     (root / "results/plans").mkdir()
-    (root / "results/plans/one.json").write_text("{}\n", encoding="utf-8")
+    (root / "results/plans/one.json").write_text('{"eta": 0.125, "R": 3}\n', encoding="utf-8")
     (root / "results/logs").mkdir()
     (root / "results/logs/one.log").write_text("took 3 s\n", encoding="utf-8")
     write_known(root, tmp_path / "known.json")
@@ -66,6 +70,11 @@ def test_last_bits_are_told_from_changes(run: Path) -> None:
     assert main(["--root", str(run), "--known", str(run.parent / "known.json")]) == 1
 
 
+def test_last_bits_of_a_text(run: Path) -> None:
+    (run / "results/plans/one.json").write_text('{"eta": 0.12500000000000003, "R": 3}\n', encoding="utf-8")
+    assert told(run)["results/plans/one.json"][:2] == ("last bits", "numbers")
+
+
 def _finite(run: Path) -> None:
     table(run / RUNS, np.array([0.1, -0.2, 7.0, 0.4]))
 
@@ -84,7 +93,20 @@ def _another_row(run: Path) -> None:
 
 
 def _text(run: Path) -> None:
-    (run / "results/plans/one.json").write_text("{ }\n", encoding="utf-8")
+    (run / "results/plans/one.json").write_text('{"eta": 0.125, "R": 4}\n', encoding="utf-8")
+
+
+def _number_in_a_text(run: Path) -> None:
+    (run / "results/plans/one.json").write_text('{"eta": 0.1251, "R": 3}\n', encoding="utf-8")
+
+
+def _exchanged(run: Path) -> None:
+    """The sums of the column stay."""
+    table(run / RUNS, GAPS[[1, 0, 2, 3]])
+
+
+def _number_in_a_list(run: Path) -> None:
+    table(run / RUNS, GAPS, gains=[[0.5, 1.5], [2.5, 3.5], [-0.5, 0.26], [1.0, 1.0]])
 
 
 def _gone(run: Path) -> None:
@@ -95,7 +117,9 @@ def _more(run: Path) -> None:
     table(run / "results/runs/one/local/000000-000001.parquet", GAPS)
 
 
-@pytest.mark.parametrize("change", [_finite, _signs, _another_row, _text, _gone, _more])
+@pytest.mark.parametrize(
+    "change", [_finite, _signs, _exchanged, _number_in_a_list, _another_row, _text, _number_in_a_text, _gone, _more]
+)
 def test_changes_are_found(change: Callable[[Path], None], run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change(run)
     assert main(["--root", str(run), "--known", str(run.parent / "known.json")]) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from workflow.workspace import Outcome, Workspace
 
 from pcpo import status
 from pcpo.records import read_runs
+from pcpo.verify import write_known
 
 FIGURES = ("elimination", "elimination_single", "learning_curves", "fleets")
 RUNS = {"pair/pcpo/000000-000001", "single/pcpo/000005-000005"}
@@ -105,3 +107,21 @@ def test_status_of_a_finished_command(clone: Workspace, capsys: pytest.CaptureFi
     assert line == f"{progress.steps} of {progress.steps} steps done (100 %); the command is ended"
     assert progress.steps == len(progress.jobs) == sum(progress.counts.values())
     assert Counter(job.rule for job in progress.jobs.values() if job.ended) == progress.counts
+
+
+def test_verify_compares_with_what_is_known(clone: Workspace) -> None:
+    """The same bits; then a number changed by hand, its seal removed so that it is not made again before; then nothing
+    known."""
+    known, target = clone.root / "docs/reference/known/tiny.json", ("--cores", "1", "verify")
+    assert "MissingInputException" in clone.snakemake(*target).text
+    write_known(clone.root / "build/tiny", known)
+    outcome = clone.snakemake(*target)
+    assert outcome.code == 0, outcome.text
+    assert re.search(r"^\d+ files: \d+ same bits \(last bits: ", outcome.text, re.MULTILINE)
+    shutil.rmtree(clone.root / "build/tiny/results/seals")
+    path = clone.root / "build/tiny/figures/fleets.csv"
+    path.write_text(re.sub(r"0\.\d+", "0.3", path.read_text(encoding="utf-8"), count=1), encoding="utf-8")
+    outcome = clone.snakemake(*target)
+    assert outcome.code != 0
+    assert re.search(r"^differs +figures/fleets\.csv: \w+ by \d\.\de-\d+ of its magnitude$", outcome.text, re.MULTILINE)
+    assert "found other results than those of docs/reference/known/tiny.json, listed above" in outcome.text
