@@ -84,7 +84,7 @@ def loads(data: bytes) -> Fleet:
     try:
         text = data.decode("utf-8")
         _check_events(text)
-        document = yaml.load(text, Loader=_Loader)
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
     except UnicodeDecodeError as error:
         raise FleetError(f"found bytes that are not UTF-8 text at offset {error.start}") from error
     except yaml.YAMLError as error:

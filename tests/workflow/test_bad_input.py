@@ -25,6 +25,18 @@ CONFIGURATIONS: dict[str, tuple[dict[str, Any], str]] = {
         f"algorithm: found 'pcpo_async', expected one of {', '.join(sorted(ALGORITHMS))}",
     ),
     "gamma": ({f"{RANDOM}__gamma": 1.0}, "scenarios.pair.fleet.random.gamma: found 1.0, expected a number below 1"),
+    "a title that is a formula for a shell": (
+        {"scenarios": {"; touch x": edited()["scenarios"]["pair"]}},
+        "scenarios: found '; touch x', expected a text that matches ^[A-Za-z][A-Za-z0-9_]{0,39}$",
+    ),
+    "a scenario outside the folder": (
+        {"scenarios": {"../../x": edited()["scenarios"]["pair"]}},
+        "scenarios: found '../../x', expected a text that matches ^[A-Za-z][A-Za-z0-9_]{0,39}$",
+    ),
+    "a name outside the folder": (
+        {"name": "../x"},
+        "name: found '../x', expected a text that matches ^[A-Za-z][A-Za-z0-9_]{0,39}$",
+    ),
     "Delta0": (
         {"scenarios__pair__schedule__Delta0": 0},
         "scenarios.pair.schedule.Delta0: found 0, expected a number above 0",

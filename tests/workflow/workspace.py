@@ -48,8 +48,8 @@ initial_gains: zero
 """
 
 PARTS = ("Snakefile", "environment.yml", "workflow", "config", "profiles", "pcpo", "notebooks", "docs")
-#: Snakemake's own records, and logs: what a failed command may leave behind.
-BOOKKEEPING = re.compile(r"^\.snakemake/|/logs/|/__pycache__/")
+#: Snakemake's own records, logs and seals, which hold times: what a failed command may leave behind.
+BOOKKEEPING = re.compile(r"^\.snakemake/|/logs/|/seals/|/__pycache__/")
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,17 @@ def figure_names():
     return names + (["variance_reduction"] if with_extensions() else [])
 
 
+def drawn(name, category):
+    """Outputs of a figure: two pictures and the numbers in them; the PNG is in `snakemake --report`."""
+    png = report(
+        f"{FIGURES}/{name}.png",
+        caption="../report/captions.rst",
+        category=category,
+        labels=lambda wildcards: {"figure": name.format(**dict(wildcards.items()))},
+    )
+    return {"pdf": f"{FIGURES}/{name}.pdf", "png": png, "csv": f"{FIGURES}/{name}.csv"}
+
+
 def fleet_of(scenario):
     """File of the fleet of a scenario."""
     return f"{RESULTS}/fleets/{scenario}.yaml"
@@ -202,5 +213,7 @@ wildcard_constraints:
     scenario="[A-Za-z][A-Za-z0-9_]*",
     algorithm="[a-z][a-z0-9_]*",
     batch=r"\d+-\d+",
+    study="[a-z][a-z0-9_]*",
+    group="[a-z][a-z0-9_]*",
     condition="|".join(re.escape(name) for name in CONDITIONS),
     of="(_[A-Za-z][A-Za-z0-9_]*)?",

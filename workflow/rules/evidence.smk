@@ -86,7 +86,7 @@ if EVIDENCE:
         input:
             parts=VERDICTS,
         output:
-            verdicts=f"{RESULTS}/verdicts.csv",
+            verdicts=report(f"{RESULTS}/verdicts.csv", caption="../report/captions.rst", category="Report"),
         log:
             f"{LOGS}/verdicts.log",
         benchmark:
@@ -106,7 +106,7 @@ if EVIDENCE:
                 path for s in GROUPS[group_drawing(wildcards.figure)].studies for path in tables_of(s)
             ],
         output:
-            multiext(f"{FIGURES}/{{figure}}", pdf=".pdf", png=".png", csv=".csv"),
+            **drawn("{figure}", lambda wildcards: f"Evidence: {group_drawing(wildcards.figure)}"),
         log:
             f"{LOGS}/figures/{{figure}}.log",
         benchmark:
@@ -184,7 +184,7 @@ if EVIDENCE:
             claims=[f"{RESULTS}/fedlqr/claims.csv"] if FEDLQR else [],
             reading="docs/reading.md",
         output:
-            report=f"{RESULTS}/report.html",
+            report=report(f"{RESULTS}/report.html", caption="../report/captions.rst", category="Report"),
         log:
             f"{LOGS}/report.log",
         benchmark:

@@ -33,7 +33,7 @@ if FEDLQR:
         input:
             runs=FEDLQR_RUNS,
         output:
-            multiext(f"{FIGURES}/fedlqr_replication", pdf=".pdf", png=".png", csv=".csv"),
+            **drawn("fedlqr_replication", "FedLQR"),
         log:
             f"{LOGS}/figures/fedlqr_replication.log",
         benchmark:

@@ -6,7 +6,7 @@ rule elimination:
         runs=lambda wildcards: pcpo_runs_of(pictured(wildcards)),
         fleets=lambda wildcards: [fleet_of(pictured(wildcards))],
     output:
-        multiext(f"{FIGURES}/elimination{{of}}", pdf=".pdf", png=".png", csv=".csv"),
+        **drawn("elimination{of}", "Fleets, runs and comparisons"),
     log:
         f"{LOGS}/figures/elimination{{of}}.log",
     benchmark:
@@ -29,7 +29,7 @@ rule learning_curves:
         fleets=[fleet_of(scenario) for scenario in untuned()],
         plans=[plan_of(scenario) for scenario in untuned()],
     output:
-        multiext(f"{FIGURES}/learning_curves", pdf=".pdf", png=".png", csv=".csv"),
+        **drawn("learning_curves", "Fleets, runs and comparisons"),
     log:
         f"{LOGS}/figures/learning_curves.log",
     benchmark:
@@ -54,7 +54,7 @@ rule fleets:
     input:
         fleets=[fleet_of(scenario) for scenario in SCENARIOS],
     output:
-        multiext(f"{FIGURES}/fleets", pdf=".pdf", png=".png", csv=".csv"),
+        **drawn("fleets", "Fleets, runs and comparisons"),
     log:
         f"{LOGS}/figures/fleets.log",
     benchmark:
@@ -75,7 +75,7 @@ rule methods:
     input:
         runs=lambda wildcards: compared_runs({"baselines": "method", "ablations": "ablation"}[wildcards.which]),
     output:
-        multiext(f"{FIGURES}/{{which}}", pdf=".pdf", png=".png", csv=".csv"),
+        **drawn("{which}", "Fleets, runs and comparisons"),
     log:
         f"{LOGS}/figures/{{which}}.log",
     benchmark:
@@ -103,7 +103,7 @@ rule negative_transfer:
         runs=lambda wildcards: compared_runs("method"),
         fleets=[fleet_of(scenario) for scenario in compared("method")[0]],
     output:
-        multiext(f"{FIGURES}/negative_transfer", pdf=".pdf", png=".png", csv=".csv"),
+        **drawn("negative_transfer", "Fleets, runs and comparisons"),
     log:
         f"{LOGS}/figures/negative_transfer.log",
     benchmark:
@@ -135,7 +135,7 @@ rule variance_reduction:
         fleets=[fleet_of(scenario) for scenario in with_extensions()[:1]],
         plans=[plan_of(scenario) for scenario in with_extensions()[:1]],
     output:
-        multiext(f"{FIGURES}/variance_reduction", pdf=".pdf", png=".png", csv=".csv"),
+        **drawn("variance_reduction", "Fleets, runs and comparisons"),
     log:
         f"{LOGS}/figures/variance_reduction.log",
     benchmark:
