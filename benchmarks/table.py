@@ -31,6 +31,7 @@ class Table:
     seconds: dict[tuple[str, int, int], float] = field(default_factory=dict)
     dgemm: float | None = None
     warm_start: float | None = None
+    dry_run: tuple[int, float, float] | None = None
 
     def rows(self) -> list[str]:
         rows = []
@@ -55,4 +56,10 @@ class Table:
             lines += [HEADER, "|" + " --- |" * (HEADER.count("|") - 1), *rows]
         if self.warm_start is not None:
             lines += ["", f"Process start to first estimate with a warm cache: {self.warm_start:.2f} s"]
+        if self.dry_run is not None:
+            jobs, seconds, start = self.dry_run
+            lines += [
+                "",
+                f"Dry run of config/full.yaml, {jobs} jobs: {seconds:.1f} s, {seconds / start:.1f} starts of Snakemake",
+            ]
         return "\n".join(lines)

@@ -20,15 +20,14 @@ from .contracts import EpochReport, FloatArray, RunResult, Status
 from .errors import ResultsError
 from .files import replacing
 from .fleet import Fleet
+from .parquet import read_note, read_table
 from .server import same_label
 
-__all__ = ["RUN_SCHEMA", "SCHEMA_VERSION", "evaluate", "read_note", "read_provenance", "read_runs", "write_runs"]
+__all__ = ["RUN_SCHEMA", "SCHEMA_VERSION", "evaluate", "read_provenance", "read_runs", "write_runs"]
 
 SCHEMA_VERSION = "1"
 _METADATA_KEY = b"pcpo"
-_MAX_BYTES = 2**31
 _KEY = ["scenario", "algorithm", "seed", "epoch", "agent"]
-_DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 # Counts that literal mode takes beyond 2^63 are doubles: exact up to 2^53.
 RUN_SCHEMA = pa.schema(
@@ -151,30 +150,6 @@ def read_provenance(path: Path | str) -> dict[str, object]:
     return read_note(path, _METADATA_KEY, SCHEMA_VERSION)
 
 
-def read_note(path: Path | str, key: bytes, version: str) -> dict[str, Any]:
-    """The JSON object under `key` in a parquet file's metadata, of schema version `version`.
-
-    Raises ResultsError, naming the file, if it is missing, damaged, without such a note or of another version.
-    """
-    try:
-        metadata = pq.read_schema(path).metadata or {}
-    except FileNotFoundError:
-        raise ResultsError(f"{path}: no such results file; run the workflow first") from None
-    except _DAMAGED as error:
-        raise ResultsError(f"{path}: not a readable results file, it may be truncated ({error})") from None
-    if key not in metadata:
-        raise ResultsError(f"{path}: found a parquet file without provenance, expected one written by pcpo")
-    try:
-        note: dict[str, Any] = dict(json.loads(metadata[key]))
-    except (ValueError, TypeError) as error:
-        raise ResultsError(f"{path}: found provenance that is not a JSON object, expected one ({error})") from None
-    if note.get("schema_version") != version:
-        raise ResultsError(
-            f"{path}: found schema version {note.get('schema_version')}, expected {version}; rerun the workflow"
-        )
-    return note
-
-
 def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
     """Read and join results files.
 
@@ -192,12 +167,7 @@ def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
 
 def _read_one(path: Path) -> pd.DataFrame:
     read_provenance(path)
-    if path.stat().st_size > _MAX_BYTES:
-        raise ResultsError(f"{path}: found {path.stat().st_size} bytes, expected at most {_MAX_BYTES}")
-    try:
-        table = pq.read_table(path, page_checksum_verification=True)
-    except _DAMAGED as error:
-        raise ResultsError(f"{path}: not a readable results file, it may be truncated ({error})") from None
+    table = read_table(path)
     if table.schema.names != RUN_SCHEMA.names:
         raise ResultsError(f"{path}: found columns {table.schema.names}, expected {RUN_SCHEMA.names}")
     if not table.schema.equals(RUN_SCHEMA):

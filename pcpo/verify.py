@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from .errors import PcpoError, ResultsError
 from .files import write_text
+from .parquet import read_table
 from .provenance import environment_versions, git_commit, machine
 
 __all__ = [
@@ -78,7 +78,7 @@ def fingerprints(root: Path) -> dict[str, Fingerprint]:
 
 def _of_table(path: Path) -> Fingerprint:
     """Without the note in the file's metadata, which names commit and version."""
-    return _of_content(pq.read_table(path).replace_schema_metadata(None).combine_chunks())
+    return _of_content(read_table(path).replace_schema_metadata(None).combine_chunks())
 
 
 def _of_list(path: Path) -> Fingerprint:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from ..errors import ConfigError, ResultsError
 from ..files import replacing
-from ..records import read_note
+from ..parquet import read_note, read_table
 from .contract import Group, Study
 from .parts import Parts
 
@@ -30,7 +30,6 @@ __all__ = [
 
 SCHEMA_VERSION = "1"
 _METADATA_KEY = b"pcpo-study"
-_DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
 def with_defaults(study: Study, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,10 +118,7 @@ def _read_one(study: Study, path: Path) -> pd.DataFrame:
     note = provenance_of(path)
     if note.get("study") != study.name:
         raise ResultsError(f"{path}: found a table of study {note.get('study')!r}, expected {study.name!r}")
-    try:
-        frame: pd.DataFrame = pq.read_table(path, page_checksum_verification=True).to_pandas()
-    except _DAMAGED as error:
-        raise ResultsError(f"{path}: not a readable results file, it may be truncated ({error})") from None
+    frame: pd.DataFrame = read_table(path).to_pandas()
     if list(frame.columns) != (expected := ["cell", *study.columns]):
         raise ResultsError(f"{path}: found columns {list(frame.columns)}, expected {expected}")
     _check(study, frame, note, str(path))

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from ..claims.tables import provenance_of
 from ..errors import ResultsError
+from ..parquet import read_table
 from ..records import read_provenance
 
 __all__ = ["Origin", "Source", "origin_of", "read_sources", "rollouts_by_kind", "time_spent"]
@@ -87,7 +88,7 @@ def rollouts_by_kind(root: Path, sources: Sequence[Source]) -> pd.DataFrame:
 def _rollouts(path: Path) -> float:
     names = pq.read_schema(path).names
     by = [key for key in ("scenario", "algorithm", "condition", "oracle", "seed", "agent") if key in names]
-    frame: pd.DataFrame = pq.read_table(path, columns=[*by, "rollouts"]).to_pandas()
+    frame: pd.DataFrame = read_table(path, [*by, "rollouts"]).to_pandas()
     return float(frame.groupby(by)["rollouts"].max().sum())
 
 

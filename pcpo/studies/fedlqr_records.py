@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from ..errors import ResultsError
 from ..files import replacing
+from ..parquet import read_table
 from ..records import SCHEMA_VERSION, read_provenance
 
 __all__ = ["SCHEMA", "read", "write"]
@@ -49,10 +50,7 @@ def read(paths: Iterable[Path | str]) -> pd.DataFrame:
     frames = []
     for path in map(Path, paths):
         read_provenance(path)
-        try:
-            table = pq.read_table(path)
-        except (pa.ArrowException, OSError) as error:
-            raise ResultsError(f"{path}: not a readable results file, it may be truncated ({error})") from None
+        table = read_table(path)
         if not table.schema.equals(SCHEMA):
             raise ResultsError(f"{path}: found columns {table.schema.names}, expected {SCHEMA.names}")
         frame: pd.DataFrame = table.to_pandas()

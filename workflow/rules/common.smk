@@ -87,9 +87,9 @@ PLAN_SOURCES = (
     + sources("moment_oracle", "moment_kernels")
 )
 RUN_SOURCES = PLAN_SOURCES + sources(
-    "checkpoints", "contracts", "driver", "engine", "oracles", "records", "server", "trajectories", "twin"
+    "checkpoints", "contracts", "driver", "engine", "oracles", "parquet", "records", "server", "trajectories", "twin"
 )
-PLOT_SOURCES = sources("statistics", "records", "plotting/style")
+PLOT_SOURCES = sources("statistics", "parquet", "records", "plotting/style")
 
 
 def runs_of(scenario, algorithm):

@@ -4,7 +4,7 @@ FEDLQR = CONFIG.get("fedlqr")
 FEDLQR_CONDITIONS = list(CONDITIONS) if FEDLQR else []
 FEDLQR_RUNS = [f"{RESULTS}/fedlqr/runs/{condition}.parquet" for condition in FEDLQR_CONDITIONS]
 FEDLQR_SOURCES = DRAW_SOURCES + sources(
-    *("contracts", "files", "jobs", "oracles", "records", "server", "systems"),
+    *("contracts", "files", "jobs", "oracles", "parquet", "records", "server", "systems"),
     *("finite_horizon", "finite_horizon_kernels", "finite_horizon_oracles"),
     *("studies/fedlqr", "studies/fedlqr_conditions", "studies/fedlqr_records"),
 )
