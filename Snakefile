@@ -18,6 +18,18 @@ include: "workflow/rules/fedlqr.smk"
 include: "workflow/rules/evidence.smk"
 
 
+onstart:
+    print(
+        "What runs, how far it is and how long to go: `make status`, or `python -m pcpo.status`, in another terminal."
+    )
+
+
+onerror:
+    print(
+        "Not everything was made. The same command goes on where this one stopped; what failed is in the logs named above."
+    )
+
+
 rule all:
     default_target: True
     # Every file that is kept, not only the last ones: one that is missing is made again.
