@@ -16,6 +16,7 @@ include: "workflow/rules/simulate.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/fedlqr.smk"
 include: "workflow/rules/evidence.smk"
+include: "workflow/rules/report.smk"
 
 
 onstart:
@@ -39,8 +40,9 @@ rule all:
         [f"{FIGURES}/{name}.{suffix}" for name in PICTURED + EVIDENCE_FIGURES for suffix in ("pdf", "png", "csv")],
         FEDLQR_RUNS + ([f"{RESULTS}/fedlqr/claims.csv"] if FEDLQR else []),
         [path for study in EVIDENCE for path in tables_of(study)] + VERDICTS,
-        [f"{RESULTS}/notebooks/{name}.html" for name in (*EVIDENCE_GROUPS, "comparison") if EVIDENCE],
-        [f"{RESULTS}/verdicts.csv", f"{RESULTS}/report.html"] if EVIDENCE else [],
+        [f"{RESULTS}/notebooks/{name}.html" for name in EVIDENCE_GROUPS],
+        [f"{RESULTS}/verdicts.csv"] if EVIDENCE else [],
+        [f"{RESULTS}/notebooks/comparison.html", f"{RESULTS}/report.html"] if CONFIG["report"] else [],
 
 
 include: "workflow/rules/verify.smk"

@@ -19,6 +19,7 @@ from .errors import BudgetError, ConfigError
 from .fleet import Fleet
 from .moment_oracle import MomentOracle
 from .oracles import LedgerOracle, RolloutOracle
+from .plants import PlantFactory, PlantOracle, plant_factory
 from .randomness import noise_law
 from .records import evaluate
 from .schedule import Constants, ProblemConstants, Schedule, literal_constants
@@ -32,6 +33,8 @@ class Experiment:
 
     horizon h of a rollout (steps), None for no end; budget T (rollouts per agent); noise: name of the law;
     oracle: "rollouts" simulates them, "moments" draws the estimates from their exact moments (`pcpo.moment_oracle`).
+    plant: what is simulated instead of the fleet's linear systems, by name or as a factory (`pcpo.plants`); schedule,
+    horizon and evaluation stay those of the linear systems, and `noise` is what they assume: the plant draws its own.
     """
 
     fleet: Fleet
@@ -40,12 +43,15 @@ class Experiment:
     horizon: int | None
     budget: int
     oracle: Literal["rollouts", "moments"] = "rollouts"
+    plant: str | PlantFactory | None = None
 
     def __post_init__(self) -> None:
         if self.oracle not in ("rollouts", "moments"):
             raise ConfigError(f"oracle: found {self.oracle!r}, expected 'rollouts' or 'moments'")
         if self.oracle == "rollouts" and self.horizon is None:
             raise ConfigError("horizon: found None, expected a number of stages for simulated rollouts")
+        if self.oracle != "rollouts" and self.plant is not None:
+            raise ConfigError(f"plant: found one with the oracle {self.oracle!r}, expected simulated rollouts")
 
     @classmethod
     def calibrated(
@@ -58,6 +64,7 @@ class Experiment:
         noise: str = "signs",
         epochs: int | None = None,
         rollouts: int | None = None,
+        plant: str | PlantFactory | None = None,
     ) -> Experiment:
         """An experiment with calibrated constants (`pcpo.calibration`), for a number of epochs or of rollouts.
 
@@ -70,7 +77,7 @@ class Experiment:
         constants = calibrated_constants(local, D=fleet.D, Delta0=Delta0, minibatch_scale=minibatch_scale)
         schedule = Schedule(constants, Delta0, delta, fleet.N, fleet.D)
         budget, last = _budget(schedule, epochs, rollouts)
-        return cls(fleet, schedule, noise, horizon_for(fleet, schedule, last), budget)
+        return cls(fleet, schedule, noise, horizon_for(fleet, schedule, last), budget, plant=plant)
 
     @classmethod
     def literal(
@@ -98,8 +105,10 @@ class Experiment:
 
     @property
     def mode(self) -> str:
-        """What results are labelled with: the schedule's mode, and the oracle if it does not simulate."""
-        return self.schedule.mode + (", moment oracle" if self.oracle == "moments" else "")
+        """What results are labelled with: the schedule's mode, the oracle if it does not simulate, a plant if any."""
+        name = self.plant if isinstance(self.plant, str) else getattr(self.plant, "__name__", "of one's own")
+        plant = "" if self.plant is None else f", plant {name}"
+        return self.schedule.mode + (", moment oracle" if self.oracle == "moments" else "") + plant
 
     def make_oracle(self, seed: int) -> LedgerOracle:
         """The oracle of the run of that seed."""
@@ -107,6 +116,9 @@ class Experiment:
         if self.oracle == "moments":
             return MomentOracle(self.fleet, seed=seed, law=law, horizon=self.horizon)
         assert self.horizon is not None
+        if self.plant is not None:
+            make = plant_factory(self.plant) if isinstance(self.plant, str) else self.plant
+            return PlantOracle(self.fleet, make, seed=seed, horizon=self.horizon)
         return RolloutOracle(self.fleet, seed=seed, horizon=self.horizon, law=law)
 
     @property
@@ -136,7 +148,12 @@ class Experiment:
         return evaluate(self.fleet, result, scenario=scenario or self.fleet.name, seed=seed)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the fleet, for a JSON file; with the plan of every epoch, to be read by people."""
+        """Everything but the fleet, for a JSON file; with the plan of every epoch, to be read by people.
+
+        Raises ConfigError for a plant without a name.
+        """
+        if self.plant is not None and not isinstance(self.plant, str):
+            raise ConfigError("plant: found a factory, expected the name of a plant, which can be written down")
         plans = [{**asdict(p), "rollouts": p.rollouts} for p in map(self.schedule.plan, range(1, self.epochs + 1))]
         return {
             "noise": self.noise,
@@ -145,6 +162,7 @@ class Experiment:
             "oracle": self.oracle,
             "schedule": asdict(self.schedule),
             "epochs": plans,
+            **({} if self.plant is None else {"plant": self.plant}),
         }
 
     @classmethod
@@ -154,7 +172,8 @@ class Experiment:
             schedule = dict(data["schedule"])
             schedule["constants"] = Constants(**schedule["constants"])
             oracle = data.get("oracle", "rollouts")
-            return cls(fleet, Schedule(**schedule), data["noise"], data["horizon"], data["budget"], oracle)
+            settings = (data["noise"], data["horizon"], data["budget"], oracle, data.get("plant"))
+            return cls(fleet, Schedule(**schedule), *settings)
         except (KeyError, TypeError) as error:
             raise ConfigError(f"experiment: found a description with a wrong or missing key ({error})") from None
 

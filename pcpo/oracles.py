@@ -1,8 +1,8 @@
 """Oracles: what an algorithm may ask about the systems, and the ledger of what it has asked.
 
 An algorithm never sees A, B, Q, R.  `RolloutOracle` answers with simulated rollouts, `ExactOracle` without noise
-(tests).  A plant of one's own needs the two methods of `pcpo.contracts.Oracle` and the ledger of `LedgerOracle`;
-`trajectories` is for the methods that identify the systems, and only for them.
+(tests); `pcpo.plants` asks any simulator.  `trajectories` is for the methods that identify the systems, and only for
+them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .kernels import SATURATION
 from .randomness import NoiseLaw, stream
 from .trajectories import random_signs, simulated
 
-__all__ = ["ExactOracle", "LedgerOracle", "OpenEpochs", "RolloutOracle"]
+__all__ = ["AgentStreams", "ExactOracle", "LedgerOracle", "OpenEpochs", "RolloutOracle", "agent_streams"]
 
 
 _Answer = TypeVar("_Answer", Estimates, Trajectories)
@@ -142,11 +142,21 @@ class OpenEpochs(Generic[_Source]):
 
 
 @dataclass(frozen=True)
-class _Streams:
+class AgentStreams:
     """Generators of one agent for one (purpose, epoch), consumed in the order of its questions."""
 
     directions: np.random.Generator
     noise: np.random.Generator
+
+
+def agent_streams(seed: int, n_agents: int) -> OpenEpochs[list[AgentStreams]]:
+    """The streams of all agents in the run of that seed: (purpose, epoch, agent, 0) directions, (…, 1) noise."""
+
+    def fresh(purpose: int, epoch: int) -> list[AgentStreams]:
+        kinds = ((stream(seed, purpose, epoch, agent, kind) for kind in (0, 1)) for agent in range(n_agents))
+        return [AgentStreams(*pair) for pair in kinds]
+
+    return OpenEpochs(fresh)
 
 
 class RolloutOracle(LedgerOracle):
@@ -159,21 +169,14 @@ class RolloutOracle(LedgerOracle):
     def __init__(self, fleet: Fleet, *, seed: int, horizon: int, law: NoiseLaw, chunk: int = DEFAULT_CHUNK) -> None:
         super().__init__(fleet.N, (fleet.m, fleet.n))
         self._systems = [fleet.system_of(agent) for agent in range(fleet.N)]
-        self._seed = seed
         self._horizon = horizon
         self._law = law
         self._chunk = chunk
-        self._streams = OpenEpochs(self._fresh_streams)
-
-    def _fresh_streams(self, purpose: int, epoch: int) -> list[_Streams]:
-        return [
-            _Streams(*(stream(self._seed, purpose, epoch, agent, kind) for kind in (0, 1)))
-            for agent in range(self.n_agents)
-        ]
+        self._streams = agent_streams(seed, fleet.N)
 
     def _asked(
         self, gains: FloatArray, purpose: int, epoch: int
-    ) -> Iterator[tuple[LinearSystem, FloatArray, _Streams]]:
+    ) -> Iterator[tuple[LinearSystem, FloatArray, AgentStreams]]:
         return zip(self._systems, gains, self._streams.at(purpose, epoch), strict=True)
 
     def _gradients(

@@ -1,16 +1,19 @@
 """Algorithms: each is frozen fields plus `uses`, `init`, `next_rollouts` and `step`; `pcpo.driver` runs them all.
 
-A new one is a file and a line of `ALGORITHMS`, which maps the name used in configuration files to an `Entry`.
+A new one is a file and a line of `ALGORITHMS`, which maps the name used in configuration files to an `Entry`; one's own
+is a file that `pcpo.extensions` loads, and stays outside the package.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any, Literal
 
-from ..contracts import Algorithm
+from ..contracts import Algorithm, SideInformation
 from ..errors import ConfigError
 from . import ablations, variance_reduced
 from .cfl import CFL
@@ -25,14 +28,17 @@ from .one_shot import OneShot
 from .oracle_clusters import OracleClusters
 from .pcpo import PCPO, synchronised
 
-__all__ = ["ALGORITHMS", "PCPO", "Entry", "make_algorithm", "module_of", "modules_of", "registry"]
+__all__ = ["ALGORITHMS", "PCPO", "Entry", "make_algorithm", "module_of", "modules_of", "register", "registry"]
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")  # names are parts of paths
 
 
 @dataclass(frozen=True)
 class Entry:
     """An algorithm's name, factory, title for people, source, and what it sees of the systems.
 
-    estimates_costs: whether every epoch has cost estimates; where not, they are NaN.
+    estimates_costs: whether every epoch has cost estimates; where not, they are NaN.  module: where it is defined, if
+    that is not the factory's own module; `register` fills it in.
     """
 
     name: str
@@ -41,6 +47,7 @@ class Entry:
     citation: str
     sees: Literal["rollout costs", "trajectories"] = "rollout costs"
     estimates_costs: bool = True
+    module: str = ""
 
     @property
     def group(self) -> Literal["method", "ablation", "extension"]:
@@ -93,6 +100,31 @@ ALGORITHMS = registry(
 )
 
 
+def register(entries: Iterable[Entry], module: str) -> None:
+    """Add algorithms that the loaded `module` defines to `ALGORITHMS`, all or none.
+
+    Raises ConfigError for what is no Entry, for a name that is taken, that is not of lower-case letters, digits and _,
+    or that the algorithm does not bear itself, and for side information that there is not.
+    """
+    added = [replace(_checked(entry), module=module) for entry in entries]
+    ALGORITHMS.update(registry([*ALGORITHMS.values(), *added]))
+
+
+def _checked(entry: Entry) -> Entry:
+    if not isinstance(entry, Entry):
+        raise ConfigError(f"ENTRIES: found a {type(entry).__name__}, expected objects of pcpo.algorithms.Entry")
+    if not _NAME.fullmatch(str(entry.name)):
+        raise ConfigError(f"algorithm: found the name {entry.name!r}, expected lower-case letters, digits and _")
+    algorithm = entry.factory()
+    if algorithm.name != entry.name:
+        raise ConfigError(f"algorithm {entry.name!r}: found that it calls itself {algorithm.name!r}, expected one name")
+    try:
+        SideInformation().only(algorithm.uses)
+    except ValueError as error:
+        raise ConfigError(f"algorithm {entry.name!r}: {error}") from None
+    return entry
+
+
 def make_algorithm(name: str, **options: Any) -> Algorithm:
     """The algorithm of that name; raises ConfigError for an unknown name and lists the known ones."""
     return _entry(name).factory(**options)
@@ -104,14 +136,18 @@ def module_of(name: str) -> str:
 
 
 def modules_of(name: str) -> list[str]:
-    """Modules of this folder that the algorithm of that name is made of, its own first: what its results depend on."""
-    found = [_entry(name).factory.__module__]
+    """Modules of this folder that the algorithm of that name is made of, its own first: what its results depend on.
+
+    The file of an algorithm of one's own is not among them: it is no module of the package.
+    """
+    entry = _entry(name)
+    found = [entry.module or entry.factory.__module__]
     for module in found:  # grows while it is read
         for value in vars(sys.modules[module]).values():
-            origin = getattr(value, "__module__", None)
+            origin = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
             if isinstance(origin, str) and origin.startswith(f"{__name__}.") and origin not in found:
                 found.append(origin)
-    return [_path(module) for module in found]
+    return [_path(module) for module in found if module.startswith(f"{__name__}.")]
 
 
 def _path(module: str) -> str:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from ..statistics import FEWEST, mean_interval
-from .style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, new_figure, panel_label, plain_log_ticks
+from .style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, modes, new_figure, panel_label, plain_log_ticks
 
 __all__ = ["draw", "table"]
 
@@ -80,14 +80,13 @@ def draw(numbers: pd.DataFrame) -> Figure:
         axes.set_axis_off()
     runs = sorted(set(numbers["runs"]))
     counted = f"{runs[0]}" if len(runs) == 1 else f"{runs[0]} to {runs[-1]}"
-    mode = ", ".join(sorted(set(numbers["mode"])))
     shown = dict(zip(*reversed(_legend_of(panels)), strict=True))
     figure.legend(
         shown.values(),
         shown.keys(),
         loc="outside upper center",
         ncols=4,
-        title=f"Mean over {counted} runs with 95 % bootstrap interval (of {FEWEST} and more); mode: {mode}",
+        title=f"Mean over {counted} runs with 95 % bootstrap interval (of {FEWEST} and more); mode: {modes(numbers)}",
         title_fontsize=7,
     )
     return figure

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from ..comparison import final_table
 from ..errors import ResultsError
-from .style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, new_figure, panel_label
+from .style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, modes, new_figure, panel_label
 
 __all__ = ["draw", "table"]
 
@@ -61,7 +61,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
         Line2D([], [], marker=">", color="0.3", lw=0, label="mean is infinite"),
     ]
     keys = [key for key, shown in zip(keys, _shown(numbers), strict=True) if shown]
-    heading = f"95 % intervals: bootstrap over runs (gap), Clopper-Pearson (failed); mode: {numbers['mode'].iloc[0]}"
+    heading = f"95 % intervals: bootstrap over runs (gap), Clopper-Pearson (failed); mode: {modes(numbers)}"
     figure.legend(handles=keys, loc="outside upper center", ncols=3, title=heading, title_fontsize=7)
     return figure
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..comparison import curves, final_table
-from .style import PAGE, cluster_colour, new_figure, panel_label
+from .style import PAGE, cluster_colour, modes, new_figure, panel_label
 
 __all__ = ["draw", "table"]
 
@@ -47,7 +47,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
         panel_label(axes, f"{part['title'].iloc[0]},\ncluster {int(cluster)}")
     _failures(panels[-1], ends)
     handles, labels = panels[0].get_legend_handles_labels()
-    heading = f"Mean over {int(lines['runs'].max())} runs, 95 % bootstrap interval; mode: {lines['mode'].iloc[0]}"
+    heading = f"Mean over {int(lines['runs'].max())} runs, 95 % bootstrap interval; mode: {modes(lines)}"
     figure.legend(handles, labels, loc="outside upper center", ncols=4, title=heading, title_fontsize=7)
     return figure
 

@@ -21,6 +21,7 @@ __all__ = [
     "LOCAL_COLOUR",
     "PAGE",
     "cluster_colour",
+    "modes",
     "new_figure",
     "panel_label",
     "plain_log_ticks",
@@ -67,6 +68,11 @@ def new_figure(width: float, height: float) -> Figure:
     """An empty figure in inches, laid out automatically, independent of any global state of pyplot."""
     with mpl.rc_context(_RC):
         return Figure(figsize=(width, height), layout="constrained")
+
+
+def modes(numbers: pd.DataFrame) -> str:
+    """The modes of what is drawn; semicolons stand between them, since a mode may have a comma."""
+    return "; ".join(sorted(set(numbers["mode"])))
 
 
 def plain_log_ticks(axis: Axis) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -11,7 +11,7 @@ from .comparison_tables import METHODS, RATIOS, TRANSFER, Numbers
 from .fragments import figure
 from .results import Store
 
-__all__ = ["PICTURES", "Picture", "picture", "picture_alone"]
+__all__ = ["PICTURES", "Picture", "picture", "picture_alone", "picture_of", "pictured"]
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,29 @@ PICTURES: Mapping[str, Picture] = {
 }
 
 
+def picture_of(name: str) -> Picture:
+    """The picture of that name; elimination_<scenario> is `elimination` of another scenario."""
+    _, _, scenario = name.partition("elimination_")
+    return replace(PICTURES["elimination"], title=f"Elimination: {scenario}") if scenario else PICTURES[name]
+
+
+def pictured(figures: Collection[str]) -> list[str]:
+    """Those of the figures that are pictures of the comparison, in the order of the report."""
+    chosen: list[str] = []
+    for name in PICTURES:
+        chosen += [name] if name in figures else []
+        chosen += [one for one in figures if one.startswith("elimination_")] if name == "elimination" else []
+    return chosen
+
+
 def picture_alone(store: Store, name: str) -> Markup:
     """A figure of the comparison with its caption."""
-    return figure(store.figure_path(name), name, PICTURES[name].title, PICTURES[name].caption)
+    return figure(store.figure_path(name), name, picture_of(name).title, picture_of(name).caption)
 
 
 def picture(store: Store, name: str) -> Markup:
     """A figure of the comparison, and the table of its numbers, folded away, if it has one that is there."""
-    numbers, path = PICTURES[name].numbers, store.root / f"figures/{name}.csv"
+    numbers, path = picture_of(name).numbers, store.root / f"figures/{name}.csv"
     if numbers is None or not path.is_file():
         return picture_alone(store, name)
     made = numbers.html(path, f"figure {name}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,14 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from ..comparison import final_table
 from ..errors import ResultsError
+from ..records import read_runs
 from .fragments import badge, table
 from .mathematics import prose
 from .numbers import interval, number
 
-__all__ = ["FEDLQR_COLUMNS", "METHODS", "RATIOS", "TRANSFER", "Numbers", "fedlqr_table"]
+__all__ = ["FEDLQR_COLUMNS", "METHODS", "RATIOS", "TRANSFER", "Numbers", "fedlqr_table", "runs_table"]
 
 Row = dict[Any, Any]
 Cells = list[str | Markup]
@@ -136,6 +138,29 @@ RATIOS = Numbers(
     _ratio,
     lambda numbers: numbers[numbers["algorithm"] != "pcpo"],
 )
+
+
+def runs_table(paths: Sequence[Path], titles: Mapping[str, str]) -> Markup:
+    """What every algorithm ends with in every scenario, in the order of `titles`: scenario → what figures call it."""
+    found = final_table(read_runs(paths)).sort_values(
+        "scenario", key=lambda s: s.map(list(titles).index), kind="stable"
+    )
+    rows: list[Cells] = [
+        [
+            titles[row["scenario"]],
+            row["algorithm"],
+            _interval(row),
+            f"{100 * row['correct']:.0f} %",
+            f"{row['failed']} of {row['runs']}",
+            number(row["rollouts"]),
+            number(row["rounds"]),
+            row["mode"],
+        ]
+        for row in found.to_dict("records")
+    ]
+    head = ["scenario", "algorithm", "gap, cost units [95 % interval]", "agents whose set is their cluster"]
+    head += ["failed runs", "rollouts per agent", "rounds", "mode"]
+    return table(head, rows, "runs at the end of their budget", numeric=(2, 3, 4, 5, 6))
 
 
 def fedlqr_table(path: Path) -> Markup:

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,12 @@ from .markdown import markdown
 from .page import style, template
 from .results import ROOT_VARIABLE
 
-__all__ = ["execute", "notebook_page", "read_notebook", "run_notebook"]
+__all__ = ["execute", "notebook_page", "only_drawn", "read_notebook", "run_notebook"]
 
 _LOG = logging.getLogger("pcpo.job")
 _SECONDS = 600
 _LONGEST_SOCKET = 90  # of the 104 bytes that the shortest systems allow, with room for the port's number
+_COMPARISON = re.compile(r'r\.(?:comparison\("(?P<figure>\w+)"\)|fedlqr\(\))')
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -125,8 +126,30 @@ def _words(text: str, root: Path) -> Markup:
     return Markup("<pre>{}</pre>").format(_ADDRESS.sub("", text.replace(str(root), ".")))
 
 
-def run_notebook(source: Path | str, output: Path | str, root: Path | str) -> None:
-    """Execute a notebook on the results under `root` and write it as one page."""
+def only_drawn(notebook: nbformat.NotebookNode, figures: Collection[str]) -> nbformat.NotebookNode:
+    """The notebook without the cells that show a figure of the comparison that is not drawn, and the texts before them.
+
+    FedLQR's claims go with its figure.
+    """
+    kept: list[nbformat.NotebookNode] = []
+    for cell in notebook.cells:
+        kept.append(cell)
+        shown = _COMPARISON.fullmatch(cell.source.strip()) if cell.cell_type == "code" else None
+        if shown and (shown["figure"] or "fedlqr_replication") not in figures:
+            kept.pop()
+            while kept and kept[-1].cell_type == "markdown":
+                kept.pop()
+    return nbformat.from_dict({**notebook, "cells": kept})  # type: ignore[no-untyped-call, no-any-return]
+
+
+def run_notebook(
+    source: Path | str, output: Path | str, root: Path | str, *, figures: Collection[str] | None = None
+) -> None:
+    """Execute a notebook on the results under `root` and write it as one page.
+
+    figures: those that the configuration draws, if the notebook shows others as well.
+    """
     source, root = Path(source).resolve(), Path(root).resolve()
-    done = execute(read_notebook(source), source.parent, root, source.stem)
+    notebook = read_notebook(source)
+    done = execute(notebook if figures is None else only_drawn(notebook, figures), source.parent, root, source.stem)
     write_text(output, notebook_page(done, source.stem, root))

@@ -18,7 +18,7 @@ from ..claims.contract import Claim, Group
 from ..files import write_text
 from ..provenance import environment_versions, git_commit, machine
 from . import comparison, render
-from .comparison_tables import fedlqr_table
+from .comparison_tables import fedlqr_table, runs_table
 from .fragments import anchor, badge, missing, table
 from .markdown import markdown
 from .mathematics import prose
@@ -54,17 +54,20 @@ def build_report(
     fedlqr: bool = True,
     reading: Path = _READING,
     spent: bool = True,
+    runs: Sequence[Path] = (),
+    titles: Mapping[str, str] | None = None,
 ) -> Path:
     """Write the report (results/report.html under `root`) and return its path.
 
-    groups: all declared ones by default; figures: those of the comparison that the configuration draws, all by default;
-    fedlqr: whether it runs FedLQR's experiment; reading: the deviations from the paper, in Markdown; spent: whether the
-    page says what time it took on which machine.  What is not there is named at the top of the page and in its place.
+    groups: all declared ones by default, none for a page without verdicts; figures: those of the comparison that the
+    configuration draws, all by default; fedlqr: whether it runs FedLQR's experiment; reading: the deviations from the
+    paper, in Markdown; spent: whether the page says what time it took on which machine; runs: files of runs to be put
+    in a table, with the titles of their scenarios.  What is not there is named at the top of the page and in its place.
     Raises ResultsError, naming the file, for files that are not what they must be.
     """
     store = open_store(root, groups)
     joined = store.root / "results/verdicts.csv"
-    if joined.is_file():
+    if store.groups and joined.is_file():
         check_joined(joined, {name: rows for name in store.groups if len(rows := store.verdicts(name))})
     names = list(comparison.PICTURES) if figures is None else list(figures)
     if not fedlqr:
@@ -75,6 +78,7 @@ def build_report(
         summary=summary_sentence(store.verdicts()),
         overview=render.overview(store, store.groups.values(), linked=True),
         sections=[_section(store, group) for group in store.groups.values()],
+        runs=runs_table(runs, titles or {}) if runs else None,
         comparison=_comparison(store, names),
         fedlqr=_fedlqr(store) if fedlqr else None,
         reading=_reading(reading),
@@ -139,11 +143,10 @@ def _comparison(store: Store, names: Sequence[str]) -> dict[str, Any]:
     pictures = [
         {
             "id": anchor("comparison", name),
-            "title": comparison.PICTURES[name].title,
+            "title": comparison.picture_of(name).title,
             "body": comparison.picture(store, name),
         }
-        for name in comparison.PICTURES
-        if name in names
+        for name in comparison.pictured(names)
     ]
     return {
         "pictures": pictures,

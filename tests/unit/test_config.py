@@ -32,6 +32,28 @@ GOOD: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("../mine.py", "../../mine.py", "/tmp/mine.py", "mine.py; rm -rf x", "my method.py", "$(x).py", "{x}.py"),
+        *("mine.py\n", "-mine.py", "mine.txt", "mine", ".py", "a/../b.py", "a//b.py", "`x`.py", "é.py"),
+        "x" * 200 + ".py",
+    ],
+)
+def test_paths_of_extensions_are_refused(path: str) -> None:
+    with pytest.raises(ConfigError, match=r"^extensions\.0: found .*, expected a text ") as refusal:
+        validated({**GOOD, "extensions": [path]}, SCHEMA)
+    assert "\n" not in str(refusal.value)
+
+
+def test_paths_of_extensions_are_taken() -> None:
+    paths = ["mine.py", "my-work/method_2.py", "a/b/c.py"]
+    assert validated({**GOOD, "extensions": paths}, SCHEMA)["extensions"] == paths
+    assert validated(GOOD, SCHEMA)["extensions"] == []
+    with pytest.raises(ConfigError, match=r"extensions: found .*, expected items that differ"):
+        validated({**GOOD, "extensions": ["mine.py", "mine.py"]}, SCHEMA)
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
 def test_shipped_configurations_are_valid(path: Path) -> None:
     assert validated(yaml.safe_load(path.read_text(encoding="utf-8")), SCHEMA)["scenarios"]
@@ -56,7 +78,12 @@ def scenario(change: Callable[[dict[str, Any]], object]) -> Callable[[dict[str, 
         (lambda c: c.update(scenaros={}), r"unknown key 'scenaros'.*did you mean 'scenarios'"),
         (lambda c: c["scenarios"].update({"../../x": {}}), r"scenarios: found '../../x'"),
         (lambda c: c["scenarios"].update({"; rm -rf x": {}}), r"scenarios: found '; rm -rf x'"),
+        (lambda c: c["scenarios"].update({"x\n": {}}), r"scenarios: found 'x\\n'"),
         (lambda c: c.update(name=""), r"name: found ''"),
+        (scenario(lambda s: s.update(plant="; rm -rf x")), r"scenarios.a.plant: found '; rm -rf x'"),
+        (scenario(lambda s: s.update(plant="../x")), r"scenarios.a.plant: found '../x'"),
+        (scenario(lambda s: s.update(plant="my plant")), r"scenarios.a.plant: found 'my plant'"),
+        (lambda c: c.update(report="yes"), r"report: found 'yes', expected a value of type boolean"),
         (lambda c: c.update(scenarios=None), r"scenarios: found None, expected a value of type object"),
         (scenario(lambda s: s.pop("seeds")), r"scenarios.a: found no key 'seeds'"),
         (scenario(lambda s: s.update(noise="gauss")), r"scenarios.a.noise: found 'gauss', expected one of"),

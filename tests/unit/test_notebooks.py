@@ -20,7 +20,7 @@ from pcpo.errors import ResultsError
 from pcpo.report.comparison import PICTURES
 from pcpo.report.fragments import Fragment
 from pcpo.report.markdown import markdown
-from pcpo.report.notebooks import notebook_page, read_notebook, run_notebook
+from pcpo.report.notebooks import notebook_page, only_drawn, read_notebook, run_notebook
 from pcpo.report.results import ROOT_VARIABLE, declared_groups
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
@@ -113,6 +113,19 @@ def test_every_cell_runs(name: str, declared: Path, monkeypatch: pytest.MonkeyPa
     assert all(f'id="figure-{claim.figure}"' in html for claim in group.claims)
     assert html.count('class="result"') == len(group.claims)
     assert html.count("<figcaption>") == len({claim.figure for claim in group.claims})
+
+
+def test_figures_that_are_not_drawn_are_left_out_with_their_texts() -> None:
+    notebook = read_notebook(FOLDER / "comparison.ipynb")
+    kept = only_drawn(notebook, ["fleets", "learning_curves", "elimination_other"])
+    assert [c.source for c in kept.cells if c.cell_type == "code"][1:] == [
+        'r.comparison("fleets")',
+        'r.comparison("learning_curves")',
+    ]
+    assert "load()" in kept.cells[2].source
+    heads = [c.source.splitlines()[0] for c in kept.cells if c.source.startswith("#")]
+    assert heads == ["# Comparison with other methods", "## The fleets", "## Learning curves"]
+    assert only_drawn(notebook, list(PICTURES)) == notebook
 
 
 TOY_CODE = """\

@@ -125,3 +125,9 @@ def test_a_failing_figure_leaves_the_old_files_alone(tmp_path: Path) -> None:
         save(runs(), fail, tmp_path / "x")
     assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
     assert (tmp_path / "x.csv").read_text() == "old"
+
+
+def test_all_modes_are_named_once() -> None:
+    named = pd.DataFrame({"mode": ["calibrated", "calibrated, plant x", "calibrated"]})
+    assert style.modes(named) == "calibrated; calibrated, plant x"
+    assert style.modes(named.iloc[[0, 2]]) == "calibrated"

@@ -16,7 +16,8 @@ import yaml
 from pcpo.config import load_schema, validated
 from pcpo.fleet_io import read_fleet
 
-PAGES = ("README.md", "CONTRIBUTING.md", "config/README.md", "docs/evidence.md", "docs/methods.md", "docs/reading.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "config/README.md")
+PAGES += tuple(f"docs/{name}.md" for name in ("evidence", "methods", "reading", "tutorial"))
 
 
 def block(repository: Path, language: str) -> str:

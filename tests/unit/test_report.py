@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from unit.report_tree import CLUSTERING, TOY, toy_tables, toy_tree, write_verdicts
+from unit.report_tree import CLUSTERING, PROVENANCE, TOY, toy_tables, toy_tree, write_verdicts
+from unit.small_fleets import experiment, three_clusters
 
 from pcpo.claims.contract import Agrees, AtMost, Never
 from pcpo.claims.judging import judge
 from pcpo.errors import ConfigError, ResultsError
+from pcpo.records import write_runs
 from pcpo.report import build_report, load
 from pcpo.report.__main__ import main
 from pcpo.report.fragments import badge, embedded
@@ -90,12 +92,35 @@ def test_a_complete_report(tree: Path) -> None:
     assert "<script" not in page
     assert "url(" not in page
     assert "@import" not in page
+    assert "runs" not in read.ids  # none were given
     assert len(read.alternatives) == len({name for group in TOY.values() for name in group.figures}) + 8
     assert all(alternative and "$" not in alternative for alternative in read.alternatives)
     words = " ".join(read.text.split())
     assert "4 claims: 3 supported, 0 refuted, 1 inconclusive. Of 4 negative controls 4 are refuted" in words
     assert "feedbeef (2)" in words
     assert "$" not in read.text
+
+
+def test_a_report_without_evidence(tree: Path) -> None:
+    """Runs and figures of any configuration: no word of verdicts, whole, and a table of what the runs ended with."""
+    settled = experiment(three_clusters(), epochs=2, Delta0=16.0, c4=40.0)
+    path = tree / "results/runs/b/pcpo/1-2.parquet"
+    write_runs(pd.concat([settled.run(seed=k, scenario="b") for k in (1, 2)]), path, PROVENANCE)
+    shutil.copy(tree / "figures/elimination.png", tree / "figures/elimination_b.png")
+    shown = ["fleets", "elimination_b", "elimination", "learning_curves"]
+    titles = {"a": "first", "b": "my & fleet"}
+    made = build_report(tree, groups={}, figures=shown, fedlqr=False, runs=[path], titles=titles)
+    page = made.read_text(encoding="utf-8")
+    read = Reader(page)
+    assert read.open == []
+    assert "missing:" not in read.text
+    assert not {"verdicts", "defects", "missing", "comparison-fedlqr_claims"} & set(read.ids)
+    assert {link[1:] for link in read.links if link.startswith("#")} <= set(read.ids)
+    names = [name for name in read.ids if name.startswith("comparison-")]
+    assert names == [f"comparison-{one}" for one in ("fleets", "elimination", "elimination_b", "learning_curves")]
+    assert "my & fleet" in read.text
+    assert re.search(r">[0-2] of 2<", page)  # failed runs
+    assert "verdicts" in Reader(built(tree)).ids  # negative control
 
 
 def test_the_same_bytes(tree: Path, whole: Path, tmp_path: Path) -> None:

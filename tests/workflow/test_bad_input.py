@@ -45,6 +45,19 @@ CONFIGURATIONS: dict[str, tuple[dict[str, Any], str]] = {
         {f"{RANDOM}__separation": 0},
         "scenarios.pair.fleet.random.separation: found 0, expected a number above 0",
     ),
+    "plant": (
+        {"extensions": ["examples/pendulums.py"], "scenarios__pair__plant": "pendulum"},
+        "plant: found 'pendulum', expected one of pendulums",
+    ),
+    "missing extension": (
+        {"extensions": ["mine.py"]},
+        "extensions: mine.py: cannot be read (No such file or directory)",
+    ),
+    "extension that is not Python": (
+        {"extensions": ["fleets/broken.py"]},
+        "extensions: fleets/broken.py: found what is not Python (line 1: '(' was never closed), "
+        "expected a file of Python",
+    ),
 }
 
 
@@ -52,6 +65,7 @@ CONFIGURATIONS: dict[str, tuple[dict[str, Any], str]] = {
 def test_configuration(case: str, fresh: Workspace) -> None:
     changes, message = CONFIGURATIONS[case]
     fresh.configure(edited(**changes))
+    fresh.write("fleets/broken.py", "x = (\n")
     before = fresh.files()
     outcome = fresh.snakemake("--cores", "1")
     assert outcome.code != 0

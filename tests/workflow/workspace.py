@@ -19,6 +19,7 @@ import yaml
 TINY: dict[str, Any] = {
     "name": "tiny",
     "featured": "pair",
+    "report": False,
     "scenarios": {
         "pair": {
             "title": "two clusters",
@@ -47,7 +48,7 @@ clusters:
 initial_gains: zero
 """
 
-PARTS = ("Snakefile", "environment.yml", "workflow", "config", "profiles", "pcpo", "notebooks", "docs")
+PARTS = ("Snakefile", "environment.yml", "workflow", "config", "profiles", "pcpo", "notebooks", "docs", "examples")
 #: Snakemake's own records, logs and seals, which hold times: what a failed command may leave behind.
 BOOKKEEPING = re.compile(r"^\.snakemake/|/logs/|/seals/|/__pycache__/")
 

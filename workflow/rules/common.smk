@@ -13,6 +13,8 @@ from pcpo.algorithms import ALGORITHMS, modules_of
 from pcpo.claims import GROUPS, check_evidence, group_drawing, group_of
 from pcpo.config import check_tuning, load_schema, seed_batches, seeds_of, validated
 from pcpo.errors import ConfigError, PcpoError
+from pcpo.extensions import extensions_of, load_extensions
+from pcpo.plants import plant_factory
 from pcpo.seals import set_aside
 from pcpo.studies.fedlqr_conditions import CONDITIONS
 
@@ -22,9 +24,12 @@ def checked_config():
     schema = load_schema(Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")
     try:
         checked = validated(config, schema)
+        load_extensions(checked["extensions"])
         for scenario in checked["scenarios"].values():
             for algorithm in scenario["algorithms"]:
                 modules_of(algorithm)
+            if "plant" in scenario:
+                plant_factory(scenario["plant"])
         check_tuning(checked["scenarios"])
         if "fedlqr" in checked and checked["fedlqr"]["rounds"] % checked["fedlqr"]["every"]:
             raise ConfigError(
@@ -87,9 +92,32 @@ PLAN_SOURCES = (
     + sources("moment_oracle", "moment_kernels")
 )
 RUN_SOURCES = PLAN_SOURCES + sources(
-    "checkpoints", "contracts", "driver", "engine", "oracles", "parquet", "records", "server", "trajectories", "twin"
+    *(
+        "checkpoints",
+        "contracts",
+        "driver",
+        "engine",
+        "extensions",
+        "oracles",
+        "parquet",
+        "plants",
+        "records",
+        "server",
+    ),
+    *("trajectories", "twin"),
 )
 PLOT_SOURCES = sources("statistics", "parquet", "records", "plotting/style")
+
+
+def extensions_for(scenario, algorithm):
+    """Files of one's own that the runs of an algorithm in a scenario are made of."""
+    plant = SCENARIOS[scenario].get("plant")
+    return extensions_of(algorithms=[algorithm], plants=[plant] if plant else [])
+
+
+def made_of(scenario, algorithm):
+    """What can change the runs of an algorithm in a scenario: sources of the package, and files of one's own."""
+    return RUN_SOURCES + sources(*modules_of(algorithm)) + extensions_for(scenario, algorithm)
 
 
 def runs_of(scenario, algorithm):
@@ -132,10 +160,13 @@ def with_extensions():
 
 
 def figure_names():
-    """All figures of the configuration: those of comparisons only if it has any."""
+    """All figures of the configuration: those of comparisons only if it has what they compare."""
     names = ["elimination", "fleets", *(f"elimination_{s}" for s in SCENARIOS if s != CONFIG["featured"])]
     names += ["learning_curves"] if untuned() else []
-    names += ["baselines", "ablations", "negative_transfer"] if compared("method")[0] else []
+    tuned, methods = compared("method")
+    names += ["baselines"] if tuned else []
+    names += ["ablations"] if len(compared("ablation")[1]) > 1 else []
+    names += ["negative_transfer"] if "naive_average" in methods else []
     return names + (["variance_reduction"] if with_extensions() else [])
 
 

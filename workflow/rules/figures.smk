@@ -71,9 +71,12 @@ rule fleets:
         "../scripts/draw_figure.py"
 
 
+GROUP_OF_FIGURE = {"baselines": "method", "ablations": "ablation"}
+
+
 rule methods:
     input:
-        runs=lambda wildcards: compared_runs({"baselines": "method", "ablations": "ablation"}[wildcards.which]),
+        runs=lambda wildcards: compared_runs(GROUP_OF_FIGURE[wildcards.which]),
     output:
         **drawn("{which}", "Fleets, runs and comparisons"),
     log:
@@ -85,11 +88,13 @@ rule methods:
     conda:
         "../../environment.yml"
     params:
-        sources=digest(
+        sources=lambda wildcards: digest(
             PLOT_SOURCES
-            + sources("comparison", "plotting/methods", "algorithms/__init__")
+            + sources("comparison", "extensions", "plotting/methods", "algorithms/__init__")
+            + extensions_of(algorithms=compared(GROUP_OF_FIGURE[wildcards.which])[1])
             + ["workflow/scripts/draw_comparison.py"]
         ),
+        extensions=lambda wildcards: extensions_of(algorithms=compared(GROUP_OF_FIGURE[wildcards.which])[1]),
         figure="methods",
         titles=titles(compared("method")[0]),
     message:

@@ -34,7 +34,11 @@ rule plan:
         "../../environment.yml"
     params:
         sources=digest(PLAN_SOURCES + ["workflow/scripts/make_plan.py"]),
-        scenario=lambda wildcards: {key: SCENARIOS[wildcards.scenario][key] for key in ("schedule", "noise", "budget")},
+        scenario=lambda wildcards: {
+            key: value
+            for key, value in SCENARIOS[wildcards.scenario].items()
+            if key in ("schedule", "noise", "budget", "plant")
+        },
     message:
         "Schedule and horizon of scenario {wildcards.scenario}"
     script:
@@ -55,8 +59,9 @@ rule tune:
         "../../environment.yml"
     params:
         sources=lambda wildcards: digest(
-            RUN_SOURCES + sources("tuning") + sources(*modules_of(wildcards.algorithm)) + ["workflow/scripts/tune.py"]
+            made_of(wildcards.scenario, wildcards.algorithm) + sources("tuning") + ["workflow/scripts/tune.py"]
         ),
+        extensions=lambda wildcards: extensions_for(wildcards.scenario, wildcards.algorithm),
         grid=lambda wildcards: SCENARIOS[wildcards.scenario]["tuning"]["grid"],
         seeds=lambda wildcards: seeds_of(SCENARIOS[wildcards.scenario]["tuning"]["seeds"]),
     message:
@@ -80,8 +85,9 @@ rule runs:
         "../../environment.yml"
     params:
         sources=lambda wildcards: digest(
-            RUN_SOURCES + sources(*modules_of(wildcards.algorithm)) + ["workflow/scripts/run_seeds.py"]
+            made_of(wildcards.scenario, wildcards.algorithm) + ["workflow/scripts/run_seeds.py"]
         ),
+        extensions=lambda wildcards: extensions_for(wildcards.scenario, wildcards.algorithm),
         seeds=lambda wildcards: seed_batches(SCENARIOS[wildcards.scenario]["seeds"])[wildcards.batch],
         checkpoints=f"{RESULTS}/checkpoints/{{scenario}}/{{algorithm}}",
     message:

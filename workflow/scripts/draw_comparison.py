@@ -8,6 +8,7 @@ import pandas as pd
 
 from pcpo.algorithms import ALGORITHMS
 from pcpo.experiment import Experiment
+from pcpo.extensions import load_extensions
 from pcpo.fleet_io import read_fleet
 from pcpo.jobs import job
 from pcpo.plotting import methods, negative_transfer, variance_reduction
@@ -56,6 +57,7 @@ if __name__ == "__main__":
         stem = Path(snakemake.output.pdf).with_suffix("")
         paths, titles = [Path(p) for p in snakemake.input.runs], snakemake.params.titles
         if snakemake.params.figure == "methods":
+            load_extensions(snakemake.params.extensions)
             draw_methods(paths, titles, stem)
         elif snakemake.params.figure == "negative_transfer":
             fleets = dict(zip(titles, map(Path, snakemake.input.fleets), strict=True))

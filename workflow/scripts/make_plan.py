@@ -21,6 +21,7 @@ def make_plan(fleet: Path, scenario: Mapping[str, Any], path: Path) -> None:
         noise=scenario["noise"],
         epochs=scenario["budget"].get("epochs"),
         rollouts=scenario["budget"].get("rollouts"),
+        plant=scenario.get("plant"),
     )
     write_text(path, experiment.to_json())
 

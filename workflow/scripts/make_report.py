@@ -1,25 +1,27 @@
-"""Write the report: verdicts, figures, comparison, deviations, provenance, in one page."""
+"""Write the report: verdicts, runs, figures, comparison, deviations, provenance, in one page."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pcpo.jobs import job
 from pcpo.report import build_report
-from pcpo.report.comparison import PICTURES
+from pcpo.report.comparison import pictured
 
 
-def make_report(root: Path, figures: Sequence[str], reading: Path, path: Path, *, fedlqr: bool) -> None:
+def make_report(root: Path, path: Path, *, evidence: bool, figures: list[str], **shown: Any) -> None:
     """Write the report of the results under `root`; figures: all that the configuration draws."""
-    chosen = [name for name in PICTURES if name in figures]
-    build_report(root, path, figures=chosen, fedlqr=fedlqr, reading=reading)
+    build_report(root, path, groups=None if evidence else {}, figures=pictured(figures), **shown)
 
 
 if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.output):
         make_report(
             Path(snakemake.params.root),
-            snakemake.params.figures,
-            Path(snakemake.input.reading),
             Path(snakemake.output.report),
+            evidence=snakemake.params.evidence,
+            figures=snakemake.params.figures,
             fedlqr=snakemake.params.fedlqr,
+            reading=Path(snakemake.input.reading),
+            runs=[Path(p) for p in snakemake.input.runs],
+            titles=snakemake.params.titles,
         )

@@ -10,6 +10,7 @@ import pandas as pd
 from pcpo.checkpoints import Checkpoint
 from pcpo.contracts import EpochReport
 from pcpo.experiment import Experiment
+from pcpo.extensions import load_extensions
 from pcpo.fleet_io import read_fleet
 from pcpo.jobs import config_hash, job, job_provenance
 from pcpo.optimum import gaps
@@ -66,6 +67,7 @@ def run_seeds(
 
 if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.output) as logger:
+        load_extensions(snakemake.params.extensions)
         run_seeds(
             Path(snakemake.input.fleet),
             Path(snakemake.input.plan),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pcpo.experiment import Experiment
+from pcpo.extensions import load_extensions
 from pcpo.files import write_text
 from pcpo.fleet_io import read_fleet
 from pcpo.jobs import job
@@ -36,6 +37,7 @@ def tune(
 
 if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.output) as logger:
+        load_extensions(snakemake.params.extensions)
         tune(
             Path(snakemake.input.fleet),
             Path(snakemake.input.plan),

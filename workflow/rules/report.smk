@@ -1,0 +1,54 @@
+"""The report, and the notebook of the comparison: of every configuration, with evidence or without."""
+
+
+rule notebook_comparison:
+    input:
+        notebook="notebooks/comparison.ipynb",
+        figures=[f"{FIGURES}/{name}.{suffix}" for name in PICTURED for suffix in ("png", "csv")],
+        claims=[f"{RESULTS}/fedlqr/claims.csv"] if FEDLQR else [],
+    output:
+        page=f"{RESULTS}/notebooks/comparison.html",
+    log:
+        f"{LOGS}/notebooks/comparison.log",
+    benchmark:
+        f"{BENCHMARKS}/notebooks/comparison.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        sources=digest(REPORT_SOURCES + ["workflow/scripts/run_notebook.py"]),
+        root=ROOT or ".",
+        figures=PICTURED,
+    message:
+        "Notebook comparison"
+    script:
+        "../scripts/run_notebook.py"
+
+
+rule report:
+    input:
+        verdicts=[f"{RESULTS}/verdicts.csv", *VERDICTS] if EVIDENCE else [],
+        figures=[f"{FIGURES}/{name}.{suffix}" for name in PICTURED + EVIDENCE_FIGURES for suffix in ("png", "csv")],
+        notebooks=[f"{RESULTS}/notebooks/{name}.html" for name in (*EVIDENCE_GROUPS, "comparison")],
+        tables=[path for name in EVIDENCE for path in tables_of(name)],
+        runs=[path for s in SCENARIOS for algorithm in SCENARIOS[s]["algorithms"] for path in runs_of(s, algorithm)],
+        claims=[f"{RESULTS}/fedlqr/claims.csv"] if FEDLQR else [],
+        reading="docs/reading.md",
+    output:
+        report=report(f"{RESULTS}/report.html", caption="../report/captions.rst", category="Report"),
+    log:
+        f"{LOGS}/report.log",
+    benchmark:
+        f"{BENCHMARKS}/report.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        sources=digest(REPORT_SOURCES + ["workflow/scripts/make_report.py"]),
+        root=ROOT or ".",
+        figures=PICTURED,
+        fedlqr=bool(FEDLQR),
+        evidence=bool(EVIDENCE),
+        titles=titles(SCENARIOS),
+    message:
+        "Report"
+    script:
+        "../scripts/make_report.py"
