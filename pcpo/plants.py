@@ -54,8 +54,7 @@ class SingleEnvironment:
 
     env: `reset(seed=…)` → (observation, info), `step(action)` → (observation, reward, terminated, truncated, info), and
     the spaces' shapes; the stage cost is −reward.  `terminated` is taken for a failure: the rollout's cost is infinite.
-    Gymnasium itself is not needed.  Slow: a Python call for every step of every rollout, thousands of times slower
-    than a plant of arrays, and for a first look only.
+    Gymnasium itself is not needed.  Slow, for a first look only: a Python call for every step of every rollout.
     """
 
     def __init__(self, env: Any) -> None:

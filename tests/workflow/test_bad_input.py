@@ -27,15 +27,15 @@ CONFIGURATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "gamma": ({f"{RANDOM}__gamma": 1.0}, "scenarios.pair.fleet.random.gamma: found 1.0, expected a number below 1"),
     "a title that is a formula for a shell": (
         {"scenarios": {"; touch x": edited()["scenarios"]["pair"]}},
-        "scenarios: found '; touch x', expected a text that matches ^[A-Za-z][A-Za-z0-9_]{0,39}$",
+        "scenarios: found '; touch x', expected a text that matches ^[A-Za-z][A-Za-z0-9_]{0,39}$(?!\\n)",
     ),
     "a scenario outside the folder": (
         {"scenarios": {"../../x": edited()["scenarios"]["pair"]}},
-        "scenarios: found '../../x', expected a text that matches ^[A-Za-z][A-Za-z0-9_]{0,39}$",
+        "scenarios: found '../../x', expected a text that matches ^[A-Za-z][A-Za-z0-9_]{0,39}$(?!\\n)",
     ),
     "a name outside the folder": (
         {"name": "../x"},
-        "name: found '../x', expected a text that matches ^[A-Za-z][A-Za-z0-9_]{0,39}$",
+        "name: found '../x', expected a text that matches ^[A-Za-z][A-Za-z0-9_]{0,39}$(?!\\n)",
     ),
     "Delta0": (
         {"scenarios__pair__schedule__Delta0": 0},
