@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from ..errors import ResultsError
 from ..parquet import read_table
 from ..records import read_provenance
 
-__all__ = ["Origin", "Source", "origin_of", "read_sources", "rollouts_by_kind", "time_spent"]
+__all__ = ["Origin", "Source", "core_seconds", "origin_of", "read_sources", "rollouts_by_kind", "time_spent"]
 
 _READERS = {b"pcpo": read_provenance, b"pcpo-study": provenance_of}
 _BENCHMARK_COLUMNS = {"s", "cpu_time", "max_rss"}
@@ -98,7 +99,34 @@ def time_spent(root: Path) -> pd.DataFrame:
     The page's and the notebooks' own are left out: they are written after it.  NaN where a job was too short to be
     measured.  Raises ResultsError, naming the file, for one with other columns.
     """
-    rows = []
+    rows = [{"kind": _kind(path), **row} for path, row in _benchmarks(root)]
+    if not rows:
+        return pd.DataFrame(columns=["kind", "jobs", "seconds", "cpu_seconds", "memory"])
+    grouped = pd.DataFrame(rows).groupby("kind", sort=True)
+    return grouped.agg(
+        jobs=("s", "size"), seconds=("s", "sum"), cpu_seconds=("cpu_time", "sum"), memory=("max_rss", "max")
+    ).reset_index()
+
+
+def core_seconds(root: Path) -> dict[str, float]:
+    """Processor seconds by Snakemake's benchmarks, of every study, scenario and tuning, as evidence/<study>.
+
+    The other jobs are counted by their kind; left out and refused is what `time_spent` leaves out and refuses.
+    """
+    spent: dict[str, float] = {}
+    for path, row in _benchmarks(root):
+        part = f"{_kind(path)}/{path.parts[1]}" if path.parts[0] in ("evidence", "runs", "tune") else _kind(path)
+        spent[part] = spent.get(part, 0.0) + float(np.nan_to_num(row["cpu_time"]))
+    return {part: round(seconds, 1) for part, seconds in sorted(spent.items())}
+
+
+def _kind(path: Path) -> str:
+    """Folder of a benchmark, or its name if it is in none."""
+    return path.parts[0] if len(path.parts) > 1 else path.stem
+
+
+def _benchmarks(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every benchmark, relative to results/benchmarks, and its row."""
     top = root / "results/benchmarks"
     for path in sorted(top.rglob("*.tsv")):
         relative = path.relative_to(top)
@@ -110,11 +138,5 @@ def time_spent(root: Path) -> pd.DataFrame:
             raise ResultsError(f"{path}: not a readable benchmark file ({error})") from None
         if not set(one.columns) >= _BENCHMARK_COLUMNS:
             raise ResultsError(f"{path}: found columns {list(one.columns)}, expected {sorted(_BENCHMARK_COLUMNS)} too")
-        kind = relative.parts[0] if len(relative.parts) > 1 else relative.stem
-        rows += [{"kind": kind, **row} for row in one[sorted(_BENCHMARK_COLUMNS)].to_dict("records")]
-    if not rows:
-        return pd.DataFrame(columns=["kind", "jobs", "seconds", "cpu_seconds", "memory"])
-    grouped = pd.DataFrame(rows).groupby("kind", sort=True)
-    return grouped.agg(
-        jobs=("s", "size"), seconds=("s", "sum"), cpu_seconds=("cpu_time", "sum"), memory=("max_rss", "max")
-    ).reset_index()
+        for row in one[sorted(_BENCHMARK_COLUMNS)].to_dict("records"):
+            yield relative, {str(name): value for name, value in row.items()}

@@ -24,7 +24,7 @@ from ..files import replacing, write_text
 from ..provenance import environment_versions, git_commit, machine
 from .comparison import PICTURES
 from .numbers import interval, number
-from .origin import Source, origin_of, rollouts_by_kind, time_spent
+from .origin import Source, core_seconds, origin_of, rollouts_by_kind, time_spent
 from .results import Store, open_store
 from .sentences import summary_sentence
 from .verdicts import read_verdicts
@@ -94,6 +94,7 @@ def _provenance(store: Store, figures: Mapping[str, Path]) -> dict[str, Any]:
         "machine": machine(),
         "jobs": int(spent["jobs"].sum()),
         "job_hours": round(float(spent["seconds"].sum()) / 3600, 3),
+        "core_seconds": core_seconds(store.root),
         "rollouts": {str(row["kind"]): float(row["rollouts"]) for row in simulated.to_dict("records")},
         "figures_sha256": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in figures.items()},
     }

@@ -1,0 +1,96 @@
+"""What a configuration costs: the processor time of the reference run, scaled by how much more there is to do.
+
+`python -m pcpo.report.cost config/cluster.yaml` says it, in the checkout, of any configuration.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..config import load_schema, validated
+from ..errors import ConfigError, PcpoError
+from .numbers import number
+from .reference import read_reference
+
+__all__ = ["expected_hours", "main", "sentence", "work"]
+
+
+def work(config: Mapping[str, Any]) -> dict[str, float]:
+    """How much there is to do in every study, scenario and tuning, in units that only compare configurations.
+
+    Seeds of a study; seeds times algorithms of a scenario, times candidates in its tuning; rounds times realisations of
+    FedLQR's experiment.  config: validated, with its defaults.
+    """
+    amounts: dict[str, float] = {
+        f"evidence/{name}": entry["count"] for name, entry in config.get("evidence", {}).items()
+    }
+    for name, scenario in config["scenarios"].items():
+        algorithms = len(scenario["algorithms"])
+        amounts[f"runs/{name}"] = scenario["seeds"]["count"] * algorithms
+        if tuning := scenario.get("tuning"):
+            candidates = len(tuning["grid"]["step_scale"]) * len(tuning["grid"]["radius_scale"])
+            amounts[f"tune/{name}"] = tuning["seeds"]["count"] * candidates * algorithms
+    if fedlqr := config.get("fedlqr"):
+        amounts["fedlqr"] = fedlqr["rounds"] * fedlqr["realisations"]
+    return amounts
+
+
+def expected_hours(
+    config: Mapping[str, Any], reference: Mapping[str, Any], spent: Mapping[str, float]
+) -> tuple[float, list[str]]:
+    """Core hours of `config`, and the parts of it that the reference run did not have, which are not in them.
+
+    reference: configuration of the run that took `spent` processor seconds by part (`origin.core_seconds`).  Every part
+    is scaled by its `work`; what depends on none, figures for example, counts as it was.  Studies with more cells or
+    runs with more epochs take more than that.
+    """
+    wanted, done = work(config), work(reference)
+    unknown = [part for part in wanted if part not in done or part not in spent]
+    scaled = [spent[part] * wanted[part] / done[part] for part in wanted if part not in unknown]
+    fixed = [seconds for part, seconds in spent.items() if part not in done]
+    return (sum(scaled) + sum(fixed)) / 3600, unknown
+
+
+def sentence(path: Path, repository: Path) -> str:
+    """`expected_hours` of a configuration file in words, by the reference of the checkout."""
+    _, provenance = read_reference(repository / "docs/reference")
+    known = repository / f"config/{provenance['configuration']}.yaml"
+    hours, unknown = expected_hours(_read(path, repository), _read(known, repository), provenance["core_seconds"])
+    cpu = provenance["machine"]["cpu"]
+    without = f", without {', '.join(unknown)}, of which the reference run had none" if unknown else ""
+    return f"`{path.name}`: {number(hours, 2)} core hours of {cpu}{without}"
+
+
+def _read(path: Path, repository: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: not a readable configuration ({error})") from None
+    return validated(content, load_schema(repository / "workflow/schemas/config.schema.yaml"))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Say what configurations cost; exit code 1 and one sentence for one that is not valid."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pcpo.report.cost", description="Expected core hours of configurations, by the reference run."
+    )
+    parser.add_argument("configurations", nargs="+", type=Path, help="files, for example config/cluster.yaml")
+    parser.add_argument("--repository", type=Path, default=Path(), help="the checkout (default: here)")
+    chosen = parser.parse_args(arguments)
+    try:
+        for path in chosen.configurations:
+            print(sentence(path, chosen.repository))
+    except PcpoError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
