@@ -102,12 +102,17 @@ class Workspace:
         """Write tiny.yaml."""
         self.write("tiny.yaml", yaml.safe_dump(config, sort_keys=False))
 
-    def snakemake(self, *arguments: str) -> Outcome:
-        """Run Snakemake with tiny.yaml, as a person would; `--cores` is among the arguments."""
-        environment = {**os.environ, "PYTHONPATH": str(self.root)}
-        command = [sys.executable, "-m", "snakemake", "--configfile", "tiny.yaml", "--nocolor", *arguments]
+    def snakemake(
+        self, *arguments: str, configuration: str = "tiny.yaml", package: Path | None = None, timeout: float = 300
+    ) -> Outcome:
+        """Run Snakemake, as a person would; `--cores` is among the arguments.
+
+        package: the directory of the package that jobs import, by default the copy of this workspace.
+        """
+        environment = {**os.environ, "PYTHONPATH": str(package or self.root)}
+        command = [sys.executable, "-m", "snakemake", "--configfile", configuration, "--nocolor", *arguments]
         done = subprocess.run(
-            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=300, check=False
+            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=timeout, check=False
         )
         return Outcome(done.returncode, done.stdout + done.stderr)
 

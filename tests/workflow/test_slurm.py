@@ -1,0 +1,111 @@
+"""The quick configuration through a real Slurm of one node, with profiles/slurm: the same bytes as without it.
+
+`PCPO_QUICK_RUN` names the directory of a finished local run of this very checkout (build/quick) to compare with;
+without it the test makes one first.  `PCPO_SLURM_TARGETS` names what to make through Slurm, instead of everything,
+which takes ten minutes: a job costs a start of Snakemake there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from workflow.slurm_node import MARK, asked, is_foreign, node, obstacle
+from workflow.trees import compared, differences
+from workflow.workspace import Outcome, Workspace
+
+from pcpo.report.page import build_report
+
+QUICK = "config/quick.yaml"
+#: What one machine has otherwise than a cluster: no late files, no accounts, an answer at once.
+HERE = ("--latency-wait", "5", "--slurm-status-command", "squeue")
+HERE += ("--slurm-init-seconds-before-status-checks", "1")
+#: Groups so small that both cores have something to do.
+HERE += ("--group-components", "prepare=3", "simulate=3", "present=2")
+
+
+def run_quick(repository: Path, root: Path, *arguments: str) -> tuple[Path, Outcome]:
+    """The quick configuration in a copy of the workflow; the package is the checkout's own, compiled or not."""
+    workspace = Workspace.create(repository, root)
+    outcome = workspace.snakemake(*arguments, configuration=QUICK, package=repository, timeout=1200)
+    return root / "build/quick", outcome
+
+
+@pytest.fixture(scope="module")
+def local(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished local run."""
+    if given := os.environ.get("PCPO_QUICK_RUN"):
+        return Path(given)
+    root, outcome = run_quick(repository, tmp_path_factory.mktemp("quick") / "local", "--cores", "2")
+    assert outcome.code == 0, outcome.text
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(obstacle() is not None, reason=str(obstacle()))
+def test_through_slurm_the_quick_configuration_makes_the_same_bytes(
+    local: Path, repository: Path, tmp_path: Path
+) -> None:
+    targets = os.environ.get("PCPO_SLURM_TARGETS", "").split()
+    command = ("--workflow-profile", "profiles/slurm", *HERE, "--", *(f"build/quick/{target}" for target in targets))
+    with node(tmp_path / "slurm", cpus=2):
+        root, outcome = run_quick(repository, tmp_path / "remote", *command)
+        states = asked("squeue", "--noheader", "--states=all", "--format=%A %T").splitlines()
+    assert outcome.code == 0, outcome.text
+    submitted = re.findall(r"submitted with SLURM jobid (\d+)", outcome.text)
+    assert sorted(states) == sorted(f"{number} COMPLETED" for number in submitted)
+    (planned,) = {int(total) for total in re.findall(r"^total +(\d+)$", outcome.text, re.MULTILINE)}
+    assert 0 < len(submitted) <= planned / 2, "jobs are not grouped"
+    assert outcome.jobs == set(), "what is in no group stands at the beginning of a line"
+    wanted = set(targets or compared(local))
+    assert compared(root).keys() >= wanted
+    assert [line for line in differences(local, root) if not targets or not line.endswith(f"only in {local}")] == []
+    if not targets:
+        pages = (build_report(run, tmp_path / f"{run.parts[-3]}.html", spent=False) for run in (local, root))
+        assert len({page.read_bytes() for page in pages}) == 1
+
+
+def _one_byte(root: Path) -> str:
+    path = root / "results/a.parquet"
+    path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    return "results/a.parquet: differs"
+
+
+def _one_less(root: Path) -> str:
+    (root / "figures/b.png").unlink()
+    return "figures/b.png: only in {other}"
+
+
+def _one_more(root: Path) -> str:
+    (root / "figures/c.png").touch()
+    return "figures/c.png: only in {root}"
+
+
+@pytest.mark.parametrize("damage", [_one_byte, _one_less, _one_more])
+def test_comparison_sees_a_change(damage: Callable[[Path], str], tmp_path: Path) -> None:
+    first, second = tmp_path / "1", tmp_path / "2"
+    for name in ("results/a.parquet", "figures/b.png", "results/logs/a.log", "results/benchmarks/a.tsv"):
+        (first / name).parent.mkdir(parents=True, exist_ok=True)
+        (first / name).write_bytes(name.encode() + b"\0")
+    shutil.copytree(first, second)
+    for name in ("results/logs/a.log", "results/benchmarks/a.tsv"):
+        (second / name).write_text("another time", encoding="utf-8")
+    assert differences(first, second) == []
+    line = damage(second).format(root=second, other=first)
+    assert differences(first, second) == [line]
+    assert differences(second, first) == [line]
+
+
+def test_a_foreign_configuration_of_slurm_is_left_alone(tmp_path: Path) -> None:
+    configuration = tmp_path / "slurm.conf"
+    configuration.write_text("ClusterName=production\n", encoding="utf-8")
+    with pytest.raises(RuntimeError), node(tmp_path / "state", cpus=2, configuration=configuration):
+        pass
+    assert configuration.read_text(encoding="utf-8") == "ClusterName=production\n"
+    assert is_foreign(configuration)
+    configuration.write_text(f"{MARK}ClusterName=one\n", encoding="utf-8")
+    assert not is_foreign(configuration)
