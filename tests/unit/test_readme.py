@@ -17,7 +17,7 @@ from pcpo.config import load_schema, validated
 from pcpo.fleet_io import read_fleet
 
 PAGES = ("README.md", "CONTRIBUTING.md", "config/README.md")
-PAGES += tuple(f"docs/{name}.md" for name in ("evidence", "methods", "reading", "tutorial"))
+PAGES += tuple(f"docs/{name}.md" for name in ("cluster", "evidence", "methods", "reading", "tutorial"))
 
 
 def block(repository: Path, language: str) -> str:
