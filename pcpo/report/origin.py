@@ -47,9 +47,14 @@ class Origin:
 
 
 def read_sources(root: Path) -> list[Source]:
-    """All parquet files under results/, in order.  Raises ResultsError, naming the file, for one without a note."""
+    """All parquet files under results/, in order.  Raises ResultsError, naming the file, for one without a note.
+
+    Not those that are being written, and not what broken-off jobs have kept to go on with.
+    """
     sources = []
-    for path in sorted((root / "results").rglob("*.parquet")):
+    for path in sorted((root / "results").rglob("[!.]*.parquet")):
+        if (root / "results/checkpoints") in path.parents:
+            continue
         try:
             metadata = pq.read_schema(path).metadata or {}
         except (pa.ArrowException, OSError) as error:

@@ -415,6 +415,11 @@ def test_origin_and_time(tree: Path) -> None:
     (tree / "results/benchmarks/runs/b.tsv").write_text("s\tmax_rss\tcpu_time\n2.5\t400\t-\n", encoding="utf-8")
     row = {"kind": "runs", "jobs": 2, "seconds": 15.0, "cpu_seconds": 11.0, "memory": 400.0}
     assert time_spent(tree).to_dict("records") == [row]
+    kept = tree / "results/checkpoints/evidence/toy/0"
+    kept.mkdir(parents=True)
+    pd.DataFrame({"a": [1]}).to_parquet(kept / "0.parquet")
+    pd.DataFrame({"a": [1]}).to_parquet(tree / "results/runs/.being-written.parquet")
+    assert read_sources(tree) == sources
     pd.DataFrame({"a": [1]}).to_parquet(tree / "results/strange.parquet")
     with pytest.raises(ResultsError, match=r"strange\.parquet: found a parquet file without provenance"):
         read_sources(tree)
