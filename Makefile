@@ -28,7 +28,7 @@ endif
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: all quick status test bench lint format lock setup clean help
+.PHONY: all quick status test coverage bench lint format lock setup clean help
 
 all: $(STAMP)  ## run the main job (results/, figures/)
 	@echo "== main job on $(CORES) cores: results/ and figures/"
@@ -44,6 +44,13 @@ status: $(STAMP)  ## say what runs, how far it is and how long to go
 test: $(STAMP)  ## run the tests
 	@echo "== tests"
 	$(RUN) pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
+
+# numba tells coverage which lines it compiles; from a cache filled earlier it would compile, and tell, nothing.
+coverage: $(STAMP)  ## run the tests and say which lines they reach, jitted ones included (at least 90 %)
+	@echo "== tests with coverage"
+	cache=$$(mktemp -d); trap 'rm -rf "$$cache"' EXIT; export NUMBA_JIT_COVERAGE=1 NUMBA_CACHE_DIR="$$cache"; \
+	  $(RUN) pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal --ignore=tests/workflow/test_slurm.py \
+	  --cov --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS)
 
 bench: $(STAMP)  ## run the benchmarks
 	@echo "== benchmarks"

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # loads scipy.stats at its first use
 
 from ..contracts import FloatArray
 from ..errors import ResultsError
@@ -99,7 +99,7 @@ def failure_probability(
     for x, n in zip(counts["sum"].astype(int).tolist(), counts["count"].tolist(), strict=True):
         lows.append(_limits(x, n, 1 - ALPHA / cells).low)
         highs.append(_limits(x, n, 1 - ALPHA).high)
-        p_values.append(2 * cells * float(stats.binom.sf(x - 1, n, limit)))
+        p_values.append(2 * cells * float(scipy.stats.binom.sf(x - 1, n, limit)))
     fractions = counts["sum"] / counts["count"]
     worst = f"; worst: {fractions.idxmax()}" if fractions.max() > 0 else ""
     statistic = (
@@ -215,8 +215,8 @@ def failing_cell_power(
     counts = runs.groupby("cell")["seed"].count()
     n, cells = int(counts.min()), len(counts)
     x = np.arange(n + 1)
-    refuting = x[np.minimum(1.0, family * cells * 2 * stats.binom.sf(x - 1, n, limit)) < ALPHA]
-    return float(stats.binom.sf(refuting.min() - 1, n, probability)) if len(refuting) else 0.0
+    refuting = x[np.minimum(1.0, family * cells * 2 * scipy.stats.binom.sf(x - 1, n, limit)) < ALPHA]
+    return float(scipy.stats.binom.sf(refuting.min() - 1, n, probability)) if len(refuting) else 0.0
 
 
 def violation_power(tables: Tables, probability: float) -> float:
@@ -227,10 +227,10 @@ def violation_power(tables: Tables, probability: float) -> float:
 def slope_power(tables: Tables, slope: float, predicted: float | None = None) -> float:
     """P(refuted) if the true slope were `slope`, with the interval that was found; normal approximation."""
     found = rollout_slope(tables, predicted)
-    error = (found.high - found.low) / (2 * stats.norm.ppf(1 - ALPHA / 2))
+    error = (found.high - found.low) / (2 * scipy.stats.norm.ppf(1 - ALPHA / 2))
     if not np.isfinite(error):
         return float("nan")
     distance = abs(slope - found.predicted)
     if error == 0:
         return float(distance > 0)
-    return float(stats.norm.sf(stats.norm.ppf(1 - ALPHA / SECONDARY / 2) - distance / error))
+    return float(scipy.stats.norm.sf(scipy.stats.norm.ppf(1 - ALPHA / SECONDARY / 2) - distance / error))

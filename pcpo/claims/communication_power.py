@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+import scipy  # loads scipy.stats at its first use
 
 from .contract import ALPHA, Finding
 
@@ -32,6 +32,6 @@ def agreement_power(finding: Finding, alternative: float, family: int) -> float:
         return float(shift > finding.high - finding.low)
     if not np.isfinite(half) or half <= 0:
         return float("nan")
-    z = shift * stats.norm.ppf(0.975) / half
-    cut = stats.norm.isf(ALPHA / family / 2)
-    return float(stats.norm.sf(cut - z) + stats.norm.cdf(-cut - z))
+    z = shift * scipy.stats.norm.ppf(0.975) / half
+    cut = scipy.stats.norm.isf(ALPHA / family / 2)
+    return float(scipy.stats.norm.sf(cut - z) + scipy.stats.norm.cdf(-cut - z))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy import stats
+import scipy  # loads scipy.stats at its first use
 
 from ..contracts import FloatArray
 from ..statistics import FEWEST, binomial_interval
@@ -26,7 +26,7 @@ _ROUNDING = 1e-12
 def failures(count: int, runs: int, bound: float) -> Finding:
     """A probability against its bound: Clopper-Pearson 95 %; p = 2 P(X ≥ count | bound), at most 1."""
     found = binomial_interval(count, runs)
-    p = min(1.0, 2 * float(stats.binom.sf(count - 1, runs, bound)))
+    p = min(1.0, 2 * float(scipy.stats.binom.sf(count - 1, runs, bound)))
     return Finding("fraction of runs, Clopper-Pearson 95 %", found.estimate, found.low, found.high, bound, p, runs)
 
 
@@ -57,17 +57,17 @@ def bootstrap(
     drawn = np.sort(_resampled(runs, statistic, seed))
     if drawn[-1] - drawn[0] <= _ROUNDING * abs(estimate):  # runs that are all equal have no interval
         return Finding(label, estimate, estimate, estimate, predicted, float(np.isclose(estimate, predicted)), n)
-    z0 = stats.norm.ppf(_below(drawn, estimate))
+    z0 = scipy.stats.norm.ppf(_below(drawn, estimate))
     jackknife = statistic(np.stack([np.delete(runs, k, axis=0) for k in range(n)]))
     centred = jackknife.mean() - jackknife
     scale = float(np.sum(centred**2)) ** 1.5
     a = float(np.sum(centred**3)) / (6 * scale) if scale > 0 else 0.0
-    tails = stats.norm.ppf([(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
-    levels = stats.norm.cdf(z0 + (z0 + tails) / (1 - a * (z0 + tails)))
+    tails = scipy.stats.norm.ppf([(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
+    levels = scipy.stats.norm.cdf(z0 + (z0 + tails) / (1 - a * (z0 + tails)))
     low, high = np.quantile(drawn, np.asarray(levels)).tolist()
-    u = stats.norm.ppf(_below(drawn, predicted)) - z0
+    u = scipy.stats.norm.ppf(_below(drawn, predicted)) - z0
     z = u / (1 + a * u) - z0
-    p = min(1.0, 2 * float(stats.norm.sf(abs(z))))
+    p = min(1.0, 2 * float(scipy.stats.norm.sf(abs(z))))
     return Finding(label, estimate, low, high, predicted, p, n)
 
 

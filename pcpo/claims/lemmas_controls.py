@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # loads scipy.stats at its first use
 
 from .contract import ALPHA, Finding, Power, Tables
 
@@ -64,11 +64,11 @@ def binomial(measure: Measure, factor: float) -> Power:
 def binomial_power(trials: int, bound: float, truth: float) -> float:
     """P(refuted) of `failures`: X ~ Bin(trials, truth) reaches the smallest count whose p-value is below α."""
     counts = np.arange(trials + 1)
-    refuting = counts[2 * stats.binom.sf(counts - 1, trials, bound) < ALPHA]
-    return float(stats.binom.sf(refuting[0] - 1, trials, truth)) if len(refuting) else 0.0
+    refuting = counts[2 * scipy.stats.binom.sf(counts - 1, trials, bound) < ALPHA]
+    return float(scipy.stats.binom.sf(refuting[0] - 1, trials, truth)) if len(refuting) else 0.0
 
 
 def normal_power(found: Finding, shift: float) -> float:
     """P(refuted) of an estimate with this finding's standard error, a quarter of its interval, if off by `shift`."""
-    z = abs(shift) / ((found.high - found.low) / (2 * stats.norm.isf(ALPHA / 2)))
-    return float(stats.norm.sf(stats.norm.isf(ALPHA / 2) - z))
+    z = abs(shift) / ((found.high - found.low) / (2 * scipy.stats.norm.isf(ALPHA / 2)))
+    return float(scipy.stats.norm.sf(scipy.stats.norm.isf(ALPHA / 2) - z))

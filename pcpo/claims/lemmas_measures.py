@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # loads scipy.stats at its first use
 
 from ..contracts import FloatArray
 from .contract import ALPHA, Finding, Tables
@@ -54,7 +54,7 @@ def hotelling(g: FloatArray, mean: FloatArray) -> float:
         return 1.0
     off = g.mean(axis=0) - mean
     T2 = runs * off @ np.linalg.solve(np.cov(g, rowvar=False).reshape(D, D), off)
-    return float(stats.f.sf(T2 * (runs - D) / (D * (runs - 1)), D, runs - D))
+    return float(scipy.stats.f.sf(T2 * (runs - D) / (D * (runs - 1)), D, runs - D))
 
 
 def mean_estimate(tables: Tables) -> Finding:
@@ -81,9 +81,9 @@ def mean_power(tables: Tables) -> float:
             continue
         off = gradient - smoothed
         away = runs * off @ np.linalg.solve(np.cov(g, rowvar=False).reshape(D, D), off)
-        limit = stats.f.isf(ALPHA / _SYSTEMS, D, runs - D)
+        limit = scipy.stats.f.isf(ALPHA / _SYSTEMS, D, runs - D)
         # F → χ²/D for the non-central tail, which SciPy cannot evaluate far out.
-        powers.append(float(stats.ncx2.sf(limit * D, D, away)))
+        powers.append(float(scipy.stats.ncx2.sf(limit * D, D, away)))
     return max(powers, default=float("nan"))
 
 

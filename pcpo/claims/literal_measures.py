@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # loads scipy.stats at its first use
 
 from ..contracts import FloatArray
 from ..errors import ResultsError
@@ -108,7 +108,7 @@ def shared_ratio(tables: Tables) -> Finding:
 
 def mean_power(found: Finding, shift: float, family: int = SECONDARY) -> float:
     """P(refuted) if the truth were `shift` off, with the interval that was found; normal approximation."""
-    error = (found.high - found.low) / (2 * stats.norm.isf(ALPHA / 2))
+    error = (found.high - found.low) / (2 * scipy.stats.norm.isf(ALPHA / 2))
     if not np.isfinite(error) or error <= 0:
         return float("nan")
-    return float(stats.norm.sf(stats.norm.isf(ALPHA / family / 2) - shift / error))
+    return float(scipy.stats.norm.sf(scipy.stats.norm.isf(ALPHA / family / 2) - shift / error))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy import stats
+import scipy  # loads scipy.stats at its first use
 
 from ..contracts import FloatArray
 from .contract import ALPHA, Finding
@@ -36,7 +36,7 @@ def _p(distance: float, se: float, n: int) -> float:
     """Two-sided p-value of a distance; without a spread only equality (to rounding) can be said."""
     if se <= 1e-12 * abs(distance):
         return float(abs(distance) < 1e-9)
-    return float(2 * stats.t.sf(abs(distance) / se, n - 1))
+    return float(2 * scipy.stats.t.sf(abs(distance) / se, n - 1))
 
 
 def jackknife(runs: FloatArray, statistic: Statistic, predicted: float, name: str) -> Finding:
@@ -48,7 +48,7 @@ def jackknife(runs: FloatArray, statistic: Statistic, predicted: float, name: st
     if (nothing := _unusable(runs, predicted, label)) is not None:
         return nothing
     estimate, se = _jackknifed(runs, statistic)
-    half = float(stats.t.isf(ALPHA / 2, len(runs) - 1)) * se
+    half = float(scipy.stats.t.isf(ALPHA / 2, len(runs) - 1)) * se
     p = _p(estimate - predicted, se, len(runs))
     return Finding(label, estimate, estimate - half, estimate + half, predicted, p, len(runs))
 
@@ -77,7 +77,7 @@ def within(runs: FloatArray, statistic: Statistic, target: float, margin: float,
 
 
 def _t(n: int) -> float:
-    return float(stats.t.isf(ALPHA / 2, n - 1))
+    return float(scipy.stats.t.isf(ALPHA / 2, n - 1))
 
 
 def mean_ratio(upper: FloatArray, lower: FloatArray, bound: float) -> Finding:
@@ -93,16 +93,16 @@ def mean_ratio(upper: FloatArray, lower: FloatArray, bound: float) -> Finding:
 def normal_power(found: Finding, half_width: float, shift: float) -> float:
     """Probability that a two-sided test refutes if the truth is `shift` beyond what it may be, `half_width` the
     interval's."""
-    critical = stats.norm.isf(ALPHA / 2)
+    critical = scipy.stats.norm.isf(ALPHA / 2)
     se = half_width / _t(max(2, found.n_runs))
     if not (np.isfinite(se) and se > 0):
         return float("nan")
-    return float(stats.norm.sf(critical - abs(shift) / se))
+    return float(scipy.stats.norm.sf(critical - abs(shift) / se))
 
 
 def binomial_power(found: Finding, alternative: float) -> float:
     """Probability that `failures` refutes its bound if the probability is `alternative`."""
     n, bound = found.n_runs, found.predicted
     counts = np.arange(n + 1)
-    rejects = (2 * stats.binom.sf(counts - 1, n, bound) < ALPHA) & (counts > n * bound)
-    return float(stats.binom.pmf(counts[rejects], n, alternative).sum())
+    rejects = (2 * scipy.stats.binom.sf(counts - 1, n, bound) < ALPHA) & (counts > n * bound)
+    return float(scipy.stats.binom.pmf(counts[rejects], n, alternative).sum())

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # loads scipy.stats at its first use
 
 from ..randomness import stream
 from .contract import ALPHA, Agrees, AtMost, Claim, Control, Group, Power, Tables
@@ -76,8 +76,8 @@ def _bound_power(tables: Tables) -> float:
     """Probability that the check refutes if one run in five fails."""
     n = bound_failures(tables, _DELTA).n_runs
     counts = np.arange(n + 1)
-    rejects = (2 * stats.binom.sf(counts - 1, n, _DELTA) < ALPHA) & (counts > n * _DELTA)
-    return float(stats.binom.pmf(counts[rejects], n, 0.2).sum())
+    rejects = (2 * scipy.stats.binom.sf(counts - 1, n, _DELTA) < ALPHA) & (counts > n * _DELTA)
+    return float(scipy.stats.binom.pmf(counts[rejects], n, 0.2).sum())
 
 
 def _collapse_power(tables: Tables) -> float:
@@ -87,8 +87,8 @@ def _collapse_power(tables: Tables) -> float:
     ratios = c.shared / c.shared_overlay
     spread = np.sum(c.clean * (ratios - ratios.sum(axis=0) / n) ** 2) / max(np.sum(n - 1), 1)
     square = C * float(np.mean(n / spread)) * _ONE_CURVE**2
-    critical = stats.ncx2.isf(ALPHA / 2, C, square)
-    return float(stats.ncx2.sf(critical, C, 4 * square))
+    critical = scipy.stats.ncx2.isf(ALPHA / 2, C, square)
+    return float(scipy.stats.ncx2.sf(critical, C, 4 * square))
 
 
 _CLAIMS = [

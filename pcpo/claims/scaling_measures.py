@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy  # loads scipy.stats at its first use
 
 from ..contracts import FloatArray
 from ..errors import ResultsError
@@ -188,18 +188,18 @@ def collapse(tables: Tables, limit: float) -> Finding:
 
     tail = (1 - _CONFIDENCE) / 2
     low, high = (rms(_noncentrality(X, C, q)) for q in (1 - tail, tail))
-    upper = float(stats.ncx2.sf(X, C, C * limit**2 / unit))
+    upper = float(scipy.stats.ncx2.sf(X, C, C * limit**2 / unit))
     return Finding(name, rms(X - C), low, high, limit, min(1.0, 2 * min(upper, 1 - upper)), n)
 
 
 def _noncentrality(X: float, C: int, quantile: float) -> float:
     """λ ≥ 0 with P(χ²_C(λ) ≤ X) = quantile, by bisection; 0 if there is none."""
-    if stats.chi2.cdf(X, C) <= quantile:
+    if scipy.stats.chi2.cdf(X, C) <= quantile:
         return 0.0
     low, high = 0.0, 4.0 * X + 100.0
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if stats.ncx2.cdf(X, C, middle) > quantile else (low, middle)
+        low, high = (middle, high) if scipy.stats.ncx2.cdf(X, C, middle) > quantile else (low, middle)
     return (low + high) / 2
 
 
@@ -215,8 +215,8 @@ def bound_failures(tables: Tables, failure_probability: float) -> Finding:
 
 def normal_power(found: Finding, shift: float) -> float:
     """Power of the two-sided test against a true value `shift` off, from the width of the interval found."""
-    error = (found.high - found.low) / (2 * stats.norm.isf((1 - _CONFIDENCE) / 2))
+    error = (found.high - found.low) / (2 * scipy.stats.norm.isf((1 - _CONFIDENCE) / 2))
     if not error > 0:
         return float("nan")
-    critical = stats.norm.isf(ALPHA / 2)
-    return float(stats.norm.sf(critical - shift / error) + stats.norm.sf(critical + shift / error))
+    critical = scipy.stats.norm.isf(ALPHA / 2)
+    return float(scipy.stats.norm.sf(critical - shift / error) + scipy.stats.norm.sf(critical + shift / error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # loads scipy.stats at its first use
 
 from .contract import ALPHA, Agrees, Claim, Control, FigureSpec, Finding, Group, Power, Tables
 from .surrogate_figure import draw, table
@@ -69,7 +69,7 @@ def _mean_power(tables: Tables) -> float:
     """T² → χ²_D, non-central."""
     k, cell = _largest(rows_from(tables, "rollouts"))
     S, D = cell.z.shape
-    return float(stats.ncx2.sf(stats.chi2.isf(ALPHA / k, D), D, S * 0.1**2))
+    return float(scipy.stats.ncx2.sf(scipy.stats.chi2.isf(ALPHA / k, D), D, S * 0.1**2))
 
 
 def _covariance_power(tables: Tables) -> float:
@@ -77,7 +77,7 @@ def _covariance_power(tables: Tables) -> float:
     k, cell = _largest(rows_from(tables, "rollouts"))
     S, D = cell.z.shape
     freedom = D * (D + 1) / 2
-    return float(stats.ncx2.sf(stats.chi2.isf(ALPHA / k, freedom), freedom, S * D * (0.1 - np.log(1.1))))
+    return float(scipy.stats.ncx2.sf(scipy.stats.chi2.isf(ALPHA / k, freedom), freedom, S * D * (0.1 - np.log(1.1))))
 
 
 def _distribution_power(tables: Tables) -> float:
@@ -86,13 +86,13 @@ def _distribution_power(tables: Tables) -> float:
     if frame.empty:
         return float("nan")
     k, cell = _largest(frame)
-    return float(stats.norm.cdf((0.1 - smirnov_width(cell, ALPHA / k)) * 2 * np.sqrt(len(cell.z))))
+    return float(scipy.stats.norm.cdf((0.1 - smirnov_width(cell, ALPHA / k)) * 2 * np.sqrt(len(cell.z))))
 
 
 def _own_power(tables: Tables) -> float:
     cells = by_cell(rows_from(tables, "moments"))
     S, D = max(cells, key=lambda cell: cell.z.size).z.shape
-    return float(stats.ncx2.sf(stats.chi2.isf(ALPHA / (3 * len(cells)), D), D, S * 0.2**2))
+    return float(scipy.stats.ncx2.sf(scipy.stats.chi2.isf(ALPHA / (3 * len(cells)), D), D, S * 0.2**2))
 
 
 def _own(tables: Tables) -> Finding:
@@ -101,8 +101,10 @@ def _own(tables: Tables) -> Finding:
 
 def _skewness_power(tables: Tables) -> float:
     found = skewness(tables)
-    error = (found.high - found.low) / (2 * stats.norm.isf(ALPHA / 2))
-    return float(stats.norm.sf(stats.norm.isf(ALPHA / 8) - 0.5 / error))  # Holm's first step for four claims
+    error = (found.high - found.low) / (2 * scipy.stats.norm.isf(ALPHA / 2))
+    return float(
+        scipy.stats.norm.sf(scipy.stats.norm.isf(ALPHA / 8) - 0.5 / error)
+    )  # Holm's first step for four claims
 
 
 _CLAIMS = [

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # loads scipy.stats at its first use
 
 from ..contracts import FloatArray
 from .contract import ALPHA, Finding, Tables
@@ -75,13 +75,13 @@ def likelihood_ratio(z: FloatArray) -> float:
     W = np.cov(z, rowvar=False).reshape(D, D)
     statistic = n * (np.trace(W) - np.linalg.slogdet(W)[1] - D)
     correction = 1 - (2 * D + 1 - 2 / (D + 1)) / (6 * n)
-    return float(stats.chi2.sf(correction * statistic, D * (D + 1) / 2))
+    return float(scipy.stats.chi2.sf(correction * statistic, D * (D + 1) / 2))
 
 
 def smirnov(z: FloatArray) -> tuple[float, float]:
     """(p, distance) of Kolmogorov-Smirnov against N(0, 1) along fixed random directions, the worst of them."""
     along = directions(z.shape[1])
-    found = [stats.kstest(z @ u, "norm") for u in along]
+    found = [scipy.stats.kstest(z @ u, "norm") for u in along]
     return min(1.0, len(along) * min(float(f.pvalue) for f in found)), max(float(f.statistic) for f in found)
 
 
@@ -157,7 +157,7 @@ def mean_width(cell: Tested, level: float) -> float:
     S, D = cell.z.shape
     if S < D + 2:
         return float("inf")
-    return float(np.sqrt(stats.f.isf(level, D, S - D) * D * (S - 1) / (S * (S - D))))
+    return float(np.sqrt(scipy.stats.f.isf(level, D, S - D) * D * (S - 1) / (S * (S - D))))
 
 
 def _mean_norm(cell: Tested) -> float:
@@ -181,7 +181,7 @@ def variance_interval(z: FloatArray, level: float) -> tuple[float, float, float]
     if freedom < 1:
         return float("nan"), float("nan"), float("nan")
     ratio = float(z.var(axis=0, ddof=1).mean())
-    above, below = float(stats.chi2.isf(level / 2, freedom)), float(stats.chi2.ppf(level / 2, freedom))
+    above, below = float(scipy.stats.chi2.isf(level / 2, freedom)), float(scipy.stats.chi2.ppf(level / 2, freedom))
     return ratio, ratio * freedom / above, ratio * freedom / below
 
 
@@ -236,10 +236,10 @@ def skewness(tables: Tables, source: str = "rollouts") -> Finding:
     found, scale = np.concatenate(products), sum(squares)
     ratio = float(found.sum()) / scale
     error = float(np.sqrt(sum(len(x) * x.var(ddof=1) for x in products if len(x) > 1))) / scale
-    half = float(stats.norm.isf(ALPHA / 2)) * error
+    half = float(scipy.stats.norm.isf(ALPHA / 2)) * error
     name = "third moment over the exact one, least squares over all M and questions; normal interval"
     return Finding(
-        name, ratio, ratio - half, ratio + half, 1.0, float(2 * stats.norm.sf(abs(ratio - 1) / error)), len(found)
+        name, ratio, ratio - half, ratio + half, 1.0, float(2 * scipy.stats.norm.sf(abs(ratio - 1) / error)), len(found)
     )
 
 
@@ -257,7 +257,7 @@ def own_draws(tables: Tables) -> Finding:
     cells = by_cell(rows_from(tables, "moments"))
     p = min(1.0, 3 * len(cells) * min(min(c.p_mean, c.p_covariance, c.p_distribution) for c in cells))
     square = np.concatenate([(c.z**2).ravel() for c in cells])
-    half = float(stats.norm.isf(ALPHA / 2 / 3) * np.sqrt(2 / square.size))
+    half = float(scipy.stats.norm.isf(ALPHA / 2 / 3) * np.sqrt(2 / square.size))
     estimate = float(square.mean())
     name = "mean square of standardised draws; p of the smallest of three tests in every cell, Bonferroni"
     return Finding(name, estimate, estimate - half, estimate + half, 1.0, p, sum(len(c.z) for c in cells))

@@ -151,7 +151,7 @@ def one_bit_flipped(path: Path) -> None:
     path.write_bytes(content)
 
 
-SPOILT = [(truncated, RUNS), (one_bit_flipped, RUNS), (removed, RUNS), (removed, PLAN), (truncated, TARGET)]
+SPOILT = [(truncated, RUNS), (one_bit_flipped, TARGET), (removed, PLAN)]
 
 
 @pytest.mark.parametrize(("spoil", "name"), SPOILT)
@@ -205,11 +205,10 @@ def fill(disk: Path, leave: int) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("leave", [0, 40960])
-def test_a_full_disk(leave: int, small_disk: Path, repository: Path, undisturbed: Workspace) -> None:
+def test_a_full_disk(small_disk: Path, repository: Path, undisturbed: Workspace) -> None:
     workspace = prepared(Workspace.create(repository, small_disk / "w"))
     assert workspace.snakemake("--cores", "1", PLAN).code == 0
-    ballast = fill(small_disk, leave)
+    ballast = fill(small_disk, leave=40960)
     full = workspace.snakemake(*COMMAND)
     assert full.code != 0, full.text
     assert "No space left on device" in full.text

@@ -1,7 +1,7 @@
 """The quick configuration through a real Slurm of one node, with profiles/slurm: the same bytes as without it.
 
-`PCPO_QUICK_RUN` names the directory of a finished local run of this very checkout (build/quick) to compare with;
-without it the test makes one first.
+`PCPO_QUICK_RUN` names the directory of a local run of this very checkout (build/quick) to compare with, which may end
+later than the one through Slurm; without it the test makes one.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,9 @@ def run_quick(repository: Path, root: Path, *arguments: str) -> tuple[Path, Outc
 def local(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished local run."""
     if given := os.environ.get("PCPO_QUICK_RUN"):
+        ends = time.monotonic() + 600
+        while not (Path(given) / "results/report.html").exists() and time.monotonic() < ends:
+            time.sleep(1)
         return Path(given)
     root, outcome = run_quick(repository, tmp_path_factory.mktemp("quick") / "local", "--cores", "2")
     assert outcome.code == 0, outcome.text
@@ -52,7 +56,7 @@ def local(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.skipif(obstacle() is not None, reason=str(obstacle()))
 def test_through_slurm_the_quick_configuration_makes_the_same_bytes(
-    local: Path, repository: Path, tmp_path: Path
+    repository: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     with node(tmp_path / "slurm", cpus=2):
         root, outcome = run_quick(repository, tmp_path / "remote", "--workflow-profile", "profiles/slurm", *HERE)
@@ -63,6 +67,7 @@ def test_through_slurm_the_quick_configuration_makes_the_same_bytes(
     (planned,) = {int(total) for total in re.findall(r"^total +(\d+)$", outcome.text, re.MULTILINE)}
     assert 0 < len(submitted) <= planned / 2, "jobs are not grouped"
     assert outcome.jobs == set(), "what is in no group stands at the beginning of a line"
+    local: Path = request.getfixturevalue("local")
     assert len(compared(local)) > 50
     assert differences(local, root) == []
     pages = (build_report(run, tmp_path / f"{number}.html", spent=False) for number, run in enumerate((local, root)))
