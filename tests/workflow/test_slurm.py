@@ -36,7 +36,7 @@ HERE += ("--groups", *(f"{rule}={'simulate' if group == 'prepare' else group}" f
 def run_quick(repository: Path, root: Path, *arguments: str) -> tuple[Path, Outcome]:
     """The quick configuration in a copy of the workflow; the package is the checkout's own, compiled or not."""
     workspace = Workspace.create(repository, root)
-    outcome = workspace.snakemake(*arguments, configuration=QUICK, package=repository, timeout=1200)
+    outcome = workspace.snakemake(*arguments, configuration=QUICK, package=repository, timeout=1800)
     return root / "build/quick", outcome
 
 
@@ -44,7 +44,7 @@ def run_quick(repository: Path, root: Path, *arguments: str) -> tuple[Path, Outc
 def local(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished local run."""
     if given := os.environ.get("PCPO_QUICK_RUN"):
-        ends = time.monotonic() + 600
+        ends = time.monotonic() + 1800
         while not (Path(given) / "results/report.html").exists() and time.monotonic() < ends:
             time.sleep(1)
         return Path(given)
