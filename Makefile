@@ -48,9 +48,8 @@ test: $(STAMP)  ## run the tests
 # numba tells coverage which lines it compiles; from a cache filled earlier it would compile, and tell, nothing.
 coverage: $(STAMP)  ## run the tests and say which lines they reach, jitted ones included (at least 90 %)
 	@echo "== tests with coverage"
-	cache=$$(mktemp -d); trap 'rm -rf "$$cache"' EXIT; export NUMBA_JIT_COVERAGE=1 NUMBA_CACHE_DIR="$$cache"; \
-	  $(RUN) pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal --ignore=tests/workflow/test_slurm.py \
-	  --cov --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS)
+	cache=$$(mktemp -d); trap 'rm -rf "$$cache"' EXIT; NUMBA_JIT_COVERAGE=1 NUMBA_CACHE_DIR="$$cache" $(MAKE) test \
+	  PYTEST_ARGS="--ignore=tests/workflow/test_slurm.py --cov --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS)"
 
 bench: $(STAMP)  ## run the benchmarks
 	@echo "== benchmarks"

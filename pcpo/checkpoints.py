@@ -10,7 +10,6 @@ import json
 import sys
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import numpy as np
 
 from .contracts import BoolArray, EpochReport, IntArray, Traffic
 from .errors import ResultsError
-from .files import replacing
+from .files import discard, replacing
 
 __all__ = ["Checkpoint", "Snapshot"]
 
@@ -83,9 +82,7 @@ class Checkpoint:
 
     def discard(self) -> None:
         """Remove the file, if there is one, and its folder, if nothing else is in it."""
-        self.path.unlink(missing_ok=True)
-        with suppress(OSError):
-            self.path.parent.rmdir()
+        discard(self.path)
 
 
 def _encoded(value: Any, arrays: dict[str, np.ndarray[Any, Any]], known: Mapping[str, object]) -> Any:

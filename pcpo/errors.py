@@ -5,7 +5,14 @@ This module imports nothing of its own package, so that every other module may u
 
 from __future__ import annotations
 
-__all__ = ["BudgetError", "ConfigError", "FleetError", "PcpoError", "ResultsError"]
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+__all__ = ["BudgetError", "ConfigError", "FleetError", "PcpoError", "ResultsError", "command"]
+
+_Arguments = ParamSpec("_Arguments")
 
 
 class PcpoError(ValueError):
@@ -26,3 +33,17 @@ class BudgetError(PcpoError):
 
 class ResultsError(PcpoError):
     """A results file is missing, truncated, of another schema version or inconsistent."""
+
+
+def command(main: Callable[_Arguments, int]) -> Callable[_Arguments, int]:
+    """Decorator of what a command line runs: a PcpoError is one sentence on stderr, and exit code 1."""
+
+    @wraps(main)
+    def run(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> int:
+        try:
+            return main(*args, **kwargs)
+        except PcpoError as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+            return 1
+
+    return run

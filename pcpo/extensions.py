@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .algorithms import ALGORITHMS, register
+from .algorithms import register
 from .errors import ConfigError, PcpoError
 from .plants import PLANTS, check_plants
 
@@ -104,7 +104,6 @@ def _entered(module: ModuleType, path: str) -> Extension:
     if not entries and not plants:
         raise ConfigError("found neither ENTRIES nor PLANTS, expected a list of algorithms or a mapping of plants")
     check_plants(plants)
-    before = set(ALGORITHMS)
     try:
         register(entries, module.__name__)
     except PcpoError:
@@ -112,12 +111,14 @@ def _entered(module: ModuleType, path: str) -> Extension:
     except Exception as error:
         raise ConfigError(f"found that an algorithm cannot be made: {_one_line(error)}") from error
     PLANTS.update(plants)
-    return Extension(path, frozenset(set(ALGORITHMS) - before), frozenset(plants))
+    return Extension(path, frozenset(entry.name for entry in entries), frozenset(plants))
 
 
 def _defined(module: ModuleType, name: str, *kinds: Any) -> Any:
     """What the file calls `name`, empty if nothing."""
-    value = vars(module).get(name, kinds[0]() if kinds[0] is not Mapping else {})
+    if name not in vars(module):
+        return {}
+    value = vars(module)[name]
     if not isinstance(value, kinds):
         raise ConfigError(f"{name}: found a {type(value).__name__}, expected a {kinds[0].__name__.lower()}")
     return value

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["replacing", "write_text"]
+__all__ = ["discard", "replacing", "write_text"]
 
 
 @contextmanager
@@ -51,6 +51,15 @@ def _alive(process: int) -> bool:
     except PermissionError:
         pass
     return True
+
+
+def discard(*paths: Path) -> None:
+    """Remove files that may be there, all of one folder, and the folder if nothing else is in it."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+    for folder in {path.parent for path in paths}:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def write_text(path: Path | str, text: str) -> None:

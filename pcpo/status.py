@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from .errors import PcpoError, ResultsError
+from .errors import ResultsError, command
 
 __all__ = ["Job", "Progress", "main", "newest_log", "read_progress", "told"]
 
@@ -143,16 +143,13 @@ def _last_line(job: Job, directory: Path) -> str:
     return f": {lines[-1]}" if lines else ""
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Print the lines; exit code 1 and one sentence if nothing has been run."""
     parser = argparse.ArgumentParser(prog="python -m pcpo.status", description="How far is the workflow?")
     parser.add_argument("directory", nargs="?", type=Path, default=Path(), help="where Snakemake runs (default: here)")
     directory = parser.parse_args(arguments).directory
-    try:
-        lines = newest_log(directory).read_text(encoding="utf-8", errors="replace").splitlines()
-    except PcpoError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+    lines = newest_log(directory).read_text(encoding="utf-8", errors="replace").splitlines()
     print("\n".join(told(read_progress(lines), datetime.now(), directory)))
     return 0
 

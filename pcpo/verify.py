@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from .errors import PcpoError, ResultsError
+from .errors import ResultsError, command
 from .files import write_text
 from .parquet import read_table
 from .provenance import environment_versions, git_commit, machine
@@ -190,6 +190,7 @@ def told(rows: pd.DataFrame) -> Iterable[str]:
     yield f"{len(rows)} files: {counts} (last bits: sums within {TOLERANCE:g} of the magnitudes)"
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Compare or keep; exit code 1 if anything differs beyond the last bits, is missing or is not known."""
     parser = argparse.ArgumentParser(prog="python -m pcpo.verify", description="Compare a run with the known one.")
@@ -197,14 +198,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--known", required=True, type=Path, help="fingerprints of the known run (JSON)")
     parser.add_argument("--write", action="store_true", help="keep this run as the known one")
     chosen = parser.parse_args(arguments)
-    try:
-        if chosen.write:
-            write_known(chosen.root, chosen.known)
-            return 0
-        rows = compared(read_known(chosen.known), fingerprints(chosen.root))
-    except PcpoError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+    if chosen.write:
+        write_known(chosen.root, chosen.known)
+        return 0
+    rows = compared(read_known(chosen.known), fingerprints(chosen.root))
     print("\n".join(told(rows)))
     return 0 if rows["status"].isin(AGREEING).all() else 1
 

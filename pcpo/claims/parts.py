@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import ResultsError
-from ..files import replacing
+from ..files import discard, replacing
 
 __all__ = ["Parts"]
 
@@ -60,10 +59,7 @@ class Parts:
 
     def discard(self, count: int) -> None:
         """Remove the files of `count` cells, and the folder if nothing else is in it."""
-        for index in range(count):
-            self._path(index).unlink(missing_ok=True)
-        with suppress(OSError):
-            self.folder.rmdir()
+        discard(*(self._path(index) for index in range(count)))
 
     def _path(self, index: int) -> Path:
         return self.folder / f"{index}.parquet"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ..errors import PcpoError
+from ..errors import command
 from .page import build_report
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Write the report and say where it is; exit code 1 and one sentence for results that are not what they must be."""
     parser = argparse.ArgumentParser(
@@ -18,11 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", help="file to write (default: results/report.html under the root)")
     parser.add_argument("--without-machine", action="store_true", help="leave out time and machine")
     chosen = parser.parse_args(arguments)
-    try:
-        print(build_report(chosen.root, chosen.output, spent=not chosen.without_machine))
-    except PcpoError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+    print(build_report(chosen.root, chosen.output, spent=not chosen.without_machine))
     return 0
 
 

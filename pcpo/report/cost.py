@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from ..config import load_schema, validated
-from ..errors import ConfigError, PcpoError
+from ..errors import ConfigError, command
 from .numbers import number
 from .reference import read_reference
 
@@ -75,6 +75,7 @@ def _read(path: Path, repository: Path) -> dict[str, Any]:
     return validated(content, load_schema(repository / "workflow/schemas/config.schema.yaml"))
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Say what configurations cost; exit code 1 and one sentence for one that is not valid."""
     parser = argparse.ArgumentParser(
@@ -83,12 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("configurations", nargs="+", type=Path, help="files, for example config/cluster.yaml")
     parser.add_argument("--repository", type=Path, default=Path(), help="the checkout (default: here)")
     chosen = parser.parse_args(arguments)
-    try:
-        for path in chosen.configurations:
-            print(sentence(path, chosen.repository))
-    except PcpoError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+    for path in chosen.configurations:
+        print(sentence(path, chosen.repository))
     return 0
 
 

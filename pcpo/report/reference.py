@@ -19,7 +19,7 @@ import pandas as pd
 
 from ..claims import GROUPS, load_group
 from ..claims.contract import AtMost, Group
-from ..errors import PcpoError, ResultsError
+from ..errors import ResultsError, command
 from ..files import replacing, write_text
 from ..provenance import environment_versions, git_commit, machine
 from .comparison import PICTURES
@@ -199,6 +199,7 @@ def read_reference(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     return read_verdicts(folder / "verdicts.csv"), provenance
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Write the reference and say where it is; exit code 1 and one sentence for a run that is not whole."""
     parser = argparse.ArgumentParser(
@@ -208,12 +209,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--repository", type=Path, default=Path(), help="the checkout to write to (default: here)")
     parser.add_argument("--groups", nargs="+", choices=list(GROUPS), default=list(GROUPS), help="default: all")
     chosen = parser.parse_args(arguments)
-    try:
-        groups = {name: load_group(name) for name in chosen.groups}
-        print(write_reference(chosen.root, chosen.repository, groups))
-    except PcpoError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+    groups = {name: load_group(name) for name in chosen.groups}
+    print(write_reference(chosen.root, chosen.repository, groups))
     return 0
 
 

@@ -27,9 +27,8 @@ HERE = ("--latency-wait", "5", "--slurm-status-command", "squeue")
 HERE += ("--slurm-init-seconds-before-status-checks", "1")
 #: Two Slurm jobs at each of three levels, one for each core: the plugin looks after 1, 12, 33, 64 … seconds.
 HERE += ("--group-components", "simulate=3", "present=6")
-GROUPS = yaml.safe_load((Path(__file__).parents[2] / "profiles/slurm/config.yaml").read_text(encoding="utf-8"))[
-    "groups"
-]
+PROFILE = Path(__file__).parents[2] / "profiles/slurm/config.yaml"
+GROUPS = yaml.safe_load(PROFILE.read_text(encoding="utf-8"))["groups"]
 HERE += ("--groups", *(f"{rule}={'simulate' if group == 'prepare' else group}" for rule, group in GROUPS.items()))
 
 
