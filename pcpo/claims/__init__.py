@@ -47,6 +47,18 @@ GROUPS: dict[str, Entry] = {
         ["first_runs", "sensitivity", "robustness", "failures", "initial_guess", "guess_rule", "separation_limit"],
         ["first_experiments", "sensitivity", "failure_signatures", "initial_guess", "separation_limit"],
     ),
+    "hierarchical": Entry(
+        [
+            "hierarchical_systems",
+            "hierarchical_gains",
+            "hierarchical_descent",
+            "hierarchical_critic",
+            "hierarchical_samples",
+            "hierarchical_complexity",
+            "hierarchical_learning",
+        ],
+        ["hierarchical_complexity", "hierarchical_convergence"],
+    ),
 }
 
 

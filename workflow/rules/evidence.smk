@@ -11,8 +11,9 @@ CONSTANTS_SOURCES = sources(
     *("fleet_sources", "restricted_set", "restricted_search", "scalar_constants", "certified_constants"),
     *("looseness", "theorem_bounds"),
 )
-#: What only the studies of these groups are made of.
+#: What only the studies of these groups are made of; a companion study has its numerics in pcpo/studies/<group>/.
 GROUP_SOURCES = {
+    **{name: sorted(glob.glob(f"pcpo/studies/{name}/*.py")) for name in GROUPS},
     "lemmas": sources("restricted_search"),
     "surrogate": CONSTANTS_SOURCES,
     "literal": CONSTANTS_SOURCES,

@@ -1,0 +1,120 @@
+"""Iterations to a precision: exact critics at many sizes (Figure 1, Theorem 2), and simulated agents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..randomness import Purpose, stream
+from ..studies.hierarchical.actor import actor_critic, exact_critic, least_squares_critic
+from ..studies.hierarchical.complexity import counted, slowest, theorem_2
+from ..studies.hierarchical.section6 import section6_instance
+from .contract import Study
+from .hierarchical_options import checked
+
+__all__ = ["COMPLEXITY", "LEARNING"]
+
+_COMPLEXITY, _LEARNING = "hierarchical_complexity", "hierarchical_learning"
+_COMPLEXITY_DEFAULTS: dict[str, Any] = {
+    "sizes": [50, 100, 150, 200, 250, 300, 350, 400, 450, 500],
+    "few_sizes": [10, 20, 40],
+    "precision": 1e-5,
+    "most": 600,
+}
+_LEARNING_DEFAULTS: dict[str, Any] = {"sizes": [50, 500], "steps": 2000, "few_steps": 50, "precision": 1e-3, "most": 60}
+_LARGEST = 500
+
+
+def _complexity_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    chosen = checked(_COMPLEXITY, _COMPLEXITY_DEFAULTS, options)
+    sizes = {"printed": "sizes", "shrinking": "sizes", "control:undecomposed": "few_sizes", "control:slow": "few_sizes"}
+    rest = {name: value for name, value in chosen.items() if name not in ("sizes", "few_sizes")}
+    return {kind: {"kind": kind, "sizes": chosen[name], **rest} for kind, name in sizes.items()}
+
+
+def _complexity(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
+    kind, precision, most, frames = cell["kind"], float(cell["precision"]), int(cell["most"]), []
+    for seed in seeds:
+        instance = section6_instance(stream(seed, Purpose.EVALUATION, 5), max(_LARGEST, *cell["sizes"]))
+        start = instance.gains()
+        systems = [instance.system(size, shrinking=kind == "shrinking") for size in cell["sizes"]]
+        factor = 0.01 if kind == "control:slow" else 1.0
+        decomposed = kind != "control:undecomposed"
+        found = counted(systems, start, precision, most, decomposed=decomposed, factor=factor)
+        columns = {
+            "size": cell["sizes"],
+            "total": found.total,
+            "per_agent": found.per_agent,
+            "allowed": [theorem_2(system, start, precision) for system in systems],
+            "per_factor": [1 / abs(np.log(slowest(system, start))) for system in systems],
+            "tried": most,
+        }
+        frames.append(pd.DataFrame({"seed": seed, **columns}))
+    return pd.concat(frames, ignore_index=True)
+
+
+COMPLEXITY = Study(
+    name=_COMPLEXITY,
+    title="Iterations of Algorithm 2 with exact critics on instances of section 6",
+    cells=_complexity_cells,
+    simulate=_complexity,
+    columns={
+        "seed": "instance",
+        "size": "|N^l|, both subpopulations",
+        "total": "iterations until C(K) − C(K*) ≤ ε; −1 if more than were run",
+        "per_agent": "iterations until [C(K) − C(K*)]/|N| ≤ ε; −1 if more than were run",
+        "allowed": "number of Theorem 2",
+        "per_factor": "iterations in which the slowest mode of the gap falls by a factor e, near the optimum",
+        "tried": "iterations that were run at most",
+    },
+    key=("seed", "size"),
+    defaults=_COMPLEXITY_DEFAULTS,
+)
+
+
+def _learning_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    chosen = checked(_LEARNING, _LEARNING_DEFAULTS, options)
+    sizes, steps, few = (chosen.pop(name) for name in ("sizes", "steps", "few_steps"))
+    cells = {}
+    for size in sizes:
+        for kind, count in (("exact", 1), ("plain", 1), ("least_squares", steps)):
+            cells[f"{kind}:{size}"] = {"kind": kind, "size": size, "steps": count, **chosen}
+    return {**cells, "control:few": {"kind": "least_squares", "size": sizes[0], "steps": few, **chosen}}
+
+
+def _learning(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
+    frames = []
+    for seed in seeds:
+        instance = section6_instance(stream(seed, Purpose.EVALUATION, 5))
+        system, rng = instance.system(int(cell["size"])), stream(seed, Purpose.EVALUATION, 7, int(cell["size"]))
+        exact = cell["kind"] != "least_squares"
+        critic = exact_critic(system) if exact else least_squares_critic(system, int(cell["steps"]), rng)
+        N, gaps = sum(system.sizes), []
+        for gains in actor_critic(system, instance.gains(), critic, natural=cell["kind"] != "plain"):
+            gaps.append(system.gap(gains) / N)
+            if not float(cell["precision"]) < gaps[-1] < np.inf or len(gaps) > int(cell["most"]):
+                break
+        frames.append(pd.DataFrame({"seed": seed, "iteration": range(len(gaps)), "gap": gaps}))
+    fixed = {"kind": cell["kind"], "size": int(cell["size"]), "precision": float(cell["precision"])}
+    return pd.concat(frames, ignore_index=True).assign(**fixed)
+
+
+LEARNING = Study(
+    name=_LEARNING,
+    title="Algorithms 1 and 2 on simulated agents",
+    cells=_learning_cells,
+    simulate=_learning,
+    columns={
+        "seed": "instance",
+        "iteration": "n",
+        "gap": "[C(K_n) − C(K*)]/|N| (units of cost); ∞ if a gain is not stable",
+        "kind": "exact: Algorithm 2 with exact critics; plain: with gradients in place of natural ones; least_squares",
+        "size": "|N^l|, both subpopulations",
+        "precision": "ε: a run ends at the first gap that is not above it",
+    },
+    key=("seed", "iteration"),
+    defaults=_LEARNING_DEFAULTS,
+)

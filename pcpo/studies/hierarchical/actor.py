@@ -1,0 +1,83 @@
+"""Algorithms 1 and 2: critics for the L + 1 auxiliary systems, and updates of their gains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...contracts import FloatArray
+from .critics import LeastSquares
+from .regulator import Regulator, operator_norm
+from .simulation import simulated
+from .system import ExchangeableSystem, Gains
+
+__all__ = ["Critic", "Estimate", "actor_critic", "exact_critic", "least_squares_critic", "steps_allowed"]
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """Of E_K and of Σ_K, in one auxiliary system."""
+
+    E: FloatArray
+    Sigma: FloatArray
+
+
+#: From the gains of an iteration to estimates for S_1, …, S_L and S̄.
+Critic = Callable[[Gains], list[Estimate]]
+
+
+def exact_critic(system: ExchangeableSystem) -> Critic:
+    """E_K and Σ_K themselves."""
+
+    def evaluate(gains: Gains) -> list[Estimate]:
+        pairs = zip((*system.auxiliary, system.mean_field), (*gains.own, gains.mean_field), strict=True)
+        return [Estimate(S.E(K), S.Sigma(K)) for S, K in pairs]
+
+    return evaluate
+
+
+def least_squares_critic(system: ExchangeableSystem, steps: int, rng: np.random.Generator, watched: int = 50) -> Critic:
+    """Least-squares TD on `steps` steps of all agents: S_l from `watched` of its agents, S̄ from the means of all."""
+
+    def evaluate(gains: Gains) -> list[Estimate]:
+        pairs = zip((*system.auxiliary, system.mean_field), (*gains.own, gains.mean_field), strict=True)
+        critics = [LeastSquares(K, S.Psi) for S, K in pairs]
+        for seen in simulated(system, gains, steps, rng, watched):
+            for critic, part in zip(critics, seen, strict=True):
+                width = part.v.shape[-1]
+                critic.add(part.v.reshape(-1, width), part.after.reshape(-1, width), part.costs.ravel())
+        return [Estimate(critic.E(), critic.Sigma()) for critic in critics]
+
+    return evaluate
+
+
+def steps_allowed(system: ExchangeableSystem, start: Gains) -> list[float]:
+    """η_1, …, η_L and η̄: the largest that Assumption 3 allows; raises FleetError for an unstable start."""
+    system.require_stable(start)
+    pairs = zip((*system.auxiliary, system.mean_field), (*start.own, start.mean_field), strict=True)
+    return [S.step(K) for S, K in pairs]
+
+
+def actor_critic(
+    system: ExchangeableSystem, start: Gains, critic: Critic, *, natural: bool = True, factor: float = 1.0
+) -> Iterator[Gains]:
+    """The gains of iterations 0, 1, 2, …: K ← K − ηÊ_K (Algorithm 2), with η of Assumption 3 times `factor`.
+
+    natural=False: K ← K − η'·2Ê_KΣ̂_K with η' = η/(2‖Σ_{K_0}‖), for which the paper gives no step.
+    """
+    steps = [factor * step for step in steps_allowed(system, start)]
+    systems, gains = (*system.auxiliary, system.mean_field), (*start.own, start.mean_field)
+    if not natural:
+        steps = [step / _spread(S, K) for step, S, K in zip(steps, systems, gains, strict=True)]
+    while True:
+        current = Gains(gains[:-1], gains[-1])
+        yield current
+        moves = [found.E if natural else found.E @ found.Sigma for found in critic(current)]
+        gains = tuple(K - step * move for K, step, move in zip(gains, steps, moves, strict=True))
+
+
+def _spread(S: Regulator, K: FloatArray) -> float:
+    """‖Σ_K‖."""
+    return float(operator_norm(S.Sigma(K)))
