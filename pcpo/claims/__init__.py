@@ -56,6 +56,7 @@ GROUPS: dict[str, Entry] = {
             "hierarchical_samples",
             "hierarchical_complexity",
             "hierarchical_learning",
+            "hierarchical_actors",
         ],
         ["hierarchical_complexity", "hierarchical_convergence"],
     ),

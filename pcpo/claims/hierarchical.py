@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from .contract import FigureSpec, Group
-from .hierarchical_claims import CLAIMS, COMPLEXITY_FIGURE, CONVERGENCE_FIGURE
+from .hierarchical_actors import ACTORS
+from .hierarchical_claims import CLAIMS
 from .hierarchical_critics import CRITIC, SAMPLES
 from .hierarchical_descent import DESCENT
 from .hierarchical_figures import complexity_table, convergence_table, draw_complexity, draw_convergence
+from .hierarchical_forms import COMPLEXITY_FIGURE, CONVERGENCE_FIGURE
 from .hierarchical_iterations import COMPLEXITY, LEARNING
 from .hierarchical_systems import GAINS, SYSTEMS
 
@@ -24,20 +26,23 @@ this group are those of that paper; docs/hierarchical.md lists the readings of i
 _COMPLEXITY = r"""Iterations of Algorithm 2 with exact critics to $\varepsilon = 10^{-5}$, against the size of each of
 the two subpopulations of section 6, by instance (dashed), their mean (red) and one standard deviation (band). (a) With
 $\varepsilon$ on the total cost, as in Theorem 2. (b) With $\varepsilon$ on the cost per agent. (c) Means of (b) and of
-natural gradient on the undecomposed problem with its own step of (15), on the sizes for which it was run; a run that
-was cut short counts as it stood then."""
+natural gradient on the undecomposed problem with its own step of (15), on the sizes for which it was run. (d) Means
+with estimated critics, to an $\varepsilon$ per agent that they can reach (Algorithm 3 a coarser one than least squares;
+docs/hierarchical.md), beside the exact critic to the same. A run that was cut short counts as it stood then."""
 
 _CONVERGENCE = r"""(a) Gap per agent against iterations of the first instance: natural and plain gradients with exact
 critics at the smallest size that was simulated, and natural gradients with least-squares critics on simulated agents,
 at that size and at the largest. (b) Squared
 relative error of the value vector against iterations of Algorithm 3, geometric mean over trajectories, with its two
-controls and least-squares TD on the same trajectories; dotted: $\propto T^{-1/2}$, the bound without logarithms."""
+controls and least-squares TD on the same trajectories; dotted: $\propto T^{-1/2}$, the bound without logarithms.
+(c) Gap per agent that Algorithm 2 comes to in a fixed number of iterations, against the steps of its critic: Algorithm
+3, least squares on the same chains, a control; geometric mean over the later half of a run, median over instances."""
 
 GROUP = Group(
     name="hierarchical",
     title="Companion: hierarchical actor-critic with exchangeable agents",
     introduction=_INTRODUCTION,
-    studies=[SYSTEMS, GAINS, DESCENT, CRITIC, SAMPLES, COMPLEXITY, LEARNING],
+    studies=[SYSTEMS, GAINS, DESCENT, CRITIC, SAMPLES, COMPLEXITY, LEARNING, ACTORS],
     claims=CLAIMS,
     figures={
         COMPLEXITY_FIGURE: FigureSpec(complexity_table, draw_complexity, _COMPLEXITY),

@@ -2,51 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from . import hierarchical_measures as measures
-from .contract import AtMost, Claim, Control, Never, Power, Tables
-from .hierarchical_critics import CRITIC, SAMPLES
+from .contract import AtMost, Claim, Control
+from .hierarchical_critics import SAMPLES
 from .hierarchical_descent import DESCENT
-from .hierarchical_iterations import COMPLEXITY, LEARNING
+from .hierarchical_estimated import ESTIMATED
+from .hierarchical_forms import COMPLEXITY_FIGURE, always, power
+from .hierarchical_iterations import COMPLEXITY
 from .hierarchical_systems import GAINS, SYSTEMS
-from .lemmas_controls import Measure, normal_power, rare, scaled, swapped
+from .lemmas_controls import scaled, swapped
 
-__all__ = ["CLAIMS", "COMPLEXITY_FIGURE", "CONVERGENCE_FIGURE"]
-
-COMPLEXITY_FIGURE, CONVERGENCE_FIGURE = "hierarchical_complexity", "hierarchical_convergence"
+__all__ = ["CLAIMS"]
 
 _UNDECOMPOSED = "natural gradient on the undecomposed problem, with its own step of (15)"
-
-
-def _power(measure: Measure, shift: float, alternative: str) -> Power:
-    def value(tables: Tables) -> float:
-        found = measure(tables)
-        return normal_power(found, shift) if found.high > found.low else float(found.high == found.low)
-
-    return Power(alternative, value)
-
-
-def _always(
-    id: str, title: str, text: tuple[str, str, str], measure: Measure, least: int, controls: Sequence[Control]
-) -> Claim:
-    """A claim that one violation refutes; text: source, statement, quantity."""
-    source, statement, quantity = text
-    return Claim(
-        id=id,
-        title=title,
-        source=source,
-        statement=statement,
-        quantity=quantity,
-        measure=measure,
-        rule=Never(least),
-        controls=controls,
-        power=rare(measure),
-        figure=CONVERGENCE_FIGURE,
-        mode="exact",
-    )
-
-
 _bounds, _descent = measures.gain_ratio("lower", "upper"), measures.gain_ratio("descent")
 
 _ON_SIZES = [
@@ -59,7 +27,7 @@ _ON_SIZES = [
         measure=measures.exponent,
         rule=AtMost(),
         controls=[Control("undecomposed", _UNDECOMPOSED, swapped(COMPLEXITY.name, "control:undecomposed", "printed"))],
-        power=_power(measures.exponent, 0.1, "a quarter more iterations for ten times the agents (exponent 0.1)"),
+        power=power(measures.exponent, 0.1, "a quarter more iterations for ten times the agents (exponent 0.1)"),
         figure=COMPLEXITY_FIGURE,
         mode="exact",
         primary=True,
@@ -75,11 +43,11 @@ _ON_SIZES = [
         controls=[
             Control("undecomposed", _UNDECOMPOSED, swapped(COMPLEXITY.name, "control:undecomposed", "shrinking"))
         ],
-        power=_power(measures.growth, 1.0, "twice the bound"),
+        power=power(measures.growth, 1.0, "twice the bound"),
         figure=COMPLEXITY_FIGURE,
         mode="exact",
     ),
-    _always(
+    always(
         "theorem-2",
         "Iterations are within the number of Theorem 2",
         (
@@ -106,13 +74,13 @@ _ON_SIZES = [
                 swapped(SAMPLES.name, "control:undecomposed", "decomposed"),
             )
         ],
-        power=_power(measures.sample_exponent, 2.0, "an error in proportion to the unknowns of the whole system (2)"),
+        power=power(measures.sample_exponent, 2.0, "an error in proportion to the unknowns of the whole system (2)"),
         figure=COMPLEXITY_FIGURE,
     ),
 ]
 
 _EXACT = [
-    _always(
+    always(
         "decomposition",
         "The problem decomposes",
         (
@@ -131,7 +99,7 @@ _EXACT = [
             ),
         ],
     ),
-    _always(
+    always(
         "lemma-3",
         "Gradient domination",
         (
@@ -147,7 +115,7 @@ _EXACT = [
             Control("upper", "σ_min(Σ_K*) in the upper bound", scaled(GAINS.name, "upper", 1.0, "upper_narrow")),
         ],
     ),
-    _always(
+    always(
         "lemma-4",
         "One exact step lowers the cost in proportion to the gap",
         (
@@ -160,7 +128,20 @@ _EXACT = [
         100,
         [Control("far", "20 times the step", scaled(GAINS.name, "descent", 1.0, "descent_far"))],
     ),
-    _always(
+    always(
+        "lemma-5",
+        "An error that Assumption 4 allows changes the next cost by less than half of the promised decrease",
+        (
+            "Lemma 5, equation (21), Assumption 4",
+            r"$|C(K_{n+1})-C(K'_{n+1})|\leq\frac\epsilon2\eta\sigma_{\min}(\Phi)\sigma_{\min}(R)\|\Sigma_{K^*}\|^{-1}$ "
+            r"for $\|\hat E_{K_n}-E_{K_n}\|=\delta_n$, with the $\Lambda$ of the proof",
+            "random errors at random stable gains that change it by more",
+        ),
+        measures.gain_ratio("estimated"),
+        100,
+        [Control("blind", "errors as large as E_K", scaled(GAINS.name, "estimated", 1.0, "estimated_blind"))],
+    ),
+    always(
         "theorem-3",
         "The cost falls monotonously",
         (
@@ -172,7 +153,7 @@ _EXACT = [
         1000,
         [Control("far", "20 times the step of (15)", swapped(DESCENT.name, "control:far", "general"))],
     ),
-    _always(
+    always(
         "theorem-3-rate",
         "… by the predicted factor at least",
         (
@@ -184,7 +165,7 @@ _EXACT = [
         1000,
         [Control("short", "a hundredth of the step of (15)", swapped(DESCENT.name, "control:short", "section6"))],
     ),
-    _always(
+    always(
         "theorem-3-number",
         "… and in the predicted number of iterations",
         (
@@ -196,7 +177,7 @@ _EXACT = [
         30,
         [Control("short", "a hundredth of the step of (15)", swapped(DESCENT.name, "control:short", "section6"))],
     ),
-    _always(
+    always(
         "local-rate",
         "Near the optimum the gap falls at least at the local rate",
         (
@@ -209,7 +190,7 @@ _EXACT = [
         30,
         [Control("double", "twice the rate", scaled(DESCENT.name, "predicted", 2.0))],
     ),
-    _always(
+    always(
         "lemma-15",
         "The perturbation bound fails at small gains",
         (
@@ -224,44 +205,4 @@ _EXACT = [
     ),
 ]
 
-_ESTIMATED = [
-    Claim(
-        id="theorem-4",
-        title="The error of Algorithm 3 falls at the promised rate",
-        source="Theorems 1 and 4",
-        statement=r"$\|\hat\delta_K-\delta_K^*\|^2\leq\Lambda\log^6T/\sqrt T$ for large $T$; here without logarithms",
-        quantity="exponent of T in the squared error, later half of the checkpoints (in log T)",
-        measure=measures.critic_exponent,
-        rule=AtMost(),
-        controls=[
-            Control("harmonic", "steps α/t", swapped(CRITIC.name, "control:harmonic", "gtd")),
-            Control("ball", "Γ² half of ‖δ*‖", swapped(CRITIC.name, "control:ball", "gtd")),
-        ],
-        power=_power(measures.critic_exponent, 0.25, "an exponent of −1/4"),
-        figure=CONVERGENCE_FIGURE,
-        mode="calibrated",
-    ),
-    _always(
-        "theorem-2-estimated",
-        "The cost falls monotonously with estimated critics",
-        (
-            "Theorem 2 with Assumption 4",
-            r"$\{C(K_n)\}$ is monotonously decreasing while $[C(K_n)-C(K^*)]/|\mathcal{N}|>\varepsilon$",
-            "steps with least-squares critics on simulated agents that do not lower the cost",
-        ),
-        measures.estimated_monotone,
-        20,
-        [
-            Control(
-                "few",
-                "critics from trajectories too short for Assumption 4",
-                lambda tables: {
-                    **tables,
-                    LEARNING.name: tables[LEARNING.name].query("cell == 'control:few'").assign(cell="least_squares"),
-                },
-            )
-        ],
-    ),
-]
-
-CLAIMS = [*_ON_SIZES, *_EXACT, *_ESTIMATED]
+CLAIMS = [*_ON_SIZES, *_EXACT, *ESTIMATED]

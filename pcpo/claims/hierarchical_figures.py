@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from ..plotting.style import PAGE, cluster_colour, new_figure, panel_label, plain_log_ticks
 from .contract import Tables
+from .hierarchical_actors import ACTORS
 from .hierarchical_critics import CRITIC
 from .hierarchical_iterations import COMPLEXITY, LEARNING
 
@@ -26,16 +27,21 @@ _CRITICS = {
     "control:harmonic": r"control: steps $\alpha/t$",
     "control:ball": r"control: $\Gamma^2 = \|\delta^*\|/2$",
 }
+_SIZE = r"agents in each subpopulation, $|\mathcal{N}^l|$"
+_ACTORS = {"gtd": "Algorithm 3", "least_squares": "least squares", "control:harmonic": r"control: steps $\alpha/t$"}
 
 
 def complexity_table(tables: Tables) -> pd.DataFrame:
-    """Long table: panel (total, per_agent, compared), series (instance, or a method), seed, size, iterations;
-    reached is False for a run that was cut short."""
+    """Long table: panel (total, per_agent, compared, estimated), series (instance, method or critic), seed, size,
+    iterations; reached is False for a run that was cut short."""
     frame = tables[COMPLEXITY.name]
     own = frame[frame["cell"] == "printed"]
     parts = [_counted(own, column, column, "instance") for column in ("total", "per_agent")]
     for cell, series in (("printed", "hierarchical"), ("control:undecomposed", "undecomposed")):
         parts.append(_counted(frame[frame["cell"] == cell], "per_agent", "compared", series))
+    actors = tables[ACTORS.name]
+    for kind, own in actors[actors["precision"] > 0].groupby("kind"):
+        parts.append(_counted(own, "needed", "estimated", str(kind)))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -46,25 +52,37 @@ def _counted(frame: pd.DataFrame, column: str, panel: str, series: str) -> pd.Da
 
 
 def draw_complexity(numbers: pd.DataFrame) -> Figure:
-    """Three panels."""
-    figure = new_figure(PAGE, 2.6)
-    total, per_agent, compared = figure.subplots(1, 3)
+    """Four panels."""
+    figure = new_figure(PAGE, 4.8)
+    (total, per_agent), (compared, estimated) = figure.subplots(2, 2)
     for axes, panel in ((total, "total"), (per_agent, "per_agent")):
         part = numbers[numbers["panel"] == panel]
         _instances(axes, part[part["series"] == "instance"])
-        axes.set(xlabel=r"agents in each subpopulation, $|\mathcal{N}^l|$", ylabel="iterations", ylim=(0, None))
+        axes.set(xlabel=_SIZE, ylabel="iterations", ylim=(0, None))
     for k, series in enumerate(("hierarchical", "undecomposed")):
-        part = numbers[(numbers["panel"] == "compared") & (numbers["series"] == series)]
-        mean = part.groupby("size")["iterations"].mean()
-        colour, marker = cluster_colour(k)
-        compared.plot(mean.index, mean, marker + "-", color=colour, label=series)
-    compared.set(xscale="log", yscale="log", xlabel=r"$|\mathcal{N}^l|$ (log scale)", ylabel="iterations, mean")
-    plain_log_ticks(compared.xaxis)
-    compared.legend()
+        _mean(compared, numbers, "compared", series, "-", k, series)
+    for k, series in enumerate(("gtd", "least_squares")):
+        _mean(estimated, numbers, "estimated", series, "-", k, _ACTORS[series])
+        _mean(estimated, numbers, "estimated", f"exact_{series}", "--", k, "exact critic, same precision")
+    for axes in (compared, estimated):
+        axes.set(xscale="log", xlabel=f"{_SIZE} (log scale)", ylabel="iterations, mean")
+        plain_log_ticks(axes.xaxis)
+        axes.legend()
+    compared.set(yscale="log")
+    plain_log_ticks(compared.yaxis)
+    estimated.set(ylim=(0, None))
     panel_label(total, r"(a) $C(K)-C(K^*)\leq 10^{-5}$")
     panel_label(per_agent, "(b) … per agent")
     panel_label(compared, "(c) without decomposition")
+    panel_label(estimated, "(d) estimated critics")
     return figure
+
+
+def _mean(axes: Axes, numbers: pd.DataFrame, panel: str, series: str, style: str, k: int, label: str) -> None:
+    part = numbers[(numbers["panel"] == panel) & (numbers["series"] == series)]
+    mean = part.groupby("size")["iterations"].mean()
+    colour, marker = cluster_colour(k)
+    axes.plot(mean.index, mean, style, marker=marker, color=colour, label=label)
 
 
 def _instances(axes: Axes, part: pd.DataFrame) -> None:
@@ -76,7 +94,7 @@ def _instances(axes: Axes, part: pd.DataFrame) -> None:
 
 
 def convergence_table(tables: Tables) -> pd.DataFrame:
-    """Long table: panel (gap, critic), series, x (iteration or T), y (gap per agent, or mean error)."""
+    """Long table: panel (gap, critic, actor), series, x (iteration or T), y (gap per agent, or mean error)."""
     frame = tables[LEARNING.name]
     first = frame[(frame["seed"] == frame["seed"].min()) & ~frame["cell"].str.startswith("control:")]
     ends = first["size"].isin([first["size"].min(), first["size"].max()])
@@ -88,30 +106,37 @@ def convergence_table(tables: Tables) -> pd.DataFrame:
     errors = tables[CRITIC.name]
     logs = np.log(errors["error"]).groupby([errors["cell"], errors["iterations"]]).mean().reset_index()
     critics = logs.assign(panel="critic", series=logs["cell"], x=logs["iterations"], y=np.exp(logs["error"]))
+    actors = tables[ACTORS.name]
+    actors = actors[actors["precision"] == 0].groupby(["kind", "steps"])["gap"].median().reset_index()
+    actors = actors.assign(panel="actor", series=actors["kind"], x=actors["steps"], y=actors["gap"])
     drawn: pd.DataFrame = pd.concat(
-        [part[["panel", "series", "x", "y"]] for part in (gaps, critics)], ignore_index=True
+        [part[["panel", "series", "x", "y"]] for part in (gaps, critics, actors)], ignore_index=True
     )
     return drawn
 
 
 def draw_convergence(numbers: pd.DataFrame) -> Figure:
-    """Two panels."""
-    figure = new_figure(PAGE, 2.6)
-    gap, critic = figure.subplots(1, 2)
-    for axes, panel, names in ((gap, "gap", _CURVES), (critic, "critic", _CRITICS)):
+    """Three panels."""
+    figure = new_figure(PAGE, 2.8)
+    gap, critic, actor = figure.subplots(1, 3)
+    for axes, panel, names in ((gap, "gap", _CURVES), (critic, "critic", _CRITICS), (actor, "actor", _ACTORS)):
         part = numbers[numbers["panel"] == panel]
         for k, (series, label) in enumerate(names.items()):
             own = part[part["series"] == series]
             colour, marker = cluster_colour(k)
             axes.plot(own["x"], own["y"], marker + "-", color=colour, label=label, ms=2.5, lw=0.8)
         axes.set_yscale("log")
-        axes.legend()
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high * (high / low) ** 0.45)  # room for the names
+        axes.legend(fontsize=6, loc="upper right")
     own = numbers[(numbers["panel"] == "critic") & (numbers["series"] == "gtd")].sort_values("x")
     critic.plot(own["x"], own["y"].iloc[0] * (own["x"] / own["x"].iloc[0]) ** -0.5, ":", color="black", lw=0.8)
     gap.set(xlabel="iterations", ylabel=r"$[C(K_n)-C(K^*)]/|\mathcal{N}|$")
     critic.set(
         xscale="log", xlabel="iterations of the critic, $T$", ylabel=r"$\|\hat\delta-\delta^*\|^2/\|\delta^*\|^2$"
     )
+    actor.set(xscale="log", xlabel="steps of the critic, $T$", ylabel=r"$[C(K_n)-C(K^*)]/|\mathcal{N}|$, median")
     panel_label(gap, "(a) one instance")
     panel_label(critic, "(b) critics of one gain")
+    panel_label(actor, "(c) Algorithm 2, by critic")
     return figure

@@ -10,6 +10,7 @@ import pandas as pd
 from ..contracts import FloatArray
 from .contract import Finding, Tables
 from .findings import mean, violations
+from .hierarchical_actors import ACTORS
 from .hierarchical_critics import CRITIC, SAMPLES
 from .hierarchical_descent import DESCENT
 from .hierarchical_iterations import COMPLEXITY, LEARNING
@@ -17,12 +18,15 @@ from .hierarchical_systems import GAINS, SYSTEMS
 
 __all__ = [
     "allowed",
+    "assumption_4",
     "contraction",
     "critic_exponent",
     "decomposition",
+    "estimated_exponent",
     "estimated_monotone",
     "exponent",
     "gain_ratio",
+    "gap_exponent",
     "growth",
     "iteration_bound",
     "local_rate",
@@ -117,6 +121,21 @@ def exponent(tables: Tables) -> Finding:
     return mean(values, 0.0, "exponent of the size, mean over instances")
 
 
+def estimated_exponent(tables: Tables) -> Finding:
+    """Exponent of the iterations with estimated critics in the size, over both critics, mean over instances."""
+    frame = tables[ACTORS.name]
+    frame = frame[(frame["precision"] > 0) & frame["kind"].isin(["gtd", "least_squares"])]
+    values = [exponents(part, "size", _iterations(part, "needed")) for _, part in frame.groupby("kind")]
+    return mean(np.mean(values, axis=0), 0.1, "exponent of the size, mean over critics and instances")
+
+
+def gap_exponent(tables: Tables) -> Finding:
+    """Exponent of T in the gap that Algorithm 2 comes to with Algorithm 3 as its critic, mean over instances."""
+    frame = tables[ACTORS.name]
+    frame = frame[(frame["precision"] == 0) & (frame["kind"] == "gtd")]
+    return mean(exponents(frame, "steps", frame["gap"]), -0.25, "exponent of T, mean over instances")
+
+
 def growth(tables: Tables) -> Finding:
     """Iterations to ε on the total cost: what the largest size needs beyond the smallest, over log(ratio of sizes)
     times the iterations of a factor e, plus one for rounding."""
@@ -140,6 +159,14 @@ def sample_exponent(tables: Tables) -> Finding:
     """Exponent of the error of least-squares TD in the size, mean over instances."""
     frame = _cells(tables, SAMPLES.name, "decomposed")
     return mean(exponents(frame, "size", frame["error"]), 0.0, "exponent of the size, mean over instances")
+
+
+def assumption_4(tables: Tables) -> Finding:
+    """log₁₀ of δ_n of Assumption 4 over the critic's error, at steps that lowered the cost; mean over instances."""
+    frame = tables[ACTORS.name]
+    frame = frame[frame["kind"].isin(["gtd", "least_squares"])].dropna(subset=["error"])
+    room = -frame.groupby("seed")["error"].mean().to_numpy(dtype=np.float64)
+    return mean(room, 0.0, "log10 of what Assumption 4 allows over the error, mean over instances")
 
 
 def estimated_monotone(tables: Tables) -> Finding:

@@ -1,4 +1,4 @@
-"""Exact studies: the decomposition (Lemma 1, Propositions 1, 2), and inequalities at random gains (Lemmas 3, 4, 15)."""
+"""Exact studies: the decomposition (Lemma 1, Propositions 1, 2), inequalities at random gains (Lemmas 3, 4, 5, 15)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pandas as pd
 from ..contracts import FloatArray
 from ..randomness import Purpose, stream
 from ..studies.hierarchical.identities import broken, residuals
+from ..studies.hierarchical.perturbation import allowed_change, allowed_error
 from ..studies.hierarchical.regulator import Regulator, operator_norm, smallest
 from ..studies.hierarchical.section6 import general_system, perturbed, section6_instance
 from ..studies.hierarchical.system import Gains
@@ -80,13 +81,18 @@ def _inequalities(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame
 
 
 def _ratios(S: Regulator, K: FloatArray, rng: np.random.Generator) -> dict[str, float]:
-    """Left side over right side of (18), (19) and Lemma 15."""
+    """Left side over right side of (18), (19), (21) and Lemma 15."""
     gap, E = float(S.gap(K)), S.E(K)
     square, G = float(np.sum(E * E)), S.R + S.B.T @ S.P(K) @ S.B
     step = S.step(K)
     after = {name: float(S.gap(K - factor * step * E)) for name, factor in (("", 1.0), ("far", 20.0))}
     V = rng.standard_normal(K.shape)
     tiny = _TINY * V / np.linalg.norm(V)
+    U = rng.standard_normal(K.shape)
+    U /= operator_norm(U)
+    precision = min(1.0, gap)
+    errors = {"": allowed_error(S, K, K, precision), "_blind": float(operator_norm(E))}
+    change = {name: abs(float(S.gap(K - step * (E + size * U))) - after[""]) for name, size in errors.items()}
     return {
         "lower": smallest(S.Phi) * square / (float(operator_norm(G)) * gap),
         "upper": gap * smallest(S.R) / (float(operator_norm(S.Sigma_star)) * square),
@@ -94,6 +100,7 @@ def _ratios(S: Regulator, K: FloatArray, rng: np.random.Generator) -> dict[str, 
         "lower_loose": float(np.linalg.norm(S.Sigma(K), 2)) * square / (smallest(S.R) * gap),
         "descent": S.decrease(step) * gap / max(gap - after[""], 0.0) if gap > after[""] else np.inf,
         "descent_far": 20 * S.decrease(step) * gap / (gap - after["far"]) if gap > after["far"] else np.inf,
+        **{f"estimated{name}": found / allowed_change(S, K, precision) for name, found in change.items()},
         "perturbation": _perturbation(S, K),
         "perturbation_tiny": _perturbation(S, tiny) if float(S.radius(tiny)) < 1 else np.nan,
     }
@@ -129,6 +136,8 @@ GAINS = Study(
         "lower_loose": "the first with ‖Σ_K‖/σ_min(R) in place of σ_min(Φ)/‖R + BᵀP_K B‖",
         "descent": "the decrease that (19) promises over that of one exact step; ∞ without a decrease",
         "descent_far": "the same for a step 20 times as long",
+        "estimated": "left over right side of (21), K_0 = K_n, ε = min(1, gap), error of norm δ_n of (17)",
+        "estimated_blind": "the same for an error of norm ‖E_K‖",
         "perturbation": "|C(K') − C(K)| over the bound of Lemma 15",
         "perturbation_tiny": "the same at a gain of norm 1e-6; NaN if the system needs a larger one",
     },

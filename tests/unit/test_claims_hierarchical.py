@@ -12,6 +12,7 @@ import pytest
 
 from pcpo.claims.contract import Study, Tables
 from pcpo.claims.hierarchical import GROUP
+from pcpo.claims.hierarchical_actors import ACTORS
 from pcpo.claims.hierarchical_critics import CRITIC, SAMPLES
 from pcpo.claims.hierarchical_descent import DESCENT
 from pcpo.claims.hierarchical_iterations import COMPLEXITY, LEARNING
@@ -29,6 +30,7 @@ SMALL: Mapping[str, tuple[int, dict[str, Any]]] = {
     SAMPLES.name: (10, {"sizes": [2, 3], "steps": 1000}),
     COMPLEXITY.name: (10, {"sizes": [50, 500], "few_sizes": [5, 10], "most": 300}),
     LEARNING.name: (1, {"sizes": [10, 20], "precision": 0.01}),
+    ACTORS.name: (10, {"sizes": [20, 80], "steps": [500, 4000], "precision": 0.05, "fine_precision": 0.01, "most": 8}),
 }
 
 
@@ -56,7 +58,8 @@ def test_claims_hold_and_controls_do_not(judged: pd.DataFrame) -> None:
     """Few runs leave claims open, but refute none of them; each control is refuted."""
     claims = judged[judged["role"] == "claim"].set_index("claim")
     assert "refuted" not in set(claims["verdict"]), claims["verdict"].to_dict()
-    assert (claims.loc[["complexity", "growth", "samples"], "verdict"] == "supported").all()
+    settled = ["complexity", "growth", "samples", "theorem-2-gtd", "assumption-4"]
+    assert (claims.loc[settled, "verdict"] == "supported").all(), claims["verdict"].to_dict()
     controls = judged[judged["role"] == "negative_control"]
     assert (controls["verdict"] == "refuted").all(), controls[controls["verdict"] != "refuted"]["control"].tolist()
     assert judged.loc[judged["role"] == "power", "estimate"].between(0, 1).all()
@@ -68,6 +71,7 @@ def test_claims_hold_and_controls_do_not(judged: pd.DataFrame) -> None:
         (SYSTEMS, "residual", 1.0, "decomposition"),
         (GAINS, "lower", 1.1, "lemma-3"),
         (GAINS, "descent", 1.1, "lemma-4"),
+        (GAINS, "estimated", 1.1, "lemma-5"),
         (GAINS, "perturbation_tiny", 0.5, "lemma-15"),
         (DESCENT, "increases", 1.0, "theorem-3"),
         (DESCENT, "short", 1.0, "theorem-3-rate"),
@@ -114,7 +118,7 @@ def test_figures_show_the_tables(tables: Tables) -> None:
         drawn.savefig(io.BytesIO(), format="png", dpi=30)
         assert not numbers.isna().any().any()
     complexity = GROUP.figures["hierarchical_complexity"].table(tables)
-    assert set(complexity["panel"]) == {"total", "per_agent", "compared"}
+    assert set(complexity["panel"]) == {"total", "per_agent", "compared", "estimated"}
     shown = GROUP.figures["hierarchical_convergence"].table(tables)
     assert {"exact", "plain", "least_squares", "least_squares:large", "gtd"} <= set(shown["series"])
 
@@ -131,6 +135,7 @@ def test_figures_show_the_tables(tables: Tables) -> None:
         (COMPLEXITY, {"sizes": [100, 50]}),
         (LEARNING, {"sizes": [1, 50]}),
         (CRITIC, {"alpha": float("inf")}),
+        (ACTORS, {"steps": [1000]}),
     ],
 )
 def test_wrong_options_are_named(study: Study, wrong: dict[str, Any]) -> None:

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from pcpo.errors import ConfigError
-from pcpo.studies.hierarchical.actor import actor_critic, exact_critic, least_squares_critic
+from pcpo.studies.hierarchical.actor import (
+    Estimate,
+    actor_critic,
+    exact_critic,
+    gtd_critic,
+    least_squares_critic,
+    single_chain_critic,
+)
 from pcpo.studies.hierarchical.critics import (
     LeastSquares,
     chain,
@@ -22,6 +29,7 @@ from pcpo.studies.hierarchical.critics import (
 from pcpo.studies.hierarchical.regulator import Regulator
 from pcpo.studies.hierarchical.section6 import Instance, general_system, section6_instance
 from pcpo.studies.hierarchical.simulation import simulated
+from pcpo.studies.hierarchical.system import Gains
 
 I1 = np.eye(1)
 SCALAR, GAIN = Regulator(0.5 * I1, 0.5 * I1, I1, I1, I1, I1), 0.3 * I1
@@ -140,3 +148,26 @@ def test_actors(instance: Instance) -> None:
         estimated = least_squares_critic(system, 1000, np.random.default_rng(5))
         *_, last = islice(actor_critic(system, start, estimated, natural=natural), 3)
         assert abs(system.gap(last) - gaps[2]) < 0.1 * gaps[0]
+
+
+def test_critics_on_chains_estimate_what_the_exact_one_knows() -> None:
+    """Subpopulations of different sizes: relative errors of E_K and Σ_K fall with T, and least squares, on the same
+    chains, is the closer one; an error in the change of coordinates would stay."""
+    system = general_system(np.random.default_rng(1), (3, 6), (2, 2), (1, 1))
+    gains = Gains([0.9 * S.K_star for S in system.auxiliary], 0.9 * system.mean_field.K_star)
+    exact = exact_critic(system)(gains)
+
+    def errors(found: list[Estimate]) -> np.ndarray:
+        pairs = [
+            (getattr(one, name), getattr(true, name))
+            for name in ("E", "Sigma")
+            for one, true in zip(found, exact, strict=True)
+        ]
+        return np.array([np.linalg.norm(one - true) / np.linalg.norm(true) for one, true in pairs])
+
+    few, many = (errors(single_chain_critic(system, gains, T, np.random.default_rng(2))(gains)) for T in (2000, 200000))
+    assert (many < 0.1).all()
+    assert many.sum() < few.sum()
+    gtd = errors(gtd_critic(system, gains, 200000, np.random.default_rng(2))(gains))
+    np.testing.assert_array_equal(gtd[3:], many[3:])
+    assert many[:3].sum() < gtd[:3].sum() < 3.0

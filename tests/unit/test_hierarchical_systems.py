@@ -14,6 +14,7 @@ from pcpo.studies.hierarchical.actor import actor_critic, exact_critic, steps_al
 from pcpo.studies.hierarchical.blocks import Blocks, extracted
 from pcpo.studies.hierarchical.complexity import counted, slowest, theorem_2, undecomposed_step
 from pcpo.studies.hierarchical.identities import broken, residuals
+from pcpo.studies.hierarchical.perturbation import allowed_change, allowed_error
 from pcpo.studies.hierarchical.regulator import Regulator
 from pcpo.studies.hierarchical.section6 import Instance, general_system, perturbed, section6_instance
 from pcpo.studies.hierarchical.stacks import stacked
@@ -174,3 +175,20 @@ def test_counted_iterations_are_those_of_algorithm_2(instance: Instance) -> None
     assert found.per_agent[0] <= found.total[0]
     assert 0 < slowest(system, start) < 1
     assert counted([system], start, 1e-5, 1).total == [-1]
+
+
+def test_the_error_that_assumption_4_allows() -> None:
+    """Scalar a = b = k = 1/2 with unit costs and noises, by hand from (31) to (39)."""
+    half, one = 0.5 * np.eye(1), np.eye(1)
+    S = Regulator(half, half, one, one, one, one)
+    closed = 0.5 - 0.25
+    P = 1.25 / (1 - closed**2)
+    cost = P * 1.25 + 1
+    step = 1 / (1 + 0.25 * cost)
+    E = (1 + 0.25 * cost) * 0.5 + 0.25 * cost
+    a, k = 0.5 + 0.25 + step * 0.5 * E, 0.5 + step * E
+    ratio = 1 / float(S.Sigma_star.item())
+    polynomial = ratio * 4 * (1 + a) * 0.5 * cost + 6 * 1.25 * cost * k * (0.5 * k * a + 0.5 * k + 1)
+    assert np.isclose(float(S.cost(half)), cost, rtol=1e-12)
+    assert np.isclose(allowed_change(S, half, 0.1), 0.05 * step * ratio, rtol=1e-12)
+    assert np.isclose(allowed_error(S, half, half, 0.1), 0.05 * step * ratio / polynomial, rtol=1e-12)

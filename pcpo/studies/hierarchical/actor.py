@@ -8,12 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...contracts import FloatArray
-from .critics import LeastSquares
+from .critics import LeastSquares, chain, gtd_estimates, gtd_radii, natural_direction, smat, stage_costs
 from .regulator import Regulator, operator_norm
 from .simulation import simulated
 from .system import ExchangeableSystem, Gains
 
-__all__ = ["Critic", "Estimate", "actor_critic", "exact_critic", "least_squares_critic", "steps_allowed"]
+__all__ = [
+    "Critic",
+    "Estimate",
+    "actor_critic",
+    "exact_critic",
+    "gtd_critic",
+    "least_squares_critic",
+    "single_chain_critic",
+    "steps_allowed",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +58,64 @@ def least_squares_critic(system: ExchangeableSystem, steps: int, rng: np.random.
                 width = part.v.shape[-1]
                 critic.add(part.v.reshape(-1, width), part.after.reshape(-1, width), part.costs.ravel())
         return [Estimate(critic.E(), critic.Sigma()) for critic in critics]
+
+    return evaluate
+
+
+#: From one auxiliary system, its gain, the gain of the start, v_0, …, v_T and the costs c_0, …, c_(T-1) to Δ̂_K.
+_Evaluation = Callable[[Regulator, FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
+
+
+def gtd_critic(
+    system: ExchangeableSystem,
+    start: Gains,
+    steps: int,
+    rng: np.random.Generator,
+    *,
+    alpha: float = 0.1,
+    power: float = 0.5,
+) -> Critic:
+    """Algorithm 3 with α_t = α/t^power and the sets (42) of the start, on one chain of every auxiliary system."""
+
+    def evaluation(S: Regulator, K: FloatArray, K0: FloatArray, v: FloatArray, costs: FloatArray) -> FloatArray:
+        del K
+        return smat(gtd_estimates(v, costs, gtd_radii(S, K0), [steps], alpha=alpha, power=power)[0, 1:])
+
+    return _chain_critic(system, start, steps, rng, evaluation)
+
+
+def single_chain_critic(system: ExchangeableSystem, start: Gains, steps: int, rng: np.random.Generator) -> Critic:
+    """Least-squares TD on the chains that `gtd_critic` sees with the same generator."""
+
+    def evaluation(S: Regulator, K: FloatArray, K0: FloatArray, v: FloatArray, costs: FloatArray) -> FloatArray:
+        del K0
+        critic = LeastSquares(K, S.Psi)
+        critic.add(v[:-1], v[1:], costs)
+        return critic.Delta()
+
+    return _chain_critic(system, start, steps, rng, evaluation)
+
+
+def _chain_critic(
+    system: ExchangeableSystem, start: Gains, steps: int, rng: np.random.Generator, evaluation: _Evaluation
+) -> Critic:
+    """One agent of each subpopulation, and the means in balanced coordinates, stationary from the first step.
+
+    Noises of different auxiliary systems are independent, so that these are chains of their own: the other agents need
+    not be simulated.
+    """
+    systems = (*system.auxiliary, system.balanced)
+    first = (*start.own, system.balanced_gain(start.mean_field))
+    x, u = system.roots
+
+    def evaluate(gains: Gains) -> list[Estimate]:
+        found = []
+        for S, K, K0 in zip(systems, (*gains.own, system.balanced_gain(gains.mean_field)), first, strict=True):
+            v = chain(S, K, steps, rng)
+            Delta = evaluation(S, K, K0, v, stage_costs(v[:-1], S.Q, S.R))
+            found.append(Estimate(natural_direction(Delta, K), v[:, : S.d].T @ v[:, : S.d] / len(v)))
+        last = found.pop()
+        return [*found, Estimate(u[:, None] * last.E * x, last.Sigma / np.outer(x, x))]
 
     return evaluate
 

@@ -11,10 +11,13 @@ import numpy as np
 
 from ...contracts import FloatArray
 from ...errors import ConfigError
-from .kernels import gtd, run_chain
+from .kernels import gtd, quadratic, run_chain
 from .regulator import Regulator, smallest
 
 __all__ = ["LeastSquares", "chain", "gtd_estimates", "gtd_radii", "natural_direction", "smat", "stage_costs", "svec"]
+
+#: Pairs whose features are in memory at once: what fits the cache.
+_ROWS = 4096
 
 
 def svec(Z: FloatArray) -> FloatArray:
@@ -33,10 +36,11 @@ def smat(z: FloatArray) -> FloatArray:
 
 
 def features(v: FloatArray) -> FloatArray:
-    """φ(v) = svec(vvᵀ): (..., p) to (..., p(p + 1)/2)."""
-    rows, columns = np.triu_indices(v.shape[-1])
-    scale = np.where(rows == columns, 1.0, np.sqrt(2.0))
-    return np.asarray(np.take(v, rows, axis=-1) * (np.take(v, columns, axis=-1) * scale))
+    """φ(v) = svec(vvᵀ): (T, p) to (T, p(p + 1)/2)."""
+    T, p = v.shape
+    found = np.empty((T, p * (p + 1) // 2))
+    quadratic(np.ascontiguousarray(v), found)
+    return found
 
 
 def natural_direction(Delta: FloatArray, K: FloatArray) -> FloatArray:
@@ -74,6 +78,11 @@ class LeastSquares:
 
     def add(self, v: FloatArray, after: FloatArray, costs: FloatArray) -> None:
         """v = vec(x, u), after = vec(x', u') ``(pairs, d + k)`` and c ``(pairs,)``."""
+        for start in range(0, len(costs), _ROWS):
+            rows = slice(start, start + _ROWS)
+            self._add(v[rows], after[rows], costs[rows])
+
+    def _add(self, v: FloatArray, after: FloatArray, costs: FloatArray) -> None:
         d = self._K.shape[1]
         now = features(v)
         self._pairs += len(costs)

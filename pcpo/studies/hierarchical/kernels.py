@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...simd import compiled
 
-__all__ = ["gtd", "run_agents", "run_chain"]
+__all__ = ["gtd", "quadratic", "run_agents", "run_chain"]
 
 
 @compiled
@@ -70,6 +70,19 @@ def run_chain(A, B, K, noise, exploration, x0, v):  # type: ignore[no-untyped-de
             for b in range(k):
                 value += B[c, b] * v[t, d + b]
             v[t + 1, c] = value
+
+
+@compiled
+def quadratic(v, features):  # type: ignore[no-untyped-def]
+    """φ(v) = svec(vvᵀ): v (T, p), features (T, p(p + 1)/2)."""
+    for t in range(v.shape[0]):
+        j = 0
+        for a in range(v.shape[1]):
+            features[t, j] = v[t, a] * v[t, a]
+            twice = v[t, a] * 2.0**0.5
+            for b in range(a + 1, v.shape[1]):
+                features[t, j + b - a] = twice * v[t, b]
+            j += v.shape[1] - a
 
 
 @compiled

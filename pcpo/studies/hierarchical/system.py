@@ -88,13 +88,24 @@ class ExchangeableSystem:
         return Regulator(A, B, self.Q.weighed(self.sizes), self.R.weighed(self.sizes), Phi, Psi, "the mean field")
 
     @cached_property
+    def roots(self) -> tuple[FloatArray, FloatArray]:
+        """√|N^l| for every entry of x̄, and of ū."""
+        x, u = (np.sqrt(np.repeat(self.sizes, width)) for width in (self.states, self.inputs))
+        return x, u
+
+    @cached_property
     def balanced(self) -> Regulator:
         """S̄ in the coordinates √|N^l| x̄^l, in which its noise and costs are those of one agent: same cost C̄."""
-        x, u = (np.sqrt(np.repeat(self.sizes, width)) for width in (self.states, self.inputs))
+        x, u = self.roots
         S = self.mean_field
         A, B = x[:, None] * S.A / x, x[:, None] * S.B / u
         Q, R = S.Q / np.outer(x, x), S.R / np.outer(u, u)
         return Regulator(A, B, Q, R, S.Phi * np.outer(x, x), S.Psi * np.outer(u, u), "the mean field")
+
+    def balanced_gain(self, K: FloatArray) -> FloatArray:
+        """K̄ in the coordinates of `balanced`, the same if all subpopulations have one size."""
+        x, u = self.roots
+        return np.asarray(u[:, None] * K / x)
 
     @cached_property
     def full(self) -> Regulator:
