@@ -19,6 +19,7 @@ from pcpo.studies.hierarchical.actor import (
 from pcpo.studies.hierarchical.critics import (
     LeastSquares,
     chain,
+    features,
     gtd_estimates,
     gtd_radii,
     natural_direction,
@@ -26,6 +27,7 @@ from pcpo.studies.hierarchical.critics import (
     stage_costs,
     svec,
 )
+from pcpo.studies.hierarchical.kernels import gtd
 from pcpo.studies.hierarchical.regulator import Regulator
 from pcpo.studies.hierarchical.section6 import Instance, general_system, section6_instance
 from pcpo.studies.hierarchical.simulation import simulated
@@ -81,6 +83,9 @@ def test_algorithm_3_line_by_line(shrink: float) -> None:
     found = gtd_estimates(v, costs, radii, [100, 300], alpha=0.1)
     for row, T in zip(found, (100, 300), strict=True):
         np.testing.assert_allclose(row, _algorithm_3(v, costs, radii, T, 0.1), rtol=1e-10, atol=1e-14)
+    unset = np.full((1, 4), np.nan)  # what is there before does not matter
+    gtd(features(v), costs, 0.1, 0.5, radii, np.array([300]), unset)
+    np.testing.assert_array_equal(unset[0], found[1])
 
 
 def test_the_sets_hold_the_solution() -> None:
@@ -168,6 +173,6 @@ def test_critics_on_chains_estimate_what_the_exact_one_knows() -> None:
     few, many = (errors(single_chain_critic(system, gains, T, np.random.default_rng(2))(gains)) for T in (2000, 200000))
     assert (many < 0.1).all()
     assert many.sum() < few.sum()
-    gtd = errors(gtd_critic(system, gains, 200000, np.random.default_rng(2))(gains))
-    np.testing.assert_array_equal(gtd[3:], many[3:])
-    assert many[:3].sum() < gtd[:3].sum() < 3.0
+    primal_dual = errors(gtd_critic(system, gains, 200000, np.random.default_rng(2))(gains))
+    np.testing.assert_array_equal(primal_dual[3:], many[3:])
+    assert many[:3].sum() < primal_dual[:3].sum() < 3.0

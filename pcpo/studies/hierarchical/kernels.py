@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ...simd import compiled
 
 __all__ = ["gtd", "quadratic", "run_agents", "run_chain"]
@@ -93,7 +95,7 @@ def gtd(features, costs, alpha, power, radii, checkpoints, found):  # type: igno
     the average of γ_1, …, γ_t weighted by α, at t = checkpoints[j].
     """
     T, p = costs.shape[0], features.shape[1]
-    gamma, xi, average = found[0] * 0.0, found[0] * 0.0, found[0] * 0.0
+    gamma, xi, average = np.zeros(1 + p), np.zeros(1 + p), np.zeros(1 + p)
     total, done = 0.0, 0
     for t in range(1, T + 1):
         step = alpha / t**power
