@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from ..plotting.style import PAGE, cluster_colour, new_figure, panel_label, plain_log_ticks
 from .contract import Tables
@@ -67,10 +68,11 @@ def draw_complexity(numbers: pd.DataFrame) -> Figure:
     for axes in (compared, estimated):
         axes.set(xscale="log", xlabel=f"{_SIZE} (log scale)", ylabel="iterations, mean")
         plain_log_ticks(axes.xaxis)
-        axes.legend()
     compared.set(yscale="log")
+    compared.legend()
     plain_log_ticks(compared.yaxis)
-    estimated.set(ylim=(0, None))
+    estimated.set(ylim=(0, 1.7 * estimated.get_ylim()[1]))  # room for the names
+    estimated.legend(loc="upper right")
     panel_label(total, r"(a) $C(K)-C(K^*)\leq 10^{-5}$")
     panel_label(per_agent, "(b) … per agent")
     panel_label(compared, "(c) without decomposition")
@@ -136,6 +138,7 @@ def draw_convergence(numbers: pd.DataFrame) -> Figure:
         xscale="log", xlabel="iterations of the critic, $T$", ylabel=r"$\|\hat\delta-\delta^*\|^2/\|\delta^*\|^2$"
     )
     actor.set(xscale="log", xlabel="steps of the critic, $T$", ylabel=r"$[C(K_n)-C(K^*)]/|\mathcal{N}|$, median")
+    actor.xaxis.set_minor_formatter(NullFormatter())
     panel_label(gap, "(a) one instance")
     panel_label(critic, "(b) critics of one gain")
     panel_label(actor, "(c) Algorithm 2, by critic")
