@@ -17,20 +17,24 @@ from pcpo.config import load_schema, validated
 from pcpo.fleet_io import read_fleet
 
 PAGES = ("README.md", "CONTRIBUTING.md", "config/README.md")
-PAGES += tuple(f"docs/{name}.md" for name in ("cluster", "evidence", "methods", "reading", "tutorial"))
+PAGES += tuple(f"docs/{name}.md" for name in ("cluster", "evidence", "hierarchical", "methods", "reading", "tutorial"))
 
 
-def block(repository: Path, language: str) -> str:
-    """The only fenced block of that language in README.md."""
-    text = (repository / "README.md").read_text(encoding="utf-8")
-    found = re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert len(found) == 1
-    return str(found[0])
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of that language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
-def test_script_prints_the_true_clusters(repository: Path) -> None:
+def block(page: Path, language: str) -> str:
+    """The only fenced block of that language."""
+    (found,) = blocks(page, language)
+    return found
+
+
+def executed(repository: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """What a script of a page does in a process of its own, where a warning is an error."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", block(repository, "python")],
+        [sys.executable, "-W", "error", "-c", script],
         cwd=repository,
         env={**os.environ, "PYTHONPATH": str(repository)},
         capture_output=True,
@@ -39,6 +43,11 @@ def test_script_prints_the_true_clusters(repository: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_script_prints_the_true_clusters(repository: Path) -> None:
+    done = executed(repository, block(repository / "README.md", "python"))
     assert "100%" in done.stderr, "the progress bar has not reached its end"
     fleet = read_fleet(repository / "config/fleets/example.yaml")
     truth = sorted(tuple(members.tolist()) for members in fleet.clusters)
@@ -49,6 +58,12 @@ def test_script_prints_the_true_clusters(repository: Path) -> None:
     assert all(0 <= gap < fleet.separation for gap in gaps)
 
 
+@pytest.mark.parametrize("name", ["hierarchical"])
+def test_script_of_a_page_prints_what_the_page_says(name: str, repository: Path) -> None:
+    page = repository / f"docs/{name}.md"
+    assert executed(repository, block(page, "python")).stdout == block(page, "text")
+
+
 def test_example_fleet_is_not_in_the_order_of_its_clusters(repository: Path) -> None:
     """Otherwise the script above would find contiguous clusters, which a default order gives as well."""
     labels = read_fleet(repository / "config/fleets/example.yaml").labels
@@ -56,7 +71,7 @@ def test_example_fleet_is_not_in_the_order_of_its_clusters(repository: Path) -> 
 
 
 def test_scenario_is_valid(repository: Path) -> None:
-    config = yaml.safe_load(block(repository, "yaml"))
+    config = yaml.safe_load(block(repository / "README.md", "yaml"))
     schema = load_schema(repository / "workflow/schemas/config.schema.yaml")
     checked = validated(config, schema)
     assert checked["featured"] in checked["scenarios"]
