@@ -1,0 +1,65 @@
+"""Random linear MDPs: features uniform on the simplex, so that any probabilities μ and any θ in [0, 1] are exact."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...contracts import FloatArray
+from .mdp import LinearMDP, MultiAgentMDP
+
+__all__ = ["random_contexts", "random_mdp", "random_multi_agent", "random_twins", "with_contrast"]
+
+
+def random_mdp(rng: np.random.Generator, S: int, A: int, H: int, d: int, *, phi: FloatArray | None = None) -> LinearMDP:
+    """Definition 1 with φ(x, a) on the simplex of R^d; rows of μ_h near single states, θ_h uniform in [0, 1]^d.
+
+    phi: features to use in place of random ones.
+    """
+    if phi is None:
+        phi = rng.dirichlet(np.full(d, 0.3), (S, A))
+    return LinearMDP(phi, rng.dirichlet(np.full(S, 0.3), (H, d)), rng.random((H, d)))
+
+
+def random_twins(rng: np.random.Generator, base: LinearMDP, M: int) -> list[LinearMDP]:
+    """M MDPs with the features of `base` and μ, θ of their own."""
+    S, A, d = base.phi.shape
+    return [random_mdp(rng, S, A, len(base.theta), d, phi=base.phi) for _ in range(M)]
+
+
+def random_contexts(rng: np.random.Generator, M: int, k: int, chi: int) -> FloatArray:
+    """Contexts κ(m) ``(M, k)``: probability vectors that span χ dimensions, the first χ agents at its corners.
+
+    The χ corners are averages of disjoint sets of coordinates, so that κ has no coordinate that is always 0.
+    """
+    corners = np.zeros((chi, k))
+    for j, part in enumerate(np.array_split(np.arange(k), chi)):
+        corners[j, part] = 1 / len(part)
+    mixture = rng.dirichlet(np.full(chi, 0.3), M)
+    mixture[: min(chi, M)] = np.eye(chi)[: min(chi, M)]
+    return np.asarray(mixture @ corners)
+
+
+def random_multi_agent(
+    rng: np.random.Generator, S: int, actions: tuple[int, ...], H: int, d1: int, d2: int
+) -> MultiAgentMDP:
+    """Definition 5 with φ_m and φ_c on their simplices, drawn towards the middle until ‖[φ_m; φ_c]‖ ≤ 1."""
+    M, A = len(actions), int(np.prod(actions))
+    phi = _short(rng.dirichlet(np.full(d1, 0.3), (M, S, A)))
+    common = _short(rng.dirichlet(np.full(d2, 0.3), (S, A)))
+    return MultiAgentMDP(phi, common, rng.random((H, d1)), rng.dirichlet(np.full(S, 0.3), (H, d2)), actions)
+
+
+def _short(points: FloatArray) -> FloatArray:
+    """Points of a simplex in R^d, d ≥ 2, moved towards its middle until their norm is at most √½."""
+    d = points.shape[-1]
+    square = np.sum(points**2, axis=-1, keepdims=True) - 1 / d
+    keep = np.sqrt(np.minimum(1.0, (0.5 - 1 / d) / np.maximum(square, 1e-300)))
+    return np.asarray(1 / d + keep * (points - 1 / d))
+
+
+def with_contrast(mdp: LinearMDP, contrast: float) -> LinearMDP:
+    """The same MDP with rewards (1 − g)/2 + g·r: gaps between actions are g times as large, and noise too.
+
+    For features on the simplex, as `random_mdp` draws them: θ + 1 adds 1 to every reward.
+    """
+    return LinearMDP(mdp.phi, mdp.mu, (1 - contrast) / 2 + contrast * mdp.theta)
