@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 
 from pcpo.randomness import stream
+from pcpo.studies.coop_lsvi.bounds import betas
+from pcpo.studies.coop_lsvi.generators import random_mdp
+from pcpo.studies.coop_lsvi.mdp import homogeneous
+from pcpo.studies.coop_lsvi.parallel import noise, run
 from pcpo.studies.hierarchical.section6 import section6_instance
 from pcpo.studies.hierarchical.simulation import simulated
 
@@ -23,3 +27,12 @@ def test_simulated_agents(benchmark: Any, size: int) -> None:
         assert sum(len(parts[-1].costs) for parts in simulated(system, gains, STEPS, stream(1))) == STEPS
 
     benchmark.pedantic(simulate, rounds=5, warmup_rounds=1)
+
+
+def test_cooperative_value_iteration(benchmark: Any) -> None:
+    """A whole run of Algorithm 1 with S = 1: M = 16 agents, T = 5,000 episodes, H = 5, d = 10; meant: a minute."""
+    M, T, H, d, states = 16, 5000, 5, 10, 20
+    mdp = homogeneous(random_mdp(stream(0), states, 5, H, d), M)
+    beta, drawn = betas("calibrated", T, M, H, d, scale=0.1), noise(stream(1), T, M, H, states)
+    run(mdp, noise(stream(1), 10, M, H, states), beta[:10], 1.0)  # compiles
+    benchmark.pedantic(lambda: run(mdp, drawn, beta, 1.0), rounds=1)

@@ -60,6 +60,10 @@ GROUPS: dict[str, Entry] = {
         ],
         ["hierarchical_complexity", "hierarchical_convergence"],
     ),
+    "coop_lsvi": Entry(
+        [f"coop_lsvi_{name}" for name in ("regret", "communication", "heterogeneity", "pareto", "exact", "front")],
+        ["coop_regret", "coop_communication", "coop_heterogeneity", "coop_pareto"],
+    ),
 }
 
 

@@ -10,7 +10,7 @@ from workflow.workspace import Workspace, edited
 from pcpo.claims import GROUPS
 
 #: A study without compiled kernels, by group.
-CHEAP = {"hierarchical": "hierarchical_systems"}
+CHEAP = {"hierarchical": "hierarchical_systems", "coop_lsvi": "coop_lsvi_exact"}
 
 
 def append(path: Path) -> None:
