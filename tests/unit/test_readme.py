@@ -16,8 +16,8 @@ import yaml
 from pcpo.config import load_schema, validated
 from pcpo.fleet_io import read_fleet
 
-PAGES = ("README.md", "CONTRIBUTING.md", "config/README.md")
-PAGES += tuple(f"docs/{name}.md" for name in ("cluster", "evidence", "hierarchical", "methods", "reading", "tutorial"))
+DOCS = ("cluster", "coop_lsvi", "evidence", "hierarchical", "methods", "reading", "tutorial")
+PAGES = ("README.md", "CONTRIBUTING.md", "config/README.md", *(f"docs/{name}.md" for name in DOCS))
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -58,7 +58,7 @@ def test_script_prints_the_true_clusters(repository: Path) -> None:
     assert all(0 <= gap < fleet.separation for gap in gaps)
 
 
-@pytest.mark.parametrize("name", ["hierarchical"])
+@pytest.mark.parametrize("name", ["coop_lsvi", "hierarchical"])
 def test_script_of_a_page_prints_what_the_page_says(name: str, repository: Path) -> None:
     page = repository / f"docs/{name}.md"
     assert executed(repository, block(page, "python")).stdout == block(page, "text")
