@@ -28,8 +28,9 @@ _DOUBLE, _INT = ir.DoubleType(), ir.IntType(64)
 def _fingerprint() -> str:
     """Digest of everything compiled code depends on beside its own signature: sources, Numba, CPU."""
     digest = hashlib.sha256()
-    for name in ("simd.py", "kernels.py", "normals.py", "moment_kernels.py"):
-        digest.update(Path(__file__).with_name(name).read_bytes())
+    package = Path(__file__).parent
+    for path in (Path(__file__), package / "normals.py", *sorted(package.rglob("*kernels.py"))):
+        digest.update(path.read_bytes())
     features = llvmlite.binding.get_host_cpu_features().flatten()
     chosen = [getattr(config, name) for name in ("CPU_NAME", "CPU_FEATURES")]  # set by environment variables
     cpu = [llvmlite.binding.get_host_cpu_name(), features, *chosen]

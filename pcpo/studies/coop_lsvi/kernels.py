@@ -15,7 +15,7 @@ import numpy as np
 from ...contracts import FloatArray, IntArray
 from ...simd import compiled
 
-__all__ = ["Log", "Model", "Truth", "episodes"]
+__all__ = ["Log", "Model", "Truth", "episodes", "grow"]
 
 
 class Truth(NamedTuple):
@@ -105,23 +105,32 @@ def _greedy(Q, truth, offset, V, policy):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def _learn(features, inverse, variance, phi, g):  # type: ignore[no-untyped-def]
-    """Λ ← Λ + φφᵀ in Λ⁻¹ and in every φᵀΛ⁻¹φ; returns log det's growth log(1 + φᵀΛ⁻¹φ)."""
-    D = len(phi)
+def grow(inverse, phi, g):  # type: ignore[no-untyped-def]
+    """Λ⁻¹ after Λ ← Λ + φφᵀ (Sherman and Morrison); fills g with Λ⁻¹φ of before, returns s = φᵀΛ⁻¹φ of before.
+
+    log det Λ grows by log(1 + s).
+    """
     s = 0.0
-    for i in range(D):
+    for i in range(len(phi)):
         total = 0.0
-        for j in range(D):
+        for j in range(len(phi)):
             total += inverse[i, j] * phi[j]
         g[i] = total
         s += phi[i] * total
-    for i in range(D):
-        for j in range(D):
+    for i in range(len(phi)):
+        for j in range(len(phi)):
             inverse[i, j] -= g[i] * g[j] / (1.0 + s)
+    return s
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _learn(features, inverse, variance, phi, g):  # type: ignore[no-untyped-def]
+    """Λ ← Λ + φφᵀ in Λ⁻¹ and in every φᵀΛ⁻¹φ; returns the growth of log det Λ."""
+    s = grow(inverse, phi, g)
     for i in range(variance.shape[0]):
         for a in range(variance.shape[1]):
             total = 0.0
-            for k in range(D):
+            for k in range(len(phi)):
                 total += features[i, a, k] * g[k]
             variance[i, a] -= total * total / (1.0 + s)
     return np.log1p(s)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...contracts import FloatArray, IntArray
 from ...simd import compiled
+from .kernels import grow
 
 __all__ = ["Common", "History", "World", "joint_episodes"]
 
@@ -102,21 +103,6 @@ def _evaluate(world, policy, v, values, best, spare):  # type: ignore[no-untyped
     return worst
 
 
-@numba.njit(nogil=True, error_model="numpy")
-def _grow(inverse, phi, g):  # type: ignore[no-untyped-def]
-    """Λ⁻¹ after Λ ← Λ + φφᵀ; returns the growth of log det Λ."""
-    s = 0.0
-    for i in range(len(phi)):
-        g[i] = 0.0
-        for j in range(len(phi)):
-            g[i] += inverse[i, j] * phi[j]
-        s += phi[i] * g[i]
-    for i in range(len(phi)):
-        for j in range(len(phi)):
-            inverse[i, j] -= g[i] * g[j] / (1.0 + s)
-    return np.log1p(s)
-
-
 def _joint_episodes(columns, world, common, history, weights, starts, uniforms, betas, log_threshold, first, last):  # type: ignore[no-untyped-def]
     """Episodes first, …, last − 1, or up to the one in which the determinant has grown S-fold at some step.
 
@@ -140,7 +126,7 @@ def _joint_episodes(columns, world, common, history, weights, starts, uniforms, 
                 y += 1
             history.moves[t, h, 0], history.moves[t, h, 1], history.moves[t, h, 2] = x, a, y
             for m in range(M):
-                common.growth[h] += _grow(common.running[h], columns[m, x, a], g)
+                common.growth[h] += np.log1p(grow(common.running[h], columns[m, x, a], g))
             synchronise = synchronise or common.growth[h] >= log_threshold
             x = y
         if synchronise:
