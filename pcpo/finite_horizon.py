@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize, root
+import scipy  # loads scipy.optimize at its first use
 
 from .contracts import FloatArray
 from .errors import FleetError, PcpoError
@@ -144,8 +144,8 @@ def best_common_gain(setting: FiniteHorizon, start: FloatArray) -> FloatArray:
     if not np.isfinite(cost(np.ravel(start))):
         raise PcpoError("best common gain: found a start of infinite mean cost, expected a finite one")
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # trial steps; the certificate judges the end
-        near = minimize(cost, np.ravel(start), jac=slope, method="BFGS", options={"gtol": 1e-5}).x
-        best: FloatArray = root(slope, near).x
+        near = scipy.optimize.minimize(cost, np.ravel(start), jac=slope, method="BFGS", options={"gtol": 1e-5}).x
+        best: FloatArray = scipy.optimize.root(slope, near).x
     if not (np.linalg.norm(slope(best)) <= _STATIONARY * cost(best) and cost(best) <= cost(np.ravel(start))):
         raise PcpoError(
             f"best common gain: found a mean gradient of norm {np.linalg.norm(slope(best)):.3g} where the search "

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy  # loads scipy.optimize at its first use
 from numpy.typing import NDArray
-from scipy.optimize import brentq, minimize
 
 from pcpo.costs import spectral_radius
 from pcpo.errors import FleetError
@@ -59,7 +59,7 @@ def _on_ray(objective: Objective, centre: Array, level: float, rng: np.random.Ge
         if excess(high) <= 0.0:
             break
         high *= 2.0
-    return np.asarray(centre + brentq(excess, 0.0, high, xtol=1e-15 * high, rtol=1e-15, maxiter=500) * V)
+    return np.asarray(centre + scipy.optimize.brentq(excess, 0.0, high, xtol=1e-15 * high, rtol=1e-15, maxiter=500) * V)
 
 
 def _largest_gap(systems: tuple[LinearSystem, ...]) -> Objective:
@@ -119,6 +119,6 @@ def _descend(objective: Objective, start: Array) -> Array:
         return min(objective(flat.reshape(shape)), 1e300)
 
     for _ in range(3):
-        result = minimize(finite, point, method="Nelder-Mead", options=options)
+        result = scipy.optimize.minimize(finite, point, method="Nelder-Mead", options=options)
         point = result.x
     return np.asarray(point.reshape(shape), dtype=np.float64)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from ..plotting.style import COLUMN, PAGE, cluster_colour, new_figure, panel_label
+from ..plotting.style import COLUMN, PAGE, cluster_colour, new_figure, panel_label, whole_ticks
 from ..statistics import binomial_interval
 from .clustering_measures import per_run
 from .contract import FigureSpec, Tables
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["FIGURES"]
 
@@ -85,7 +88,7 @@ def _delays(axes: Axes, delays: pd.DataFrame) -> None:
         bars = axes.bar(x, part["runs"] / part["runs"].sum(), 0.34, color=cluster_colour(k)[0], label=label)
         axes.bar_label(bars, [f"{int(n)}" for n in part["runs"]], fontsize=6, padding=1)
     axes.axvline(0.5, color="black", ls="--", lw=1, label=r"later: against Theorem 1")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    whole_ticks(axes.xaxis)
     axes.set_ylim(0, 1.12)
     axes.set_yticks([0, 0.5, 1])
     axes.set_xlabel(

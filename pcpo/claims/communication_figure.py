@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from ..plotting.style import PAGE, cluster_colour, new_figure, panel_label
+from ..plotting.style import PAGE, cluster_colour, new_figure, panel_label, whole_ticks
 from .communication_measures import STUDY, counted
 from .contract import FigureSpec, Tables
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["communication_figure"]
 
@@ -95,7 +97,7 @@ def _against(axes: Axes, part: pd.DataFrame, x: str, label: str, scale: str) -> 
     ticks = part[x].tolist()
     axes.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
     axes.minorticks_off()
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    whole_ticks(axes.yaxis, most=6)
     axes.set_xlabel(label)
     axes.set_ylabel("rounds counted")
 

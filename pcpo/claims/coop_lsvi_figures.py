@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ..plotting.style import PAGE, cluster_colour, new_figure, panel_label, plain_log_ticks
 from ..statistics import mean_interval
 from .contract import FigureSpec, Tables
 from .coop_lsvi_communication import CONTROL
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["COMMUNICATION_FIGURE", "HETEROGENEITY_FIGURE", "REGRET_FIGURE", "curve", "summary"]
 

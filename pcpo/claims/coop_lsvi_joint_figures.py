@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ..plotting.style import PAGE, cluster_colour, new_figure, panel_label
 from .contract import FigureSpec, Tables
 from .coop_lsvi_figures import curve, summary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["PARETO_FIGURE"]
 

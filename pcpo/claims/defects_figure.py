@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from ..plotting.style import PAGE, cluster_colour, new_figure, panel_label
+from ..plotting.style import PAGE, cluster_colour, new_figure, panel_label, whole_ticks
 from ..statistics import binomial_interval
 from .contract import FigureSpec, Tables
 from .defects_measures import runs_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["defects_figure"]
 
@@ -95,7 +97,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
     for axes in panels.values():
         axes.legend(loc="best")
     for name in ("destabilised", "rounds", "delta"):
-        panels[name].xaxis.set_major_locator(MaxNLocator(integer=True))
+        whole_ticks(panels[name].xaxis)
     figure.suptitle(f"mode of the runs: {mode}", fontsize=7)
     return figure
 

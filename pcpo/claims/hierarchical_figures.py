@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
-from ..plotting.style import PAGE, cluster_colour, new_figure, panel_label, plain_log_ticks
+from ..plotting.style import PAGE, bare_minor_ticks, cluster_colour, new_figure, panel_label, plain_log_ticks
 from .contract import Tables
 from .hierarchical_actors import ACTORS
 from .hierarchical_critics import CRITIC
 from .hierarchical_iterations import COMPLEXITY, LEARNING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["complexity_table", "convergence_table", "draw_complexity", "draw_convergence"]
 
@@ -138,7 +141,7 @@ def draw_convergence(numbers: pd.DataFrame) -> Figure:
         xscale="log", xlabel="iterations of the critic, $T$", ylabel=r"$\|\hat\delta-\delta^*\|^2/\|\delta^*\|^2$"
     )
     actor.set(xscale="log", xlabel="steps of the critic, $T$", ylabel=r"$[C(K_n)-C(K^*)]/|\mathcal{N}|$, median")
-    actor.xaxis.set_minor_formatter(NullFormatter())
+    bare_minor_ticks(actor.xaxis)
     panel_label(gap, "(a) one instance")
     panel_label(critic, "(b) critics of one gain")
     panel_label(actor, "(c) Algorithm 2, by critic")

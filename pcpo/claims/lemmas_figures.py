@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ..plotting.style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, cluster_colour, new_figure, panel_label
 from ..statistics import binomial_interval, mean_interval
@@ -16,6 +15,10 @@ from .lemmas_descent import DESCENT
 from .lemmas_estimates import ESTIMATES
 from .lemmas_measures import paper_cells
 from .lemmas_pairs import BIAS, PAIRS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["draw", "table"]
 

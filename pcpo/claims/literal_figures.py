@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from ..plotting.style import COLUMN, GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, cluster_colour, new_figure, panel_label
+from ..plotting.style import (
+    COLUMN,
+    GLOBAL_COLOUR,
+    LOCAL_COLOUR,
+    PAGE,
+    cluster_colour,
+    decade_ticks,
+    new_figure,
+    panel_label,
+    whole_ticks,
+)
 from ..statistics import mean_interval
 from .contract import FigureSpec, Tables
 from .literal_fleets import KINDS
 from .literal_runs import MODE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["LITERAL", "LOOSENESS", "SECONDS_PER_YEAR", "YEARS"]
 
@@ -71,8 +82,7 @@ def draw_looseness(numbers: pd.DataFrame) -> Figure:
         axes.plot(part["rollouts"], part["name"].map(y), marker, color=colour, label=_SHORT[kind], mfc="white")
     axes.set_xscale("log")
     axes.set_xlim(low, numbers["rollouts"].max() * 10)
-    axes.xaxis.set_major_locator(LogLocator(numticks=6))
-    axes.xaxis.set_minor_locator(NullLocator())
+    decade_ticks(axes.xaxis, most=6)
     axes.set_yticks(list(y.values()), [_RUNGS[name] for name in y])
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
@@ -158,9 +168,8 @@ def _curves(axes: Axes, part: pd.DataFrame) -> None:
             axes.fill_between(one["epoch"], one["low"], one["high"], color=colour, alpha=0.25, lw=0)
     axes.axvline(float(part["L"].iloc[0]), color="0.8", lw=4, zorder=0)
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(numticks=8))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    decade_ticks(axes.yaxis, most=8)
+    whole_ticks(axes.xaxis)
     axes.set_xlabel("epoch $l$ (band: $L$)")
 
 
@@ -190,8 +199,7 @@ def draw_years(numbers: pd.DataFrame) -> Figure:
     axes.text(_AGE_OF_THE_UNIVERSE, -0.75, "age of the universe", fontsize=6.5, ha="center")
     axes.set_xscale("log")
     axes.set_xlim(1.0, last["years_total"].max() * 10)
-    axes.xaxis.set_major_locator(LogLocator(numticks=7))
-    axes.xaxis.set_minor_locator(NullLocator())
+    decade_ticks(axes.xaxis, most=7)
     shape = [f"{row.cell}\n$n={row.states},m={row.inputs}$" for row in last.itertuples()]
     axes.set_yticks(y, [label.replace("_", " ") for label in shape])
     axes.invert_yaxis()

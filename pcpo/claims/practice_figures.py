@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
-from ..plotting.style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, cluster_colour, new_figure, panel_label
+from ..plotting.style import (
+    GLOBAL_COLOUR,
+    LOCAL_COLOUR,
+    PAGE,
+    bare_minor_ticks,
+    cluster_colour,
+    new_figure,
+    panel_label,
+)
 from ..statistics import FEWEST, binomial_interval, mean_interval, ratio_interval
 from .contract import FigureSpec, Tables
 from .practice_measures import cell, ends
 from .practice_studies import KNOBS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["FIRST_EXPERIMENTS", "SENSITIVITY_FIGURE", "Row", "fraction_row", "heading", "mean_row", "points"]
 
@@ -125,7 +134,7 @@ def _ratio_panel(axes: Axes, part: pd.DataFrame) -> None:
     axes.set_xticks(part["x"], [f"{N:g}" for N in part["x"]])
     ticks = [0.1, 0.2, 0.5, 1.0]
     axes.set_yticks(ticks, [f"{v:g}" for v in ticks])
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    bare_minor_ticks(axes.yaxis)
     axes.set_xlim(1.7, 1.2 * part["x"].max())
     axes.set_xlabel("$N$ agents in one cluster")
     axes.legend(loc="lower left")

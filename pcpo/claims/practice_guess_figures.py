@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
-from ..plotting.style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, cluster_colour, new_figure, panel_label
+from ..plotting.style import (
+    GLOBAL_COLOUR,
+    LOCAL_COLOUR,
+    PAGE,
+    bare_minor_ticks,
+    cluster_colour,
+    new_figure,
+    panel_label,
+)
 from .contract import FigureSpec, Tables
 from .practice_figures import Row, fraction_row, heading, mean_row, points
 from .practice_measures import CHEAP, cell, ends, shown, to_exact
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["FAILURE_SIGNATURES", "INITIAL_GUESS", "SEPARATION_LIMIT"]
 
@@ -139,7 +148,7 @@ def _rule_panel(axes: Axes, part: pd.DataFrame) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(0.8 * 10 ** np.floor(np.log10(span[0])), 1.25 * 10 ** np.ceil(np.log10(span[1])))  # whole decades
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    bare_minor_ticks(axes.xaxis)
     axes.set_xlabel(r"rollouts with $\Delta$ known ($\Delta_0=2\Delta$)")
     panel_label(axes, "(c) rollouts to exact sets\n(upper edge: never)")
 

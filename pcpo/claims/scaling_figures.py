@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
-from ..plotting.style import COLUMN, LOCAL_COLOUR, PAGE, cluster_colour, new_figure, panel_label
+from ..plotting.style import COLUMN, LOCAL_COLOUR, PAGE, bare_minor_ticks, cluster_colour, new_figure, panel_label
 from .contract import FigureSpec, Finding, Tables
 from .scaling_measures import Cells, paired_ratio, read_cells, size_exponent, total_exponent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["COLLAPSE", "SCALING"]
 
@@ -82,9 +85,8 @@ def _draw_scaling(numbers: pd.DataFrame) -> Figure:
     for axes, size in zip(panels, sizes, strict=False):
         _panel(axes, lines[lines["size"] == size].sort_values("epoch"))
         axes.set_ylim(low, high)
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        bare_minor_ticks(axes.xaxis)
         axes.set_xlim(0.6 * lines["minibatch"].min(), 1.8 * lines["minibatch"].max())
-        axes.xaxis.set_major_locator(LogLocator())
         panel_label(axes, rf"$|\mathcal{{M}}|={size}$")
     for axes in panels[len(sizes) + 1 :]:
         axes.remove()
@@ -146,7 +148,7 @@ def _draw_collapse(numbers: pd.DataFrame) -> Figure:
     lower.set_ylabel("measured\n/ overlay")
     lower.set_ylim(bottom=0)
     lower.set_xlabel(r"$|\mathcal{M}|\,T$ (rollouts of the cluster)")
-    lower.xaxis.set_minor_formatter(NullFormatter())
+    bare_minor_ticks(lower.xaxis)
     seeds, mode = int(numbers["seeds"].max()), numbers["mode"].iloc[0]
     upper.legend(fontsize=6, ncols=2, loc="lower left")
     panel_label(upper, f"{seeds} runs, 95 % bootstrap; mode: {mode}")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from ..plotting.style import COLUMN, cluster_colour, new_figure, panel_label
 from .contract import ALPHA, Tables
 from .surrogate_cumulants import edgeworth_distance
 from .surrogate_measures import Tested, by_cell, mean_width, smirnov_width, thresholds, variance_interval
 from .surrogate_study import CONTROLS, KINDS, SURROGATE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["draw", "table"]
 

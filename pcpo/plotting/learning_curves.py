@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
 from ..statistics import FEWEST, mean_interval
-from .style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, modes, new_figure, panel_label, plain_log_ticks
+from .style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, bare_minor_ticks, modes, new_figure, panel_label, plain_log_ticks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["draw", "table"]
 
@@ -115,7 +116,7 @@ def _panel(axes: Axes, part: pd.DataFrame) -> None:
     axes.set_ylabel(r"gap $C(K)-C^*$ (cost units)")
     last = part.sort_values("epoch")["correct"].iloc[-1]
     plain_log_ticks(axes.yaxis)
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    bare_minor_ticks(axes.xaxis)
     panel_label(axes, f"{part['title'].iloc[0]}\nsets right at the end: {100 * last:.0f} %")
 
 

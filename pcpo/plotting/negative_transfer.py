@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from textwrap import fill
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ..comparison import curves, final_table
 from .style import PAGE, cluster_colour, modes, new_figure, panel_label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["draw", "table"]
 

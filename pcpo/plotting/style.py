@@ -1,31 +1,35 @@
-"""The look of every figure: column widths, a colour-blind safe palette, and files without time stamps."""
+"""The look of every figure: column widths, a colour-blind safe palette, and files without time stamps.
+
+Matplotlib is imported by what draws: most jobs import this module, or one that draws, without drawing anything.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
 
 __all__ = [
     "COLUMN",
     "GLOBAL_COLOUR",
     "LOCAL_COLOUR",
     "PAGE",
+    "bare_minor_ticks",
     "cluster_colour",
+    "decade_ticks",
     "modes",
     "new_figure",
     "panel_label",
     "plain_log_ticks",
     "save",
+    "whole_ticks",
 ]
 
 COLUMN = 3.4  # inches, one column
@@ -33,7 +37,7 @@ PAGE = 7.0  # inches, both columns
 
 # The palette "colorblind" of seaborn, which is not imported for it: with scipy.stats and pyplot, that takes too long.
 _COLOURS = "#0173B2 #DE8F05 #029E73 #D55E00 #CC78BC #CA9161 #FBAFE4 #949494 #ECE133 #56B4E9"
-_PALETTE = [to_rgb(colour) for colour in _COLOURS.split()]
+_PALETTE = _COLOURS.split()
 LOCAL_COLOUR = _PALETTE[1]
 GLOBAL_COLOUR = _PALETTE[0]
 _CLUSTERS = [_PALETTE[i] for i in (0, 1, 2, 4, 3, 5, 6, 7, 8, 9)]
@@ -59,14 +63,17 @@ _RC: Any = {
 }
 
 
-def cluster_colour(cluster: int) -> tuple[tuple[float, float, float], str]:
+def cluster_colour(cluster: int) -> tuple[str, str]:
     """Colour and marker of a cluster; the marker tells clusters apart without colour."""
     return _CLUSTERS[cluster % len(_CLUSTERS)], _MARKERS[cluster % len(_MARKERS)]
 
 
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure in inches, laid out automatically, independent of any global state of pyplot."""
-    with mpl.rc_context(_RC):
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(_RC):
         return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -77,11 +84,35 @@ def modes(numbers: pd.DataFrame) -> str:
 
 def plain_log_ticks(axis: Axis) -> None:
     """Ticks at 1, 2 and 5 times powers of ten as plain numbers, on a logarithmic axis of less than two decades."""
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
     low, high = axis.get_view_interval()
     if axis.get_scale() == "log" and high < 100 * low:
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_formatter(NullFormatter())
+        bare_minor_ticks(axis)
+
+
+def bare_minor_ticks(axis: Axis) -> None:
+    """Minor ticks without numbers."""
+    from matplotlib.ticker import NullFormatter
+
+    axis.set_minor_formatter(NullFormatter())
+
+
+def decade_ticks(axis: Axis, most: int) -> None:
+    """At most so many ticks, at powers of ten, on a logarithmic axis of many decades."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(numticks=most))
+    axis.set_minor_locator(NullLocator())
+
+
+def whole_ticks(axis: Axis, most: int | None = None) -> None:
+    """Ticks at whole numbers, in at most so many intervals."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True) if most is None else MaxNLocator(nbins=most, integer=True))
 
 
 def panel_label(axes: Axes, text: str) -> None:
@@ -94,9 +125,11 @@ def save(table: pd.DataFrame, draw: Callable[[pd.DataFrame], Figure], stem: Path
 
     The files hold no time stamp and no program version, so equal numbers give equal bytes.
     """
+    from matplotlib import rc_context
+
     stem = Path(stem)
     stem.parent.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context(_RC):
+    with rc_context(_RC):
         figure = draw(table)
         temporary = {suffix: stem.with_name(f".{stem.name}.tmp{suffix}") for suffix in (".csv", ".pdf", ".png")}
         try:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ..comparison import curves, rollouts_saved
 from ..contracts import Estimator
@@ -17,6 +16,10 @@ from ..predictions import steady_state_gap
 from ..randomness import noise_law
 from ..statistics import ratio_interval
 from .style import PAGE, cluster_colour, new_figure, panel_label, plain_log_ticks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["ESTIMATORS", "draw", "predicted_gaps", "table"]
 

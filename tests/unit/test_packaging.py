@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -187,3 +188,12 @@ def test_default_profile_names_options_of_snakemake() -> None:
 def test_ci_script_can_be_executed() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     assert (ROOT / "pcpo" / "py.typed").is_file()
+
+
+def test_jobs_import_nothing_slow_that_they_may_not_need() -> None:
+    """Every job imports its group of claims, few draw or fit: a second each, in two hundred of them."""
+    slow = {"matplotlib", "scipy.optimize", "scipy.stats", "seaborn"}
+    code = "import sys; from pcpo.claims import GROUPS, load_group; import pcpo.algorithms; "
+    code += f"[load_group(name) for name in GROUPS]; print(sorted({slow} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

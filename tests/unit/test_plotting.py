@@ -41,7 +41,7 @@ def runs(seeds: Sequence[int] = (7, 8)) -> pd.DataFrame:
 
 def test_the_colours_are_those_of_seaborn() -> None:
     """They are written down only because importing seaborn takes longer than drawing."""
-    assert list(sns.color_palette("colorblind")) == style._PALETTE
+    assert [colour.upper() for colour in sns.color_palette("colorblind").as_hex()] == style._PALETTE
 
 
 def curves(seeds: Sequence[int] = (7, 8)) -> pd.DataFrame:
