@@ -1,6 +1,7 @@
 """The MDPs as environments for other agents: Gymnasium's `Env`, and PettingZoo's `ParallelEnv` for a shared one.
 
-Both packages are optional (`pip install pcpo[environments]`); the algorithms of this package do not need them.
+Both packages are optional (`pip install ".[environments]"` from the checkout); the algorithms of this package do not
+need them.
 
 An observation is one number: h·S + x, the step and the state, h = 0, …, H, so that policies of observations are all
 that is needed.  An episode *terminates* after H steps and is never truncated.  Transitions take one uniform number each
