@@ -88,9 +88,10 @@ def test_costs_that_are_not_definite_are_refused(instance: Instance) -> None:
     with pytest.raises(FleetError, match=r"R_1: found the eigenvalue .*, expected a positive definite matrix"):
         replace(system, R=flat)
     coupled = [[-np.eye(2)] * 2] * 2
-    negative = Blocks([matrix - 1 * np.eye(2) for matrix in own], coupled)
-    with pytest.raises(FleetError, match="R of the mean field: found the eigenvalue"):
-        replace(system, R=negative)
+    for letter in ("Q", "R"):
+        negative = Blocks([matrix - np.eye(2) for matrix in getattr(system, letter).own], coupled)
+        with pytest.raises(FleetError, match=f"{letter} of the mean field: found the eigenvalue"):
+            replace(system, **{letter: negative})
     with pytest.raises(FleetError, match="Q_1: found a matrix that is not symmetric"):
         replace(system, Q=Blocks([np.array([[1, 0.5], [0, 1]]), system.Q.own[1]], system.Q.across))
     with pytest.raises(FleetError, match="sizes: found a subpopulation of 1"):
