@@ -130,10 +130,14 @@ def estimated_exponent(tables: Tables) -> Finding:
 
 
 def gap_exponent(tables: Tables) -> Finding:
-    """Exponent of T in the gap that Algorithm 2 comes to with Algorithm 3 as its critic, mean over instances."""
+    """Exponent of T in the gap that Algorithm 2 comes to with Algorithm 3 as its critic, mean over instances; infinite
+    for an instance that comes to an unstable gain with one of the T."""
     frame = tables[ACTORS.name]
     frame = frame[(frame["precision"] == 0) & (frame["kind"] == "gtd")]
-    return mean(exponents(frame, "steps", frame["gap"]), -0.25, "exponent of T, mean over instances")
+    lost = np.isinf(frame["gap"])
+    values = exponents(frame, "steps", frame["gap"].mask(lost, 1.0))
+    values = np.where(lost.groupby(frame["seed"]).any(), np.inf, values)
+    return mean(values, -0.25, "exponent of T, mean over instances")
 
 
 def growth(tables: Tables) -> Finding:

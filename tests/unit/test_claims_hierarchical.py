@@ -16,7 +16,7 @@ from pcpo.claims.hierarchical_actors import ACTORS
 from pcpo.claims.hierarchical_critics import CRITIC, SAMPLES
 from pcpo.claims.hierarchical_descent import DESCENT
 from pcpo.claims.hierarchical_iterations import COMPLEXITY, LEARNING
-from pcpo.claims.hierarchical_measures import critic_exponent, exponents, growth
+from pcpo.claims.hierarchical_measures import critic_exponent, exponents, gap_exponent, growth
 from pcpo.claims.hierarchical_systems import GAINS, SYSTEMS
 from pcpo.claims.judging import check_group, judge
 from pcpo.claims.tables import simulated
@@ -109,6 +109,17 @@ def test_rows_of_a_seed_do_not_depend_on_the_others(tables: Tables) -> None:
         chosen = frame[(frame["cell"] == name) & (frame["seed"] == count - 1)]
         chosen = chosen.drop(columns="cell")[list(alone.columns)].reset_index(drop=True)
         pd.testing.assert_frame_equal(chosen, alone.reset_index(drop=True), check_exact=True, check_dtype=False)
+
+
+def test_a_run_that_is_lost_refutes_the_rate_of_algorithm_3_in_the_actor(tables: Tables) -> None:
+    frame = tables[ACTORS.name]
+    found = gap_exponent(tables)
+    for T in frame["steps"].unique():
+        lost = frame.copy()
+        lost.loc[(lost["kind"] == "gtd") & (lost["steps"] == T) & (lost["seed"] == 3), "gap"] = np.inf
+        wrong = gap_exponent({**tables, ACTORS.name: lost})
+        assert np.isfinite(found.estimate)
+        assert (wrong.estimate, wrong.p_value) == (np.inf, 0.0)
 
 
 def test_figures_show_the_tables(tables: Tables) -> None:
