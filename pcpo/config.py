@@ -76,7 +76,8 @@ def _sentence(error: ValidationError) -> str:
         lower = {key.lower(): key for key in known}  # Delta0 and delta differ by more than their case
         near = difflib.get_close_matches(str(unknown).lower(), list(lower), n=1)
         hint = f"; did you mean {lower[near[0]]!r}?" if near else ""
-        return f"{where}: found the unknown key {unknown!r}, expected one of {', '.join(known)}{hint}"
+        expected = f"one of {', '.join(known)}" if known else "none"
+        return f"{where}: found the unknown key {unknown!r}, expected {expected}{hint}"
     if error.validator == "required":
         missing = next(key for key in wanted if key not in cast(dict[str, Any], error.instance))
         return f"{where}: found no key {missing!r}, which is required"

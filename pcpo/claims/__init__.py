@@ -5,17 +5,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
+from .options import cells_of
 
 if TYPE_CHECKING:
-    from .contract import Group
+    from .contract import Group, Study
 
-__all__ = ["GROUPS", "Entry", "check_evidence", "group_drawing", "group_of", "load_group"]
+__all__ = [
+    "GROUPS",
+    "Entry",
+    "check_evidence",
+    "check_options",
+    "group_drawing",
+    "group_of",
+    "load_group",
+    "study_named",
+]
 
 
 @dataclass(frozen=True)
@@ -96,6 +106,21 @@ def check_evidence(studies: Iterable[str]) -> None:
             raise ConfigError(
                 f"evidence: found {study!r} without {missing[0]!r}, expected all studies of group {group_of(study)!r}"
             )
+
+
+def check_options(studies: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises ConfigError for options of a study that are not valid, before any job runs.
+
+    studies: what a configuration says of each, its "options" among it.  Imports the groups of those that have some.
+    """
+    for name, given in studies.items():
+        if given["options"]:
+            cells_of(study_named(name), given["options"])
+
+
+def study_named(name: str) -> Study:
+    """Raises ConfigError for an unknown study."""
+    return next(study for study in load_group(group_of(name)).studies if study.name == name)
 
 
 def group_of(study: str) -> str:

@@ -8,17 +8,15 @@ between two precisions Δ_l (¾ is mid-bin) and k the number of *halvings*, so t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import ConfigError
 from ..fleet import Fleet
 from ..generators import FleetSpec, random_fleet
 from ..randomness import Purpose, stream
 
-__all__ = ["NOISE", "SEPARATION", "chosen_options", "cluster_sizes", "early_epoch", "settled", "small_fleet"]
+__all__ = ["NOISE", "SEPARATION", "cluster_sizes", "early_epoch", "settled", "small_fleet"]
 
 _GAMMA = 0.5
 _OPTIMAL_COST = 4.0  # C*_1; Δ and the initial gap are in the same units
@@ -58,29 +56,3 @@ def small_fleet(states: int, sizes: Sequence[int], separation: float, fleet_seed
 def cluster_sizes(agents: int, clusters: int) -> list[int]:
     """As equal as possible, the first clusters larger."""
     return [agents // clusters + (j < agents % clusters) for j in range(clusters)]
-
-
-#: Options that are integers, and their smallest values; all others are positive numbers.
-_LEAST = {"agents": 2, "clusters": 2, "halvings": 1, "states": 1, "after": 0, "fleet_seed": 0}
-
-
-def chosen_options(study: str, defaults: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options over the defaults; raises ConfigError for an unknown name or a number that is out of range."""
-    if unknown := sorted(set(options) - set(defaults)):
-        raise ConfigError(f"study {study}: found option {unknown[0]!r}, expected {', '.join(defaults)}")
-    chosen = {**defaults, **options}
-    for name, value in chosen.items():
-        several, whole = isinstance(defaults[name], list), name in _LEAST
-        values = value if isinstance(value, list) else [value]
-        if several == isinstance(value, list) and all(_is_good(name, v) for v in values):
-            continue
-        kind = f"an integer of {_LEAST[name]} or more" if whole else "a positive number"
-        expected = f"a list, each {kind}" if several else kind
-        raise ConfigError(f"study {study}, option {name}: found {value!r}, expected {expected}")
-    return chosen
-
-
-def _is_good(name: str, value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return isinstance(value, int) and value >= _LEAST[name] if name in _LEAST else 0 < value < math.inf

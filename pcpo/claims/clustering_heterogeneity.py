@@ -10,31 +10,20 @@ from typing import Any
 import pandas as pd
 
 from ..calibration import LocalConstants, calibrated_constants, horizon_for, local_constants
-from ..errors import ConfigError
 from ..experiment import Experiment
 from ..fleet import Fleet
 from ..randomness import noise_law
 from ..schedule import Schedule
-from .clustering_fleets import NOISE, SEPARATION, chosen_options, cluster_sizes, early_epoch, settled, small_fleet
+from .clustering_fleets import NOISE, SEPARATION, cluster_sizes, early_epoch, settled, small_fleet
 from .contract import Study
+from .options import number, several, whole
 
 __all__ = ["HETEROGENEITY"]
 
-_DEFAULTS: dict[str, Any] = {
-    "halvings": [1, 2, 3, 4],
-    "agents": 4,
-    "minibatch_scale": 0.1,
-    "delta": 0.1,
-    "fleet_seed": 8,
-}
-
 
 def _heterogeneity_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    chosen = chosen_options("heterogeneity", _DEFAULTS, options)
-    halvings = sorted(chosen["halvings"])
-    if len(set(halvings)) < 2:
-        raise ConfigError(f"study heterogeneity, option halvings: found {halvings}, expected two different or more")
-    shared = {name: value for name, value in chosen.items() if name != "halvings"}
+    halvings = sorted(options["halvings"])
+    shared = {name: value for name, value in options.items() if name != "halvings"}
     shared |= {"least_halvings": halvings[0], "most_halvings": halvings[-1]}
     return {f"halvings_{k}": {**shared, "halvings": k} for k in halvings}
 
@@ -109,5 +98,11 @@ HETEROGENEITY = Study(
         "promised_rollouts": "rollouts per agent that the schedule spends up to epoch L",
         "mode": "mode of the schedule's constants",
     },
-    defaults=_DEFAULTS,
+    options={
+        "halvings": several([1, 2, 3, 4], whole(), fewest=2),
+        "agents": whole(4, least=2),
+        "minibatch_scale": number(0.1),
+        "delta": number(0.1, below=1),
+        "fleet_seed": whole(8, least=0),
+    },
 )

@@ -12,45 +12,30 @@ from ..algorithms.pcpo import PCPO
 from ..errors import ConfigError
 from ..experiment import Experiment
 from ..fleet import Fleet
-from .clustering_fleets import NOISE, SEPARATION, chosen_options, cluster_sizes, small_fleet
+from .clustering_fleets import NOISE, SEPARATION, cluster_sizes, small_fleet
 from .contract import Study
+from .options import key_of, number, several, whole
 
 __all__ = ["CLUSTERING", "margins"]
 
 _TOO_CLOSE = 1 / 20
 
-_DEFAULTS: dict[str, Any] = {
-    "agents": [4, 8],
-    "clusters": [2, 3],
-    "halvings": [1, 2],
-    "states": [1],
-    "after": [0],
-    "minibatch_scale": 1.0,
-    "smaller_minibatches": [0.3, 0.1, 0.03, 0.01],
-    "positions": [0.505, 0.6, 0.9, 0.99],
-    "delta": 0.1,
-    "fleet_seed": 8,
-}
-
 
 def _clustering_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """One factor at a time: a base cell and, from it, every other value of N, H, k, the number of states and of
     epochs after L; then smaller minibatches, other positions in the octave, and the negative controls."""
-    chosen = chosen_options("clustering", _DEFAULTS, options)
     factors = ("agents", "clusters", "halvings", "states", "after")
-    if empty := [name for name in factors if not chosen[name]]:
-        raise ConfigError(f"study clustering, option {empty[0]}: found an empty list, expected at least the base value")
-    scale = float(chosen["minibatch_scale"])
-    base = {name: chosen[name][0] for name in factors}
+    scale = float(options["minibatch_scale"])
+    base = {name: options[name][0] for name in factors}
     base |= {"role": "grid", "position": 0.75, "minibatch_scale": scale, "closeness": 1.0, "eliminate": 1}
-    base |= {"delta": float(chosen["delta"]), "fleet_seed": chosen["fleet_seed"]}
+    base |= {"delta": float(options["delta"]), "fleet_seed": options["fleet_seed"]}
     cells = {"base": base}
     for name in factors:
-        cells |= {f"{name}_{value}": {**base, name: value} for value in chosen[name][1:]}
+        cells |= {f"{name}_{value}": {**base, name: value} for value in options[name][1:]}
     small = {**base, "role": "sweep"}
-    cells |= {f"scale_{s:g}": {**small, "minibatch_scale": scale * s} for s in chosen["smaller_minibatches"]}
+    cells |= {f"scale_{s:g}": {**small, "minibatch_scale": scale * s} for s in options["smaller_minibatches"]}
     edge = {**base, "role": "edge", "halvings": 2}
-    cells |= {f"position_{p:g}": {**edge, "position": p} for p in chosen["positions"]}
+    cells |= {f"position_{p:g}": {**edge, "position": p} for p in options["positions"]}
     # The controls have smaller minibatches, for they need few rollouts to be wrong; (22) still holds at 0.3.
     cells["noisy"] = {**base, "role": "control:noisy", "minibatch_scale": 0.001 * scale}
     cells["no_elimination"] = {**base, "role": "control:no_elimination", "eliminate": 0, "minibatch_scale": 0.3 * scale}
@@ -58,8 +43,9 @@ def _clustering_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     boundary = {"role": "control:edge", "position": 0.501, "agents": 8, "minibatch_scale": 0.1 * scale}
     cells["edge"] = {**base, **boundary}
     for name, cell in cells.items():
-        if not 0.5 <= cell["position"] < 1.0 or cell["agents"] <= cell["clusters"]:
-            raise ConfigError(f"study clustering, cell {name}: found {cell}, expected 0.5 ≤ position < 1 and N > H")
+        if cell["agents"] <= cell["clusters"]:
+            key, N = key_of("clustering", "agents"), cell["agents"]
+            raise ConfigError(f"{key}: found {N} in cell {name}, expected more than its {cell['clusters']} clusters")
     return cells
 
 
@@ -140,5 +126,16 @@ CLUSTERING = Study(
         "mode": "mode of the schedule's constants",
     },
     key=("seed", "epoch"),
-    defaults=_DEFAULTS,
+    options={
+        "agents": several([4, 8], whole(least=2)),
+        "clusters": several([2, 3], whole(least=2)),
+        "halvings": several([1, 2], whole()),
+        "states": several([1], whole()),
+        "after": several([0], whole(least=0)),
+        "minibatch_scale": number(1.0),
+        "smaller_minibatches": several([0.3, 0.1, 0.03, 0.01], number(), fewest=0),
+        "positions": several([0.505, 0.6, 0.9, 0.99], number(least=0.5, below=1), fewest=0),
+        "delta": number(0.1, below=1),
+        "fleet_seed": whole(8, least=0),
+    },
 )

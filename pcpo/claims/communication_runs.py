@@ -16,7 +16,6 @@ import pandas as pd
 from ..calibration import calibrated_constants, horizon_for, local_constants
 from ..contracts import Oracle, Planner, Setting
 from ..driver import run
-from ..errors import ConfigError
 from ..experiment import side_information
 from ..fleet import Fleet
 from ..generators import FleetSpec, random_fleet
@@ -26,6 +25,7 @@ from ..schedule import Constants, Schedule
 from ..server import same_label
 from .communication_controls import COUNTED_ALGORITHMS, planner
 from .contract import Study
+from .options import Option, several, whole
 
 __all__ = ["OPTIONS", "cells", "communication_study", "separation_at", "simulate"]
 
@@ -33,11 +33,11 @@ DELTA0 = 12.0  # first guess Δ_0, in units of cost; the first cluster's C* is 2
 _NOISE = noise_law("signs")
 _FAILURE = 0.05  # δ
 
-OPTIONS: Mapping[str, Any] = {
-    "epochs": 7,
-    "agents": [4, 12, 36],
-    "gaps": [1, 2, 3, 4, 5],
-    "noisy_epochs": 1,
+OPTIONS: Mapping[str, Option] = {
+    "epochs": whole(7, least=4),
+    "agents": several([4, 12, 36], {**whole(least=2), "multipleOf": 2}, fewest=2),  # two clusters of one size
+    "gaps": several([1, 2, 3, 4, 5], whole(), fewest=5),
+    "noisy_epochs": whole(1),
 }
 
 COLUMNS: Mapping[str, str] = {
@@ -76,18 +76,7 @@ def separation_at(k: int) -> float:
 
 
 def cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Conditions by name; raises ConfigError for an option out of range."""
-    for name in ("epochs", "noisy_epochs", "agents", "gaps"):
-        low = {"epochs": 4, "agents": 2}.get(name, 1)
-        numbers = options[name] if isinstance(options[name], list) else [options[name]]
-        if not numbers or not all(isinstance(x, int) and x >= low for x in numbers):
-            raise ConfigError(f"communication.{name}: found {options[name]!r}, expected integers from {low} on")
-    if len(options["gaps"]) < 5 or len(options["agents"]) < 2:
-        raise ConfigError(
-            "communication: found too few gaps or agents for a fit, expected 5 gaps and 2 numbers of agents"
-        )
-    if any(N % 2 for N in options["agents"]):
-        raise ConfigError(f"communication.agents: found {options['agents']}, expected even numbers (two clusters)")
+    """Conditions by name."""
     epochs, few = options["epochs"], min(options["agents"])
     base = {"sweep": "agents", "algorithm": "pcpo", "schedule": "table2", "agents": few, "gap": 2, "epochs": epochs}
     grid = {f"agents_{N}": {**base, "agents": N} for N in options["agents"]}
@@ -178,5 +167,5 @@ def communication_study(name: str, title: str, choose: Callable[[str], bool] = l
         simulate=simulate,
         columns=COLUMNS,
         key=("seed", "epoch"),
-        defaults=OPTIONS,
+        options=OPTIONS,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -191,11 +192,13 @@ class Claim:
 class Study:
     """Where a table comes from.
 
-    cells(options): conditions by name, each a flat mapping of numbers and texts; raises ConfigError for wrong options.
+    cells(options): conditions by name, each a flat mapping of numbers and texts, from all `options`, each valid by its
+    schema; raises ConfigError for options that do not fit together.
     simulate(cell, seeds): the rows of these seeds in one condition; the same rows whatever other seeds there are.
     columns: every column → what it holds, with its unit; a study's tables also have `cell` and `seed`, which the
     workflow adds (cell) or the study (seed).  key: columns that name a row within a cell.
-    may_be_missing: columns where NaN means "not applicable".  defaults: options and their values.
+    may_be_missing: columns where NaN means "not applicable".  options: what a configuration may set, each a JSON schema
+    with its default (pcpo/claims/options.py).
     """
 
     name: str
@@ -205,7 +208,12 @@ class Study:
     columns: Mapping[str, str]
     key: Sequence[str] = ("seed",)
     may_be_missing: frozenset[str] = frozenset()
-    defaults: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Options and their values where a configuration does not set them."""
+        return {name: deepcopy(option["default"]) for name, option in self.options.items()}
 
 
 @dataclass(frozen=True)

@@ -14,27 +14,22 @@ from ..studies.coop_lsvi.mdp import homogeneous
 from ..studies.coop_lsvi.multi import joint_noise, run_joint
 from ..studies.coop_lsvi.parallel import EVERY_EPISODE, noise, run
 from .contract import Study
-from .coop_lsvi_options import SIZES, instance_stream, noise_stream, numbers, sizes
+from .coop_lsvi_options import SIZES, instance_stream, noise_stream
+from .options import number, several, whole
 
 __all__ = ["COMMUNICATION", "CONTROL"]
 
 _NAME = "coop_lsvi_communication"
 CONTROL = "every episode"
+_SIZES = {name: option for name, option in SIZES.items() if name != "dimension"}
 
 
 def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    common = sizes(_NAME, options)
-    ranges = {
-        "episodes": numbers(_NAME, options, "episodes", 10, 1e6),
-        "agents": numbers(_NAME, options, "agents", 1, 1000),
-    }
+    common = {name: options[name] for name in _SIZES}
     cells: dict[str, dict[str, Any]] = {}
-    for algorithm, lowest in (("parallel", 1e-6), ("joint", 1.0001)):
-        own = {
-            **ranges,
-            "dimension": numbers(_NAME, options, f"{algorithm}_dimensions", 2 if algorithm == "parallel" else 6, 100),
-            "threshold": numbers(_NAME, options, f"{algorithm}_thresholds", lowest, 1e9),
-        }
+    for algorithm in ("parallel", "joint"):
+        own = {name: options[name] for name in ("episodes", "agents")}
+        own |= {name: options[f"{algorithm}_{name}s"] for name in ("dimension", "threshold")}
         if algorithm == "joint":  # the joint actions of many agents are too many
             own["agents"] = [M for M in own["agents"] if M <= 4]
         base = {name: values[len(values) // 2] for name, values in own.items()}
@@ -106,13 +101,13 @@ COMMUNICATION = Study(
         "messages": "messages that passed the server",
         "bytes": "bytes that passed the server",
     },
-    defaults={
-        **{name: value for name, value in SIZES.items() if name != "dimension"},
-        "episodes": [250, 1000, 4000],
-        "agents": [1, 4, 16],
-        "parallel_dimensions": [2, 4, 8],
-        "joint_dimensions": [6, 8, 12],
-        "parallel_thresholds": [0.1, 1, 10, 100],
-        "joint_thresholds": [1.5, 2, 8],
+    options={
+        **_SIZES,
+        "episodes": several([250, 1000, 4000], whole(least=10)),
+        "agents": several([1, 4, 16], whole(most=1000)),
+        "parallel_dimensions": several([2, 4, 8], whole(least=2)),
+        "joint_dimensions": several([6, 8, 12], whole(least=6)),
+        "parallel_thresholds": several([0.1, 1, 10, 100], number()),
+        "joint_thresholds": several([1.5, 2, 8], number(above=1)),
     },
 )

@@ -15,7 +15,8 @@ from ..studies.coop_lsvi.generators import random_contexts, random_mdp, random_t
 from ..studies.coop_lsvi.mdp import ParallelMDP, contextual, deviating
 from ..studies.coop_lsvi.parallel import ALONE, noise, run
 from .contract import Study
-from .coop_lsvi_options import SIZES, instance_stream, integer, noise_stream, numbers, sizes
+from .coop_lsvi_options import SIZES, instance_stream, noise_stream
+from .options import key_of, number, several, whole
 
 __all__ = ["HETEROGENEITY"]
 
@@ -24,14 +25,12 @@ _TOLD, _UNTOLD, _CONTEXTS, _IGNORED, _LONELY = "told", "untold", "contexts", "ig
 
 
 def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    common = {**sizes(_NAME, options), "agents": integer(_NAME, options, "agents", 2)}
-    common |= {"episodes": integer(_NAME, options, "episodes", 2), "contexts": integer(_NAME, options, "contexts", 1)}
-    common["weight"] = numbers(_NAME, {"weight": [options["weight"]]}, "weight", 0.0, 0.99)[0]
-    chis = numbers(_NAME, options, "chis", 1, min(common["contexts"], common["agents"]))
-    if any(chi != int(chi) for chi in chis):
-        raise ConfigError(f"evidence.{_NAME}.options.chis: found {chis}, expected integers")
+    common = {name: options[name] for name in (*SIZES, "agents", "episodes", "contexts", "weight")}
+    chis, most = options["chis"], min(options["contexts"], options["agents"])
+    if max(chis) > most:
+        raise ConfigError(f"{key_of(_NAME, 'chis')}: found {max(chis)}, expected at most {most}: agents and contexts")
     cells: dict[str, dict[str, Any]] = {}
-    for xi in numbers(_NAME, options, "deviations", 0.0, 0.5):
+    for xi in options["deviations"]:
         for algorithm in (_TOLD, _UNTOLD, _LONELY):
             cells[f"xi_{xi:g}_{algorithm}"] = {**common, "kind": "xi", "amount": float(xi), "algorithm": algorithm}
     for chi in chis:
@@ -110,13 +109,13 @@ HETEROGENEITY = Study(
         "log_det_bound_1": "the same for χ = 1",
         "spread": "largest difference between two agents' advantages Q* − V*, units of reward",
     },
-    defaults={
+    options={
         **SIZES,
-        "agents": 8,
-        "episodes": 1000,
-        "deviations": [0, 0.02, 0.05, 0.1, 0.2, 0.4],
-        "chis": [1, 2, 4, 8],
-        "contexts": 8,
-        "weight": 0.6,
+        "agents": whole(8, least=2),
+        "episodes": whole(1000, least=2),
+        "deviations": several([0, 0.02, 0.05, 0.1, 0.2, 0.4], number(least=0, most=0.5)),
+        "chis": several([1, 2, 4, 8], whole()),
+        "contexts": whole(8),
+        "weight": number(0.6, least=0, below=1),
     },
 )

@@ -24,20 +24,21 @@ from ..studies.coop_lsvi.pareto import (
     simplex_points,
 )
 from .contract import Study
-from .coop_lsvi_options import at, checkpoints, instance_stream, integer, noise_stream, numbers
+from .coop_lsvi_options import at, checkpoints, instance_stream, noise_stream
+from .options import Option, number, several, whole
 
 __all__ = ["EXACT", "FRONT", "PARETO"]
 
-_SIZES: dict[str, Any] = {"states": 3, "horizon": 2, "dimension": 6, "scale": 0.1, "points": 100}
+_SIZES: Mapping[str, Option] = {
+    "states": whole(3),
+    "horizon": whole(2),
+    "dimension": whole(6, least=6),
+    "scale": number(0.1),
+    "points": whole(100),
+}
 _ACTIONS = (2, 2)
 _CHECKPOINTS = 11
 _ROUNDING = 1e-10
-
-
-def _sizes(study: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {name: integer(study, options, name, 1) for name in ("states", "horizon", "points")}
-    found["dimension"] = integer(study, options, "dimension", 6)
-    return {**found, "scale": numbers(study, {"scale": [options["scale"]]}, "scale", 1e-9, 1e9)[0]}
 
 
 def _mdp(cell: Mapping[str, Any], seed: int) -> MultiAgentMDP:
@@ -55,9 +56,8 @@ def _learn(cell: Mapping[str, Any], seed: int, mdp: MultiAgentMDP) -> tuple[Join
 
 
 def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    common = _sizes("coop_lsvi_pareto", options)
-    common["episodes"] = integer("coop_lsvi_pareto", options, "episodes", 2**_CHECKPOINTS // 2)
-    thresholds = [*numbers("coop_lsvi_pareto", options, "thresholds", 1.0001, 1e9), math.inf]
+    common = {name: value for name, value in options.items() if name != "thresholds"}
+    thresholds = [*options["thresholds"], math.inf]
     return {f"S_{S:g}": {**common, "threshold": float(S)} for S in thresholds}
 
 
@@ -109,12 +109,16 @@ PARETO = Study(
     },
     key=("seed", "episode"),
     may_be_missing=frozenset({"threshold"}),
-    defaults={**_SIZES, "thresholds": [2, 8, 32], "episodes": 2048},
+    options={
+        **_SIZES,
+        "thresholds": several([2, 8, 32], number(above=1)),
+        "episodes": whole(2048, least=2 ** (_CHECKPOINTS - 1)),
+    },
 )
 
 
 def _exact_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {"all": _sizes("coop_lsvi_exact", options)}
+    return {"all": {**options}}
 
 
 def _exact(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
@@ -169,13 +173,12 @@ EXACT = Study(
         "dominated_contrary": "the same for policies that take the action of the smallest Q*_v",
         "dominated_boundary": "1 if π*_v is dominated for v = (1, 0) and an agent 1 whose reward is constant",
     },
-    defaults=_SIZES,
+    options=_SIZES,
 )
 
 
 def _front_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    common = {**_sizes("coop_lsvi_front", options), "threshold": 2.0}
-    return {"front": {**common, "episodes": integer("coop_lsvi_front", options, "episodes", 1)}}
+    return {"front": {**options, "threshold": 2.0}}
 
 
 def _front(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
@@ -228,5 +231,5 @@ FRONT = Study(
         "episode": "first episode in which Algorithm 2 played a policy of this value; 0: never",
     },
     key=("seed", "point"),
-    defaults={**_SIZES, "episodes": 1024},
+    options={**_SIZES, "episodes": whole(1024)},
 )

@@ -18,7 +18,8 @@ from ..studies.coop_lsvi.generators import random_mdp, with_contrast
 from ..studies.coop_lsvi.mdp import homogeneous
 from ..studies.coop_lsvi.parallel import ALONE, EVERY_EPISODE, noise, run
 from .contract import Study
-from .coop_lsvi_options import SIZES, at, checkpoints, instance_stream, integer, noise_stream, numbers, sizes
+from .coop_lsvi_options import SIZES, at, checkpoints, instance_stream, noise_stream
+from .options import number, several, whole
 
 __all__ = ["ALGORITHMS", "REGRET"]
 
@@ -39,9 +40,8 @@ ALGORITHMS = {
 
 
 def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    common = {**sizes(_NAME, options), "episodes": integer(_NAME, options, "episodes", 2**_CHECKPOINTS)}
-    contrasts = numbers(_NAME, options, "contrasts", 1e-6, 1.0)
-    agents = [int(M) for M in numbers(_NAME, options, "agents", 1, 1000)]
+    common = {name: options[name] for name in (*SIZES, "episodes")}
+    agents, contrasts = options["agents"], options["contrasts"]
     middle, many = contrasts[len(contrasts) // 2], max(agents)
     wanted = [(name, M, g) for name in ("shared", "remark", "alone") for M in agents for g in contrasts]
     wanted += [("pooled", many, g) for g in contrasts] + [("every", many, middle)]
@@ -116,5 +116,10 @@ REGRET = Study(
     },
     key=("seed", "episode"),
     may_be_missing=frozenset({"threshold"}),
-    defaults={**SIZES, "agents": [1, 2, 4, 8, 16], "contrasts": [0.5, 0.25, 0.125, 0.0625, 0.03125], "episodes": 1000},
+    options={
+        **SIZES,
+        "agents": several([1, 2, 4, 8, 16], whole(most=1000)),
+        "contrasts": several([0.5, 0.25, 0.125, 0.0625, 0.03125], number(most=1)),
+        "episodes": whole(1000, least=2**_CHECKPOINTS),
+    },
 )

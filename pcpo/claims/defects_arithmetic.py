@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ..contracts import FloatArray
-from ..errors import ConfigError
 from ..randomness import NOISE_LAWS, Purpose, stream
 from .contract import Study
+from .options import whole
 
 __all__ = ["NOISE", "READINGS", "Surd"]
 
@@ -60,8 +60,6 @@ _READINGS: Mapping[str, Callable[[int], Surd]] = {
 
 
 def _reading_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    if not isinstance(options["epochs"], int) or not 2 <= options["epochs"] <= 40:
-        raise ConfigError(f"defects_readings.epochs: found {options['epochs']!r}, expected an integer from 2 to 40")
     return {name: {"reading": name, "epochs": options["epochs"]} for name in _READINGS}
 
 
@@ -105,7 +103,7 @@ READINGS = Study(
         "product_exceeds": "1 if Π_(k ≤ l) (1 − δ_k/2) is below 1 − δ/2, exactly",
     },
     key=("seed", "epoch"),
-    defaults={"epochs": 12},
+    options={"epochs": whole(12, least=2, most=40)},
 )
 
 
@@ -115,8 +113,6 @@ def _gaussian(rng: np.random.Generator, draws: int) -> FloatArray:
 
 def _noise_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     most = options["log10_draws"]
-    if not isinstance(most, int) or not 3 <= most <= 7:
-        raise ConfigError(f"defects_noise.log10_draws: found {most!r}, expected an integer from 3 to 7")
     return {law: {"law": law, "log10_draws": most} for law in ("gaussian", *NOISE_LAWS)}
 
 
@@ -145,5 +141,5 @@ NOISE = Study(
         "largest": "largest ‖z‖² among them",
     },
     key=("seed", "draws"),
-    defaults={"log10_draws": 5},
+    options={"log10_draws": whole(5, least=3, most=7)},
 )

@@ -17,7 +17,6 @@ from ..algorithms.local import Local
 from ..calibration import calibrated_constants, horizon_for, local_constants
 from ..contracts import Algorithm, Oracle, Setting
 from ..driver import run
-from ..errors import ConfigError
 from ..fleet import Fleet
 from ..generators import FleetSpec, random_fleet
 from ..oracles import RolloutOracle
@@ -25,6 +24,7 @@ from ..randomness import Purpose, noise_law, stream
 from ..schedule import EpochPlan, Schedule
 from ..server import Server
 from .contract import Study
+from .options import several, whole
 
 __all__ = ["BUDGET", "expected_ratio"]
 
@@ -54,8 +54,6 @@ def expected_ratio(iterations: float) -> float:
 
 def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     sizes = options["sizes"]
-    if not isinstance(sizes, list) or not sizes or not all(isinstance(s, int) and s >= 1 for s in sizes):
-        raise ConfigError(f"defects_budget.sizes: found {sizes!r}, expected a list of cluster sizes from 1 on")
     largest = max(sizes)
     grid = {f"pcpo_{size}": {"algorithm": "pcpo", "size": size, "largest": largest} for size in sizes}
     for name in ("local_whole", "local"):
@@ -122,5 +120,5 @@ BUDGET = Study(
         "reinitialised": "1 if (8) was applied",
         "gap": "mean over agents of the exact gap after epoch 1, in units of cost",
     },
-    defaults={"sizes": [1, 2, 4]},
+    options={"sizes": several([1, 2, 4], whole())},
 )

@@ -19,7 +19,6 @@ from ..algorithms import make_algorithm
 from ..calibration import calibrated_constants, horizon_for, local_constants
 from ..contracts import BoolArray, EpochReport, FloatArray, Oracle, Setting
 from ..driver import run
-from ..errors import ConfigError
 from ..experiment import side_information
 from ..fleet import Fleet, LinearSystem
 from ..generators import FleetSpec, random_fleet, relative_distance, with_optimal_cost
@@ -29,6 +28,7 @@ from ..randomness import Purpose, noise_law, stream
 from ..schedule import Schedule
 from ..server import same_label
 from .contract import Study
+from .options import Option, whole
 
 __all__ = ["RUNS", "cells", "simulate"]
 
@@ -62,14 +62,11 @@ COLUMNS: Mapping[str, str] = {
     "distance": "smallest relative Frobenius distance of two clusters' (A, B)",
 }
 
-OPTIONS: Mapping[str, Any] = {"epochs": 4, "equal_epochs": 6}
+OPTIONS: Mapping[str, Option] = {"epochs": whole(4, least=4), "equal_epochs": whole(6, least=4)}
 
 
 def cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Conditions by name; raises ConfigError for an option out of range."""
-    for name, least in (("epochs", 4), ("equal_epochs", 4)):
-        if not isinstance(options[name], int) or options[name] < least:
-            raise ConfigError(f"defects_runs.{name}: found {options[name]!r}, expected an integer from {least} on")
+    """Conditions by name."""
     base = {"algorithm": "pcpo", "answers": "exact", "epochs": options["epochs"]}
     names = ("single", "forked", "related", "chain", "pair")
     grid = {name: {**base, "scenario": name} for name in names}
@@ -215,5 +212,5 @@ RUNS = Study(
     columns=COLUMNS,
     key=("seed", "epoch"),
     may_be_missing=frozenset({"offset_change", "plateau", "quadratic"}),
-    defaults=OPTIONS,
+    options=OPTIONS,
 )

@@ -23,20 +23,11 @@ from ..studies.hierarchical.regulator import operator_norm
 from ..studies.hierarchical.section6 import section6_instance
 from ..studies.hierarchical.system import ExchangeableSystem, Gains
 from .contract import Study
-from .hierarchical_options import checked
+from .options import number, several, whole
 
 __all__ = ["ACTORS"]
 
 _NAME = "hierarchical_actors"
-_DEFAULTS: dict[str, Any] = {
-    "sizes": [50, 150, 500],
-    "steps": [1000, 10000, 100000],
-    "alpha": 0.1,
-    "iterations": 10,
-    "precision": 1e-3,
-    "fine_precision": 1e-5,
-    "most": 60,
-}
 _LARGEST = 500
 #: Steps α/t^power of Algorithm 3.
 _POWERS = {"gtd": 0.5, "control:harmonic": 1.0}
@@ -47,18 +38,17 @@ def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
     Algorithm 3 stops at a coarser precision than least squares, each beside the exact critic.
     """
-    chosen = checked(_NAME, _DEFAULTS, options)
-    sizes, steps = chosen["sizes"], chosen["steps"]
+    sizes, steps = sorted(options["sizes"]), sorted(options["steps"])
     cells = {}
     for kind in ("gtd", "least_squares", "control:harmonic"):
         for T in steps:
-            own = {"kind": kind, "size": sizes[0], "steps": T, "precision": 0.0, "most": chosen["iterations"]}
-            cells[f"{kind}:T={T}"] = {**own, "alpha": chosen["alpha"]}
+            own = {"kind": kind, "size": sizes[0], "steps": T, "precision": 0.0, "most": options["iterations"]}
+            cells[f"{kind}:T={T}"] = {**own, "alpha": options["alpha"]}
     for kind, precision in (("gtd", "precision"), ("least_squares", "fine_precision")):
         for size in sizes:
-            own = {"size": size, "steps": steps[-1], "precision": chosen[precision], "most": chosen["most"]}
-            cells[f"{kind}:N={size}"] = {"kind": kind, **own, "alpha": chosen["alpha"]}
-            cells[f"exact_{kind}:N={size}"] = {"kind": f"exact_{kind}", **own, "alpha": chosen["alpha"]}
+            own = {"size": size, "steps": steps[-1], "precision": options[precision], "most": options["most"]}
+            cells[f"{kind}:N={size}"] = {"kind": kind, **own, "alpha": options["alpha"]}
+            cells[f"exact_{kind}:N={size}"] = {"kind": f"exact_{kind}", **own, "alpha": options["alpha"]}
     return cells
 
 
@@ -135,5 +125,13 @@ ACTORS = Study(
         "tried": "iterations that were run at most",
     },
     may_be_missing=frozenset({"error"}),
-    defaults=_DEFAULTS,
+    options={
+        "sizes": several([50, 150, 500], whole(least=2), fewest=2),
+        "steps": several([1000, 10000, 100000], whole(least=2), fewest=2),
+        "alpha": number(0.1),
+        "iterations": whole(10),
+        "precision": number(1e-3),
+        "fine_precision": number(1e-5),
+        "most": whole(60),
+    },
 )

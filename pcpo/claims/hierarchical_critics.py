@@ -16,13 +16,11 @@ from ..studies.hierarchical.section6 import section6_instance
 from ..studies.hierarchical.simulation import simulated
 from ..studies.hierarchical.system import ExchangeableSystem, Gains
 from .contract import Study
-from .hierarchical_options import checked
+from .options import number, several, whole
 
 __all__ = ["CRITIC", "SAMPLES", "SYSTEM"]
 
 _CRITIC, _SAMPLES = "hierarchical_critic", "hierarchical_samples"
-_CRITIC_DEFAULTS: dict[str, Any] = {"first": 10, "last": 18, "alpha": 0.1}
-_SAMPLES_DEFAULTS: dict[str, Any] = {"sizes": [2, 3, 4], "steps": 2000}
 _I = np.eye(1)
 #: The system and the gain at which Algorithm 3 runs: well conditioned, so that its rate shows within 2^18 iterations.
 SYSTEM, _GAIN = Regulator(0.5 * _I, 0.5 * _I, _I, _I, _I, _I), 0.3 * _I
@@ -30,9 +28,8 @@ _KINDS = {"gtd": (0.5, 1.0), "control:harmonic": (1.0, 1.0), "control:ball": (0.
 
 
 def _critic_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    chosen = checked(_CRITIC, _CRITIC_DEFAULTS, options)
-    kinds = {kind: {"power": power, "ball": ball, **chosen} for kind, (power, ball) in _KINDS.items()}
-    return {**kinds, "least_squares": {"power": 0.0, "ball": 0.0, **chosen}}
+    kinds = {kind: {"power": power, "ball": ball, **options} for kind, (power, ball) in _KINDS.items()}
+    return {**kinds, "least_squares": {"power": 0.0, "ball": 0.0, **options}}
 
 
 def _critic(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
@@ -74,7 +71,7 @@ CRITIC = Study(
         "error": "‖δ̂ − δ*‖²/‖δ*‖² after T iterations",
     },
     key=("seed", "iterations"),
-    defaults=_CRITIC_DEFAULTS,
+    options={"first": whole(10), "last": whole(18), "alpha": number(0.1)},
 )
 
 
@@ -123,7 +120,7 @@ SAMPLES = Study(
     name=_SAMPLES,
     title="Error of least-squares TD on one trajectory against the size of the subpopulations",
     cells=lambda options: {
-        name: {"decomposed": decomposed, **checked(_SAMPLES, _SAMPLES_DEFAULTS, options)}
+        name: {"decomposed": decomposed, **options}
         for name, decomposed in (("decomposed", True), ("control:undecomposed", False))
     },
     simulate=_samples,
@@ -133,5 +130,5 @@ SAMPLES = Study(
         "error": "‖Ê_K − E_K‖²/‖E_K‖² (Frobenius), E_K of the whole system",
     },
     key=("seed", "size"),
-    defaults=_SAMPLES_DEFAULTS,
+    options={"sizes": several([2, 3, 4], whole(least=2), fewest=2), "steps": whole(2000)},
 )

@@ -14,13 +14,12 @@ from ..studies.hierarchical.regulator import Regulator
 from ..studies.hierarchical.section6 import perturbed
 from ..studies.hierarchical.stacks import stacked
 from .contract import Study
-from .hierarchical_options import checked
 from .hierarchical_systems import drawn_regulators
+from .options import number, whole
 
 __all__ = ["DESCENT"]
 
 _NAME = "hierarchical_descent"
-_DEFAULTS: dict[str, Any] = {"start": 1.0, "precision": 1e-5, "most": 600}
 #: Gaps, relative to the first one, between which the final rate is measured.
 _TAIL = (1e-12, 1e-16)
 #: Relative rounding of a ratio of gaps: at 1e-16 of the first, K − K* is of order 1e-8 and known to 1e-16.
@@ -28,10 +27,9 @@ _ROUNDING = 1e-7
 
 
 def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    chosen = checked(_NAME, _DEFAULTS, options)
     kinds = {"general": ("general", 1.0), "section6": ("section6", 1.0)}
     kinds |= {"control:far": ("general", 20.0), "control:short": ("section6", 0.01)}
-    return {name: {"family": family, "factor": factor, **chosen} for name, (family, factor) in kinds.items()}
+    return {name: {"family": family, "factor": factor, **options} for name, (family, factor) in kinds.items()}
 
 
 def _simulate(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
@@ -43,9 +41,9 @@ def _simulate(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
         for systems, K in ((drawn[:2], starts[:2]), (drawn[2:], starts[2:])):
             steps = np.array([S.step(gain) for S, gain in zip(systems, K, strict=True)])
             gaps = _descended(systems, np.stack(K), float(cell["factor"]) * steps, int(cell["most"]))
-            for number, (S, step) in enumerate(zip(systems, steps, strict=True)):
-                regulator = number if len(systems) == 2 else 2
-                rows.append({"seed": seed, "regulator": regulator, **_summary(S, step, gaps[:, number], cell)})
+            for k, (S, step) in enumerate(zip(systems, steps, strict=True)):
+                regulator = k if len(systems) == 2 else 2
+                rows.append({"seed": seed, "regulator": regulator, **_summary(S, step, gaps[:, k], cell)})
     return pd.DataFrame(rows)
 
 
@@ -104,5 +102,5 @@ DESCENT = Study(
     },
     key=("seed", "regulator"),
     may_be_missing=frozenset({"rate"}),
-    defaults=_DEFAULTS,
+    options={"start": number(1.0), "precision": number(1e-5), "most": whole(600)},
 )

@@ -13,26 +13,18 @@ from ..studies.hierarchical.actor import actor_critic, exact_critic, least_squar
 from ..studies.hierarchical.complexity import counted, slowest, theorem_2
 from ..studies.hierarchical.section6 import section6_instance
 from .contract import Study
-from .hierarchical_options import checked
+from .options import number, several, whole
 
 __all__ = ["COMPLEXITY", "LEARNING"]
 
 _COMPLEXITY, _LEARNING = "hierarchical_complexity", "hierarchical_learning"
-_COMPLEXITY_DEFAULTS: dict[str, Any] = {
-    "sizes": [50, 100, 150, 200, 250, 300, 350, 400, 450, 500],
-    "few_sizes": [10, 20, 40],
-    "precision": 1e-5,
-    "most": 600,
-}
-_LEARNING_DEFAULTS: dict[str, Any] = {"sizes": [50, 500], "steps": 2000, "few_steps": 50, "precision": 1e-3, "most": 60}
 _LARGEST = 500
 
 
 def _complexity_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    chosen = checked(_COMPLEXITY, _COMPLEXITY_DEFAULTS, options)
     sizes = {"printed": "sizes", "shrinking": "sizes", "control:undecomposed": "few_sizes", "control:slow": "few_sizes"}
-    rest = {name: value for name, value in chosen.items() if name not in ("sizes", "few_sizes")}
-    return {kind: {"kind": kind, "sizes": chosen[name], **rest} for kind, name in sizes.items()}
+    rest = {name: value for name, value in options.items() if name not in ("sizes", "few_sizes")}
+    return {kind: {"kind": kind, "sizes": sorted(options[name]), **rest} for kind, name in sizes.items()}
 
 
 def _complexity(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
@@ -71,18 +63,26 @@ COMPLEXITY = Study(
         "tried": "iterations that were run at most",
     },
     key=("seed", "size"),
-    defaults=_COMPLEXITY_DEFAULTS,
+    options={
+        "sizes": several([50, 100, 150, 200, 250, 300, 350, 400, 450, 500], whole(least=2), fewest=2),
+        "few_sizes": several([10, 20, 40], whole(least=2), fewest=2),
+        "precision": number(1e-5),
+        "most": whole(600),
+    },
 )
 
 
 def _learning_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    chosen = checked(_LEARNING, _LEARNING_DEFAULTS, options)
-    sizes, steps, few = (chosen.pop(name) for name in ("sizes", "steps", "few_steps"))
+    common = {name: options[name] for name in ("precision", "most")}
+    sizes, steps = sorted(options["sizes"]), options["steps"]
     cells = {}
     for size in sizes:
         for kind, count in (("exact", 1), ("plain", 1), ("least_squares", steps)):
-            cells[f"{kind}:{size}"] = {"kind": kind, "size": size, "steps": count, **chosen}
-    return {**cells, "control:few": {"kind": "least_squares", "size": sizes[0], "steps": few, **chosen}}
+            cells[f"{kind}:{size}"] = {"kind": kind, "size": size, "steps": count, **common}
+    return {
+        **cells,
+        "control:few": {"kind": "least_squares", "size": sizes[0], "steps": options["few_steps"], **common},
+    }
 
 
 def _learning(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
@@ -116,5 +116,11 @@ LEARNING = Study(
         "precision": "ε: a run ends at the first gap that is not above it",
     },
     key=("seed", "iteration"),
-    defaults=_LEARNING_DEFAULTS,
+    options={
+        "sizes": several([50, 500], whole(least=2), fewest=2),
+        "steps": whole(2000),
+        "few_steps": whole(50),
+        "precision": number(1e-3),
+        "most": whole(60),
+    },
 )

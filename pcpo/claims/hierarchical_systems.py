@@ -16,12 +16,11 @@ from ..studies.hierarchical.regulator import Regulator, operator_norm, smallest
 from ..studies.hierarchical.section6 import general_system, perturbed, section6_instance
 from ..studies.hierarchical.system import Gains
 from .contract import Study
-from .hierarchical_options import checked
+from .options import whole
 
 __all__ = ["GAINS", "SYSTEMS", "drawn_regulators"]
 
 _SYSTEMS, _GAINS = "hierarchical_systems", "hierarchical_gains"
-_DEFAULTS: dict[str, Any] = {"draws": 5}
 _SHAPES = ((3, 4, 5), (2, 3, 1), (1, 2, 2))
 _TINY = 1e-6
 
@@ -48,7 +47,7 @@ def _identities(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
 SYSTEMS = Study(
     name=_SYSTEMS,
     title="Identities of the decomposition on full systems of twelve agents",
-    cells=lambda options: {"general": checked(_SYSTEMS, {}, options)},
+    cells=lambda options: {"general": {**options}},
     simulate=_identities,
     columns={
         "seed": "system and gains",
@@ -122,9 +121,7 @@ def _perturbation(S: Regulator, K: FloatArray) -> float:
 GAINS = Study(
     name=_GAINS,
     title="Inequalities at random stable gains, gaps from C*/1000 to 10 C*",
-    cells=lambda options: {
-        family: {"family": family, **checked(_GAINS, _DEFAULTS, options)} for family in ("general", "section6")
-    },
+    cells=lambda options: {family: {"family": family, **options} for family in ("general", "section6")},
     simulate=_inequalities,
     columns={
         "seed": "system",
@@ -143,5 +140,5 @@ GAINS = Study(
     },
     key=("seed", "regulator", "draw"),
     may_be_missing=frozenset({"perturbation_tiny"}),
-    defaults=_DEFAULTS,
+    options={"draws": whole(5)},
 )

@@ -8,16 +8,13 @@ Lemmas 4 and 5 if the searches found the maxima.  μ is proved, not searched (`l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import lqr
 from ..contracts import FloatArray
-from ..errors import ConfigError
 from ..fleet import LinearSystem
 from ..randomness import NoiseLaw, Purpose, noise_law, stream
 from ..restricted_search import Value, at_gap, curvature, largest_on_boundary, steepness, unit_directions
@@ -29,7 +26,6 @@ __all__ = [
     "LAW",
     "SYSTEMS",
     "at_gap",
-    "check_options",
     "constants",
     "curvature",
     "number_of",
@@ -68,17 +64,6 @@ _ENLARGED = 15.0
 def number_of(system: str) -> int:
     """A stable integer for the streams of a system."""
     return list(SYSTEMS).index(system)
-
-
-def check_options(study: str, options: Mapping[str, Any], least: Mapping[str, float]) -> None:
-    """Raises ConfigError for an unknown option, or a value that is not a number above its limit."""
-    for name, value in options.items():
-        if name not in least:
-            raise ConfigError(f"evidence.{study}.options.{name}: found it, expected one of {', '.join(least)}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > least[name]:
-            raise ConfigError(
-                f"evidence.{study}.options.{name}: found {value!r}, expected a number above {least[name]:g}"
-            )
 
 
 def restricted_gap(system: LinearSystem, start: float) -> float:

@@ -28,22 +28,20 @@ from .lemmas_constants import (
     LAW,
     SYSTEMS,
     at_gap,
-    check_options,
     constants,
     number_of,
     restricted_gap,
     unit_directions,
 )
+from .options import number, whole
 
 __all__ = ["DESCENT"]
 
 _NAME = "lemmas_descent"
-_LEAST = {"start": 0.0, "delta": 0.0, "learners": 0, "scale": 0.0, "literal_learners": 0, "literal_steps": 0}
 _ADVERSARY_STEPS = 6
 
 
 def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    check_options(_NAME, options, _LEAST)
     plain = {"step_factor": 1.0, "minibatch_factor": 1.0, **options}
     names = [name for name in SYSTEMS if name != EDGE]
     cells = {f"rollouts:{name}": {"system": name, "source": "rollouts", **plain} for name in names}
@@ -186,5 +184,12 @@ DESCENT = Study(
         "bound": "right-hand side of (24); infinite where the lemma is not tested (units of cost)",
     },
     key=("seed", "learner", "step"),
-    defaults={"start": 0.05, "delta": 0.1, "learners": 1, "scale": 1.0, "literal_learners": 2, "literal_steps": 25},
+    options={
+        "start": number(0.05),
+        "delta": number(0.1, below=1),
+        "learners": whole(1),
+        "scale": number(1.0),
+        "literal_learners": whole(2),
+        "literal_steps": whole(25),
+    },
 )

@@ -27,12 +27,12 @@ from .lemmas_constants import (
     LAW,
     SYSTEMS,
     at_gap,
-    check_options,
     constants,
     number_of,
     restricted_gap,
     unit_directions,
 )
+from .options import number, whole
 
 __all__ = ["ESTIMATES", "MEAN", "MINIBATCH"]
 
@@ -51,7 +51,6 @@ def _number(cell: str) -> int:
 
 
 def _mean_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    check_options(_MEAN, options, {"minibatch": 0, "radius": 0.0, "offset": 0.0, "horizon": 1})
     cells = {name: {"system": name, "length": 1, "name": name, **options} for name in SYSTEMS if name != EDGE}
     return {**cells, "control:length": {**cells["two"], "length": 0, "name": "control:length"}}
 
@@ -91,15 +90,13 @@ MEAN = Study(
         "gradient": "∇C (units of the gradient)",
     },
     key=("seed", "component"),
-    defaults={"minibatch": 100_000, "radius": 0.2, "offset": 0.1, "horizon": 40},
+    options={"minibatch": whole(100_000), "radius": number(0.2), "offset": number(0.1), "horizon": whole(40, least=2)},
 )
 
 # --- deviations -----------------------------------------------------------------------------------------------------
 
 
 def _estimate_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    least = {"start": 0.0, "samples": 1, "edge_samples": 1}
-    check_options(_ESTIMATES, options, least)
     rare = {"start": EDGE_START, "samples": options["edge_samples"]}
     typical = {"start": options["start"], "samples": options["samples"]}
     cells: dict[str, dict[str, Any]] = {}
@@ -183,5 +180,5 @@ ESTIMATES = Study(
         "deviation": "‖G − ∇C_r‖·r·√(M|M|)/(c8·D)",
     },
     key=("seed", "sample"),
-    defaults={"start": 0.01, "samples": 50, "edge_samples": 500},
+    options={"start": number(0.01), "samples": whole(50, least=2), "edge_samples": whole(500, least=2)},
 )

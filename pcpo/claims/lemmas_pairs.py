@@ -18,12 +18,12 @@ from .lemmas_constants import (
     EDGE,
     SYSTEMS,
     at_gap,
-    check_options,
     constants,
     number_of,
     restricted_gap,
     unit_directions,
 )
+from .options import number, whole
 
 __all__ = ["BIAS", "PAIRS"]
 
@@ -31,11 +31,9 @@ _PAIRS, _BIAS = "lemmas_pairs", "lemmas_bias"
 _KINDS = 3
 _HALVINGS = (0, 1, 2)
 _ORDERS = {6: 4}  # of the quadrature on the sphere; exact to degree 7, and its error is written to the table
-_LEAST = {"start": 0.0, "pairs": 0}
 
 
-def _cells(study: str, options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    check_options(study, options, _LEAST)
+def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {name: {"system": name, **options} for name in SYSTEMS if name != EDGE}
 
 
@@ -83,7 +81,7 @@ def _pairs(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
 PAIRS = Study(
     name=_PAIRS,
     title="Random pairs of gains in the restricted set",
-    cells=lambda options: _cells(_PAIRS, options),
+    cells=_cells,
     simulate=_pairs,
     columns={
         "seed": "run",
@@ -97,7 +95,7 @@ PAIRS = Study(
         "local_domination": "2h_min(C − C*)/‖∇C‖² at the same gain",
     },
     key=("seed", "pair"),
-    defaults={"start": 0.01, "pairs": 50},
+    options={"start": number(0.01), "pairs": whole(50)},
 )
 
 
@@ -133,7 +131,7 @@ def _bias(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
 BIAS = Study(
     name=_BIAS,
     title="Bias of the smoothed gradient, by quadrature",
-    cells=lambda options: _cells(_BIAS, options),
+    cells=_cells,
     simulate=_bias,
     columns={
         "seed": "run",
@@ -146,5 +144,5 @@ BIAS = Study(
         "bias_aside": "‖∇C(K + rV) − ∇C(K)‖ for one fixed unit direction V: smoothing on one side",
     },
     key=("seed", "halvings"),
-    defaults={"start": 0.01},
+    options={"start": number(0.01)},
 )

@@ -16,6 +16,7 @@ from ..generators import FleetSpec, random_fleet
 from ..randomness import NoiseLaw, Purpose, noise_law, stream
 from ..restricted_set import FleetConstants, fleet_constants
 from ..schedule import ProblemConstants, Schedule, literal_constants
+from .options import Option, number, whole
 
 __all__ = [
     "CONTROL_KIND",
@@ -24,6 +25,7 @@ __all__ = [
     "Literal",
     "described",
     "fleet_cells",
+    "fleet_option",
     "literal_fleet",
     "promised",
     "searched",
@@ -119,27 +121,21 @@ def small_fleet(kind: str, shift: int = 0, closeness: float = 1.0) -> tuple[Flee
     return random_fleet(spec, stream(chosen["seed"] + shift, Purpose.FLEET), kind), Delta0
 
 
-def fleet_cells(study: str, fleets: Any) -> dict[str, dict[str, Any]]:
-    """Cells of fleets by description: name → {fleet: {file: …} or {random: …}, Delta0, epochs}.
+def fleet_option(default: Mapping[str, Any]) -> Option:
+    """Option of fleets by name, each {fleet: {file: …} or {random: …}, Delta0 (units of cost), epochs}."""
+    source = {"type": "object", "oneOf": [{"required": [one]} for one in ("file", "random")]}
+    keys = {"fleet": source, "Delta0": number(), "epochs": whole()}
+    one = {"type": "object", "properties": keys, "required": list(keys), "additionalProperties": False}
+    return {"type": "object", "additionalProperties": one, "minProperties": 1, "default": default}
 
-    The description of the fleet is JSON text in the cell.  Raises ConfigError for one that is incomplete.
-    """
-    if not isinstance(fleets, Mapping) or not fleets:
-        raise ConfigError(f"evidence.{study}.options.fleets: found {fleets!r}, expected fleets by name")
+
+def fleet_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Cells of the fleets of a `fleet_option`; the description of the fleet is JSON text in the cell."""
     cells = {}
-    for name, given in fleets.items():
-        where = f"evidence.{study}.options.fleets.{name}"
-        if not isinstance(given, Mapping) or set(given) != {"fleet", "Delta0", "epochs"}:
-            raise ConfigError(f"{where}: found {given!r}, expected the keys fleet, Delta0 and epochs")
-        source, Delta0, epochs = given["fleet"], given["Delta0"], given["epochs"]
-        if not isinstance(source, Mapping) or ("file" in source) == ("random" in source):
-            raise ConfigError(f"{where}.fleet: found {source!r}, expected exactly one of 'file' and 'random'")
-        if isinstance(Delta0, bool) or not isinstance(Delta0, int | float) or not Delta0 > 0:
-            raise ConfigError(f"{where}.Delta0: found {Delta0!r}, expected a positive number (units of cost)")
-        if isinstance(epochs, bool) or not isinstance(epochs, int) or not epochs >= 1:
-            raise ConfigError(f"{where}.epochs: found {epochs!r}, expected an integer of at least 1")
-        text = json.dumps(source, sort_keys=True)
-        cells[str(name)] = {"name": str(name), "fleet": text, "Delta0": float(Delta0), "epochs": epochs}
+    for name, given in options["fleets"].items():
+        text = json.dumps(given["fleet"], sort_keys=True)
+        own = {"fleet": text, "Delta0": float(given["Delta0"]), "epochs": int(given["epochs"])}
+        cells[str(name)] = {"name": str(name), **own}
     return cells
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..errors import ConfigError
 from ..looseness import Ingredients, ladder
 from .contract import Study
 from .literal_fleets import KINDS, Literal, literal_fleet, searched, small_fleet
+from .options import names, number, whole
 
 __all__ = ["LADDER", "ingredients"]
 
@@ -30,14 +30,8 @@ def ingredients(literal: Literal, kappa: float) -> Ingredients:
 
 
 def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    kinds, kappa, epochs = options["kinds"], options["kappa"], options["epochs"]
-    if not isinstance(kinds, list) or not kinds or not set(kinds) <= set(KINDS):
-        raise ConfigError(f"evidence.literal_ladder.options.kinds: found {kinds!r}, expected a list of {list(KINDS)}")
-    if isinstance(kappa, bool) or not isinstance(kappa, int | float) or not 0 < kappa <= 1:
-        raise ConfigError(f"evidence.literal_ladder.options.kappa: found {kappa!r}, expected 0 < kappa ≤ 1")
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or not epochs >= 1:
-        raise ConfigError(f"evidence.literal_ladder.options.epochs: found {epochs!r}, expected an integer from 1 on")
-    return {kind: {"kind": kind, "kappa": float(kappa), "epochs": epochs} for kind in kinds}
+    kappa, epochs = float(options["kappa"]), options["epochs"]
+    return {kind: {"kind": kind, "kappa": kappa, "epochs": epochs} for kind in options["kinds"]}
 
 
 def _rows(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
@@ -74,5 +68,5 @@ LADDER = Study(
         "epochs": "L̄",
     },
     key=("seed", "rung"),
-    defaults={"kinds": list(KINDS), "kappa": 0.05, "epochs": 4},
+    options={"kinds": names(list(KINDS)), "kappa": number(0.05, most=1), "epochs": whole(4)},
 )

@@ -18,7 +18,6 @@ from .. import lqr
 from ..algorithms.pcpo import PCPO
 from ..contracts import FloatArray, Setting
 from ..driver import run
-from ..errors import ConfigError
 from ..fleet import Fleet
 from ..moment_oracle import MomentOracle
 from ..predictions import steady_state_gap
@@ -29,6 +28,7 @@ from ..theorem_bounds import bound_by_minibatch, bound_by_rollouts
 from .clustering_study import margins
 from .contract import Study
 from .literal_fleets import CONTROL_KIND, KINDS, LAW, Literal, literal_fleet, promised, small_fleet
+from .options import names, number, whole
 
 __all__ = ["MODE", "RUNS"]
 
@@ -47,16 +47,9 @@ _CONTROLS: dict[str, dict[str, Any]] = {
 
 
 def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    kinds, epochs, delta = options["kinds"], options["epochs"], options["delta"]
-    if not isinstance(kinds, list) or not kinds or not set(kinds) <= set(KINDS):
-        raise ConfigError(f"evidence.literal_runs.options.kinds: found {kinds!r}, expected a list of {list(KINDS)}")
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or not epochs >= 3:
-        raise ConfigError(f"evidence.literal_runs.options.epochs: found {epochs!r}, expected an integer from 3 on")
-    if isinstance(delta, bool) or not isinstance(delta, int | float) or not 0 < delta < 1:
-        raise ConfigError(f"evidence.literal_runs.options.delta: found {delta!r}, expected 0 < delta < 1")
     plain = {"minibatch_scale": 1.0, "iterations_scale": 1.0, "step_scale": 1.0, "closeness": 1.0, "eliminate": 1}
-    plain |= {"epochs": epochs, "delta": float(delta)}
-    cells: dict[str, dict[str, Any]] = {kind: {**plain, "kind": kind, "role": "grid"} for kind in kinds}
+    plain |= {"epochs": options["epochs"], "delta": float(options["delta"])}
+    cells: dict[str, dict[str, Any]] = {kind: {**plain, "kind": kind, "role": "grid"} for kind in options["kinds"]}
     base = {**plain, "kind": CONTROL_KIND, "epochs": 3}
     for name, changes in _CONTROLS.items():
         cells[name] = {**base, **changes, "role": f"control:{name}"}
@@ -222,5 +215,5 @@ RUNS = Study(
     may_be_missing=frozenset(
         {"local_ratio", "global_ratio", "scaled_global", "scaled_local", "unshared_ratio", "bound_9", "rate_margin"}
     ),
-    defaults={"kinds": list(KINDS), "epochs": 4, "delta": 0.05},
+    options={"kinds": names(list(KINDS)), "epochs": whole(4, least=3), "delta": number(0.05, below=1)},
 )

@@ -23,7 +23,7 @@ from ..provenance import machine
 from ..randomness import Purpose, stream
 from ..systems import LinearSystem
 from .contract import Study
-from .literal_fleets import LAW, described, fleet_cells
+from .literal_fleets import LAW, described, fleet_cells, fleet_option
 from .literal_measured import PROCESSOR, SECONDS
 from .literal_table import FLEETS
 
@@ -57,7 +57,7 @@ def _rows(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
 SPEED = Study(
     name="literal_speed",
     title="Rollouts per second of the engine, by a measurement kept with the code",
-    cells=lambda options: fleet_cells("literal_speed", options["fleets"]),
+    cells=fleet_cells,
     simulate=_rows,
     columns={
         "seed": "of no consequence: nothing is drawn or timed",
@@ -67,7 +67,7 @@ SPEED = Study(
         "seconds": "processor time of one rollout (s): a + b·h with the a and b measured for this n and m",
         "speed": "rollouts per second of one core (1/s)",
     },
-    defaults={"fleets": FLEETS},
+    options={"fleets": fleet_option(FLEETS)},
 )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .contract import Study
-from .literal_fleets import Literal, described, fleet_cells
+from .literal_fleets import Literal, described, fleet_cells, fleet_option
 
 __all__ = ["FLEETS", "TABLE"]
 
@@ -80,7 +80,7 @@ def _rows(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
 TABLE = Study(
     name="literal_table",
     title="Table 2 as printed, in numbers",
-    cells=lambda options: fleet_cells("literal_table", options["fleets"]),
+    cells=fleet_cells,
     simulate=_rows,
     columns={
         "seed": "of no consequence: nothing is drawn",
@@ -109,5 +109,5 @@ TABLE = Study(
         "enlargement": "β: λ, φ, G∞ hold on {C − C* ≤ βΔ̃_0}",
     },
     key=("seed", "epoch"),
-    defaults={"fleets": FLEETS},
+    options={"fleets": fleet_option(FLEETS)},
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import ConfigError
 from .contract import Study
+from .options import number, several
 from .practice_fleets import cell_of
 from .practice_runs import COLUMNS, KEY, MAY_BE_MISSING, simulate
 
@@ -25,28 +26,19 @@ _SHARED: dict[str, Any] = {"start": "common", "start_gap": 2.0}
 
 
 def _numbers(options: Mapping[str, Any], name: str, *needed: tuple[float, float]) -> str:
-    """A list of positive numbers as the text of a cell; raises ConfigError for anything else, or if none of them lies
-    in a range that the claims need."""
+    """A list of numbers as the text of a cell; raises ConfigError if none lies in a range that the claims need."""
     found = options[name]
-    numbers = isinstance(found, list | tuple) and all(
-        isinstance(v, int | float) and not isinstance(v, bool) and v > 0 for v in found
-    )
-    if not numbers or not found or len(set(found)) < len(found):
-        raise ConfigError(f"{name}: found {found!r}, expected a list of different positive numbers")
     for low, high in needed:
         if not any(low <= v <= high for v in found):
             raise ConfigError(f"{name}: found {found!r}, expected a number from {low:g} to {high:g} among them")
     return ";".join(f"{v:g}" for v in found)
 
 
-def _checked(defaults: Mapping[str, Any], cells: Callable[[Mapping[str, Any]], Cells]) -> Callable[..., Cells]:
-    """`cells` of the options over the defaults; raises ConfigError for an option that is none of them."""
+def _whole_cells(cells: Callable[[Mapping[str, Any]], Cells]) -> Callable[[Mapping[str, Any]], Cells]:
+    """The same with what a condition leaves open filled in."""
 
     def of(options: Mapping[str, Any]) -> Cells:
-        if unknown := sorted(set(options) - set(defaults)):
-            raise ConfigError(f"options: found {', '.join(unknown)}, expected some of {', '.join(defaults) or 'none'}")
-        named = cells({**defaults, **options})
-        return {name: cell_of(condition=name, **conditions) for name, conditions in named.items()}
+        return {name: cell_of(condition=name, **conditions) for name, conditions in cells(options).items()}
 
     return of
 
@@ -126,16 +118,17 @@ def _limit(options: Mapping[str, Any]) -> Cells:
     return {"pcpo": {**vary, "predict": "global"}, "local": {**vary, "algorithm": "local"}}
 
 
-def _study(name: str, title: str, cells: Callable[[Mapping[str, Any]], Cells], **defaults: Any) -> Study:
+def _study(name: str, title: str, cells: Callable[[Mapping[str, Any]], Cells], **lists: Sequence[float]) -> Study:
+    """A study whose options are lists of positive numbers."""
     return Study(
         name=name,
         title=title,
-        cells=_checked(defaults, cells),
+        cells=_whole_cells(cells),
         simulate=simulate,
         columns=COLUMNS,
         key=KEY,
         may_be_missing=MAY_BE_MISSING,
-        defaults=defaults,
+        options={option: several(values, number()) for option, values in lists.items()},
     )
 
 

@@ -24,6 +24,7 @@ from ..generators import with_optimal_cost
 from ..randomness import noise_law
 from ..schedule import Schedule
 from .contract import Study
+from .options import key_of, number, several, whole
 from .scaling_overlay import epoch_gaps
 
 __all__ = ["NAIVE", "PCPO", "STUDY", "experiment", "scaling_fleet"]
@@ -80,35 +81,16 @@ def _horizon(schedule: Schedule, epochs: int) -> int:
     return horizon_for(scaling_fleet(1, 1), schedule, epochs)
 
 
-def _sizes(options: Mapping[str, Any], key: str) -> list[int]:
-    sizes = options[key]
-    good = isinstance(sizes, list | tuple) and all(isinstance(s, int) and 1 <= s <= _MOST_AGENTS for s in sizes)
-    if not good or len(set(sizes)) != len(sizes) or len(sizes) < 2:
-        raise ConfigError(f"{key}: found {sizes!r}, expected at least two different sizes from 1 to {_MOST_AGENTS}")
-    return sorted(sizes)
-
-
-def _whole(options: Mapping[str, Any], key: str, least: int) -> int:
-    value = options[key]
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigError(f"{key}: found {value!r}, expected an integer of at least {least}")
-    return value
-
-
 def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    if unknown := set(options) - set(_DEFAULTS):
-        raise ConfigError(f"scaling: found option {sorted(unknown)[0]!r}, expected one of {', '.join(_DEFAULTS)}")
-    options = {**_DEFAULTS, **options}
-    sizes, control = _sizes(options, "sizes"), _sizes(options, "control_sizes")
+    sizes, control, strangers = sorted(options["sizes"]), sorted(options["control_sizes"]), options["strangers"]
     if not set(control) <= set(sizes):
-        raise ConfigError(f"control_sizes: found {control}, expected some of the sizes {sizes}")
-    strangers = _whole(options, "strangers", 1)
+        raise ConfigError(f"{key_of('scaling', 'control_sizes')}: found {control}, expected some of the sizes {sizes}")
     common = {
         "strangers": strangers,
         "agents_bound": sizes[-1] + strangers,
         **{key: float(options[key]) for key in ("Delta0", "minibatch_scale", "delta")},
     }
-    epochs, control_epochs = _whole(options, "epochs", 3), _whole(options, "control_epochs", 3)
+    epochs, control_epochs = options["epochs"], options["control_epochs"]
     cells = {f"size_{k:02d}": {"algorithm": PCPO, "size": k, "epochs": epochs, **common} for k in sizes}
     for k in control:
         cells[f"control_naive_{k:02d}"] = {"algorithm": NAIVE, "size": k, "epochs": control_epochs, **common}
@@ -184,17 +166,6 @@ def _overlays(setting: Experiment, cell: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-_DEFAULTS: dict[str, Any] = {
-    "sizes": [1, 2, 4, 8, 16],
-    "strangers": 2,
-    "epochs": 4,
-    "Delta0": 24.0,
-    "minibatch_scale": 0.08,
-    "delta": 0.05,
-    "control_sizes": [1, 4],
-    "control_epochs": 3,
-}
-
 _COLUMNS = {
     "seed": "the replicate: all fleets of a seed",
     "algorithm": "method",
@@ -231,5 +202,14 @@ STUDY = Study(
     simulate=_simulate,
     columns=_COLUMNS,
     key=("seed", "algorithm", "size", "epoch", "cluster"),
-    defaults=_DEFAULTS,
+    options={
+        "sizes": several([1, 2, 4, 8, 16], whole(most=_MOST_AGENTS), fewest=2),
+        "strangers": whole(2),
+        "epochs": whole(4, least=3),
+        "Delta0": number(24.0),
+        "minibatch_scale": number(0.08),
+        "delta": number(0.05, below=1),
+        "control_sizes": several([1, 4], whole(most=_MOST_AGENTS), fewest=2),
+        "control_epochs": whole(3, least=3),
+    },
 )

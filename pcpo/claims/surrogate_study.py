@@ -17,13 +17,13 @@ import pandas as pd
 
 from .. import lqr
 from ..contracts import FloatArray, Oracle
-from ..errors import ConfigError
 from ..fleet import Fleet
 from ..moment_oracle import MomentOracle
 from ..oracles import RolloutOracle
 from ..randomness import Purpose, stream
 from .contract import Study
-from .lemmas_constants import LAW, SYSTEMS, check_options, number_of, unit_directions
+from .lemmas_constants import LAW, SYSTEMS, number_of, unit_directions
+from .options import number, several, whole
 from .surrogate_cumulants import answer_cumulants, cost_cumulants
 
 __all__ = ["CONTROLS", "KINDS", "MOST_UNKNOWNS", "SURROGATE"]
@@ -40,27 +40,12 @@ KINDS: dict[str, tuple[str, str]] = {
 #: Wrong standardisations of the rollouts, as sources of the table.
 CONTROLS = ("control:gradient", "control:isotropic")
 MOST_UNKNOWNS = 6
-_LEAST = {
-    "wide": 0.0,
-    "narrow": 0.0,
-    "offset": 0.0,
-    "horizon": 1,
-    "rollouts": 0,
-    "samples": 0,
-    "control_minibatch": 0,
-}
 _FEW_NODES = 4  # order of the sphere rule for six unknowns
 
 
 def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     numbers = {name: value for name, value in options.items() if name != "minibatches"}
-    check_options(_NAME, numbers, _LEAST)
-    minibatches = options["minibatches"]
-    if not isinstance(minibatches, list) or not minibatches or any(type(M) is not int or M < 1 for M in minibatches):
-        raise ConfigError(
-            f"evidence.{_NAME}.options.minibatches: found {minibatches!r}, expected a list of integers of at least 1"
-        )
-    return {f"{kind}:{M}": {"kind": kind, "minibatch": M, **numbers} for kind in KINDS for M in minibatches}
+    return {f"{kind}:{M}": {"kind": kind, "minibatch": M, **numbers} for kind in KINDS for M in options["minibatches"]}
 
 
 @lru_cache(maxsize=64)
@@ -166,14 +151,14 @@ SURROGATE = Study(
     },
     key=("seed", "sample", "source"),
     may_be_missing=frozenset(f"z{d}" for d in range(1, MOST_UNKNOWNS)),
-    defaults={
-        "minibatches": [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000],
-        "wide": 0.4,
-        "narrow": 0.001,
-        "offset": 0.1,
-        "horizon": 20,
-        "rollouts": 4_000_000,
-        "samples": 100,
-        "control_minibatch": 100,
+    options={
+        "minibatches": several([10**k for k in range(8)], whole()),
+        "wide": number(0.4),
+        "narrow": number(0.001),
+        "offset": number(0.1),
+        "horizon": whole(20, least=2),
+        "rollouts": whole(4_000_000),
+        "samples": whole(100),
+        "control_minibatch": whole(100),
     },
 )

@@ -12,10 +12,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import ConfigError, ResultsError
+from ..errors import ResultsError
 from ..files import replacing
 from ..parquet import read_note, read_table
 from .contract import Group, Study
+from .options import cells_of
 from .parts import Parts
 
 __all__ = [
@@ -24,21 +25,11 @@ __all__ = [
     "read_tables",
     "simulated",
     "tables_by_study",
-    "with_defaults",
     "write_table",
 ]
 
 SCHEMA_VERSION = "1"
 _METADATA_KEY = b"pcpo-study"
-
-
-def with_defaults(study: Study, options: Mapping[str, Any]) -> dict[str, Any]:
-    """A study's options; raises ConfigError for one that it does not have."""
-    unknown = sorted(options.keys() - study.defaults.keys())
-    if unknown:
-        known = ", ".join(study.defaults) or "none"
-        raise ConfigError(f"evidence.{study.name}.options: found {unknown[0]!r}, expected one of: {known}")
-    return {**study.defaults, **options}
 
 
 def simulated(
@@ -54,7 +45,7 @@ def simulated(
     With `parts` every finished cell is kept, and those that are kept are not simulated again, until the caller discards
     them.  on_cell is told of every finished cell: its name, how many are done, of how many.
     """
-    cells = study.cells(with_defaults(study, options))
+    cells = cells_of(study, options)
     frames = []
     for index, (name, cell) in enumerate(cells.items()):
         simulate = partial(study.simulate, cell, seeds)

@@ -30,6 +30,7 @@ from pcpo.claims.contract import (
 )  # fmt: skip
 from pcpo.claims.findings import mean
 from pcpo.claims.judging import VERDICT_COLUMNS, check_group, judge, require_controls
+from pcpo.claims.options import cells_of, number, several, whole, with_defaults
 from pcpo.claims.tables import provenance_of, read_tables, simulated, tables_by_study, write_table
 from pcpo.errors import ConfigError, ResultsError
 
@@ -44,7 +45,12 @@ def _simulate(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
 
 
 STUDY = Study(
-    "toy", "A toy", _cells, _simulate, {"seed": "run", "value": "a number (units of cost)"}, defaults={"mean": 2.0}
+    "toy",
+    "A toy",
+    _cells,
+    _simulate,
+    {"seed": "run", "value": "a number (units of cost)"},
+    options={"mean": number(2.0, most=9.0), "runs": whole(4, most=9), "sizes": several([1, 2], whole(), fewest=2)},
 )
 
 
@@ -207,8 +213,37 @@ class TestBadTables:
         assert not list(tmp_path.iterdir())
 
 
+def test_options_have_defaults_and_an_order() -> None:
+    assert with_defaults(STUDY, {}) == {"mean": 2.0, "runs": 4, "sizes": [1, 2]} == STUDY.defaults
+    given = with_defaults(STUDY, {"sizes": [3, 2.0], "runs": 5.0})
+    assert list(given.items()) == [("mean", 2.0), ("runs", 5), ("sizes", [3, 2])]
+    assert [type(value) for value in (given["runs"], *given["sizes"])] == [int] * 3
+    STUDY.defaults["sizes"].append(3)
+    given["sizes"].append(3)
+    assert STUDY.defaults["sizes"] == [1, 2], "what is returned is a copy"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mean": 0}, "mean: found 0, expected a number above 0"),
+        ({"mean": 10}, "mean: found 10, expected a number of at most 9.0"),
+        ({"mean": "2"}, "mean: found '2', expected a value of type number"),
+        ({"mean": float("nan")}, "mean: found nan, expected a finite number"),
+        ({"runs": 1.5}, "runs: found 1.5, expected a value of type integer"),
+        ({"runs": True}, "runs: found True, expected a value of type integer"),
+        ({"sizes": [1]}, r"sizes: found \[1\], expected at least 2 items"),
+        ({"sizes": [1, 1]}, r"sizes: found \[1, 1\], expected items that differ"),
+        ({"sizes": [1, 0]}, "sizes.1: found 0, expected a number of at least 1"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^evidence\.toy\.options\.{message}$"):
+        cells_of(STUDY, options)
+
+
 def test_unknown_options_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"evidence.toy.options: found 'nean', expected one of: mean"):
+    with pytest.raises(ConfigError, match=r"evidence.toy.options: found the unknown key 'nean', .* mean 'mean'"):
         simulated(STUDY, {"nean": 1}, [0])
 
 
@@ -226,7 +261,7 @@ def test_every_group_is_what_the_registry_says_and_well_declared(name: str) -> N
         assert group_of(study.name) == name
         assert {"seed"} <= set(study.columns)
         assert set(study.key) <= set(study.columns)
-        assert study.cells(study.defaults)
+        assert cells_of(study, {})
     for figure in group.figures:
         assert group_drawing(figure) == name
 

@@ -16,6 +16,7 @@ from pcpo.claims.clustering_measures import SECONDARY, failing_cell_power, failu
 from pcpo.claims.clustering_study import CLUSTERING
 from pcpo.claims.contract import Claim, Verdict
 from pcpo.claims.judging import judge
+from pcpo.claims.options import cells_of
 from pcpo.claims.tables import read_tables, simulated, write_table
 from pcpo.errors import ConfigError, ResultsError
 
@@ -199,7 +200,7 @@ def test_power_is_the_exact_binomial_one() -> None:
 )
 def test_wrong_options_are_named(study, options, named) -> None:
     with pytest.raises(ConfigError, match=named):
-        study.cells(options)
+        cells_of(study, options)
 
 
 def test_missing_roles_are_named() -> None:
@@ -244,7 +245,7 @@ def test_margins_obey_the_triangle_inequality(tables) -> None:
 
 
 def test_rows_of_a_seed_do_not_depend_on_other_seeds(tables) -> None:
-    one = HETEROGENEITY.cells({"halvings": [1, 2]})["halvings_1"]
+    one = cells_of(HETEROGENEITY, {"halvings": [1, 2]})["halvings_1"]
     alone = HETEROGENEITY.simulate(one, [1])
     found = tables["heterogeneity"]
     expected = found[(found["cell"] == "halvings_1") & (found["seed"] == 1)]

@@ -15,9 +15,10 @@ from pcpo.claims import communication_measures as measured
 from pcpo.claims.communication import GROUP
 from pcpo.claims.communication_controls import planner
 from pcpo.claims.communication_power import agreement_power, bounded, never_power
-from pcpo.claims.communication_runs import COLUMNS, OPTIONS, cells, separation_at, simulate
+from pcpo.claims.communication_runs import COLUMNS, cells, separation_at, simulate
 from pcpo.claims.contract import Finding, Study, Verdict
 from pcpo.claims.judging import VERDICT_COLUMNS, judge
+from pcpo.claims.options import cells_of
 from pcpo.errors import ConfigError, ResultsError
 from pcpo.generators import FleetSpec, random_fleet
 from pcpo.kernels import SATURATION
@@ -27,12 +28,13 @@ from pcpo.randomness import stream
 from pcpo.schedule import Constants, Schedule
 
 C2, C3, D = 5.0, 2304.0, 2
+STUDY: Study = GROUP.studies[0]
 
 
 def made(seeds: int = 10) -> pd.DataFrame:
     """What all conditions must look like, from the formulas of the paper and of the controls, and no simulation."""
     rows = []
-    for name, cell in cells(OPTIONS).items():
+    for name, cell in cells(STUDY.defaults).items():
         N, epochs, sweep = cell["agents"], cell["epochs"], cell["sweep"]
         for seed in range(seeds):
             c2 = C2 + 0.37 * seed
@@ -160,8 +162,8 @@ def test_schedules_hold_one_thing_constant() -> None:
     ("option", "value"), [("epochs", 3), ("agents", [3, 4]), ("agents", [4]), ("gaps", [1, 2]), ("gaps", ["a"])]
 )
 def test_wrong_options_are_refused(option: str, value: object) -> None:
-    with pytest.raises(ConfigError, match="communication"):
-        cells({**OPTIONS, option: value})
+    with pytest.raises(ConfigError, match=rf"evidence\.communication\.options\.{option}"):
+        cells_of(STUDY, {option: value})
 
 
 def test_missing_runs_are_named() -> None:
@@ -172,9 +174,8 @@ def test_missing_runs_are_named() -> None:
 @pytest.fixture(scope="module")
 def simulated() -> dict[str, pd.DataFrame]:
     """The smallest grid that the claims can be measured on."""
-    small = {**OPTIONS, "epochs": 4, "agents": [2, 4]}
-    study: Study = GROUP.studies[0]
-    parts = [simulate(cell, [7]).assign(cell=name) for name, cell in study.cells(small).items()]
+    small = {"epochs": 4, "agents": [2, 4]}
+    parts = [simulate(cell, [7]).assign(cell=name) for name, cell in cells_of(STUDY, small).items()]
     return {"communication": pd.concat(parts, ignore_index=True)}
 
 
@@ -196,6 +197,6 @@ def test_simulation(simulated: dict[str, pd.DataFrame], tmp_path: object) -> Non
 
 
 def test_a_run_depends_on_its_seed_alone() -> None:
-    cell = cells(OPTIONS)["rollouts"]
+    cell = cells(STUDY.defaults)["rollouts"]
     together = simulate(cell, [4, 7])
     pd.testing.assert_frame_equal(together[together["seed"] == 7].reset_index(drop=True), simulate(cell, [7]))

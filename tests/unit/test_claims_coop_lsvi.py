@@ -16,6 +16,7 @@ from pcpo.claims.coop_lsvi_measures import agents_exponent, deviation_ratio, joi
 from pcpo.claims.coop_lsvi_pareto import EXACT, FRONT, PARETO
 from pcpo.claims.coop_lsvi_regret import REGRET
 from pcpo.claims.judging import judge
+from pcpo.claims.options import cells_of
 from pcpo.claims.tables import read_tables, simulated, write_table
 from pcpo.errors import ConfigError, ResultsError
 from pcpo.plotting.style import save
@@ -194,19 +195,19 @@ def test_real_runs_are_judged_and_drawn(real: dict[str, pd.DataFrame], tmp_path:
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        (REGRET.name, {"episodes": 31}, "episodes: found 31, expected an integer from 32 on"),
-        (REGRET.name, {"agents": []}, r"agents: found \[\], expected distinct numbers from 1 to 1000"),
-        (REGRET.name, {"contrasts": [2]}, r"contrasts: found \[2\], expected distinct numbers"),
+        (REGRET.name, {"episodes": 31}, "episodes: found 31, expected a number of at least 32"),
+        (REGRET.name, {"agents": []}, r"agents: found \[\], expected at least 1 items"),
+        (REGRET.name, {"contrasts": [2]}, r"contrasts.0: found 2, expected a number of at most 1"),
         (REGRET.name, {"scale": 0}, "scale: found 0, expected a number above 0"),
-        (REGRET.name, {"states": True}, "states: found True, expected an integer from 1 on"),
-        (COMMUNICATION.name, {"joint_thresholds": [1]}, r"joint_thresholds: found \[1\]"),
-        (HETEROGENEITY.name, {"chis": [9]}, r"chis: found \[9\], expected distinct numbers from 1 to 8"),
-        (HETEROGENEITY.name, {"chis": [1.5]}, r"chis: found \[1.5\], expected integers"),
+        (REGRET.name, {"states": True}, "states: found True, expected a value of type integer"),
+        (COMMUNICATION.name, {"joint_thresholds": [1]}, r"joint_thresholds.0: found 1, expected a number above 1"),
+        (HETEROGENEITY.name, {"chis": [9]}, "chis: found 9, expected at most 8"),
+        (HETEROGENEITY.name, {"chis": [1.5]}, r"chis.0: found 1.5, expected a value of type integer"),
         (HETEROGENEITY.name, {"weight": 1}, "weight: found"),
-        (PARETO.name, {"dimension": 5}, "dimension: found 5, expected an integer from 6 on"),
+        (PARETO.name, {"dimension": 5}, "dimension: found 5, expected a number of at least 6"),
     ],
 )
 def test_wrong_options_are_refused(name: str, change: dict[str, object], message: str) -> None:
     study = next(study for study in GROUP.studies if study.name == name)
     with pytest.raises(ConfigError, match=rf"evidence.{name}.options.{message}"):
-        study.cells({**study.defaults, **change})
+        cells_of(study, change)

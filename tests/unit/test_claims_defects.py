@@ -19,6 +19,7 @@ from pcpo.claims.defects_budget import BUDGET, expected_ratio
 from pcpo.claims.defects_runs import RUNS
 from pcpo.claims.findings import violations
 from pcpo.claims.judging import check_group, judge
+from pcpo.claims.options import cells_of
 from pcpo.errors import ConfigError, ResultsError
 from pcpo.plotting.style import save
 from pcpo.randomness import stream
@@ -28,10 +29,7 @@ STUDIES = {study.name: study for study in GROUP.studies}
 
 
 def simulated(study: Study, seeds: list[int], **options: object) -> pd.DataFrame:
-    parts = [
-        study.simulate(cell, seeds).assign(cell=name)
-        for name, cell in study.cells({**study.defaults, **options}).items()
-    ]
+    parts = [study.simulate(cell, seeds).assign(cell=name) for name, cell in cells_of(study, options).items()]
     frame = pd.concat(parts, ignore_index=True)
     assert sorted(frame.columns) == sorted(["cell", *study.columns])
     complete = [c for c in frame.columns if c not in study.may_be_missing]
@@ -170,7 +168,7 @@ def test_budgets_are_equal_and_the_cap_is_inactive() -> None:
     assert (frame["capped"] == 0).all()
     assert (frame["reinitialised"] == 0).all()
     assert frame["minibatch"].nunique() == 1
-    own = BUDGET.cells(BUDGET.defaults)["pcpo_2"]
+    own = cells_of(BUDGET, {})["pcpo_2"]
     pd.testing.assert_series_equal(
         BUDGET.simulate(own, [2])["gap"], frame.loc[[("pcpo_2", 2)], "gap"].reset_index(drop=True)
     )
@@ -196,8 +194,8 @@ def test_runs_without_separation_do_not_count(tables: Tables) -> None:
 )  # fmt: skip
 def test_wrong_options_are_refused(study: str, options: dict[str, object]) -> None:
     chosen = STUDIES[study]
-    with pytest.raises(ConfigError, match=f"{study}.{next(iter(options))}"):
-        chosen.cells({**chosen.defaults, **options})
+    with pytest.raises(ConfigError, match=rf"{study}\.options\.{next(iter(options))}"):
+        cells_of(chosen, options)
 
 
 def test_missing_cells_are_named(tables: Tables) -> None:

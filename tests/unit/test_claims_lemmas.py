@@ -24,6 +24,7 @@ from pcpo.claims.lemmas_measures import (
     mean_estimate,
     recursion,
 )
+from pcpo.claims.options import cells_of
 from pcpo.errors import ConfigError
 from pcpo.predictions import estimator_error
 from pcpo.randomness import stream
@@ -45,7 +46,7 @@ CLAIMS = {claim.id: claim for claim in GROUP.claims}
 
 
 def simulated(study: Study, runs: int) -> pd.DataFrame:
-    cells = study.cells(study.defaults)
+    cells = cells_of(study, {})
     frames = [study.simulate(cell, range(runs)).assign(cell=name) for name, cell in cells.items()]
     return pd.concat(frames, ignore_index=True)
 
@@ -64,7 +65,7 @@ def test_the_group_is_complete() -> None:
     check_group(GROUP)
     for study in GROUP.studies:
         assert set(study.key) <= set(study.columns)
-        assert study.cells(study.defaults)
+        assert cells_of(study, {})
 
 
 def test_tables_have_the_declared_columns_and_no_gaps(tables: Tables) -> None:
@@ -97,7 +98,7 @@ def test_verdicts_of_a_small_simulation(tables: Tables) -> None:
 )
 def test_rows_of_a_seed_do_not_depend_on_the_others(study: str, cell: str) -> None:
     one = STUDIES[study]
-    chosen = one.cells(one.defaults)[cell]
+    chosen = cells_of(one, {})[cell]
     together, alone = one.simulate(chosen, [4, 5]), one.simulate(chosen, [5])
     pd.testing.assert_frame_equal(
         together[together["seed"] == 5].reset_index(drop=True), alone.reset_index(drop=True), check_exact=True
@@ -111,7 +112,7 @@ def test_wrong_options_are_named(study: str) -> None:
     for wrong in ({"colour": 1}, {name: "many"}, {name: -1}, {name: True}):
         key = next(iter(wrong))
         with pytest.raises(ConfigError, match=key):
-            one.cells({**one.defaults, **wrong})
+            cells_of(one, wrong)
 
 
 # --- constants ------------------------------------------------------------------------------------------------------

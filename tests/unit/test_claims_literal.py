@@ -21,6 +21,7 @@ from pcpo.claims.literal_measures import SECONDARY
 from pcpo.claims.literal_runs import MODE, RUNS
 from pcpo.claims.literal_speed import SPEED, measured
 from pcpo.claims.literal_table import TABLE
+from pcpo.claims.options import cells_of
 from pcpo.claims.tables import read_tables, simulated, write_table
 from pcpo.errors import ConfigError
 
@@ -159,7 +160,7 @@ def test_a_small_simulation_refutes_the_controls_and_no_claim(real: dict[str, pd
 
 
 def test_rows_of_a_seed_do_not_depend_on_the_other_seeds(real: dict[str, pd.DataFrame]) -> None:
-    chosen = RUNS.cells({**RUNS.defaults, "kinds": ["scalar"], "epochs": 3})["few_iterations"]
+    chosen = cells_of(RUNS, {"kinds": ["scalar"], "epochs": 3})["few_iterations"]
     alone = RUNS.simulate(chosen, [1])
     among = real["literal_runs"].query("cell == 'few_iterations' and seed == 1")
     pd.testing.assert_frame_equal(alone, among[alone.columns].reset_index(drop=True))
@@ -259,7 +260,7 @@ def test_promised_epoch() -> None:
         (TABLE, {"fleets": {"x": {"fleet": {}, "Delta0": 1.0, "epochs": 1}}}, "fleet"),
         (TABLE, {"fleets": {"x": {"fleet": {"file": "a"}, "Delta0": -1.0, "epochs": 1}}}, "Delta0"),
         (TABLE, {"fleets": {"x": {"fleet": {"file": "a"}, "Delta0": 1.0, "epochs": 0}}}, "epochs"),
-        (TABLE, {"fleets": {"x": {"fleet": {"file": "a"}}}}, "keys"),
+        (TABLE, {"fleets": {"x": {"fleet": {"file": "a"}}}}, "fleets.x: found no key"),
     ],
 )
 def test_bad_options_are_named(study: object, options: dict[str, object], words: str) -> None:
@@ -268,7 +269,7 @@ def test_bad_options_are_named(study: object, options: dict[str, object], words:
 
 
 def test_published_fleets_are_described_by_their_files() -> None:
-    cells = fleet_cells("literal_table", TABLE.defaults["fleets"])
+    cells = fleet_cells(TABLE.defaults)
     assert {"example", "mirror", "toso2023", "wang2023"} <= set(cells)
     for one in cells.values():
         assert Path(json.loads(one["fleet"])["file"]).is_file()

@@ -14,6 +14,7 @@ import pytest
 from pcpo import lqr
 from pcpo.claims.contract import Verdict
 from pcpo.claims.judging import judge
+from pcpo.claims.options import cells_of
 from pcpo.claims.practice import GROUP
 from pcpo.claims.practice_estimates import jackknife, mean_ratio, within
 from pcpo.claims.practice_fleets import CONDITIONS, NOISE, cell_of, experiment_of, fleet_of, resolved, schedule_of
@@ -81,7 +82,7 @@ def truth(study: str, name: str, value: float, cell: dict[str, Any]) -> Iterator
 def table(study: Any, runs: int) -> pd.DataFrame:
     """Gaps are exponential variables (a χ²_2 law) of the true means; plateaus have a tenth of that spread."""
     rows = []
-    for name, cell in study.cells({}).items():
+    for name, cell in cells_of(study, {}).items():
         for value in [float(v) for v in cell["values"].split(";")] if cell["vary"] else [1.0]:
             rng = stream(3, len(name), int(1000 * value))
             for row in truth(study.name, name, value, cell):
@@ -171,7 +172,7 @@ def test_figures_are_drawn(figure: str, tmp_path: Path) -> None:
 def test_the_whole_group_on_a_small_simulation(tmp_path: Path) -> None:
     found: dict[str, pd.DataFrame] = {}
     for study in GROUP.studies:
-        cells = study.cells(SMALL[study.name])
+        cells = cells_of(study, SMALL[study.name])
         frames = {name: study.simulate(cell, [1]) for name, cell in cells.items()}
         found[study.name] = pd.concat([f.assign(cell=name) for name, f in frames.items()], ignore_index=True)
         write_table(study, [1], found[study.name], tmp_path / f"{study.name}.parquet", {})
@@ -308,18 +309,18 @@ def test_findings_at_their_edges() -> None:
 @pytest.mark.parametrize(
     ("study", "options", "message"),
     [
-        (FIRST, {"agent": [2]}, "found agent, expected some of agents"),
+        (FIRST, {"agent": [2]}, "unknown key 'agent'.* did you mean 'agents'"),
         (FIRST, {"agents": [2, 4]}, "agents: .* from 8 to 32"),
         (SENSITIVITY, {"step_factor": [0.5, 2]}, "step_factor: .* from 1 to 1"),
-        (SENSITIVITY, {"step_factor": "1"}, "expected a list of different positive numbers"),
+        (SENSITIVITY, {"step_factor": "1"}, "step_factor: found '1', expected a value of type array"),
         (GUESS, {"ratios": [0.1, 2]}, "ratios: .* from 16.6667"),
-        (LIMIT, {"separations": [1, 1, 4]}, "different positive"),
-        (FAILURES, {"runs": 3}, "expected some of none"),
+        (LIMIT, {"separations": [1, 1, 4]}, "separations: .* items that differ"),
+        (FAILURES, {"runs": 3}, "unknown key 'runs', expected none"),
     ],
 )
 def test_wrong_options_are_named(study: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        study.cells(options)
+        cells_of(study, options)
 
 
 @pytest.mark.parametrize(

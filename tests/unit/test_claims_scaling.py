@@ -13,6 +13,7 @@ import pytest
 from pcpo import lqr
 from pcpo.claims.contract import Finding, Verdict
 from pcpo.claims.judging import holm, judge
+from pcpo.claims.options import cells_of
 from pcpo.claims.scaling import GROUP
 from pcpo.claims.scaling_measures import (
     bound_failures,
@@ -223,7 +224,7 @@ def test_transient_is_exact_for_no_and_for_many_steps() -> None:
 
 
 def test_all_sizes_share_schedule_and_overlay() -> None:
-    cells = STUDY.cells({})
+    cells = cells_of(STUDY, {})
     settings = {name: experiment(cell) for name, cell in cells.items()}
     assert len({(s.schedule, s.horizon) for name, s in settings.items() if "control" not in name}) == 1
     schedule = settings["size_16"].schedule
@@ -240,12 +241,12 @@ def test_all_sizes_share_schedule_and_overlay() -> None:
 )
 def test_wrong_options_are_named(options: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):
-        STUDY.cells(options)
+        cells_of(STUDY, options)
 
 
 @pytest.fixture(scope="module")
 def simulated() -> dict[str, pd.DataFrame]:
-    frames = [STUDY.simulate(cell, [0, 1]).assign(cell=name) for name, cell in STUDY.cells(SMALL).items()]
+    frames = [STUDY.simulate(cell, [0, 1]).assign(cell=name) for name, cell in cells_of(STUDY, SMALL).items()]
     return {"scaling": pd.concat(frames, ignore_index=True)}
 
 
@@ -263,7 +264,7 @@ def test_a_small_simulation_goes_through_tables_judge_and_figures(
 
 def test_rows_of_a_seed_do_not_depend_on_the_others(simulated: dict[str, pd.DataFrame]) -> None:
     frame = simulated["scaling"]
-    cell = STUDY.cells(SMALL)["size_01"]
+    cell = cells_of(STUDY, SMALL)["size_01"]
     alone = STUDY.simulate(cell, [1])
     together = frame[(frame["cell"] == "size_01") & (frame["seed"] == 1)].drop(columns="cell")
     pd.testing.assert_frame_equal(alone, together.reset_index(drop=True))

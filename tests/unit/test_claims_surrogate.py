@@ -13,6 +13,7 @@ from pcpo import lqr
 from pcpo.claims.contract import Tables
 from pcpo.claims.judging import check_group, judge
 from pcpo.claims.lemmas_constants import SYSTEMS
+from pcpo.claims.options import cells_of
 from pcpo.claims.surrogate import GROUP
 from pcpo.claims.surrogate_cumulants import (
     answer_cumulants,
@@ -108,7 +109,7 @@ def test_a_small_simulation() -> None:
     """Distances of single rollouts are those of the law: |z| of one scalar estimate with signs is 1 on average."""
     options = {**SURROGATE.defaults, "minibatches": [1, 200], "samples": 60, "rollouts": 12_000, "horizon": 15}
     options |= {"minibatches": [1, 20_000], "samples": 60, "rollouts": 600_000, "control_minibatch": 20_000}
-    cells = SURROGATE.cells(options)
+    cells = cells_of(SURROGATE, options)
     frames = [SURROGATE.simulate(cell, [1, 2]).assign(cell=name) for name, cell in cells.items()]
     frame = pd.concat(frames, ignore_index=True)
     assert sorted(frame.columns) == sorted(["cell", *SURROGATE.columns])
@@ -214,7 +215,7 @@ def test_without_a_minibatch_beyond_the_threshold_nothing_is_said() -> None:
 
 def test_rows_of_a_seed_do_not_depend_on_the_others() -> None:
     options = {**SURROGATE.defaults, "minibatches": [50], "samples": 5, "horizon": 8}
-    for cell in SURROGATE.cells(options).values():
+    for cell in cells_of(SURROGATE, options).values():
         together, alone = SURROGATE.simulate(cell, [4, 5]), SURROGATE.simulate(cell, [5])
         chosen = together[together["seed"] == 5].reset_index(drop=True)
         pd.testing.assert_frame_equal(chosen, alone.reset_index(drop=True), check_exact=True)
@@ -225,4 +226,4 @@ def test_rows_of_a_seed_do_not_depend_on_the_others() -> None:
 )
 def test_wrong_options_are_named(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
-        SURROGATE.cells({**SURROGATE.defaults, **wrong})
+        cells_of(SURROGATE, wrong)

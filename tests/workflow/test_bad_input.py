@@ -45,6 +45,10 @@ CONFIGURATIONS: dict[str, tuple[dict[str, Any], str]] = {
         {f"{RANDOM}__separation": 0},
         "scenarios.pair.fleet.random.separation: found 0, expected a number above 0",
     ),
+    "an option of a study": (
+        {"evidence": {"scaling": {"count": 1, "options": {"sizes": [1, 1000]}}}},
+        "evidence.scaling.options.sizes.1: found 1000, expected a number of at most 99",
+    ),
     "plant": (
         {"extensions": ["examples/pendulums.py"], "scenarios__pair__plant": "pendulum"},
         "plant: found 'pendulum', expected one of pendulums",

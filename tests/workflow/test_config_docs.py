@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from pcpo.claims import GROUPS, load_group
-from pcpo.claims.tables import with_defaults
+from pcpo.claims.options import cells_of
 from pcpo.config import load_schema, validated
 from pcpo.fleet_io import read_fleet
 from pcpo.generators import FleetSpec
@@ -97,4 +97,4 @@ def test_shipped_configurations_are_valid(name: str, repository: Path, schema: d
     wanted = {study.name for group in groups for study in load_group(group).studies}
     assert set(config["evidence"]) == wanted, "every study is configured, so every claim gets a verdict"
     for study, given in config["evidence"].items():
-        assert studies[study].cells(with_defaults(studies[study], given["options"]))
+        assert cells_of(studies[study], given["options"])

@@ -10,7 +10,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from pcpo.algorithms import ALGORITHMS, modules_of
-from pcpo.claims import GROUPS, check_evidence, group_drawing, group_of
+from pcpo.claims import GROUPS, check_evidence, check_options, group_drawing, group_of
 from pcpo.config import check_tuning, load_schema, seed_batches, seeds_of, validated
 from pcpo.errors import ConfigError, PcpoError
 from pcpo.extensions import extensions_of, load_extensions
@@ -37,6 +37,8 @@ def checked_config():
                 f"fedlqr.rounds = {checked['fedlqr']['rounds']}"
             )
         check_evidence(checked.get("evidence", {}))
+        if workflow.is_main_process:
+            check_options(checked.get("evidence", {}))
         if checked["featured"] not in checked["scenarios"]:
             raise ConfigError(
                 f"featured: found {checked['featured']!r}, expected one of {', '.join(checked['scenarios'])}"

@@ -4,7 +4,7 @@ EVIDENCE = CONFIG.get("evidence", {})
 EVIDENCE_GROUPS = {name: entry for name, entry in GROUPS.items() if set(entry.studies) & set(EVIDENCE)}
 VERDICTS = [f"{RESULTS}/verdicts/{name}.csv" for name in EVIDENCE_GROUPS]
 EVIDENCE_FIGURES = [figure for entry in EVIDENCE_GROUPS.values() for figure in entry.figures]
-CLAIM_SOURCES = sources("claims/contract", "claims/parts", "claims/tables", "parquet", "records")
+CLAIM_SOURCES = sources(*("claims/contract", "claims/options", "claims/parts", "claims/tables"), "parquet", "records")
 
 ALGORITHM_SOURCES = sorted(glob.glob("pcpo/algorithms/*.py"))
 CONSTANTS_SOURCES = sources(

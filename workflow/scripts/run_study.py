@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pcpo.claims import group_of, load_group
+from pcpo.claims import study_named
 from pcpo.claims.parts import Parts
 from pcpo.claims.tables import simulated, write_table
 from pcpo.jobs import config_hash, job, job_provenance
@@ -26,7 +26,7 @@ def run_study(
     Finished cells are kept in the folder `checkpoints` until the file is written: a killed job goes on where it was,
     with the same bits.  sources: digest of the code, without which they would be another program's.
     """
-    study = next(s for s in load_group(group_of(name)).studies if s.name == name)
+    study = study_named(name)
     origin = {"study": name, "options": dict(options)}
     parts = Parts(checkpoints, config_hash({**origin, "seeds": list(seeds), "code": sources}))
     log.info("study %s, %d seeds from %d", name, len(seeds), seeds[0])
