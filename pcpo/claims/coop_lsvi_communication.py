@@ -14,7 +14,7 @@ from ..studies.coop_lsvi.mdp import homogeneous
 from ..studies.coop_lsvi.multi import joint_noise, run_joint
 from ..studies.coop_lsvi.parallel import EVERY_EPISODE, noise, run
 from .contract import Study
-from .coop_lsvi_options import SIZES, instance_stream, noise_stream
+from .coop_lsvi_common import SIZES, instance_stream, noise_stream
 from .options import number, several, whole
 
 __all__ = ["COMMUNICATION", "CONTROL"]

@@ -15,7 +15,7 @@ from ..studies.coop_lsvi.generators import random_contexts, random_mdp, random_t
 from ..studies.coop_lsvi.mdp import ParallelMDP, contextual, deviating
 from ..studies.coop_lsvi.parallel import ALONE, noise, run
 from .contract import Study
-from .coop_lsvi_options import SIZES, instance_stream, noise_stream
+from .coop_lsvi_common import SIZES, instance_stream, noise_stream
 from .options import key_of, number, several, whole
 
 __all__ = ["HETEROGENEITY"]

@@ -24,7 +24,7 @@ from ..studies.coop_lsvi.pareto import (
     simplex_points,
 )
 from .contract import Study
-from .coop_lsvi_options import at, checkpoints, instance_stream, noise_stream
+from .coop_lsvi_common import at, checkpoints, instance_stream, noise_stream
 from .options import Option, number, several, whole
 
 __all__ = ["EXACT", "FRONT", "PARETO"]

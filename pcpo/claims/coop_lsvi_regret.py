@@ -18,7 +18,7 @@ from ..studies.coop_lsvi.generators import random_mdp, with_contrast
 from ..studies.coop_lsvi.mdp import homogeneous
 from ..studies.coop_lsvi.parallel import ALONE, EVERY_EPISODE, noise, run
 from .contract import Study
-from .coop_lsvi_options import SIZES, at, checkpoints, instance_stream, noise_stream
+from .coop_lsvi_common import SIZES, at, checkpoints, instance_stream, noise_stream
 from .options import number, several, whole
 
 __all__ = ["ALGORITHMS", "REGRET"]
