@@ -65,9 +65,9 @@ def bootstrap(
     tails = scipy.stats.norm.ppf([(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
     levels = scipy.stats.norm.cdf(z0 + (z0 + tails) / (1 - a * (z0 + tails)))
     low, high = np.quantile(drawn, np.asarray(levels)).tolist()
-    u = scipy.stats.norm.ppf(_below(drawn, predicted)) - z0
-    z = u / (1 + a * u) - z0
-    p = min(1.0, 2 * float(scipy.stats.norm.sf(abs(z))))
+    u = _depth(drawn, predicted) - z0
+    # No level has an interval that ends where 1 + au ≤ 0.
+    p = min(1.0, 2 * float(scipy.stats.norm.sf(abs(u / (1 + a * u) - z0)))) if 1 + a * u > 0 else 0.0
     return Finding(label, estimate, low, high, predicted, p, n)
 
 
@@ -85,6 +85,18 @@ def _resampled(runs: FloatArray, statistic: Callable[[FloatArray], FloatArray], 
         rows = rng.integers(0, len(runs), (min(at_once, RESAMPLES - start), len(runs)))
         values.append(statistic(runs[rows]))
     return np.concatenate(values)
+
+
+def _depth(drawn: FloatArray, value: float) -> float:
+    """Normal quantile of the fraction of sorted resamples below `value`.
+
+    Beyond all of them they say only how far out it is at least; there they are taken for normal.
+    """
+    known = float(scipy.stats.norm.ppf(_below(drawn, value)))
+    if drawn[0] <= value <= drawn[-1]:
+        return known
+    normal = float((value - drawn.mean()) / drawn.std())
+    return normal if abs(normal) > abs(known) else known
 
 
 def _below(drawn: FloatArray, value: float) -> float:
