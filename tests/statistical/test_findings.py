@@ -52,7 +52,7 @@ def test_bootstrap_level_and_power(gaps: np.ndarray) -> None:
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_the_further_a_prediction_the_smaller_its_p_value(sign: int, gaps: np.ndarray) -> None:
-    """Beyond all resamples too, on either side of a skewed mean: by themselves they would leave it at half a percent."""
+    """Beyond all resamples too, on either side of a skewed mean: they themselves would leave it at half a percent."""
     runs = gaps[0]
     error = float(runs.std() / np.sqrt(RUNS))
     found = [mean(runs, float(runs.mean()) + sign * k * error).p_value for k in range(1, 30)]
