@@ -19,9 +19,9 @@ with how little communication? CoopLSVI answers with optimism, least squares on 
 communication only once the determinant of an agent's own data has grown by (7). The paper has no experiments. Here are
 some, in random finite MDPs that are linear exactly, with values by dynamic programming: regrets have no sampling error
 of their own. Rates that hold for all MDPs are tested on a worst one: the rewards of every MDP come in several
-contrasts, and at each $M$ and $T$ the contrast with the largest mean regret counts. With the widths $\beta$ as printed
-no agent ever leaves exploration at such sizes; the calibrated ones have the theorems' form times a named scale. Numbers
-of rounds are what the server counted."""
+contrasts, and at each $M$ and $T$ the contrast with the largest mean regret counts. With the widths $\beta$ of the
+proofs no agent leaves exploration at such sizes, and with those of the theorems it takes long; the calibrated ones have
+the theorems' form times a named scale. Numbers of rounds are what the server counted."""
 
 GROUP = Group(
     name="coop_lsvi",

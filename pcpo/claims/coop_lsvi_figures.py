@@ -165,7 +165,7 @@ REGRET_FIGURE = FigureSpec(
     _regret_table,
     _draw_regret,
     r"Group regret of Algorithm 1, homogeneous agents. (a) Against $T$, rewards of the middle contrast, the largest "
-    r"$M$; with $\beta$ as printed (at $M=4$, the largest contrast) no agent leaves exploration. (b) At the last "
+    r"$M$; with $\beta$ of the proofs (at $M=4$, the largest contrast) no agent leaves exploration. (b) At the last "
     r"episode against $M$, each point at its worst contrast; dotted and dashed: slopes $1/2$ and $1$. " + _BANDS,
 )
 COMMUNICATION_FIGURE = FigureSpec(

@@ -14,9 +14,9 @@ from .hierarchical_systems import GAINS, SYSTEMS
 
 __all__ = ["GROUP"]
 
-_INTRODUCTION = r"""Y. Luo, Z. Yang, Z. Wang and M. Kolar, *Hierarchical actor-critic for LQR with partial
-exchangeability*, is the counterpart of clustered LQR with *known* clusters: agents of a subpopulation $\mathcal{N}^l$
-are exchangeable and coupled through mean fields. In the coordinates $\tilde x^i = x^i - \bar x^l$ and
+_INTRODUCTION = r"""“Hierarchical actor-critic for LQR with partial exchangeability”, by Y. Luo, Z. Yang, Z. Wang and M.
+Kolar, is the counterpart of clustered LQR with clusters that are known: agents of a subpopulation $\mathcal{N}^l$ are
+exchangeable and coupled through mean fields. In the coordinates $\tilde x^i = x^i - \bar x^l$ and
 $\bar{\mathbf{x}}$ the problem falls apart into $L+1$ small ones (Lemma 1, Propositions 1 and 2), each solved by a
 natural actor-critic whose cost must not grow with the number of agents. Here the decomposition is checked to rounding,
 the inequalities behind the linear rate on random gains, the critic's rate on long trajectories, and the published
@@ -40,7 +40,7 @@ controls and least-squares TD on the same trajectories; dotted: $\propto T^{-1/2
 
 GROUP = Group(
     name="hierarchical",
-    title="Companion: hierarchical actor-critic with exchangeable agents",
+    title="A companion: hierarchical actor-critic with exchangeable agents",
     introduction=_INTRODUCTION,
     studies=[SYSTEMS, GAINS, DESCENT, CRITIC, SAMPLES, COMPLEXITY, LEARNING, ACTORS],
     claims=CLAIMS,
