@@ -19,7 +19,6 @@ from .options import number, several, whole
 
 __all__ = ["COMMUNICATION", "CONTROL"]
 
-_NAME = "coop_lsvi_communication"
 CONTROL = "every episode"
 _SIZES = {name: option for name, option in SIZES.items() if name != "dimension"}
 
@@ -83,7 +82,7 @@ def _counted(rounds: np.ndarray[Any, Any], traffic: Any) -> tuple[int, int, int]
 
 
 COMMUNICATION = Study(
-    name=_NAME,
+    name="coop_lsvi_communication",
     title="CoopLSVI: episodes with communication",
     cells=_cells,
     simulate=_simulate,

@@ -45,11 +45,11 @@ def summary(frame: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*by, "y", "low", "high", "runs"])
 
 
-def curve(axes: Axes, part: pd.DataFrame, k: int, label: str, x: str = "x") -> None:
+def curve(axes: Axes, part: pd.DataFrame, k: int, label: str) -> None:
     """A curve with its band; part: columns x, y, low, high."""
     colour, marker = cluster_colour(k)
-    axes.plot(part[x], part["y"], marker=marker, color=colour, label=label)
-    axes.fill_between(part[x], part["low"], part["high"], color=colour, alpha=0.2, lw=0)
+    axes.plot(part["x"], part["y"], marker=marker, color=colour, label=label)
+    axes.fill_between(part["x"], part["low"], part["high"], color=colour, alpha=0.2, lw=0)
 
 
 def _regret_table(tables: Tables) -> pd.DataFrame:

@@ -23,7 +23,6 @@ from .options import number, several, whole
 
 __all__ = ["ALGORITHMS", "REGRET"]
 
-_NAME = "coop_lsvi_regret"
 _CHECKPOINTS = 5
 
 #: Algorithms by name: how they are run.  Thresholds S: of (7), or "remark" for that of Remark 2.
@@ -97,7 +96,7 @@ def _run(cell: Mapping[str, Any], seed: int) -> pd.DataFrame:
 
 
 REGRET = Study(
-    name=_NAME,
+    name="coop_lsvi_regret",
     title="CoopLSVI: group regret in homogeneous parallel MDPs",
     cells=_cells,
     simulate=_simulate,

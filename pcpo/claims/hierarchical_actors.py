@@ -27,7 +27,6 @@ from .options import number, several, whole
 
 __all__ = ["ACTORS"]
 
-_NAME = "hierarchical_actors"
 _LARGEST = 500
 #: Steps α/t^power of Algorithm 3.
 _POWERS = {"gtd": 0.5, "control:harmonic": 1.0}
@@ -108,7 +107,7 @@ def _compared(critic: Critic, system: ExchangeableSystem, start: Gains, errors: 
 
 
 ACTORS = Study(
-    name=_NAME,
+    name="hierarchical_actors",
     title="Algorithm 2 with Algorithm 3 as its critic, and with least squares on the same chains",
     cells=_cells,
     simulate=_simulate,

@@ -20,7 +20,6 @@ from .options import number, several, whole
 
 __all__ = ["CRITIC", "SAMPLES", "SYSTEM"]
 
-_CRITIC, _SAMPLES = "hierarchical_critic", "hierarchical_samples"
 _I = np.eye(1)
 #: The system and the gain at which Algorithm 3 runs: well conditioned, so that its rate shows within 2^18 iterations.
 SYSTEM, _GAIN = Regulator(0.5 * _I, 0.5 * _I, _I, _I, _I, _I), 0.3 * _I
@@ -61,7 +60,7 @@ def _least_squares(
 
 
 CRITIC = Study(
-    name=_CRITIC,
+    name="hierarchical_critic",
     title="Error of Algorithm 3 against its iterations",
     cells=_critic_cells,
     simulate=_critic,
@@ -117,7 +116,7 @@ def _undecomposed(system: ExchangeableSystem, gains: Gains, steps: int, rng: np.
 
 
 SAMPLES = Study(
-    name=_SAMPLES,
+    name="hierarchical_samples",
     title="Error of least-squares TD on one trajectory against the size of the subpopulations",
     cells=lambda options: {
         name: {"decomposed": decomposed, **options}

@@ -19,7 +19,6 @@ from .options import number, whole
 
 __all__ = ["DESCENT"]
 
-_NAME = "hierarchical_descent"
 #: Gaps, relative to the first one, between which the final rate is measured.
 _TAIL = (1e-12, 1e-16)
 #: Relative rounding of a ratio of gaps: at 1e-16 of the first, K − K* is of order 1e-8 and known to 1e-16.
@@ -83,7 +82,7 @@ def _summary(S: Regulator, step: float, gaps: FloatArray, cell: Mapping[str, Any
 
 
 DESCENT = Study(
-    name=_NAME,
+    name="hierarchical_descent",
     title="Natural policy gradient with exact critics and the step (15)",
     cells=_cells,
     simulate=_simulate,

@@ -17,7 +17,6 @@ from .options import number, several, whole
 
 __all__ = ["COMPLEXITY", "LEARNING"]
 
-_COMPLEXITY, _LEARNING = "hierarchical_complexity", "hierarchical_learning"
 _LARGEST = 500
 
 
@@ -49,7 +48,7 @@ def _complexity(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
 
 
 COMPLEXITY = Study(
-    name=_COMPLEXITY,
+    name="hierarchical_complexity",
     title="Iterations of Algorithm 2 with exact critics on instances of section 6",
     cells=_complexity_cells,
     simulate=_complexity,
@@ -103,7 +102,7 @@ def _learning(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
 
 
 LEARNING = Study(
-    name=_LEARNING,
+    name="hierarchical_learning",
     title="Algorithms 1 and 2 on simulated agents",
     cells=_learning_cells,
     simulate=_learning,

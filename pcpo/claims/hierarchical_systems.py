@@ -20,7 +20,6 @@ from .options import whole
 
 __all__ = ["GAINS", "SYSTEMS", "drawn_regulators"]
 
-_SYSTEMS, _GAINS = "hierarchical_systems", "hierarchical_gains"
 _SHAPES = ((3, 4, 5), (2, 3, 1), (1, 2, 2))
 _TINY = 1e-6
 
@@ -45,7 +44,7 @@ def _identities(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
 
 
 SYSTEMS = Study(
-    name=_SYSTEMS,
+    name="hierarchical_systems",
     title="Identities of the decomposition on full systems of twelve agents",
     cells=lambda options: {"general": {**options}},
     simulate=_identities,
@@ -119,7 +118,7 @@ def _perturbation(S: Regulator, K: FloatArray) -> float:
 
 
 GAINS = Study(
-    name=_GAINS,
+    name="hierarchical_gains",
     title="Inequalities at random stable gains, gaps from C*/1000 to 10 C*",
     cells=lambda options: {family: {"family": family, **options} for family in ("general", "section6")},
     simulate=_inequalities,

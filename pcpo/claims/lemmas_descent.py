@@ -37,7 +37,6 @@ from .options import number, whole
 
 __all__ = ["DESCENT"]
 
-_NAME = "lemmas_descent"
 _ADVERSARY_STEPS = 6
 
 
@@ -165,7 +164,7 @@ def _descent(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
 
 
 DESCENT = Study(
-    name=_NAME,
+    name="lemmas_descent",
     title="Trajectories of local policy optimisation",
     cells=_cells,
     simulate=_descent,

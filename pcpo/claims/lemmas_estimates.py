@@ -37,7 +37,6 @@ from .options import number, whole
 __all__ = ["ESTIMATES", "MEAN", "MINIBATCH"]
 
 MINIBATCH = BLOCK  # M of `lemmas_estimates`: one block of the engine
-_MEAN, _ESTIMATES = "lemmas_mean", "lemmas_estimates"
 _TRUNCATION = 1e-4  # of C*: what the horizon may cut off, far below the standard error of a second moment
 _INSIDE = 0.9  # r/ρ and, of the gap, half of the restricted set's: "K in G⁰, r in (0, ρ)"
 
@@ -78,7 +77,7 @@ def _mean(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
 
 
 MEAN = Study(
-    name=_MEAN,
+    name="lemmas_mean",
     title="Mean of the zeroth-order estimate",
     cells=_mean_cells,
     simulate=_mean,
@@ -167,7 +166,7 @@ def _estimates(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
 
 
 ESTIMATES = Study(
-    name=_ESTIMATES,
+    name="lemmas_estimates",
     title="Deviations of averaged zeroth-order estimates",
     cells=_estimate_cells,
     simulate=_estimates,

@@ -27,7 +27,6 @@ from .options import number, whole
 
 __all__ = ["BIAS", "PAIRS"]
 
-_PAIRS, _BIAS = "lemmas_pairs", "lemmas_bias"
 _KINDS = 3
 _HALVINGS = (0, 1, 2)
 _ORDERS = {6: 4}  # of the quadrature on the sphere; exact to degree 7, and its error is written to the table
@@ -79,7 +78,7 @@ def _pairs(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
 
 
 PAIRS = Study(
-    name=_PAIRS,
+    name="lemmas_pairs",
     title="Random pairs of gains in the restricted set",
     cells=_cells,
     simulate=_pairs,
@@ -129,7 +128,7 @@ def _bias(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
 
 
 BIAS = Study(
-    name=_BIAS,
+    name="lemmas_bias",
     title="Bias of the smoothed gradient, by quadrature",
     cells=_cells,
     simulate=_bias,

@@ -134,7 +134,7 @@ def fleet_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     cells = {}
     for name, given in options["fleets"].items():
         text = json.dumps(given["fleet"], sort_keys=True)
-        own = {"fleet": text, "Delta0": float(given["Delta0"]), "epochs": int(given["epochs"])}
+        own = {"fleet": text, "Delta0": float(given["Delta0"]), "epochs": given["epochs"]}
         cells[str(name)] = {"name": str(name), **own}
     return cells
 

@@ -72,8 +72,11 @@ def with_defaults(study: Study, options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _exact(value: Any, option: Option, key: str) -> Any:
     """The value with whole numbers as integers: 4.0 is one to a schema; infinity and NaN are numbers, and refused."""
+    if isinstance(value, dict):
+        known, others = option.get("properties", {}), option.get("additionalProperties") or {}
+        return {name: _exact(one, known.get(name, others), f"{key}.{name}") for name, one in value.items()}
     if isinstance(value, list):
-        return [_exact(one, option["items"], key) for one in value]
+        return [_exact(one, option.get("items", {}), f"{key}.{index}") for index, one in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{key}: found {value}, expected a finite number")
     return int(value) if option.get("type") == "integer" else value

@@ -28,7 +28,6 @@ from .surrogate_cumulants import answer_cumulants, cost_cumulants
 
 __all__ = ["CONTROLS", "KINDS", "MOST_UNKNOWNS", "SURROGATE"]
 
-_NAME = "surrogate"
 #: Question and system of each series.  A wide radius is one where ∇C_r, ∇C and the isotropic covariance differ.
 KINDS: dict[str, tuple[str, str]] = {
     "scalar": ("wide", "scalar"),
@@ -133,7 +132,7 @@ def _simulate(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
 
 
 SURROGATE = Study(
-    name=_NAME,
+    name="surrogate",
     title="Minibatches by rollouts and by the moment oracle",
     cells=_cells,
     simulate=_simulate,

@@ -260,6 +260,11 @@ def test_promised_epoch() -> None:
         (TABLE, {"fleets": {"x": {"fleet": {}, "Delta0": 1.0, "epochs": 1}}}, "fleet"),
         (TABLE, {"fleets": {"x": {"fleet": {"file": "a"}, "Delta0": -1.0, "epochs": 1}}}, "Delta0"),
         (TABLE, {"fleets": {"x": {"fleet": {"file": "a"}, "Delta0": 1.0, "epochs": 0}}}, "epochs"),
+        (
+            TABLE,
+            {"fleets": {"x": {"fleet": {"file": "a"}, "Delta0": float("nan"), "epochs": 1}}},
+            "x.Delta0: found nan",
+        ),
         (TABLE, {"fleets": {"x": {"fleet": {"file": "a"}}}}, "fleets.x: found no key"),
     ],
 )

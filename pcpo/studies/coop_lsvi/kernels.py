@@ -15,7 +15,7 @@ import numpy as np
 from ...contracts import FloatArray, IntArray
 from ...simd import compiled
 
-__all__ = ["Log", "Model", "Truth", "episodes", "grow"]
+__all__ = ["Log", "Model", "Truth", "episodes", "grow", "next_state", "policy_value"]
 
 
 class Truth(NamedTuple):
@@ -137,7 +137,16 @@ def _learn(features, inverse, variance, phi, g):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def _value(P, r, policy, now, following):  # type: ignore[no-untyped-def]
+def next_state(cumulative, uniform):  # type: ignore[no-untyped-def]
+    """The state that a number in [0, 1) selects by a distribution function ``(S,)``."""
+    y = 0
+    while y < len(cumulative) - 1 and uniform >= cumulative[y]:
+        y += 1
+    return y
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def policy_value(P, r, policy, now, following):  # type: ignore[no-untyped-def]
     """V_1^π of a policy (H, S) into `now`."""
     H, S = policy.shape
     following[:] = 0.0
@@ -172,15 +181,13 @@ def _episodes(features, group, truth, model, log, starts, uniforms, betas, S_thr
                 _optimistic(features, w, model.variance[m, h], betas[t], H - h, Q)
                 worst = max(worst, _greedy(Q, truth.Q[m, h], offset, V, policy[h]))
             log.pessimism[t, m] = worst
-            _value(truth.P[m], truth.r[m], policy, now, following)
+            policy_value(truth.P[m], truth.r[m], policy, now, following)
             x = starts[t, m]
             log.regret[t, m] = truth.V[m, 0, x] - now[x]
             width = 0.0
             for h in range(H):
                 a = policy[h, x]
-                y = 0
-                while y < S - 1 and uniforms[t, m, h] >= truth.cumulative[m, h, x, a, y]:
-                    y += 1
+                y = next_state(truth.cumulative[m, h, x, a], uniforms[t, m, h])
                 log.moves[t, m, h, 0], log.moves[t, m, h, 1], log.moves[t, m, h, 2] = x, a, y
                 log.rewards[t, m, h] = truth.r[m, h, x, a]
                 phi = features[offset + x, a]

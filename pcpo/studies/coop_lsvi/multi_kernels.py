@@ -9,7 +9,7 @@ import numpy as np
 
 from ...contracts import FloatArray, IntArray
 from ...simd import compiled
-from .kernels import grow
+from .kernels import grow, next_state, policy_value
 
 __all__ = ["Common", "History", "World", "joint_episodes"]
 
@@ -74,26 +74,21 @@ def _plan(columns, common, v, beta, h, V, u, w, policy):  # type: ignore[no-unty
 def _evaluate(world, policy, v, values, best, spare):  # type: ignore[no-untyped-def]
     """Fills values (S, M) with V_1^π; returns max_x of V*_v − vᵀV^π."""
     M, H, S, A = world.r.shape
-    for m in range(M + 1):  # the last turn is V*_v
-        best[:] = 0.0
-        for h in range(H - 1, -1, -1):
-            for x in range(S):
-                spare[x] = -np.inf
-                for a in range(A):
-                    if m < M and a != policy[h, x]:
-                        continue
-                    total = 0.0
-                    if m < M:
-                        total = world.r[m, h, x, a]
-                    else:
-                        for n in range(M):
-                            total += v[n] * world.r[n, h, x, a]
-                    for y in range(S):
-                        total += world.P[h, x, a, y] * best[y]
-                    spare[x] = max(spare[x], total)
-            best[:] = spare
-        if m < M:
-            values[:, m] = best
+    for m in range(M):
+        policy_value(world.P, world.r[m], policy, best, spare)
+        values[:, m] = best
+    best[:] = 0.0
+    for h in range(H - 1, -1, -1):
+        for x in range(S):
+            spare[x] = -np.inf
+            for a in range(A):
+                total = 0.0
+                for m in range(M):
+                    total += v[m] * world.r[m, h, x, a]
+                for y in range(S):
+                    total += world.P[h, x, a, y] * best[y]
+                spare[x] = max(spare[x], total)
+        best[:] = spare
     worst = -np.inf
     for x in range(S):
         total = best[x]
@@ -121,9 +116,7 @@ def _joint_episodes(columns, world, common, history, weights, starts, uniforms, 
         x = starts[t]
         for h in range(H):
             a = policy[h, x]
-            y = 0
-            while y < S - 1 and uniforms[t, h] >= world.cumulative[h, x, a, y]:
-                y += 1
+            y = next_state(world.cumulative[h, x, a], uniforms[t, h])
             history.moves[t, h, 0], history.moves[t, h, 1], history.moves[t, h, 2] = x, a, y
             for m in range(M):
                 common.growth[h] += np.log1p(grow(common.running[h], columns[m, x, a], g))
