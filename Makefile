@@ -39,7 +39,7 @@ quick: $(STAMP)  ## run the same pipeline in minutes, small (build/quick/)
 	$(RUN) snakemake --cores $(CORES) --configfile config/quick.yaml $(SNAKEMAKE_ARGS)
 
 status: $(STAMP)  ## say what runs, how far it is and how long to go
-	@$(RUN) pcpo.status
+	@$(RUN) pcpo.pipeline.status
 
 test: $(STAMP)  ## run the tests
 	@echo "== tests"

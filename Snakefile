@@ -21,7 +21,7 @@ include: "workflow/rules/report.smk"
 
 onstart:
     print(
-        "What runs, how far it is and how long to go: `make status`, or `python -m pcpo.status`, in another terminal."
+        "What runs, how far it is and how long to go: `make status`, or `python -m pcpo.pipeline.status`, in another terminal."
     )
 
 

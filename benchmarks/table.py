@@ -6,7 +6,7 @@ import platform
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pcpo.engine import flops_per_rollout
+from pcpo.simulation.estimators import flops_per_rollout
 
 HEADER = (
     "| n, m | kernel GF/s | DGEMM GF/s | kernel / DGEMM | estimate / DGEMM "

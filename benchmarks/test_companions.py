@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
-from pcpo.randomness import stream
-from pcpo.studies.coop_lsvi.bounds import betas
-from pcpo.studies.coop_lsvi.generators import random_mdp
-from pcpo.studies.coop_lsvi.mdp import homogeneous
-from pcpo.studies.coop_lsvi.parallel import noise, run
-from pcpo.studies.hierarchical.section6 import section6_instance
-from pcpo.studies.hierarchical.simulation import simulated
+from pcpo.evidence.coop_lsvi.model.bounds import betas
+from pcpo.evidence.coop_lsvi.model.mdp import homogeneous, random_mdp
+from pcpo.evidence.coop_lsvi.model.parallel import noise, run
+from pcpo.evidence.hierarchical.model.instances import section6_instance
+from pcpo.evidence.hierarchical.model.simulation import simulated
+from pcpo.simulation.noise import stream
 
 STEPS = 200
 

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from benchmarks.table import Table
-from pcpo import twin
-from pcpo.engine import DEFAULT_CHUNK, gradient_estimate
-from pcpo.kernels import BLOCK, rollout_kernel
-from pcpo.randomness import noise_law, stream
+from pcpo.simulation import reference as twin
+from pcpo.simulation.estimators import DEFAULT_CHUNK, gradient_estimate
+from pcpo.simulation.kernels import BLOCK, rollout_kernel
+from pcpo.simulation.noise import noise_law, stream
 
 sizes = pytest.mark.parametrize(("n", "m"), [(2, 1), (3, 2), (4, 2), (8, 4)])
 RADIUS = 0.05

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pcpo.fleet import Fleet, LinearSystem
-from pcpo.fleet_io import write_fleet
-from pcpo.optimum import riccati
-from pcpo.randomness import noise_law
+from pcpo.fleets.files import write_fleet
+from pcpo.fleets.fleet import Fleet, LinearSystem
+from pcpo.lqr.optimum import riccati
+from pcpo.simulation.noise import noise_law
 
 GRAVITY, STEP, GAMMA = 9.81, 0.05, 0.6
 NOISE = np.array([0.02, 0.06])  # rad and rad/s in each step

@@ -6,8 +6,8 @@ optimum.  It spends the rollouts of every other method and needs no clusters.
 
 from dataclasses import dataclass
 
-from pcpo.algorithms import Entry
-from pcpo.algorithms.common import OneSequence, Progress, alone, descend
+from pcpo.algorithms.baselines.base import OneSequence, Progress, alone, descend
+from pcpo.algorithms.registry import Entry
 
 
 @dataclass(frozen=True)

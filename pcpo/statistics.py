@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy  # loads scipy.stats at its first use: it takes long, and figures of few runs need no interval
 
-from .contracts import FloatArray
+from pcpo.arrays import FloatArray
 
 __all__ = ["FEWEST", "Interval", "binomial_interval", "mean_interval", "ratio_interval"]
 

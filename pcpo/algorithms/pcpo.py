@@ -1,4 +1,12 @@
-"""PCPO: personalised and collaborative policy optimisation (PCPO paper, Algorithm 1)."""
+"""PCPO: personalised and collaborative policy optimisation (PCPO paper, Algorithm 1).
+
+Ablations of PCPO: Algorithm 1 with one of its ideas taken out.  They show what it is for; none is the paper's.
+
+PCPO with gradient estimates of smaller variance, from the same number of rollouts.  Extensions, not the paper's.
+
+The second moment of (5) is nearly all C², which carries no information on the gradient.  A baseline or a difference
+takes it away; what is left is the rollouts' own noise.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +17,26 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..contracts import EpochReport, FloatArray, IntArray, Oracle, Plan, Setting
-from ..errors import ConfigError
-from ..randomness import Purpose
-from ..server import Server
-from .common import iterate
+from pcpo.algorithms.baselines.base import iterate
+from pcpo.algorithms.protocol import EpochReport, Plan, Setting
+from pcpo.algorithms.server import Server
+from pcpo.arrays import FloatArray, IntArray
+from pcpo.errors import ConfigError
+from pcpo.oracles.protocol import Oracle
+from pcpo.simulation.noise import Purpose
 
-__all__ = ["PCPO", "PCPOState", "synchronised"]
+__all__ = [
+    "PCPO",
+    "PCPOState",
+    "centred",
+    "eliminate_once",
+    "no_elimination",
+    "no_radius_scaling",
+    "no_reinitialisation",
+    "one_sequence",
+    "synchronised",
+    "two_point",
+]
 
 
 @dataclass(frozen=True)
@@ -161,3 +182,38 @@ def _cost_estimates(oracle: Oracle, gains: FloatArray, plan: Plan) -> FloatArray
 def synchronised(**options: Any) -> PCPO:
     """PCPO with the initial synchronisation, a named deviation from the paper."""
     return PCPO(synchronise_first=True, **options)
+
+
+def one_sequence(**options: Any) -> PCPO:
+    """The sequence that clusters is the one that collaborates; it takes all 2R_l iterations."""
+    return PCPO(two_sequences=False, **options)
+
+
+def no_reinitialisation(**options: Any) -> PCPO:
+    """No (8): global policies that other clusters have destabilised are never repaired."""
+    return PCPO(reinitialise=False, **options)
+
+
+def no_radius_scaling(**options: Any) -> PCPO:
+    """r̃_l in line 6 whatever |N_i|: the smoothing bias of larger sets stays that of one agent."""
+    return PCPO(scale_radius=False, **options)
+
+
+def no_elimination(**options: Any) -> PCPO:
+    """No (7): N_i = [N] for ever, beside local sequences that serve nothing."""
+    return PCPO(last_elimination=0, **options)
+
+
+def eliminate_once(**options: Any) -> PCPO:
+    """(7) at the end of epoch 1 only, with the Δ_1 of that epoch."""
+    return PCPO(last_elimination=1, **options)
+
+
+def centred(**options: Any) -> PCPO:
+    """(5) with an estimate of C(K) subtracted from every cost, itself paid for with ⌊√M_l⌋ of the M_l rollouts."""
+    return PCPO(estimator="centred", **options)
+
+
+def two_point(**options: Any) -> PCPO:
+    """(D/2r)(C(K + rU; Z) − C(K − rU; Z'))U with independent noise: M_l/2 directions of two rollouts each."""
+    return PCPO(estimator="two_point", **options)

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import numpy as np
 import scipy  # loads scipy.stats at its first use
 
-from ..contracts import FloatArray
-from ..statistics import FEWEST, binomial_interval
-from .contract import Finding
+from pcpo.arrays import FloatArray
+from pcpo.claims.contract import Finding
+from pcpo.statistics import FEWEST, binomial_interval
 
 __all__ = ["bootstrap", "failures", "mean", "violations"]
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ..errors import ConfigError, ResultsError
-from .contract import ALPHA, Claim, Finding, Group, Tables, Verdict
+from pcpo.claims.contract import ALPHA, Claim, Finding, Group, Tables, Verdict
+from pcpo.errors import ConfigError, ResultsError
 
 __all__ = ["ENOUGH_POWER", "VERDICT_COLUMNS", "check_group", "holm", "judge", "require_controls"]
 

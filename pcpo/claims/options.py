@@ -10,11 +10,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..config import validated
-from ..errors import ConfigError
+from pcpo.errors import ConfigError
+from pcpo.schema import validated
 
 if TYPE_CHECKING:
-    from .contract import Study
+    from pcpo.claims.contract import Study
 
 __all__ = ["Option", "cells_of", "key_of", "names", "number", "several", "whole", "with_defaults"]
 

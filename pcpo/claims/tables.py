@@ -12,21 +12,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import ResultsError
-from ..files import replacing
-from ..parquet import read_note, read_table
-from .contract import Group, Study
-from .options import cells_of
-from .parts import Parts
+from pcpo.claims.contract import Group, Study
+from pcpo.claims.options import cells_of
+from pcpo.errors import ResultsError
+from pcpo.storage.files import replacing
+from pcpo.storage.parts import Parts
+from pcpo.storage.tables import read_note, read_table
 
-__all__ = [
-    "SCHEMA_VERSION",
-    "provenance_of",
-    "read_tables",
-    "simulated",
-    "tables_by_study",
-    "write_table",
-]
+__all__ = ["SCHEMA_VERSION", "provenance_of", "read_tables", "simulated", "tables_by_study", "write_table"]
 
 SCHEMA_VERSION = "1"
 _METADATA_KEY = b"pcpo-study"

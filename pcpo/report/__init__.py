@@ -14,7 +14,7 @@ In a notebook, or anywhere below a folder that has `results/`::
 
 from __future__ import annotations
 
-from .page import build_report
-from .view import View, load
+from pcpo.report.page import build_report
+from pcpo.report.view import View, load
 
 __all__ = ["View", "build_report", "load"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ..errors import command
-from .page import build_report
+from pcpo.errors import command
+from pcpo.report.page import build_report
 
 
 @command

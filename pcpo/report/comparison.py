@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from .comparison_tables import METHODS, RATIOS, TRANSFER, Numbers
-from .fragments import figure
-from .results import Store
+from pcpo.report.html import figure
+from pcpo.report.store import Store
+from pcpo.report.tables import METHODS, RATIOS, TRANSFER, Numbers
 
 __all__ = ["PICTURES", "Picture", "picture", "picture_alone", "picture_of", "pictured"]
 

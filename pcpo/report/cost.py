@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from ..config import load_schema, validated
-from ..errors import ConfigError, command
-from .numbers import number
-from .reference import read_reference
+from pcpo.errors import ConfigError, command
+from pcpo.report.reference import read_reference
+from pcpo.report.sentences import number
+from pcpo.schema import load_schema, validated
 
 __all__ = ["expected_hours", "main", "sentence", "work"]
 

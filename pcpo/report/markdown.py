@@ -9,8 +9,8 @@ from typing import Any, cast
 import mistune
 from markupsafe import Markup
 
-from .fragments import anchor
-from .mathematics import mathml
+from pcpo.report.formulas import mathml
+from pcpo.report.html import anchor
 
 __all__ = ["markdown"]
 

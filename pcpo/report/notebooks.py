@@ -21,12 +21,12 @@ from markupsafe import Markup
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from ..errors import ResultsError
-from ..files import write_text
-from .fragments import missing
-from .markdown import markdown
-from .page import style, template
-from .results import ROOT_VARIABLE
+from pcpo.errors import ResultsError
+from pcpo.report.html import missing
+from pcpo.report.markdown import markdown
+from pcpo.report.page import style, template
+from pcpo.report.store import ROOT_VARIABLE
+from pcpo.storage.files import write_text
 
 __all__ = ["execute", "notebook_page", "only_drawn", "read_notebook", "run_notebook"]
 

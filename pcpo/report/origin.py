@@ -14,10 +14,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..claims.tables import provenance_of
-from ..errors import ResultsError
-from ..parquet import read_table
-from ..records import read_provenance
+from pcpo.claims.tables import provenance_of
+from pcpo.errors import ResultsError
+from pcpo.experiments.records import read_provenance
+from pcpo.storage.tables import read_table
 
 __all__ = ["Origin", "Source", "core_seconds", "origin_of", "read_sources", "rollouts_by_kind", "time_spent"]
 

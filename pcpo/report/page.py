@@ -14,19 +14,18 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from ..claims.contract import Claim, Group
-from ..files import write_text
-from ..provenance import environment_versions, git_commit, machine
-from . import comparison, render
-from .comparison_tables import fedlqr_table, runs_table
-from .fragments import anchor, badge, missing, table
-from .markdown import markdown
-from .mathematics import prose
-from .numbers import number
-from .origin import origin_of, rollouts_by_kind, time_spent
-from .results import Store, open_store
-from .sentences import summary_sentence
-from .verdicts import check_joined
+from pcpo.claims.contract import Claim, Group
+from pcpo.report import comparison
+from pcpo.report import sections as render
+from pcpo.report.formulas import prose
+from pcpo.report.html import anchor, badge, missing, table
+from pcpo.report.markdown import markdown
+from pcpo.report.origin import origin_of, rollouts_by_kind, time_spent
+from pcpo.report.sentences import number, summary_sentence
+from pcpo.report.store import Store, check_joined, open_store
+from pcpo.report.tables import fedlqr_table, runs_table
+from pcpo.storage.files import write_text
+from pcpo.storage.provenance import environment_versions, git_commit, machine
 
 __all__ = ["build_report", "style", "template"]
 

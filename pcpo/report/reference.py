@@ -17,17 +17,15 @@ from typing import Any
 
 import pandas as pd
 
-from ..claims import GROUPS, load_group
-from ..claims.contract import AtMost, Group
-from ..errors import ResultsError, command
-from ..files import replacing, write_text
-from ..provenance import environment_versions, git_commit, machine
-from .comparison import PICTURES
-from .numbers import interval, number
-from .origin import Source, core_seconds, origin_of, rollouts_by_kind, time_spent
-from .results import Store, open_store
-from .sentences import summary_sentence
-from .verdicts import read_verdicts
+from pcpo.claims.contract import AtMost, Group
+from pcpo.errors import ResultsError, command
+from pcpo.evidence import GROUPS, load_group
+from pcpo.report.comparison import PICTURES
+from pcpo.report.origin import Source, core_seconds, origin_of, rollouts_by_kind, time_spent
+from pcpo.report.sentences import interval, number, summary_sentence
+from pcpo.report.store import Store, open_store, read_verdicts
+from pcpo.storage.files import replacing, write_text
+from pcpo.storage.provenance import environment_versions, git_commit, machine
 
 __all__ = ["BEGIN", "END", "HEADLINES", "block", "main", "read_reference", "write_reference"]
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import Markup
 
-from ..claims.contract import Group
-from ..errors import ConfigError
-from . import comparison, render
-from .comparison_tables import fedlqr_table
-from .fragments import Fragment, missing
-from .mathematics import prose
-from .results import Store, open_store
+from pcpo.claims.contract import Group
+from pcpo.errors import ConfigError
+from pcpo.report import comparison
+from pcpo.report import sections as render
+from pcpo.report.formulas import prose
+from pcpo.report.html import Fragment, missing
+from pcpo.report.store import Store, open_store
+from pcpo.report.tables import fedlqr_table
 
 __all__ = ["View", "load"]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from statistical.judging import LEVEL, SYSTEMS, TWO, Array, consistent, gain_near, mean_p_value, z_score
+from support.judging import LEVEL, SYSTEMS, TWO, Array, consistent, gain_near, mean_p_value, z_score
 
 from pcpo import lqr
-from pcpo.engine import gradient_estimate
-from pcpo.fleet import Fleet, LinearSystem
-from pcpo.oracles import RolloutOracle
-from pcpo.randomness import NOISE_LAWS, NoiseLaw, Purpose, noise_law, stream
-from pcpo.server import Server
+from pcpo.algorithms.server import Server
+from pcpo.fleets.fleet import Fleet, LinearSystem
+from pcpo.oracles.rollout import RolloutOracle
+from pcpo.simulation.estimators import gradient_estimate
+from pcpo.simulation.noise import NOISE_LAWS, NoiseLaw, Purpose, noise_law, stream
 
 pytestmark = pytest.mark.statistical
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
-from statistical.judging import LEVEL
+from support.judging import LEVEL
 
 from pcpo.claims.contract import ALPHA, AtMost, Verdict
 from pcpo.claims.findings import bootstrap, failures, mean, violations

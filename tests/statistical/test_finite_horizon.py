@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from statistical.judging import LEVEL, Array, consistent, mean_p_value, z_score
+from support.judging import LEVEL, Array, consistent, mean_p_value, z_score
 
-from pcpo.finite_horizon import FiniteHorizon, costs, gradients
-from pcpo.finite_horizon_oracles import FiniteHorizonOracle
-from pcpo.randomness import Purpose
+from pcpo.evidence.fedlqr.model.finite_horizon import FiniteHorizon, costs, gradients
+from pcpo.evidence.fedlqr.model.oracles import FiniteHorizonOracle
+from pcpo.simulation.noise import Purpose
 
 pytestmark = pytest.mark.statistical
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
-from statistical.judging import LEVEL, TWO, consistent, gain_near, mean_p_value, simulated_costs, z_score
-from unit.linear_plants import linear_environment, linear_plant
+from support.judging import LEVEL, TWO, consistent, gain_near, mean_p_value, simulated_costs, z_score
+from support.linear_plants import linear_environment, linear_plant
 
 from pcpo import lqr
-from pcpo.contracts import Estimator
-from pcpo.fleet import Fleet, LinearSystem
-from pcpo.plants import PlantFactory, PlantOracle
-from pcpo.randomness import Purpose, noise_law, stream
+from pcpo.fleets.fleet import Fleet, LinearSystem
+from pcpo.oracles.plant import PlantFactory, PlantOracle
+from pcpo.oracles.protocol import Estimator
+from pcpo.simulation.noise import Purpose, noise_law, stream
 
 pytestmark = pytest.mark.statistical
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from statistical.judging import SYSTEMS, THREE, TWO, consistent, gain_near, simulated_costs, variance_z_score, z_score
+from support.judging import SYSTEMS, THREE, TWO, consistent, gain_near, simulated_costs, variance_z_score, z_score
 
 from pcpo import lqr
-from pcpo.engine import cost_estimate, rollout_costs
-from pcpo.fleet import LinearSystem
-from pcpo.kernels import BLOCK
-from pcpo.moments import QuarticLaw
-from pcpo.randomness import NOISE_LAWS, NoiseLaw, noise_law, stream
+from pcpo.fleets.fleet import LinearSystem
+from pcpo.lqr.moments import QuarticLaw
+from pcpo.simulation.estimators import cost_estimate, rollout_costs
+from pcpo.simulation.kernels import BLOCK
+from pcpo.simulation.noise import NOISE_LAWS, NoiseLaw, noise_law, stream
 
 pytestmark = pytest.mark.statistical
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.linalg import solve_discrete_lyapunov
-from statistical.judging import LEVEL, THREE, TWO, Array, consistent, ratio_z_score, z_score
+from support.judging import LEVEL, THREE, TWO, Array, consistent, ratio_z_score, z_score
 
 from pcpo import lqr
-from pcpo.engine import gradient_estimate
-from pcpo.fleet import LinearSystem
-from pcpo.optimum import gap_array
-from pcpo.predictions import collaboration_ratio, steady_state_gap, transient_gap
-from pcpo.randomness import noise_law, stream
+from pcpo.fleets.fleet import LinearSystem
+from pcpo.lqr.optimum import gap_array
+from pcpo.simulation.estimators import gradient_estimate
+from pcpo.simulation.noise import noise_law, stream
+from pcpo.theory.predictions import collaboration_ratio, steady_state_gap, transient_gap
 
 pytestmark = pytest.mark.statistical
 

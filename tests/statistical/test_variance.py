@@ -1,4 +1,4 @@
-"""Centred and two-point estimates: mean ∇C_r, and the variance of `pcpo.predictions`, from as many rollouts."""
+"""Centred and two-point estimates: mean ∇C_r, and the variance of `pcpo.theory.predictions`, from as many rollouts."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from statistical.judging import LEVEL, SYSTEMS, Array, consistent, gain_near, mean_p_value, z_score
-from unit.small_fleets import schedule_for
+from support.judging import LEVEL, SYSTEMS, Array, consistent, gain_near, mean_p_value, z_score
+from support.small_fleets import schedule_for
 
 from pcpo import lqr
-from pcpo.algorithms import PCPO
-from pcpo.engine import gradient_estimate
-from pcpo.fleet import Fleet, LinearSystem
-from pcpo.oracles import RolloutOracle
-from pcpo.predictions import estimator_error, steady_state_gap, weight_moment
-from pcpo.randomness import noise_law, stream
+from pcpo.algorithms.registry import PCPO
+from pcpo.fleets.fleet import Fleet, LinearSystem
+from pcpo.oracles.rollout import RolloutOracle
+from pcpo.simulation.estimators import gradient_estimate
+from pcpo.simulation.noise import noise_law, stream
+from pcpo.theory.predictions import estimator_error, steady_state_gap, weight_moment
 
 pytestmark = pytest.mark.statistical
 

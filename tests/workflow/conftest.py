@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from workflow.workspace import Once, Outcome, Workspace
+from support.workspace import Once, Outcome, Workspace
 
 #: Fixtures that run Snakemake.
 RUNNING = {"fresh", "finished", "refused", "undisturbed"}

@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 import pytest
-from workflow.workspace import FLEET, Once, Outcome, Workspace, edited
+from support.workspace import FLEET, Once, Outcome, Workspace, edited
 
-from pcpo.algorithms import ALGORITHMS
+from pcpo.algorithms.registry import ALGORITHMS
 
 RANDOM = "scenarios__pair__fleet__random"
 

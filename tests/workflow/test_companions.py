@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from workflow.workspace import Workspace, edited
+from support.workspace import Workspace, edited
 
-from pcpo.claims import GROUPS
+from pcpo.evidence import GROUPS
 
 #: A study without compiled kernels, by group.
 CHEAP = {"hierarchical": "hierarchical_systems", "coop_lsvi": "coop_lsvi_exact"}
@@ -26,7 +26,7 @@ def test_a_table_is_made_and_depends_on_its_own_numerics(group: str, fresh: Work
     made = fresh.snakemake("--cores", "1", table)
     assert made.code == 0, made.text
     assert made.jobs == job
-    append(fresh.root / "pcpo/studies/fedlqr.py")
+    append(fresh.root / "pcpo/evidence/fedlqr/model/algorithm.py")
     for other in set(CHEAP) - {group}:
         append(fresh.root / f"pcpo/studies/{other}/__init__.py")
     assert fresh.snakemake("-n", table).jobs == set()

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from pcpo.claims import GROUPS, load_group
 from pcpo.claims.options import cells_of
-from pcpo.config import load_schema, validated
-from pcpo.fleet_io import read_fleet
-from pcpo.generators import FleetSpec
+from pcpo.evidence import GROUPS, load_group
+from pcpo.fleets.files import read_fleet
+from pcpo.fleets.random import FleetSpec
+from pcpo.schema import load_schema, validated
 
 ROW = re.compile(r"^\| `([\w.<>]+)` \| (.+?) \| (.+?) \| (.+) \|$", re.MULTILINE)
 

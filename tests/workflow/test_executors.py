@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from workflow.workspace import Outcome, Workspace
+from support.workspace import Outcome, Workspace
 
 FLEETS = {name: f"build/tiny/results/fleets/{name}.yaml" for name in ("pair", "single")}
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from workflow.workspace import Once, Workspace, edited
+from support.workspace import Once, Workspace, edited
 
 #: One run of four epochs, the last of which takes some seconds: time to be killed in.
 SLOW = edited(

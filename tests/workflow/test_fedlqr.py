@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 
-from workflow.workspace import Workspace, edited
+from support.workspace import Workspace, edited
 
 WANTED = {"rounds": 20, "realisations": 2, "every": 10, "seed": 3}
 FIGURE, CLAIMS = "build/tiny/figures/fedlqr_replication", "build/tiny/results/fedlqr/claims.csv"

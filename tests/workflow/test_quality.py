@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from workflow.workspace import Outcome, Workspace
+from support.workspace import Outcome, Workspace
 
-from pcpo.report import captions, rulegraph
+from tools import captions, rulegraph
 
 DIRECTIVES = ("log:", "benchmark:", "conda:", "message:", "script:")
 
@@ -62,7 +62,7 @@ def test_rulegraph_of_the_readme(repository: Path) -> None:
     page = (repository / "README.md").read_text(encoding="utf-8")
     edges = rulegraph.edges_of(done.stdout)
     assert ("runs", "elimination") in edges
-    assert rulegraph.renewed(page, rulegraph.drawn(edges)) == page, "run `python -m pcpo.report.rulegraph`"
+    assert rulegraph.renewed(page, rulegraph.drawn(edges)) == page, "run `python -m tools.rulegraph`"
 
 
 def test_an_arrow_that_others_imply_is_not_drawn() -> None:
@@ -72,7 +72,7 @@ def test_an_arrow_that_others_imply_is_not_drawn() -> None:
 
 def test_captions_are_those_of_the_figures(repository: Path) -> None:
     written = (repository / captions.PATH).read_text(encoding="utf-8")
-    assert written == captions.template(), "run `python -m pcpo.report.captions`"
+    assert written == captions.template(), "run `python -m tools.captions`"
 
 
 def test_report_of_snakemake_has_captions_and_categories(clone: Workspace) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from unit.report_tree import TOY, toy_tree
-from workflow.browser import Page, browser, executable
+from support.browser import Page, browser, executable
+from support.report_tree import TOY, toy_tree
 
 from pcpo.report import build_report
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 import pytest
-from workflow.workspace import Workspace, edited
+from support.workspace import Workspace, edited
 
 FLEETS = {"Fleet of scenario pair", "Fleet of scenario single"}
 PLANS = {"Schedule and horizon of scenario pair", "Schedule and horizon of scenario single"}
@@ -75,14 +75,14 @@ def touch_every_source(workspace: Workspace) -> None:
 
 CONTENTS: dict[str, tuple[Callable[[Workspace], None], set[str]]] = {
     "sources touched": (touch_every_source, set()),
-    "a figure's module": (append("pcpo/plotting/learning_curves.py"), {"Figure learning_curves"}),
-    "the server": (append("pcpo/server.py"), PAIR_RUNS | SINGLE_RUNS | OF_RUNS),
+    "a figure's module": (append("pcpo/figures/learning_curves.py"), {"Figure learning_curves"}),
+    "the server": (append("pcpo/algorithms/server.py"), PAIR_RUNS | SINGLE_RUNS | OF_RUNS),
     "the algorithm": (append("pcpo/algorithms/pcpo.py"), PAIR_RUNS | SINGLE_RUNS | OF_RUNS),
-    "what algorithms share": (append("pcpo/algorithms/common.py"), PAIR_RUNS | SINGLE_RUNS | OF_RUNS),
-    "algorithms that were not run": (append("pcpo/algorithms/ifca.py"), set()),
-    "the calibration": (append("pcpo/calibration.py"), PLANS | PAIR_RUNS | SINGLE_RUNS | OF_RUNS),
+    "what algorithms share": (append("pcpo/algorithms/baselines/base.py"), PAIR_RUNS | SINGLE_RUNS | OF_RUNS),
+    "algorithms that were not run": (append("pcpo/algorithms/baselines/ifca.py"), set()),
+    "the calibration": (append("pcpo/theory/calibration.py"), PLANS | PAIR_RUNS | SINGLE_RUNS | OF_RUNS),
     "the Riccati solver": (
-        append("pcpo/optimum.py"),
+        append("pcpo/lqr/optimum.py"),
         FLEETS | PLANS | PAIR_RUNS | SINGLE_RUNS | OF_RUNS | {"Figure fleets"},
     ),
     "a user's fleet file": (

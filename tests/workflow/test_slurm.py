@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from workflow.slurm_node import MARK, asked, is_foreign, node, obstacle
-from workflow.trees import compared, differences
-from workflow.workspace import Outcome, Workspace
+from support.slurm_node import MARK, asked, is_foreign, node, obstacle
+from support.trees import compared, differences
+from support.workspace import Outcome, Workspace
 
 from pcpo.report.page import build_report
 

@@ -8,11 +8,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from workflow.workspace import Outcome, Workspace
+from support.workspace import Outcome, Workspace
 
-from pcpo import status
-from pcpo.records import read_runs
-from pcpo.verify import write_known
+from pcpo.experiments.records import read_runs
+from pcpo.pipeline import status
+from pcpo.storage.verify import write_known
 
 FIGURES = ("elimination", "elimination_single", "learning_curves", "fleets")
 RUNS = {"pair/pcpo/000000-000001", "single/pcpo/000005-000005"}

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from pcpo.algorithms import ALGORITHMS, modules_of
-from pcpo.claims import GROUPS, check_evidence, check_options, group_drawing, group_of
-from pcpo.config import check_tuning, load_schema, seed_batches, seeds_of, validated
+from pcpo.algorithms.registry import ALGORITHMS, modules_of
+from pcpo.evidence import GROUPS, check_evidence, check_options, group_drawing, group_of
+from pcpo.schema import check_tuning, load_schema, seed_batches, seeds_of, validated
 from pcpo.errors import ConfigError, PcpoError
-from pcpo.extensions import extensions_of, load_extensions
-from pcpo.plants import plant_factory
-from pcpo.seals import set_aside
-from pcpo.studies.fedlqr_conditions import CONDITIONS
+from pcpo.algorithms.extensions import extensions_of, load_extensions
+from pcpo.oracles.plant import plant_factory
+from pcpo.pipeline.seals import set_aside
+from pcpo.evidence.fedlqr.studies import CONDITIONS
 
 
 def checked_config():

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from pcpo.algorithms import ALGORITHMS
-from pcpo.experiment import Experiment
-from pcpo.extensions import load_extensions
-from pcpo.fleet_io import read_fleet
-from pcpo.jobs import job
-from pcpo.plotting import methods, negative_transfer, variance_reduction
-from pcpo.plotting.style import save
-from pcpo.records import read_runs
-from pcpo.transfer import common_gain
+from pcpo.algorithms.extensions import load_extensions
+from pcpo.algorithms.registry import ALGORITHMS
+from pcpo.experiments.experiment import Experiment
+from pcpo.experiments.records import read_runs
+from pcpo.figures import methods, negative_transfer, variance_reduction
+from pcpo.figures.style import save
+from pcpo.fleets.files import read_fleet
+from pcpo.pipeline.jobs import job
+from pcpo.theory.transfer import common_gain
 
 TRANSFER = ("naive_average", "pcpo", "local")
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pcpo.claims import group_drawing, load_group
 from pcpo.claims.tables import tables_by_study
-from pcpo.jobs import job
-from pcpo.plotting.style import save
+from pcpo.evidence import group_drawing, load_group
+from pcpo.figures.style import save
+from pcpo.pipeline.jobs import job
 
 
 def draw_evidence(figure: str, paths: Sequence[Path], stem: Path) -> None:

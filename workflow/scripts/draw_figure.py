@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from pcpo.experiment import Experiment
-from pcpo.fleet import Fleet
-from pcpo.fleet_io import read_fleet
-from pcpo.jobs import job
-from pcpo.plotting import elimination, fleets, learning_curves
-from pcpo.plotting.style import save
-from pcpo.predictions import plan_gaps
-from pcpo.randomness import noise_law
-from pcpo.records import read_runs
+from pcpo.experiments.experiment import Experiment
+from pcpo.experiments.records import read_runs
+from pcpo.figures import elimination, fleets, learning_curves
+from pcpo.figures.style import save
+from pcpo.fleets.files import read_fleet
+from pcpo.fleets.fleet import Fleet
+from pcpo.pipeline.jobs import job
+from pcpo.simulation.noise import noise_law
+from pcpo.theory.predictions import plan_gaps
 
 
 def optimal_costs(fleet: Fleet) -> pd.DataFrame:

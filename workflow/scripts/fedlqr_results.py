@@ -6,13 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from pcpo.files import replacing
-from pcpo.jobs import job
-from pcpo.plotting import fedlqr_replication
-from pcpo.plotting.style import save
-from pcpo.studies.fedlqr_claims import claims_table
-from pcpo.studies.fedlqr_conditions import floors
-from pcpo.studies.fedlqr_records import read
+from pcpo.evidence.fedlqr import figures as fedlqr_replication
+from pcpo.evidence.fedlqr.claims import claims_table
+from pcpo.evidence.fedlqr.records import read
+from pcpo.evidence.fedlqr.studies import floors
+from pcpo.figures.style import save
+from pcpo.pipeline.jobs import job
+from pcpo.storage.files import replacing
 
 
 def exact_floors(settings: Mapping[str, Any]) -> pd.DataFrame:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pcpo.jobs import job, job_provenance
-from pcpo.studies.fedlqr_conditions import run_condition
-from pcpo.studies.fedlqr_records import write
+from pcpo.evidence.fedlqr.records import write
+from pcpo.evidence.fedlqr.studies import run_condition
+from pcpo.pipeline.jobs import job, job_provenance
 
 
 def fedlqr_runs(condition: str, settings: Mapping[str, Any], path: Path) -> None:

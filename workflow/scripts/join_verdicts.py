@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from pcpo.claims.judging import require_controls
-from pcpo.files import replacing
-from pcpo.jobs import job
-from pcpo.report.verdicts import read_verdicts
+from pcpo.pipeline.jobs import job
+from pcpo.report.store import read_verdicts
+from pcpo.storage.files import replacing
 
 
 def join_verdicts(parts: Sequence[Path], path: Path) -> None:

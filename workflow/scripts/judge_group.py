@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pcpo.claims import load_group
 from pcpo.claims.judging import judge
 from pcpo.claims.tables import tables_by_study
-from pcpo.files import replacing
-from pcpo.jobs import job
+from pcpo.evidence import load_group
+from pcpo.pipeline.jobs import job
+from pcpo.storage.files import replacing
 
 
 def judge_group(name: str, paths: Sequence[Path], path: Path) -> None:

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pcpo.fleet_io import write_fleet
-from pcpo.fleet_sources import fleet_from
-from pcpo.jobs import job
+from pcpo.fleets.files import fleet_from, write_fleet
+from pcpo.pipeline.jobs import job
 
 
 def make_fleet(name: str, source: Mapping[str, Any], path: Path) -> None:

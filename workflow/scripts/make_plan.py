@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pcpo.experiment import Experiment
-from pcpo.files import write_text
-from pcpo.fleet_io import read_fleet
-from pcpo.jobs import job
+from pcpo.experiments.experiment import Experiment
+from pcpo.fleets.files import read_fleet
+from pcpo.pipeline.jobs import job
+from pcpo.storage.files import write_text
 
 
 def make_plan(fleet: Path, scenario: Mapping[str, Any], path: Path) -> None:

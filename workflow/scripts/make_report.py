@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from pcpo.jobs import job
+from pcpo.pipeline.jobs import job
 from pcpo.report import build_report
 from pcpo.report.comparison import pictured
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pcpo.jobs import job
+from pcpo.pipeline.jobs import job
 from pcpo.report.notebooks import run_notebook
 
 if __name__ == "__main__":

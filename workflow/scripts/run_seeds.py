@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from pcpo.checkpoints import Checkpoint
-from pcpo.contracts import EpochReport
-from pcpo.experiment import Experiment
-from pcpo.extensions import load_extensions
-from pcpo.fleet_io import read_fleet
-from pcpo.jobs import config_hash, job, job_provenance
-from pcpo.optimum import gaps
-from pcpo.records import write_runs
-from pcpo.tuning import Candidate, scaled
+from pcpo.algorithms.extensions import load_extensions
+from pcpo.algorithms.protocol import EpochReport
+from pcpo.experiments.experiment import Experiment
+from pcpo.experiments.records import write_runs
+from pcpo.experiments.tuning import Candidate, scaled
+from pcpo.fleets.files import read_fleet
+from pcpo.lqr.optimum import gaps
+from pcpo.pipeline.jobs import config_hash, job, job_provenance
+from pcpo.storage.checkpoints import Checkpoint
 
 
 def run_seeds(

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pcpo.claims import study_named
-from pcpo.claims.parts import Parts
 from pcpo.claims.tables import simulated, write_table
-from pcpo.jobs import config_hash, job, job_provenance
+from pcpo.evidence import study_named
+from pcpo.pipeline.jobs import config_hash, job, job_provenance
+from pcpo.storage.parts import Parts
 
 
 def run_study(

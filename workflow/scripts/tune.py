@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pcpo.experiment import Experiment
-from pcpo.extensions import load_extensions
-from pcpo.files import write_text
-from pcpo.fleet_io import read_fleet
-from pcpo.jobs import job
-from pcpo.tuning import candidates, choose, try_candidate
+from pcpo.algorithms.extensions import load_extensions
+from pcpo.experiments.experiment import Experiment
+from pcpo.experiments.tuning import candidates, choose, try_candidate
+from pcpo.fleets.files import read_fleet
+from pcpo.pipeline.jobs import job
+from pcpo.storage.files import write_text
 
 
 def tune(

@@ -4,8 +4,8 @@ import logging
 from pathlib import Path
 
 from pcpo.errors import ResultsError
-from pcpo.jobs import job
-from pcpo.verify import AGREEING, compared, fingerprints, read_known, told
+from pcpo.pipeline.jobs import job
+from pcpo.storage.verify import AGREEING, compared, fingerprints, read_known, told
 
 
 def verify_run(root: Path, known: Path, log: logging.Logger) -> None:

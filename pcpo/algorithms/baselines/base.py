@@ -1,0 +1,187 @@
+"""What the comparison methods share: one sequence of policies, T_l rollouts an epoch, one report.
+
+Every method spends T_l = (2R_l + 1)·M_l rollouts per agent in epoch l, as PCPO does: those that need no second
+sequence and no cost estimate take more iterations instead.  "A minibatch" below is M_l rollouts of every agent.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pcpo.algorithms.protocol import EpochReport, Plan, Setting
+from pcpo.algorithms.server import Server
+from pcpo.arrays import BoolArray, FloatArray, IntArray
+from pcpo.errors import ConfigError
+from pcpo.oracles.protocol import IteratingOracle, Oracle
+from pcpo.simulation.noise import Purpose
+
+__all__ = [
+    "OneSequence",
+    "Progress",
+    "State",
+    "alone",
+    "descend",
+    "iterate",
+    "nobody_else",
+    "set_sizes",
+    "start_together",
+    "told",
+]
+
+
+@dataclass(frozen=True)
+class State:
+    """Between epochs: policies ``(N, m, n)`` and whatever else a method remembers."""
+
+    setting: Setting
+    epoch: int
+    gains: FloatArray
+    memory: Any = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What an epoch of a method came to: its policies, and cost estimates of them if it has any."""
+
+    gains: FloatArray
+    cost_estimates: FloatArray | None = None
+    reinitialised: bool = False
+    memory: Any = None
+
+
+class OneSequence(ABC):
+    """A method with one sequence of policies.  Subclasses write `advance`, and `first_sets` if it is not [N] for all.
+
+    The groups a method uses are the server's neighbourhoods.
+    """
+
+    name: ClassVar[str]
+    uses: ClassVar[frozenset[str]] = frozenset()
+
+    def init(self, setting: Setting) -> State:
+        """Everyone at its own initial gain."""
+        return State(setting, 0, setting.initial_gains)
+
+    def next_rollouts(self, state: State) -> int:
+        """T_l of the next epoch."""
+        return state.setting.schedule.plan(state.epoch + 1).rollouts
+
+    def step(self, state: State, oracle: Oracle, server: Server) -> tuple[State, EpochReport]:
+        """One epoch."""
+        plan = state.setting.schedule.plan(state.epoch + 1)
+        before = oracle.nonfinite.copy()
+        if plan.epoch == 1:
+            server.neighbourhoods = self.first_sets(state.setting)
+        radii, capped = plan.radius_global(set_sizes(server))
+        progress = self.advance(state, plan, oracle, server)
+        estimates = progress.cost_estimates
+        report = EpochReport(
+            plan=plan,
+            local_gains=progress.gains,
+            global_gains=progress.gains,
+            cost_estimates=np.full(oracle.n_agents, np.nan) if estimates is None else estimates,
+            neighbourhoods=server.neighbourhoods.copy(),
+            radii_global=radii,
+            global_cap_active=capped,
+            reinitialised=progress.reinitialised,
+            nonfinite=oracle.nonfinite - before,
+            rollouts=oracle.rollouts,
+            traffic=server.traffic,
+        )
+        return State(state.setting, plan.epoch, progress.gains, progress.memory), report
+
+    def first_sets(self, setting: Setting) -> BoolArray:
+        """Neighbourhoods in epoch 1."""
+        N = len(setting.initial_gains)
+        return np.ones((N, N), dtype=np.bool_)
+
+    @abstractmethod
+    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
+        """The epoch of that plan; spends exactly its T_l rollouts per agent."""
+
+
+def told(setting: Setting, field: str) -> Any:
+    """A field of the side information; raises ConfigError if it is not there."""
+    value = getattr(setting.side, field)
+    if value is None:
+        raise ConfigError(f"{field}: found no such side information, expected it for a method that uses it")
+    return value
+
+
+def set_sizes(server: Server) -> IntArray:
+    """|N_i|, ``(N,)``."""
+    sizes: IntArray = server.neighbourhoods.sum(axis=1, dtype=np.int64)
+    return sizes
+
+
+def nobody_else(setting: Setting) -> BoolArray:
+    """N_i = {i} for every agent."""
+    return np.eye(len(setting.initial_gains), dtype=np.bool_)
+
+
+def iterate(
+    gains: FloatArray,
+    iterations: int,
+    plan: Plan,
+    oracle: Oracle,
+    radii: FloatArray,
+    *,
+    server: Server | None = None,
+    estimate: Callable[[FloatArray], FloatArray] | None = None,
+) -> FloatArray:
+    """K_i ← K_i − η·ZO_i(K_i, M_l, r_i), so many times; with a server the mean over N_i, a round of messages each.
+
+    estimate: in place of (5).  An oracle that iterates by itself is left to, and the server counts its rounds.
+    """
+    purpose = Purpose.LOCAL if server is None else Purpose.GLOBAL
+    if estimate is None and isinstance(oracle, IteratingOracle):
+        if server is not None:
+            server.book_averages(iterations, gains)
+        return oracle.iterate(
+            gains,
+            iterations,
+            plan.step_size,
+            plan.minibatch,
+            radii,
+            purpose=purpose,
+            epoch=plan.epoch,
+            sets=None if server is None else server.neighbourhoods,
+        )
+
+    def one_point(K: FloatArray) -> FloatArray:
+        return oracle.gradients(K, plan.minibatch, radii, purpose=purpose, epoch=plan.epoch).values
+
+    ask = estimate or one_point
+    for _ in range(iterations):
+        g = ask(gains)
+        gains = gains - plan.step_size * (g if server is None else server.average(g))
+    return gains
+
+
+def alone(gains: FloatArray, iterations: int, plan: Plan, oracle: Oracle) -> FloatArray:
+    """Line 4 of Algorithm 1: K_i ← K_i − η·ZO_i(K_i, M_l, r_l^(loc)), a minibatch per iteration and no message."""
+    return iterate(gains, iterations, plan, oracle, np.full(oracle.n_agents, plan.radius_local))
+
+
+def descend(gains: FloatArray, iterations: int, plan: Plan, oracle: Oracle, server: Server) -> FloatArray:
+    """Lines 7-11 of Algorithm 1: K_i ← K_i − η·(mean of the gradients of N_i), a minibatch per iteration."""
+    radii, _ = plan.radius_global(set_sizes(server))
+    return iterate(gains, iterations, plan, oracle, radii, server=server)
+
+
+def start_together(state: State, plan: Plan, oracle: Oracle, server: Server) -> tuple[FloatArray, int]:
+    """(policies, minibatches left in this epoch) of a method whose groups must share a policy.
+
+    Epoch 1 begins with (8) over the groups, which takes one minibatch for the cost of everyone's initial gain and one
+    round of messages; without it, groups that start apart keep their offsets for ever.  The cheapest gain may have
+    infinite cost for others of its group: that is the method's own risk.
+    """
+    if plan.epoch > 1:
+        return state.gains, 2 * plan.iterations + 1
+    costs = oracle.costs(state.gains, plan.minibatch, purpose=Purpose.COST, epoch=plan.epoch).values
+    return server.adopt_cheapest(state.gains, costs), 2 * plan.iterations

@@ -1,0 +1,110 @@
+"""Least squares and certainty equivalence: every agent alone identifies (A, B) and solves its Riccati equation.
+
+The textbook model-based method (Mania, Tu, Recht 2019, "Certainty equivalence is efficient for linear quadratic
+control").  It sees states and inputs and knows Q, R and γ, none of which the zeroth-order methods do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pcpo.algorithms.baselines.base import OneSequence, Progress, State, nobody_else, told
+from pcpo.algorithms.protocol import Plan, Setting
+from pcpo.algorithms.server import Server
+from pcpo.arrays import BoolArray, FloatArray
+from pcpo.errors import ConfigError, FleetError
+from pcpo.lqr.optimum import riccati
+from pcpo.lqr.system import LinearSystem
+from pcpo.oracles.protocol import Oracle, TrajectoryOracle
+from pcpo.simulation.noise import Purpose
+
+__all__ = ["KNOWN_COSTS", "Identification", "LeastSquares", "Regression", "certainty_equivalent"]
+
+KNOWN_COSTS = frozenset({"state_costs", "input_costs", "gamma"})
+_NUMBERS_AT_ONCE = 2_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """x⁺ = Θz + noise, z = (x, u), Θ = (A, B): Σ z zᵀ ``(N, d, d)`` and Σ z x⁺ᵀ ``(N, d, n)``, d = n + m."""
+
+    gram: FloatArray
+    cross: FloatArray
+
+    def models(self) -> FloatArray:
+        """Least-squares Θ_i, ``(N, n, d)``; the one of smallest norm if the data do not determine it."""
+        found = [np.linalg.lstsq(G, C, rcond=None)[0].T for G, C in zip(self.gram, self.cross, strict=True)]
+        return np.stack(found)
+
+
+@dataclass(frozen=True)
+class Identification(OneSequence):
+    """T_l trajectories an epoch under u = −K_i⁰x + excitation·(random signs), added to those of all epochs before.
+
+    horizon: steps of a trajectory; no longer than the rollouts of the other methods, to be fair to them.
+    """
+
+    horizon: int = 10
+    excitation: float = 1.0
+
+    uses = KNOWN_COSTS
+
+    def __post_init__(self) -> None:
+        if self.horizon < 1:
+            raise ConfigError(f"horizon: found {self.horizon}, expected 1 or more steps")
+        if not self.excitation > 0:
+            raise ConfigError(f"excitation: found {self.excitation}, expected a positive number")
+
+    def collect(self, state: State, plan: Plan, oracle: Oracle) -> Regression:
+        """All data up to the end of this epoch; a few trajectories at a time, so memory does not grow with T_l."""
+        if not isinstance(oracle, TrajectoryOracle):
+            raise ConfigError(f"{self.name}: found an oracle of costs only, expected one that shows trajectories")
+        K0 = state.setting.initial_gains
+        N, m, n = K0.shape
+        before = state.memory or Regression(np.zeros((N, n + m, n + m)), np.zeros((N, n + m, n)))
+        gram, cross = before.gram.copy(), before.cross.copy()
+        most, left = max(1, _NUMBERS_AT_ONCE // (N * (self.horizon + 1) * (n + m))), plan.rollouts
+        while left > 0:
+            count = min(most, left)
+            data = oracle.trajectories(
+                K0, count, self.horizon, self.excitation, purpose=Purpose.TRAJECTORIES, epoch=plan.epoch
+            )
+            for t in range(self.horizon):
+                z = np.concatenate([data.states[:, :, t], data.inputs[:, :, t]], axis=2).transpose(0, 2, 1)
+                gram += z @ z.transpose(0, 2, 1)
+                cross += z @ data.states[:, :, t + 1]
+            left -= count
+        return Regression(gram, cross)
+
+
+@dataclass(frozen=True)
+class LeastSquares(Identification):
+    """K_i = K*(Â_i, B̂_i, Q_i, R_i, γ) from the agent's own data; no message.
+
+    An agent whose estimates have no Riccati solution stays at its initial gain.
+    """
+
+    name = "least_squares"
+
+    def first_sets(self, setting: Setting) -> BoolArray:
+        """N_i = {i}."""
+        return nobody_else(setting)
+
+    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
+        """Identification and certainty equivalence."""
+        data = self.collect(state, plan, oracle)
+        return Progress(certainty_equivalent(data.models(), state.setting), memory=data)
+
+
+def certainty_equivalent(models: FloatArray, setting: Setting) -> FloatArray:
+    """Optimal gains ``(N, m, n)`` of the models Θ_i = (A_i, B_i) ``(N, n, n + m)``, or the initial gains."""
+    Q, R, gamma = (told(setting, field) for field in ("state_costs", "input_costs", "gamma"))
+    gains, n = setting.initial_gains.copy(), models.shape[1]
+    for i, model in enumerate(models):
+        try:
+            gains[i] = riccati(LinearSystem(model[:, :n], model[:, n:], Q[i], R[i], gamma)).K
+        except FleetError:  # not controllable, or no solution: a bad model is no reason to stop the others
+            continue
+    return gains

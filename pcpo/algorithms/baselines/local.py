@@ -1,0 +1,30 @@
+"""Every agent alone: zeroth-order policy gradient (Malik et al. 2020, "Derivative-free methods for policy
+optimization: guarantees for linear quadratic systems"), the local half of PCPO.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pcpo.algorithms.baselines.base import OneSequence, Progress, State, alone, nobody_else
+from pcpo.algorithms.protocol import Plan, Setting
+from pcpo.algorithms.server import Server
+from pcpo.arrays import BoolArray
+from pcpo.oracles.protocol import Oracle
+
+__all__ = ["Local"]
+
+
+@dataclass(frozen=True)
+class Local(OneSequence):
+    """K_i ← K_i − η·ZO_i(K_i, M_l, r_l^(loc)): all 2R_l + 1 minibatches of an epoch are iterations; no message."""
+
+    name = "local"
+
+    def first_sets(self, setting: Setting) -> BoolArray:
+        """N_i = {i}."""
+        return nobody_else(setting)
+
+    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
+        """2R_l + 1 iterations."""
+        return Progress(alone(state.gains, 2 * plan.iterations + 1, plan, oracle))

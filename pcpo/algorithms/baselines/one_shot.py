@@ -1,0 +1,47 @@
+"""One-shot clustering with a known Δ: the thought experiment of section 3 of the PCPO paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pcpo.algorithms.baselines.base import OneSequence, Progress, State, alone, descend, nobody_else, told
+from pcpo.algorithms.protocol import Plan, Setting
+from pcpo.algorithms.server import Server
+from pcpo.arrays import BoolArray
+from pcpo.oracles.protocol import Oracle
+from pcpo.simulation.noise import Purpose
+
+__all__ = ["OneShot"]
+
+
+@dataclass(frozen=True)
+class OneShot(OneSequence):
+    """Local PO alone up to the epoch L in which Δ_L ≤ Δ/2; one cost estimate, one clustering, then only collaboration.
+
+    Epochs before L: 2R_l + 1 local iterations.  Epoch L: 2R_L of them and a cost estimate, good to Δ_L/4 ≤ Δ/8 each, so
+    that |Ĉ_i − Ĉ_j| ≤ Δ/2 tells the clusters; everyone takes the cheapest gain of its set, (8).  Later: 2R_l + 1 global
+    iterations.  With one cluster, Δ = ∞ and L = 1.  Its cost estimates are NaN but in epoch L.
+    """
+
+    name = "one_shot"
+    uses = frozenset({"separation"})
+
+    def first_sets(self, setting: Setting) -> BoolArray:
+        """N_i = {i}, until the clustering."""
+        return nobody_else(setting)
+
+    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
+        """Alone, then the clustering, then together."""
+        if state.memory == "clustered":
+            gains = descend(state.gains, 2 * plan.iterations + 1, plan, oracle, server)
+            return Progress(gains, memory="clustered")
+        separation = told(state.setting, "separation")
+        if plan.Delta > separation / 2:
+            return Progress(alone(state.gains, 2 * plan.iterations + 1, plan, oracle))
+        X = alone(state.gains, 2 * plan.iterations, plan, oracle)
+        C_hat = oracle.costs(X, plan.minibatch, purpose=Purpose.COST, epoch=plan.epoch).values
+        server.neighbourhoods = np.ones_like(server.neighbourhoods)
+        closing = server.close_epoch(X, C_hat, X, separation, synchronise=True)
+        return Progress(closing.global_gains, C_hat, reinitialised=True, memory="clustered")

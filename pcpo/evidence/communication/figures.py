@@ -1,0 +1,116 @@
+"""Figure `communication`: counted rounds against T, N and 1/Δ."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from pcpo.claims.contract import FigureSpec, Tables
+from pcpo.evidence.communication.measures import STUDY, counted
+from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label, whole_ticks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["communication_figure"]
+
+_NAMES = {
+    ("pcpo", "table2"): "PCPO",
+    ("fedlqr", "table2"): "FedLQR (5 local steps)",
+    ("pcpo", "constant_minibatch"): "PCPO, constant minibatch",
+    ("fedlqr", "constant_minibatch"): "FedLQR, constant minibatch",
+}
+
+
+def table(tables: Tables) -> pd.DataFrame:
+    """Rounds of one run (the lowest seed) by panel: "time", "agents", "gap"; closed: Σ(R_l + 1), R_l not rounded."""
+    everything = tables[STUDY]
+    frame = everything[everything["seed"] == everything["seed"].min()]
+    few = frame["agents"].min()
+    time = frame[frame["sweep"].isin(["agents", "time"]) & (frame["agents"] == few)]
+    agents = counted({STUDY: frame}, ("agents",))
+    agents = agents[agents["epoch"] == agents["epoch"].max()]
+    gap = counted({STUDY: frame}, ("gap",))
+    gap = gap[gap["separated"] == 1].sort_values("epoch").groupby("cell", as_index=False).first()
+    parts = {"time": time, "agents": agents, "gap": gap}
+    found = pd.concat([part.assign(panel=panel) for panel, part in parts.items()], ignore_index=True)
+    found["closed"] = _closed(found)
+    found["runs"] = everything["seed"].nunique()
+    keep = ["panel", "algorithm", "schedule", "mode", "seed", "runs", "epoch", "agents", "Delta0", "separation"]
+    drawn: pd.DataFrame = found[[*keep, "rollouts", "rounds", "closed"]]
+    return drawn
+
+
+def _closed(frame: pd.DataFrame) -> pd.Series:
+    """L̄(1 + c2·log(c3 N/Δ_0²)) + c2·log 4·L̄(L̄ + 1)/2."""
+    L, c2 = frame["epoch"], frame["c2"]
+    first = 1 + c2 * np.log(frame["c3"] * frame["agents"] / frame["Delta0"] ** 2)
+    return L * first + c2 * math.log(4) * L * (L + 1) / 2
+
+
+def draw(numbers: pd.DataFrame) -> Figure:
+    """Three panels."""
+    figure = new_figure(PAGE, 2.9)
+    time, agents, gap = figure.subplots(1, 3, gridspec_kw={"width_ratios": [1.4, 1, 1]})
+    _time(time, numbers[numbers["panel"] == "time"])
+    _against(agents, numbers[numbers["panel"] == "agents"], "agents", "agents $N$ (log scale)", "log")
+    part = numbers[numbers["panel"] == "gap"]
+    _against(
+        gap, part.assign(ratio=part["Delta0"] / part["separation"]), "ratio", r"$\Delta_0/\Delta$ (log scale)", "log"
+    )
+    panel_label(time, "rounds against rollouts")
+    L = int(numbers.loc[numbers["panel"] == "agents", "epoch"].max())
+    panel_label(agents, rf"after $\bar L$ = {L} epochs")
+    panel_label(gap, "until all sets are right")
+    handles, labels = time.get_legend_handles_labels()
+    heading = (
+        f"One of {int(numbers['runs'].iloc[0])} random fleets, counts without error; mode: {numbers['mode'].iloc[0]}; "
+        r"dashed: $\Sigma_l(R_l+1)$ without rounding $R_l$"
+    )
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, title=heading, title_fontsize=7)
+    return figure
+
+
+def _time(axes: Axes, part: pd.DataFrame) -> None:
+    for k, ((algorithm, schedule), name) in enumerate(_NAMES.items()):
+        own = part[(part["algorithm"] == algorithm) & (part["schedule"] == schedule)].sort_values("rollouts")
+        colour, marker = cluster_colour(k)
+        axes.plot(own["rollouts"], own["rounds"], marker + "-", color=colour, label=name)
+        if (algorithm, schedule) == ("pcpo", "table2"):
+            axes.plot(own["rollouts"], own["closed"], "--", color="black", lw=0.8)
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("rollouts per agent $T$ (log scale)")
+    axes.set_ylabel("rounds counted")
+
+
+def _against(axes: Axes, part: pd.DataFrame, x: str, label: str, scale: str) -> None:
+    part = part.sort_values(x)
+    colour, marker = cluster_colour(0)
+    axes.plot(part[x], part["rounds"], marker, color=colour)
+    axes.plot(part[x], part["closed"], "--", color="black", lw=0.8)
+    axes.set_xscale(scale)
+    ticks = part[x].tolist()
+    axes.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
+    axes.minorticks_off()
+    whole_ticks(axes.yaxis, most=6)
+    axes.set_xlabel(label)
+    axes.set_ylabel("rounds counted")
+
+
+communication_figure = FigureSpec(
+    table=table,
+    draw=draw,
+    caption=(
+        "Rounds of communication counted at the server, for one random fleet of two clusters. Left: against rollouts "
+        "per agent (logarithmic axis, on which a logarithm would be a straight line): PCPO bends upwards, like the "
+        "square of the logarithm; so does FedLQR under the same schedule. With a constant minibatch both are "
+        "proportional to T. Middle: against the number of agents at the last epoch: a straight line in log N. Right: "
+        "rounds until every set is the true cluster, against the first guess over the separation. Dashed: the sum of "
+        "R_l + 1 without rounding. Counts have no error, hence no intervals."
+    ),
+)

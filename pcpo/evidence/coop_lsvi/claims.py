@@ -1,0 +1,446 @@
+"""Claims on Algorithms 1 and 3: group regret, rounds of communication, optimism, heterogeneity.
+
+Claims on agents that share an MDP: Algorithm 2, its regrets over random scalarisations, and Propositions 1 to 3.
+
+Group `coop_lsvi`: cooperative least-squares value iteration (Dubey and Pentland, arXiv:2103.04972), in small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from pcpo.claims.contract import Agrees, AtMost, Claim, Control, Finding, Group, Never, Power, Tables
+from pcpo.claims.power import never_power
+from pcpo.evidence.coop_lsvi.figures import COMMUNICATION_FIGURE, HETEROGENEITY_FIGURE, PARETO_FIGURE, REGRET_FIGURE
+from pcpo.evidence.coop_lsvi.measures import (
+    agents_exponent,
+    bound_violations,
+    chi_exponent,
+    count_violations,
+    deviation_ratio,
+    joint_exponent,
+    optimism,
+    pooled_ratio,
+    proposition_3,
+    threshold_ratio,
+    thresholds,
+    time_exponent,
+)
+from pcpo.evidence.coop_lsvi.studies import COMMUNICATION, CONTROL, HETEROGENEITY, REGRET
+from pcpo.evidence.coop_lsvi.studies_joint import EXACT, FRONT, PARETO
+from pcpo.evidence.scaling.measures import normal_power
+
+__all__ = ["GROUP", "JOINT", "PARALLEL"]
+
+_REGRET, _MIXED = "coop_lsvi_regret", "coop_lsvi_heterogeneity"
+_ALPHA = 0.05
+_FAR = 100  #: The control of Theorem 2: agents further apart than stated, by this factor.
+
+
+def _as(name: str, other: str) -> Control:
+    """The runs of another algorithm in the place of one."""
+
+    def tables(given: Tables) -> Tables:
+        frame = given[_REGRET]
+        wrong = frame[frame["algorithm"] == other].assign(algorithm=name)
+        return {**given, _REGRET: pd.concat([frame[frame["algorithm"] != name], wrong])}
+
+    what = {
+        "alone": "agents that never communicate",
+        "shared": "agents that communicate by S = 1",
+        "proof": "β with the proofs' constants, with which no agent leaves exploration",
+        "no_bonus": "no bonus",
+    }
+    return Control(other, what[other], tables)
+
+
+def _every_episode(given: Tables) -> Tables:
+    frame = given["coop_lsvi_communication"]
+    wrong = frame[frame["role"] == CONTROL].assign(role="trigger")
+    return {**given, "coop_lsvi_communication": wrong}
+
+
+def _further_apart(given: Tables) -> Tables:
+    """Agents ξ apart judged as if they were ξ/`_FAR` apart."""
+    frame = given[_MIXED]
+    return {**given, _MIXED: frame.assign(amount=frame["amount"].where(frame["kind"] != "xi", frame["amount"] / _FAR))}
+
+
+def _no_sharing(given: Tables) -> Tables:
+    """Agents that stop sharing once their contexts differ, χ > 1."""
+    frame = given[_MIXED]
+    frame = frame[frame["kind"] == "chi"]
+    same = frame[(frame["algorithm"] == "contexts") & (frame["amount"] == 1)]
+    differ = frame[(frame["algorithm"] == "alone") & (frame["amount"] > 1)]
+    return {**given, _MIXED: pd.concat([same, differ.assign(algorithm="contexts")])}
+
+
+def _taken_for_one(given: Tables) -> Tables:
+    """Agents with contexts of the largest χ taken for agents with χ = 1."""
+    frame = given[_MIXED]
+    frame = frame[(frame["kind"] == "chi") & (frame["amount"] == frame.loc[frame["kind"] == "chi", "amount"].max())]
+    return {**given, _MIXED: frame.assign(log_det_bound=frame["log_det_bound_1"])}
+
+
+def _deviating(given: Tables) -> Tables:
+    frame = given[_MIXED]
+    return {**given, _MIXED: frame[(frame["kind"] == "xi") & (frame["amount"] > 0)].assign(kind="chi")}
+
+
+def _lemma_14(tables: Tables) -> Finding:
+    chosen = {_MIXED: _of_contexts(tables[_MIXED])}
+    return count_violations(chosen, _MIXED, lambda f: f["log_det"] > f["log_det_bound"], len)
+
+
+def _of_contexts(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[(frame["kind"] == "chi") & (frame["algorithm"] == "contexts")]
+
+
+def _same_optimum(tables: Tables) -> Finding:
+    """Advantages of agents with contexts; one row for each instance is enough, all have the same MDPs."""
+    frame = tables[_MIXED]
+    once = {_MIXED: frame[(frame["kind"] == "chi")].drop_duplicates(["seed", "amount"])}
+    return count_violations(once, _MIXED, lambda f: f["spread"] > 1e-9, len)
+
+
+def _few_pessimistic(tables: Tables) -> float:
+    """P(refuted) if half of the runs are pessimistic somewhere."""
+    runs = optimism(tables, "proof", _ALPHA).n_runs
+    return 1 - 0.5**runs
+
+
+def _trials(algorithm: str) -> Power:
+    def value(tables: Tables) -> float:
+        return never_power(bound_violations(tables, algorithm, "trigger").n_runs, 0.1)
+
+    return Power("one run in ten violates", value)
+
+
+PARALLEL = [
+    Claim(
+        id="coop.together",
+        title="Together, regret grows as the square root of the number of agents",
+        source="Theorem 1 and Remark 2, S = O(1)",
+        statement=r"$\mathfrak R(T)=\tilde O(d^{3/2}H^2\sqrt{MT})$ for $S=O(1)$",
+        quantity=r"slope over log M of log(worst mean regret / (β_T√log MT)), S = 1",
+        measure=lambda tables: agents_exponent(tables, "shared", 0.5),
+        rule=AtMost(),
+        controls=[_as("shared", "alone")],
+        power=Power("a slope of 3/4", lambda tables: normal_power(agents_exponent(tables, "shared", 0.5), 0.25)),
+        figure="coop_regret",
+        primary=True,
+    ),
+    Claim(
+        id="coop.alone",
+        title="Alone, it grows with the number of agents",
+        source="Remark 2, no communication",
+        statement=r"$\mathfrak R(T)=\tilde O(M\sqrt T)$, and no better, for isolated agents",
+        quantity=r"slope over log M of log(worst mean regret) without communication",
+        measure=lambda tables: agents_exponent(tables, "alone", 1.0, logs=False),
+        rule=Agrees(0.15),
+        controls=[_as("alone", "shared")],
+        power=Power(
+            "a slope of 3/4", lambda tables: normal_power(agents_exponent(tables, "alone", 1.0, logs=False), 0.25)
+        ),
+        figure="coop_regret",
+    ),
+    Claim(
+        id="coop.between",
+        title="With the threshold of Remark 2 it still grows as the square root",
+        source="Remark 2, S = T log(MT)/(dM²)",
+        statement=r"$\mathfrak R(T)=\tilde O(d^{3/2}H^2\sqrt{MT})$ for $S=O(T\log(MT)/dM^2)$",
+        quantity=r"slope over log M of log(worst mean regret / (β_T√log MT)), S of Remark 2",
+        measure=lambda tables: agents_exponent(tables, "remark", 0.5),
+        rule=AtMost(),
+        controls=[_as("remark", "alone")],
+        power=Power("a slope of 3/4", lambda tables: normal_power(agents_exponent(tables, "remark", 0.5), 0.25)),
+        figure="coop_regret",
+    ),
+    Claim(
+        id="coop.rate",
+        title="Regret grows as the square root of the episodes",
+        source="Theorem 1",
+        statement=r"$\mathfrak R(T)=\tilde O(\sqrt T)$ at fixed $M$ and $S$",
+        quantity=r"slope over log T of log(worst mean regret / (β_T√log MT)), S = 1, the largest M",
+        measure=lambda tables: time_exponent(tables, "shared", 0.5),
+        rule=AtMost(),
+        controls=[_as("shared", "proof")],
+        power=Power("a slope of 3/4", lambda tables: normal_power(time_exponent(tables, "shared", 0.5), 0.25)),
+        figure="coop_regret",
+    ),
+    Claim(
+        id="coop.pooled",
+        title="The group is as good as one agent with all episodes, but for a constant",
+        source="Remark 2; the constant 2 is a reading",
+        statement=r"for $S=O(1)$ the rate matches the centralised setting",
+        quantity="group regret with S = 1 over that of one LSVI-UCB agent that acts MT times, worst contrasts",
+        measure=lambda tables: pooled_ratio(tables, "shared", 2.0),
+        rule=AtMost(),
+        controls=[_as("shared", "alone")],
+        power=Power("a ratio of 3", lambda tables: normal_power(pooled_ratio(tables, "shared", 2.0), 1.0)),
+        figure="coop_regret",
+    ),
+    Claim(
+        id="coop.optimism",
+        title="With the constants as printed, Q-values are optimistic",
+        source="Lemma 6, β of Lemma 5 with c_β = 1",
+        statement=r"with probability at least $1-\delta'/2$, $Q^t_{m,h}\ge Q^*_{m,h}$ everywhere",
+        quantity="fraction of runs with Q^t < Q* for some agent, episode, step, state and action",
+        measure=lambda tables: optimism(tables, "proof", _ALPHA),
+        rule=AtMost(),
+        controls=[_as("proof", "no_bonus")],
+        power=Power("half of the runs fail", _few_pessimistic),
+        figure="coop_regret",
+        mode="literal",
+    ),
+    Claim(
+        id="coop.lemma_1",
+        title="Episodes with communication are within their bound",
+        source="Lemma 1",
+        statement=r"$n\le 2H\sqrt{d(T/S)\log(MT)}+4H$",
+        quantity="runs of Algorithm 1 with more rounds than that, over T, S, M and d",
+        measure=lambda tables: bound_violations(tables, "parallel", "trigger"),
+        rule=Never(10),
+        controls=[Control("every", "communication after every episode", _every_episode)],
+        power=_trials("parallel"),
+        figure="coop_communication",
+    ),
+    Claim(
+        id="coop.theorem_2",
+        title="Small deviations cost regret in proportion at most",
+        source="Theorem 2, Assumption 1; the constant is of the simulation lemma, a reading",
+        statement=r"the regret that $\xi$ adds is at most proportional to $\xi T$; here $\le\xi H(H+1)$ an episode",
+        quantity="largest over ξ of the extra regret of an agent and late episode, β told ξ, over ξH(H + 1)",
+        measure=deviation_ratio,
+        rule=AtMost(),
+        controls=[Control("far", f"agents {_FAR} times further apart than stated", _further_apart)],
+        power=Power("a ratio of 2", lambda tables: normal_power(deviation_ratio(tables), 1.0)),
+        figure="coop_heterogeneity",
+    ),
+    Claim(
+        id="coop.theorem_3",
+        title="Regret grows with the rank of the contexts as a square root at most",
+        source="Theorem 3, S = O(1)",
+        statement=r"$\mathfrak R(T)=\tilde O((d+k)H^2\sqrt{(d+\chi)MT})$",
+        quantity="slope over log(d + χ) of log mean regret at fixed k, Algorithm 3",
+        measure=lambda tables: chi_exponent(tables, "contexts", 0.5),
+        rule=AtMost(),
+        controls=[Control("unshared", "agents that stop sharing once their contexts differ", _no_sharing)],
+        power=Power("a slope of 1", lambda tables: normal_power(chi_exponent(tables, "contexts", 0.5), 0.5)),
+        figure="coop_heterogeneity",
+    ),
+    Claim(
+        id="coop.lemma_14",
+        title="The information of all agents grows with the rank of the contexts",
+        source="Lemma 14, λ = 1",
+        statement=r"$\log\det\tilde\Lambda_h^T\le(d+\lambda+\chi)\log(MT)$",
+        quantity="runs of Algorithm 3 in which it does not hold at some step",
+        measure=_lemma_14,
+        rule=Never(10),
+        controls=[Control("rank", "agents with the largest χ taken for agents with χ = 1", _taken_for_one)],
+        power=Power("one run in ten violates", lambda tables: never_power(_lemma_14(tables).n_runs, 0.1)),
+        figure="coop_heterogeneity",
+    ),
+    Claim(
+        id="coop.same_optimum",
+        title="Contexts never change what is optimal",
+        source="Definition 2; a consequence that is not stated in the paper",
+        statement=r"$Q^*_{m,h}-V^*_{m,h}$ is the same for all agents $m$",
+        quantity="instances in which two agents' advantages differ by more than rounding",
+        measure=_same_optimum,
+        rule=Never(10),
+        controls=[Control("deviating", "agents with small deviations (Assumption 1)", _deviating)],
+        power=Power("one instance in ten", lambda tables: never_power(_same_optimum(tables).n_runs, 0.1)),
+        figure="coop_heterogeneity",
+        mode="exact",
+    ),
+]
+
+
+_EXACT, _PARETO = "coop_lsvi_exact", "coop_lsvi_pareto"
+_ROUNDING = 1e-9
+
+
+def _every_joint_episode(given: Tables) -> Tables:
+    frame = given["coop_lsvi_communication"]
+    return {**given, "coop_lsvi_communication": frame[frame["role"] == CONTROL].assign(role="trigger")}
+
+
+def _silent(given: Tables) -> Tables:
+    """Agents that never communicate in the place of those with any threshold: the learner never learns."""
+    frame = given[_PARETO]
+    known = thresholds(given)
+    silent = frame[frame["threshold"].isna()]
+    kept = frame[frame["threshold"] != known[-1]]
+    return {**given, _PARETO: pd.concat([kept, silent.assign(threshold=known[-1])], ignore_index=True)}
+
+
+def _only_the_last(given: Tables) -> Tables:
+    """One policy, the last, in the place of all that were played."""
+    return {**given, _PARETO: given[_PARETO].assign(bayes=given[_PARETO]["bayes_last"])}
+
+
+def _exact(column: str, other: str) -> Control:
+    def tables(given: Tables) -> Tables:
+        return {**given, _EXACT: given[_EXACT].assign(**{column: given[_EXACT][other]})}
+
+    what = {
+        "gap_myopic": "policies that are greedy for the immediate reward",
+        "dominated_contrary": "policies that take the worst action",
+        "dominated": "scalarisations inside the simplex and rewards that differ",
+    }
+    return Control(other, what[other], tables)
+
+
+def _proposition_1(tables: Tables) -> Finding:
+    return count_violations(tables, _EXACT, lambda f: f["gap"] > _ROUNDING, lambda f: int(f["tested"].sum()))
+
+
+def _proposition_2(tables: Tables) -> Finding:
+    return count_violations(tables, _EXACT, lambda f: f["dominated"], lambda f: int(f["tested"].sum()))
+
+
+def _boundary(tables: Tables) -> Finding:
+    return count_violations(tables, _EXACT, lambda f: f["dominated_boundary"] == 0, len)
+
+
+def _rare(tables: Tables) -> Finding:
+    return threshold_ratio(tables, rare=thresholds(tables)[-1])
+
+
+def _rate(tables: Tables) -> Finding:
+    return joint_exponent(tables, thresholds(tables)[-1], 0.5)
+
+
+def _average_regret(tables: Tables) -> float:
+    """Mean of R_C(T)/T at the last episode, smallest S."""
+    frame = tables[_PARETO]
+    frame = frame[(frame["episode"] == frame["episode"].max()) & (frame["threshold"] == thresholds(tables)[0])]
+    return float((frame["regret"] / frame["episode"]).mean())
+
+
+def _one_in_ten(measure: Callable[[Tables], Finding]) -> Power:
+    return Power("one in ten violates", lambda tables: never_power(measure(tables).n_runs, 0.1))
+
+
+JOINT = [
+    Claim(
+        id="coop.lemma_3",
+        title="Episodes with communication are within their bound, rewards shared rarely",
+        source="Lemma 3",
+        statement=r"$n\le dH\log_S(1+MT/d)+H$ for $S>1$",
+        quantity="runs of Algorithm 2 with more rounds than that, over T, S, M and d",
+        measure=lambda tables: bound_violations(tables, "joint", "trigger"),
+        rule=Never(10),
+        controls=[Control("every", "communication after every episode", _every_joint_episode)],
+        power=Power(
+            "one run in ten violates",
+            lambda tables: never_power(bound_violations(tables, "joint", "trigger").n_runs, 0.1),
+        ),
+        figure="coop_communication",
+    ),
+    Claim(
+        id="coop.theorem_4",
+        title="Regret over random scalarisations grows as the square root of the episodes",
+        source="Theorem 4",
+        statement=r"$\mathfrak R_C(T)=\tilde O(d^{3/2}H^2\sqrt{ST})$",
+        quantity=r"slope over log T, from T/16 on, of log(mean R_C / (β_T√log MT)), the largest S",
+        measure=_rate,
+        rule=AtMost(),
+        controls=[Control("silent", "no communication: rewards are never learnt", _silent)],
+        power=Power("a slope of 3/4", lambda tables: normal_power(_rate(tables), 0.25)),
+        figure="coop_pareto",
+    ),
+    Claim(
+        id="coop.theorem_4_threshold",
+        title="Rare communication costs the square root of the threshold at most",
+        source="Theorem 4",
+        statement=r"$\mathfrak R_C(T)$ grows at most as $\sqrt S$",
+        quantity="mean R_C at the largest S over that at the smallest times the root of their ratio",
+        measure=_rare,
+        rule=AtMost(),
+        controls=[Control("silent", "no communication taken for the largest S", _silent)],
+        power=Power("a ratio of 2", lambda tables: normal_power(_rare(tables), 1.0)),
+        figure="coop_pareto",
+    ),
+    Claim(
+        id="coop.proposition_1",
+        title="The scalarised optimum solves Bellman's equations",
+        source="Proposition 1, with V*_{v,h+1} on the right",
+        statement=r"$Q^*_{v,h}=\mathfrak s_v\mathbf r_h+\mathbb P_hV^*_{v,h+1}$, $V^*_{v,h}=\max_{\mathbf a}Q^*_{v,h}$",
+        quantity="instances in which it differs from the best of all joint policies for some v and state",
+        measure=_proposition_1,
+        rule=Never(100),
+        controls=[_exact("gap", "gap_myopic")],
+        power=_one_in_ten(_proposition_1),
+        figure="coop_pareto",
+        mode="exact",
+    ),
+    Claim(
+        id="coop.proposition_2",
+        title="Greedy policies of scalarisations inside the simplex are Pareto-optimal",
+        source="Proposition 2, for v > 0",
+        statement=r"$\pi^*_v\in\Pi^*$ for every $v\in\Upsilon$",
+        quantity="greedy policies that some joint policy dominates, among the v tested",
+        measure=_proposition_2,
+        rule=Never(100),
+        controls=[_exact("dominated", "dominated_contrary")],
+        power=_one_in_ten(_proposition_2),
+        figure="coop_pareto",
+        mode="exact",
+    ),
+    Claim(
+        id="coop.boundary",
+        title="… and on its boundary they need not be",
+        source="Proposition 2 as printed, for all v of the simplex; Definition 4; a counterexample",
+        statement=r"for $v=(1,0)$ and an agent 1 whose reward is constant, $\pi^*_v\notin\Pi^*$",
+        quantity="instances in which the greedy policy is Pareto-optimal nevertheless",
+        measure=_boundary,
+        rule=Never(10),
+        controls=[_exact("dominated_boundary", "dominated")],
+        power=_one_in_ten(_boundary),
+        figure="coop_pareto",
+        mode="exact",
+    ),
+    Claim(
+        id="coop.proposition_3",
+        title="The policies played cover the front as well as they earn",
+        source="Proposition 3, o(1) taken for 0",
+        statement=r"$\mathfrak R_B(T)\le\frac1T\mathfrak R_C(T)+o(1)$",
+        quantity="mean of R_B(T) − R_C(T)/T, units of reward",
+        measure=proposition_3,
+        rule=AtMost(),
+        controls=[Control("last", "the last policy alone in the place of all T", _only_the_last)],
+        power=Power(
+            "R_B twice as large as R_C/T",
+            lambda tables: normal_power(proposition_3(tables), _average_regret(tables)),
+        ),
+        figure="coop_pareto",
+    ),
+]
+
+
+_INTRODUCTION = r"""The same question in episodic MDPs: how much do $M$ agents gain by sharing, under heterogeneity,
+with how little communication? CoopLSVI answers with optimism, least squares on everybody's transitions, and a round of
+communication only once the determinant of an agent's own data has grown by (7). The paper has no experiments. Here are
+some, in random finite MDPs that are linear exactly, with values by dynamic programming: regrets have no sampling error
+of their own. Rates that hold for all MDPs are tested on a worst one: the rewards of every MDP come in several
+contrasts, and at each $M$ and $T$ the contrast with the largest mean regret counts. With the widths $\beta$ of the
+proofs no agent leaves exploration at such sizes, and with those of the theorems it takes long; the calibrated ones have
+the theorems' form times a named scale. Numbers of rounds are what the server counted."""
+
+GROUP = Group(
+    name="coop_lsvi",
+    title="A companion: cooperative least-squares value iteration",
+    introduction=_INTRODUCTION,
+    studies=[REGRET, COMMUNICATION, HETEROGENEITY, PARETO, EXACT, FRONT],
+    claims=[*PARALLEL, *JOINT],
+    figures={
+        "coop_regret": REGRET_FIGURE,
+        "coop_communication": COMMUNICATION_FIGURE,
+        "coop_heterogeneity": HETEROGENEITY_FIGURE,
+        "coop_pareto": PARETO_FIGURE,
+    },
+)

@@ -1,0 +1,235 @@
+"""Studies of Section 4: regrets of Algorithm 2 over random scalarisations, propositions by enumeration, one front."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pcpo.arrays import FloatArray
+from pcpo.claims.contract import Study
+from pcpo.claims.options import Option, number, several, whole
+from pcpo.evidence.coop_lsvi.model.bounds import betas
+from pcpo.evidence.coop_lsvi.model.joint import (
+    JointRun,
+    bayes_regret,
+    greedy_policy,
+    joint_noise,
+    pareto_optimal,
+    recovered,
+    run_joint,
+    scalarised_optimum,
+    simplex_points,
+)
+from pcpo.evidence.coop_lsvi.model.mdp import MultiAgentMDP, all_policies, policy_values, random_multi_agent
+from pcpo.evidence.coop_lsvi.studies import at, checkpoints, instance_stream, noise_stream
+
+__all__ = ["EXACT", "FRONT", "PARETO"]
+
+_SIZES: Mapping[str, Option] = {
+    "states": whole(3),
+    "horizon": whole(2),
+    "dimension": whole(6, least=6),
+    "scale": number(0.1),
+    "points": whole(100),
+}
+_ACTIONS = (2, 2)
+_CHECKPOINTS = 11
+_ROUNDING = 1e-10
+
+
+def _mdp(cell: Mapping[str, Any], seed: int) -> MultiAgentMDP:
+    S, H, d = (int(cell[name]) for name in ("states", "horizon", "dimension"))
+    return random_multi_agent(instance_stream(seed), S, _ACTIONS, H, d - d // 2, d // 2)
+
+
+def _learn(cell: Mapping[str, Any], seed: int, mdp: MultiAgentMDP) -> tuple[JointRun, FloatArray]:
+    """A run of Algorithm 2, and its β_t."""
+    S, H, d = (int(cell[name]) for name in ("states", "horizon", "dimension"))
+    T, M = int(cell["episodes"]), len(_ACTIONS)
+    drawn = joint_noise(noise_stream(seed), T, M, H, S)
+    beta = betas("calibrated", T, M, H, d, scale=cell["scale"])
+    return run_joint(mdp, drawn, beta, cell["threshold"]), beta
+
+
+def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    common = {name: value for name, value in options.items() if name != "thresholds"}
+    thresholds = [*options["thresholds"], math.inf]
+    return {f"S_{S:g}": {**common, "threshold": float(S)} for S in thresholds}
+
+
+def _simulate(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
+    return pd.concat([_run(cell, seed) for seed in seeds], ignore_index=True)
+
+
+def _run(cell: Mapping[str, Any], seed: int) -> pd.DataFrame:
+    """One run, a row per checkpoint."""
+    mdp = _mdp(cell, seed)
+    found, beta = _learn(cell, seed, mdp)
+    points, episodes = (
+        simplex_points(len(_ACTIONS), int(cell["points"])),
+        checkpoints(int(cell["episodes"]), _CHECKPOINTS),
+    )
+    first = recovered(mdp, found.values, points)
+    return pd.DataFrame(
+        {
+            "seed": seed,
+            "episode": episodes,
+            "threshold": cell["threshold"] if math.isfinite(cell["threshold"]) else np.nan,
+            "beta": beta[episodes - 1],
+            "agents": len(_ACTIONS),
+            "regret": at(found.regret, episodes),
+            "bayes": bayes_regret(mdp, found.values, points, episodes),
+            "bayes_last": [bayes_regret(mdp, found.values[t - 1 : t], points, np.array([1]))[0] for t in episodes],
+            "recovered": [float(np.mean((first > 0) & (first <= t))) for t in episodes],
+            "rounds": np.searchsorted(found.rounds, episodes, side="right"),
+        }
+    )
+
+
+PARETO = Study(
+    name="coop_lsvi_pareto",
+    title="CoopLSVI: regret over random scalarisations",
+    cells=_cells,
+    simulate=_simulate,
+    columns={
+        "seed": "run: MDP and noise",
+        "episode": "episodes so far",
+        "threshold": "S of Algorithm 2; NaN without communication",
+        "beta": "β_t, units of reward",
+        "agents": "M",
+        "regret": "R_C of (13) with the v_t drawn, units of reward",
+        "bayes": "R_B of (12), units of reward",
+        "bayes_last": "the same with the last policy alone in the place of all so far",
+        "recovered": "fraction of v for which a policy so far is as good as π*_v at every initial state",
+        "rounds": "episodes with communication",
+    },
+    key=("seed", "episode"),
+    may_be_missing=frozenset({"threshold"}),
+    options={
+        **_SIZES,
+        "thresholds": several([2, 8, 32], number(above=1)),
+        "episodes": whole(2048, least=2 ** (_CHECKPOINTS - 1)),
+    },
+)
+
+
+def _exact_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {"all": {**options}}
+
+
+def _exact(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
+    return pd.DataFrame([_enumerated(cell, seed) for seed in seeds])
+
+
+def _enumerated(cell: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Propositions 1 and 2 against all deterministic joint policies of one instance."""
+    mdp = _mdp(cell, seed)
+    v = simplex_points(len(_ACTIONS), int(cell["points"]))
+    H, S, A = mdp.r.shape[1:]
+    values = policy_values(mdp.P, mdp.r, all_policies(H, S, A))  # (n, M, S)
+    best = np.max(np.tensordot(v, values, axes=(1, 1)), axis=1)  # over policies, for every state
+    Q, V = scalarised_optimum(mdp, v)
+    greedy = policy_values(mdp.P, mdp.r, greedy_policy(Q))
+    myopic = policy_values(mdp.P, mdp.r, greedy_policy(np.tensordot(v, mdp.r, axes=1)))
+    reached = np.einsum("nm,nms->ns", v, myopic)
+    contrary = policy_values(mdp.P, mdp.r, greedy_policy(-Q))
+    even = np.full_like(mdp.phi[:1], 1 / mdp.phi.shape[-1])  # agent 1 is paid the same whatever happens
+    idle = MultiAgentMDP(np.concatenate([even, mdp.phi[1:]]), mdp.common, mdp.theta, mdp.mu, mdp.actions)
+    boundary = greedy_policy(scalarised_optimum(idle, np.eye(len(_ACTIONS))[:1])[0])
+    idle_values = policy_values(idle.P, idle.r, all_policies(H, S, A))
+    front = pareto_optimal(values)
+    return {
+        "seed": seed,
+        "tested": len(v),
+        "policies": len(values),
+        "front": len(np.unique(values[front].reshape(front.sum(), -1).round(9), axis=0)),
+        "supported": len(np.unique(greedy.reshape(len(v), -1).round(9), axis=0)),
+        "gap": float(np.abs(V[:, 0] - best).max()),
+        "gap_myopic": float(np.abs(reached - best).max()),
+        "dominated": int(np.sum(~pareto_optimal(greedy, values))),
+        "dominated_contrary": int(np.sum(~pareto_optimal(contrary, values))),
+        "dominated_boundary": int(np.sum(~pareto_optimal(policy_values(idle.P, idle.r, boundary), idle_values))),
+    }
+
+
+EXACT = Study(
+    name="coop_lsvi_exact",
+    title="CoopLSVI: scalarised optima against all joint policies",
+    cells=_exact_cells,
+    simulate=_exact,
+    columns={
+        "seed": "instance",
+        "tested": "scalarisations v, all inside the simplex",
+        "policies": "deterministic joint policies, all of them",
+        "front": "Pareto-optimal values among them",
+        "supported": "different values of the greedy policies π*_v",
+        "gap": "largest difference between V*_v of Proposition 1 and the best policy, units of reward",
+        "gap_myopic": "the same for policies that are greedy for the immediate reward",
+        "dominated": "greedy policies π*_v that some policy Pareto-dominates",
+        "dominated_contrary": "the same for policies that take the action of the smallest Q*_v",
+        "dominated_boundary": "1 if π*_v is dominated for v = (1, 0) and an agent 1 whose reward is constant",
+    },
+    options=_SIZES,
+)
+
+
+def _front_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {"front": {**options, "threshold": 2.0}}
+
+
+def _front(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
+    return pd.concat([_points(cell, seed) for seed in seeds], ignore_index=True)
+
+
+def _points(cell: Mapping[str, Any], seed: int) -> pd.DataFrame:
+    """Values, averaged over the initial states, of every Pareto-optimal policy and of every policy that was played."""
+    mdp = _mdp(cell, seed)
+    values = policy_values(mdp.P, mdp.r, all_policies(*mdp.r.shape[1:]))
+    _, first = np.unique(values.reshape(len(values), -1).round(9), axis=0, return_index=True)
+    front = values[first][pareto_optimal(values[first], values)]
+    greedy = policy_values(mdp.P, mdp.r, greedy_policy(scalarised_optimum(mdp, simplex_points(2, cell["points"]))[0]))
+    played = np.swapaxes(_learn(cell, seed, mdp)[0].values, 1, 2)  # (T, M, S)
+    episode = _first_equal(front, played)
+    supported = _first_equal(front, greedy) > 0
+    rows = [
+        {"kind": "supported" if s else "front", "value_1": p[0].mean(), "value_2": p[1].mean(), "episode": int(e)}
+        for p, s, e in zip(front, supported, episode, strict=True)
+    ]
+    _, kept = np.unique(played.reshape(len(played), -1).round(9), axis=0, return_index=True)
+    rows += [
+        {"kind": "played", "value_1": played[t, 0].mean(), "value_2": played[t, 1].mean(), "episode": int(t) + 1}
+        for t in sorted(kept)
+    ]
+    return pd.DataFrame(rows).assign(seed=seed, point=np.arange(len(rows)))
+
+
+def _first_equal(wanted: FloatArray, sequence: FloatArray) -> FloatArray:
+    """Position (from 1; 0: none) of the first value of the sequence that equals each of those wanted."""
+    flat = sequence.reshape(len(sequence), -1)
+    found = []
+    for value in wanted.reshape(len(wanted), -1):
+        same = np.flatnonzero(np.all(np.abs(flat - value) <= _ROUNDING, axis=1))
+        found.append(same[0] + 1 if len(same) else 0)
+    return np.array(found)
+
+
+FRONT = Study(
+    name="coop_lsvi_front",
+    title="CoopLSVI: one Pareto front",
+    cells=_front_cells,
+    simulate=_front,
+    columns={
+        "seed": "instance and noise",
+        "point": "number of the point",
+        "kind": "front: Pareto-optimal; supported: value of a greedy π*_v as well; played: by Algorithm 2",
+        "value_1": "V_1 of agent 1, mean over initial states, units of reward",
+        "value_2": "the same of agent 2",
+        "episode": "first episode in which Algorithm 2 played a policy of this value; 0: never",
+    },
+    key=("seed", "point"),
+    options={**_SIZES, "episodes": whole(1024)},
+)

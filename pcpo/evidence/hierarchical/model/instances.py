@@ -1,0 +1,198 @@
+"""Random systems: the instances of section 6, as docs/hierarchical.md reads them, and general ones with large gaps.
+
+Iterations to a precision with exact critics, for one instance at many sizes at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from pcpo.arrays import FloatArray
+from pcpo.evidence.hierarchical.model.regulator import Regulator, RegulatorStack, operator_norm, smallest, stacked
+from pcpo.evidence.hierarchical.model.system import Blocks, ExchangeableSystem, Gains
+
+__all__ = [
+    "Counted",
+    "Instance",
+    "counted",
+    "general_system",
+    "perturbed",
+    "section6_instance",
+    "slowest",
+    "theorem_2",
+    "undecomposed_step",
+]
+
+_MEANS = ((0.06, 0.08), (0.12, 0.14))
+_ACROSS = 1.6e-4
+_VARIANCE = 0.01
+_STATES = 2
+#: Size at which off-diagonal terms that shrink like 1/|N^l| are those of section 6.
+_REFERENCE = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """One draw of section 6: own[M][l] = M_l for M in A, B, Q, R; across[M] = ă, b̆, q̆, ř; start[l] = K_{l,0}."""
+
+    own: dict[str, list[FloatArray]]
+    across: dict[str, float]
+    start: list[FloatArray]
+
+    def system(self, size: int, *, shrinking: bool = False, exploration: float = 1.0) -> ExchangeableSystem:
+        """Two subpopulations of `size` agents, Φ = I; shrinking: off-diagonal terms in proportion to 1/size."""
+        scale = _REFERENCE / size if shrinking else 1.0
+        blocks = {}
+        for letter, own in self.own.items():
+            common = scale * self.across[letter] * np.eye(_STATES)
+            blocks[letter] = Blocks([matrix + common for matrix in own], [[common] * len(own)] * len(own))
+        noise = [np.eye(_STATES)] * len(_MEANS)
+        return ExchangeableSystem((size,) * len(_MEANS), **blocks, noise=noise, exploration=exploration)
+
+    def gains(self) -> Gains:
+        """The start u^i = −K_{l,0} x^i: K_l = K_{l,0} and K̄ = diag(K_{1,0}, …, K_{L,0})."""
+        return Gains(self.start, np.asarray(block_diag(*self.start)))
+
+
+def section6_instance(rng: np.random.Generator, largest: int = 500) -> Instance:
+    """M_l = diag(N(m_l 1, 0.01 I)) for M in A, B, Q, R, drawn again until Q_l, R_l ≻ 0; entries of K_{l,0} ~ N(0, 1),
+    drawn again until it stabilises every auxiliary system at 2, 50 and `largest` agents."""
+    own = {letter: [_diagonal(rng, means, letter in "QR") for means in _MEANS] for letter in "ABQR"}
+    across = {letter: _ACROSS * float(rng.random()) for letter in "ABQR"}
+    while True:
+        start = [rng.standard_normal((_STATES, _STATES)) for _ in _MEANS]
+        drawn = Instance(own, across, start)
+        gains = drawn.gains()
+        systems = [drawn.system(size) for size in (2, _REFERENCE, largest)]
+        if all(S.mean_field.radius(gains.mean_field) < 1 for S in systems) and all(
+            S.radius(K) < 1 for S, K in zip(systems[0].auxiliary, start, strict=True)
+        ):
+            return drawn
+
+
+def _diagonal(rng: np.random.Generator, means: tuple[float, float], positive: bool) -> FloatArray:
+    mean = rng.uniform(*means)
+    while True:
+        entries = rng.normal(mean, np.sqrt(_VARIANCE), _STATES)
+        if not positive or entries.min() > 0:
+            return np.diag(entries)
+
+
+def general_system(
+    rng: np.random.Generator, sizes: Sequence[int], states: Sequence[int], inputs: Sequence[int]
+) -> ExchangeableSystem:
+    """Blocks without structure, exploration 0.5: A_l with ρ = 0.8, off-diagonal blocks of order 1/N, and Q, R and Φ
+    with eigenvalues of order 1."""
+    L, N = range(len(sizes)), sum(sizes)
+    A = []
+    for d in states:
+        M = rng.standard_normal((d, d))
+        A.append(0.8 * M / np.abs(np.linalg.eigvals(M)).max())
+    B = [rng.standard_normal((d, k)) / 2 for d, k in zip(states, inputs, strict=True)]
+
+    def between(rows: Sequence[int], cols: Sequence[int]) -> list[list[FloatArray]]:
+        return [[0.3 * rng.standard_normal((r, c)) / N for c in cols] for r in rows]
+
+    def gram(widths: Sequence[int]) -> Blocks:
+        factors = [rng.standard_normal((w, 2)) / np.sqrt(N) for w in widths]
+        across = [[f @ g.T for g in factors] for f in factors]
+        return Blocks([_definite(rng, w) + across[a][a] for a, w in enumerate(widths)], across)
+
+    across = {"A": between(states, states), "B": between(states, inputs)}
+    blocks = {
+        letter: Blocks([own[a] + across[letter][a][a] for a in L], across[letter])
+        for letter, own in (("A", A), ("B", B))
+    }
+    blocks |= {"Q": gram(states), "R": gram(inputs)}
+    noise = [_definite(rng, d) for d in states]
+    return ExchangeableSystem(tuple(sizes), **blocks, noise=noise, exploration=0.5)
+
+
+def _definite(rng: np.random.Generator, width: int) -> FloatArray:
+    factor = rng.standard_normal((width, width))
+    return np.asarray(0.7 * np.eye(width) + 0.3 * factor @ factor.T / width)
+
+
+def perturbed(S: Regulator, rng: np.random.Generator, gap: float) -> FloatArray:
+    """K* + sV with V uniform on the sphere and the largest s of a geometric grid up to which C(K) − C(K*) ≤ gap."""
+    V = rng.standard_normal((S.k, S.d))
+    V /= np.linalg.norm(V)
+    gains = S.K_star + np.geomspace(1e-6, 1e2, 400)[:, None, None] * V
+    within = S.gap(gains) <= gap
+    return np.asarray(gains[max(0, int(np.argmin(within)) - 1)])
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Iterations until C(K) − C(K*) ≤ ε and until it is ≤ ε|N|, one entry a system; −1 if there were too few."""
+
+    total: list[int]
+    per_agent: list[int]
+
+
+def undecomposed_step(system: ExchangeableSystem, start: Gains) -> float:
+    """(15) for the undecomposed problem, from its parts: x ↦ (x̃, √|N^l| x̄^l) is orthogonal and keeps every norm."""
+    parts = (*system.auxiliary, system.balanced)
+    R, B = (max(float(operator_norm(getattr(S, name))) for S in parts) for name in "RB")
+    Phi = min(smallest(noise) for noise in system.noise)
+    return 1 / (R + B**2 * system.cost(start) / Phi)
+
+
+def theorem_2(system: ExchangeableSystem, start: Gains, precision: float) -> float:
+    """2M log{[C(K_0) − C(K*)](L + 1)/ε}: more iterations suffice."""
+    pairs = zip((*system.auxiliary, system.mean_field), (*start.own, start.mean_field), strict=True)
+    M = max(1 / S.decrease(S.step(K)) for S, K in pairs)
+    return 2 * M * float(np.log(system.gap(start) * (len(system.sizes) + 1) / precision))
+
+
+def counted(
+    systems: Sequence[ExchangeableSystem],
+    start: Gains,
+    precision: float,
+    most: int,
+    *,
+    decomposed: bool = True,
+    factor: float = 1.0,
+) -> Counted:
+    """Algorithm 2 with exact E_K and `factor` times the step of Assumption 3; subpopulations of equal size and shape.
+
+    decomposed=False: natural gradient on (5) itself.  In the orthogonal coordinates of `undecomposed_step` its E_K is
+    diag(E_K1, …, E_K̄), so the same recursion runs with one common step.
+    """
+    own = stacked([S for system in systems for S in system.auxiliary])
+    mean = stacked([system.balanced for system in systems])
+    K, K_bar = np.stack(list(start.own) * len(systems)), np.stack([start.mean_field] * len(systems))
+    if decomposed:
+        pairs = [zip(system.auxiliary, start.own, strict=True) for system in systems]
+        steps = np.array([[S.step(gain) for S, gain in pair] for pair in pairs])
+        bar = np.array([system.balanced.step(start.mean_field) for system in systems])
+    else:
+        bar = np.array([undecomposed_step(system, start) for system in systems])
+        steps = np.repeat(bar[:, None], len(start.own), axis=1)
+    move, move_bar = factor * steps.reshape(-1, 1, 1), factor * bar[:, None, None]
+    sizes, N = (np.array([f(system.sizes) for system in systems]) for f in (lambda s: s[0], sum))
+    found = np.full((2, len(systems)), -1)
+    targets = precision * np.stack([np.ones(len(systems)), N])
+    for n in range(most + 1):
+        gap = _gap(own, K, sizes) + mean.gap(K_bar)
+        found[(found < 0) & (gap <= targets)] = n
+        if (found >= 0).all():
+            break
+        K, K_bar = K - move * own.E(K), K_bar - move_bar * mean.E(K_bar)
+    return Counted(found[0].tolist(), found[1].tolist())
+
+
+def _gap(own: RegulatorStack, K: FloatArray, sizes: FloatArray) -> FloatArray:
+    """Σ_l |N^l|(C̃_l − C̃_l*) of every system."""
+    return np.asarray(sizes * own.gap(K).reshape(len(sizes), -1).sum(axis=1))
+
+
+def slowest(system: ExchangeableSystem, start: Gains) -> float:
+    """Largest (1 − η λ)² over the eigenvalues λ of R + BᵀP*B of the auxiliary systems: K − K* ↦ (I − η(R + BᵀP*B))(K −
+    K*) to first order, so this is the factor by which the slowest part of the gap falls."""
+    pairs = zip((*system.auxiliary, system.balanced), (*start.own, start.mean_field), strict=True)
+    return max(float(np.max((1 - S.step(K) * np.linalg.eigvalsh(S.G_star)) ** 2)) for S, K in pairs)

@@ -1,0 +1,243 @@
+"""Figure of the lemmas: the numbers drawn and six small panels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from pcpo.claims.contract import Tables
+from pcpo.evidence.lemmas.descent import DESCENT
+from pcpo.evidence.lemmas.measures import paper_cells
+from pcpo.evidence.lemmas.studies import BIAS, ESTIMATES, PAIRS
+from pcpo.figures.style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, cluster_colour, new_figure, panel_label
+from pcpo.statistics import binomial_interval, mean_interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw", "table"]
+
+_LEVELS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
+_UNKNOWNS = {"scalar": "$D=1$", "two": "$D=2$", "three": "$D=6$"}
+_AT_MOST = 300  # steps drawn of each source; the table's claim uses all
+
+
+def table(tables: Tables) -> pd.DataFrame:
+    """Long table: panel, series, x, y, low and high (95 %, where there is an interval), runs."""
+    parts = [_bias(tables), _steps(tables), _averages(tables), _tails(tables), _ratios(tables), _ends(tables)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _points(panel: str, series: str, runs: int, **columns: object) -> pd.DataFrame:
+    return pd.DataFrame({"panel": panel, "series": series, "runs": runs, "low": np.nan, "high": np.nan, **columns})
+
+
+def _runs(frame: pd.DataFrame) -> int:
+    return int(frame["seed"].nunique())
+
+
+def _bias(tables: Tables) -> pd.DataFrame:
+    parts = []
+    for cell, frame in paper_cells(tables, BIAS.name).groupby("cell", sort=False):
+        by = frame.assign(ratio=frame["bias"] / frame["bound"]).groupby("halvings")["ratio"]
+        x = 0.5 ** by.mean().index.to_numpy(dtype=np.float64)
+        spread = {"low": by.min().to_numpy(), "high": by.max().to_numpy()}
+        parts.append(_points("bias", str(cell), _runs(frame), x=x, y=by.median().to_numpy()).assign(**spread))
+    return pd.concat(parts)
+
+
+def _steps(tables: Tables) -> pd.DataFrame:
+    parts = []
+    frame = paper_cells(tables, DESCENT.name)
+    frame = frame[frame["gap"] <= frame["limit"]]
+    for source, part in frame.groupby(frame["cell"].str.split(":").str[0], sort=False):
+        right = (1 - part["step_size"] * part["slope"] / 4) * part["gap"] + 0.75 * part["step_size"] * part["error"]
+        scale = part["limit"]
+        points = _points("steps", str(source), _runs(part), x=(right / scale).to_numpy(), y=part["next_gap"] / scale)
+        parts.append(points.iloc[:: max(1, len(points) // _AT_MOST)])
+    return pd.concat(parts)
+
+
+def _averages(tables: Tables) -> pd.DataFrame:
+    parts = []
+    frame = tables[ESTIMATES.name]
+    frame = frame[~frame["cell"].str.contains("edge|length")]
+    for cell, part in frame.groupby("cell", sort=False):
+        found = mean_interval(part.groupby("seed")["square"].mean().to_numpy(dtype=np.float64))
+        series = "shared" if str(cell).startswith("control") else str(cell).split(":")[0]
+        at = {"x": [float(part["agents"].iloc[0])], "y": [found.estimate]}
+        parts.append(_points("averages", series, _runs(part), **at).assign(low=found.low, high=found.high))
+    return pd.concat(parts)
+
+
+def _tails(tables: Tables) -> pd.DataFrame:
+    parts = []
+    frame = tables[ESTIMATES.name]
+    edge = frame[frame["cell"] == "edge:1"]
+    typical = frame[frame["cell"] == "two:1"]
+    limits: dict[str, tuple[pd.DataFrame, Callable[[float, float], float]]] = {
+        "pinelis": (edge, lambda level, D: float(np.sqrt(2 * np.log(2 / level)))),
+        "printed": (edge, lambda level, D: float(np.sqrt(np.log(2 * D / level)))),
+        "typical": (typical, lambda level, D: float(np.sqrt(np.log(2 * D / level)))),
+    }
+    for series, (part, limit) in limits.items():
+        D = float(part["unknowns"].iloc[0])
+        counts = [int((part["deviation"] > limit(level, D)).sum()) for level in _LEVELS]
+        found = [binomial_interval(count, len(part)) for count in counts]
+        ends = {"low": [f.low for f in found], "high": [f.high for f in found]}
+        points = _points("tails", series, _runs(part), x=list(_LEVELS), y=[f.estimate for f in found])
+        parts.append(points.assign(**ends))
+    return pd.concat(parts)
+
+
+def _ratios(tables: Tables) -> pd.DataFrame:
+    parts = []
+    frame = paper_cells(tables, PAIRS.name)
+    inside = frame[frame["inside"] == 1]
+    for series, values in {
+        "lipschitz": inside["lipschitz"],
+        "smoothness": inside["smoothness"],
+        "domination": frame["domination"],
+        "local_domination": frame["local_domination"],
+    }.items():
+        levels = np.linspace(0, 1, 101)
+        x = np.quantile(values.to_numpy(dtype=np.float64), levels)
+        parts.append(_points("ratios", series, _runs(frame), x=x, y=levels))
+    return pd.concat(parts)
+
+
+def _ends(tables: Tables) -> pd.DataFrame:
+    parts = []
+    frame = tables[DESCENT.name]
+    frame = frame[frame["cell"].str.contains("rollouts|moments|minibatch")]
+    for k, (cell, part) in enumerate(frame.groupby("cell", sort=False)):
+        last = part.groupby(["seed", "learner"]).last()
+        y = (last["next_gap"] / last["bound"]).to_numpy(dtype=np.float64)
+        parts.append(_points("ends", str(cell), _runs(part), x=k + np.linspace(-0.25, 0.25, len(y)), y=y))
+    return pd.concat(parts)
+
+
+def draw(numbers: pd.DataFrame) -> Figure:
+    """Six panels; the number of runs of each is in its title."""
+    figure = new_figure(PAGE, 5.0)
+    panels = dict(zip(_DRAWN, figure.subplots(2, 3).ravel(), strict=True))
+    for letter, (panel, (title, draw_panel)) in zip("abcdef", _DRAWN.items(), strict=True):
+        part = numbers[numbers["panel"] == panel]
+        draw_panel(panels[panel], part)
+        panel_label(panels[panel], f"({letter}) {title}\n{int(part['runs'].max())} runs")
+    return figure
+
+
+def _draw_bias(axes: Axes, part: pd.DataFrame) -> None:
+    for k, (series, one) in enumerate(part.groupby("series", sort=False)):
+        colour, marker = cluster_colour(k)
+        x = one["x"] * 1.07 ** (k - 1)
+        axes.plot(x, one["y"], color=colour, marker=marker, ls="", label=_UNKNOWNS[str(series)])
+        axes.vlines(x, one["low"], one["high"], color=colour, lw=1)
+    ends = np.array([0.22, 1.15])
+    axes.plot(ends, np.ones(2), color="black", label=r"bound $\phi r$")
+    # The ratio to φr of a bias ∝ r² falls as r.
+    middle = part.loc[part["x"] == 1, "y"].median()
+    axes.plot(ends, middle * ends, color="black", ls=":", lw=1, label=r"$\propto r$: bias $\propto r^2$")
+    axes.set(xscale="log", yscale="log", xlabel=r"$r/\rho$", ylabel=r"$\|\nabla C_r-\nabla C\|/(\phi r)$")
+    axes.set_xticks([0.25, 0.5, 1], ["1/4", "1/2", "1"])
+    axes.minorticks_off()
+    axes.set_ylim(None, 300)
+    axes.legend(loc="upper left", handlelength=1.4, ncols=2, columnspacing=0.8)
+
+
+_SOURCES = {"rollouts": "calibrated, rollouts", "moments": "literal, moments", "adversary": "worst error"}
+
+
+def _draw_steps(axes: Axes, part: pd.DataFrame) -> None:
+    for k, (series, one) in enumerate(part.groupby("series", sort=False)):
+        colour, marker = cluster_colour(k)
+        label = _SOURCES[str(series)]
+        axes.plot(one["x"], one["y"], marker, color=colour, label=label, ls="", ms=2, alpha=0.6, mew=0)
+    ends = [part["x"].min(), part["x"].max()]
+    axes.plot(ends, ends, color="black", lw=1, label="bound")
+    axes.set(xscale="log", yscale="log", xlabel="right-hand side of (29) / $10\\tilde\\Delta_0$")
+    axes.set_ylabel(r"$S_{k+1}/(10\tilde\Delta_0)$")
+    axes.set_ylim(max(part["y"].min(), 1e-7) / 100, 2 * part["x"].max())
+    axes.legend(loc="lower right", markerscale=2, handlelength=1.2)
+
+
+def _draw_averages(axes: Axes, part: pd.DataFrame) -> None:
+    for k, (series, one) in enumerate(part.groupby("series", sort=False)):
+        colour, marker = cluster_colour(k)
+        x = one["x"] * 1.08 ** (k - 1)
+        label = _UNKNOWNS.get(str(series), "control: shared draws")
+        axes.plot(x, one["y"], color=colour, marker=marker, ls="", label=label)
+        axes.vlines(x, one["low"], one["high"], color=colour, lw=1)
+    ends = np.array([1.0, 16.0])
+    axes.plot(ends, 1 / ends, color="black", lw=1, label=r"exact, $1/|\mathcal{M}|$")
+    axes.set(xscale="log", yscale="log", xlabel=r"$|\mathcal{M}|$", ylim=(0.004, 2))
+    axes.set_ylabel(r"$E\|G-\nabla C_r\|^2$ / exact at $|\mathcal{M}|=1$")
+    axes.set_xticks([1, 4, 16], ["1", "4", "16"])
+    axes.minorticks_off()
+    axes.legend(loc="lower left", handlelength=1)
+
+
+_TAILS = {
+    "pinelis": ("$A=0$, with $\\sqrt{2}$ (Pinelis)", GLOBAL_COLOUR, "o"),
+    "printed": ("$A=0$, as printed", LOCAL_COLOUR, "s"),
+    "typical": ("$D=2$, as printed", cluster_colour(2)[0], "D"),
+}
+
+
+def _draw_tails(axes: Axes, part: pd.DataFrame) -> None:
+    floor = 1e-5
+    for series, (label, colour, marker) in _TAILS.items():
+        one = part[part["series"] == series]
+        axes.plot(one["x"], one["y"].where(one["y"] > 0, np.nan), marker, color=colour, label=label)
+        axes.vlines(one["x"], one["low"].clip(lower=floor), one["high"], color=colour, lw=1)
+    x = np.array([min(_LEVELS), max(_LEVELS)])
+    axes.plot(x, x, color="black", lw=1, label=r"nominal $\delta'$")
+    axes.set(xscale="log", yscale="log", xlabel=r"$\delta'$", ylim=(floor, 20))
+    axes.set_ylabel("fraction beyond (19)")
+    axes.legend(loc="upper left", handlelength=1)
+
+
+_RATIOS = {
+    "lipschitz": ("Lemma 4, $\\lambda$", "-"),
+    "smoothness": ("Lemma 5, $\\phi$", "--"),
+    "domination": ("Lemma 6, $\\mu$", "-."),
+    "local_domination": ("control: $2h_{\\min}$", ":"),
+}
+
+
+def _draw_ratios(axes: Axes, part: pd.DataFrame) -> None:
+    for k, (series, (label, line)) in enumerate(_RATIOS.items()):
+        one = part[part["series"] == series]
+        axes.plot(one["x"], one["y"], ls=line, color=cluster_colour(k)[0], label=label)
+    axes.axvline(1, color="black", lw=1)
+    axes.set(xlabel="left side / right side", ylabel="fraction of pairs", ylim=(0, 1.02), xlim=(0, 2.6))
+    axes.legend(loc="lower right", handlelength=1.6)
+
+
+def _draw_ends(axes: Axes, part: pd.DataFrame) -> None:
+    names = []
+    for k, (series, one) in enumerate(part.groupby("series", sort=False)):
+        colour, marker = cluster_colour(k)
+        shown = one["y"].clip(upper=1e3)
+        axes.plot(one["x"], shown, marker, color=colour, ms=2.5)
+        kind, system = str(series).split(":")
+        source = {"control": "control", "moments": "literal"}.get(kind, "calibrated")
+        names.append(f"{source} {_UNKNOWNS.get(system, '$M/300$')}")
+    axes.axhline(1, color="black", lw=1)
+    axes.set(yscale="log", ylabel="final gap / right side of (24)")
+    axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
+
+
+_DRAWN: dict[str, tuple[str, Callable[[Axes, pd.DataFrame], None]]] = {
+    "bias": ("bias (17): median, range", _draw_bias),
+    "steps": ("recursion (29)", _draw_steps),
+    "averages": ("averaging: 95 % bootstrap", _draw_averages),
+    "tails": ("(19): Clopper-Pearson 95 %", _draw_tails),
+    "ratios": ("Lemmas 4 to 6", _draw_ratios),
+    "ends": ("Lemma 9: every learner", _draw_ends),
+}

@@ -1,0 +1,90 @@
+"""Methods side by side: what each ends with, at the same rollouts per agent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from pcpo.arrays import FloatArray
+from pcpo.statistics import binomial_interval, mean_interval
+
+__all__ = ["curves", "final_table", "rollouts_saved"]
+
+
+def _last(runs: pd.DataFrame) -> pd.DataFrame:
+    return runs[runs["epoch"] == runs.groupby(["scenario", "algorithm", "seed"])["epoch"].transform("max")]
+
+
+def final_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row per scenario and algorithm, at the end of its budget.
+
+    gap: mean over runs of the run's mean gap over agents, 95 % BCa interval; infinite if any run diverged, since
+    divergence is not trimmed.  failed: runs with an agent of infinite cost; fail_low, fail_high: Clopper-Pearson 95 %.
+    correct: mean over runs of the fraction of agents whose group is their true cluster.  rollouts per agent, rounds and
+    kilobytes (both ways, all agents) are means over runs.
+    """
+    rows = []
+    for (scenario, algorithm), part in _last(runs).groupby(["scenario", "algorithm"], sort=False):
+        by_run = part.groupby("seed")
+        gaps = by_run["global_gap"].mean().to_numpy()
+        failed = int((~np.isfinite(gaps)).sum())
+        found, failing = mean_interval(gaps), binomial_interval(failed, len(gaps))
+        rows.append(
+            {
+                "scenario": scenario,
+                "algorithm": algorithm,
+                "runs": len(gaps),
+                "gap": found.estimate,
+                "ci_low": found.low,
+                "ci_high": found.high,
+                "failed": failed,
+                "fail_fraction": failing.estimate,
+                "fail_low": failing.low,
+                "fail_high": failing.high,
+                "correct": float(part["set_correct"].mean()),
+                "rollouts": float(by_run["rollouts"].max().mean()),
+                "rounds": float(by_run["rounds"].max().mean()),
+                "kilobytes": float((by_run["bytes_up"].max() + by_run["bytes_down"].max()).mean() / 1000),
+                "mode": part["mode"].iloc[0],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def rollouts_saved(base: FloatArray, method: FloatArray, rollouts: FloatArray) -> FloatArray:
+    """How many times fewer rollouts `method` needs than `base` for the gap that `base` has at each epoch.
+
+    base, method: gaps ``(..., epochs)`` at the same rollouts ``(epochs,)``; the method's curve is interpolated linearly
+    in logarithms.  NaN where its curve does not reach that far: no extrapolation.
+    """
+    level, reached = -np.log(base), np.maximum.accumulate(-np.log(method), axis=-1)
+    flat = zip(level.reshape(-1, len(rollouts)), reached.reshape(-1, len(rollouts)), strict=True)
+    logs = [np.interp(a, b, np.log(rollouts), left=np.nan, right=np.nan) for a, b in flat]
+    return np.asarray(rollouts / np.exp(np.reshape(logs, base.shape)))
+
+
+def curves(runs: pd.DataFrame, by: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Mean gap with interval by scenario, algorithm, cluster and epoch, against rollouts per agent.
+
+    The replicate is a cluster of a run: the mean over its agents.  diverged counts the replicates of infinite gap.
+    """
+    rows = []
+    keys = ["scenario", "algorithm", "cluster", "epoch"]
+    for values, part in runs.groupby(keys, sort=False):
+        gaps = part.groupby("seed")["global_gap"].mean().to_numpy()
+        found = mean_interval(gaps)
+        rows.append(
+            {
+                **dict(zip(keys, values, strict=True)),
+                "rollouts": float(part["rollouts"].mean()),
+                "gap": found.estimate,
+                "ci_low": found.low,
+                "ci_high": found.high,
+                "diverged": int((~np.isfinite(gaps)).sum()),
+                "runs": len(gaps),
+                "mode": part["mode"].iloc[0],
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,213 @@
+"""An experiment: a fleet, a schedule, a law of the noise, a horizon and a budget; everything of a run but its seed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from pcpo.algorithms.protocol import Algorithm, EpochReport, Setting, SideInformation
+from pcpo.algorithms.registry import make_algorithm
+from pcpo.algorithms.schedule import Constants, ProblemConstants, Schedule, literal_constants
+from pcpo.errors import BudgetError, ConfigError
+from pcpo.experiments.driver import run
+from pcpo.experiments.records import evaluate
+from pcpo.fleets.fleet import Fleet
+from pcpo.oracles.moment import MomentOracle
+from pcpo.oracles.plant import PlantFactory, PlantOracle, plant_factory
+from pcpo.oracles.rollout import LedgerOracle, RolloutOracle
+from pcpo.simulation.noise import noise_law
+from pcpo.storage.checkpoints import Checkpoint
+from pcpo.theory.calibration import calibrated_constants, horizon_for, local_constants
+
+__all__ = ["Experiment", "side_information"]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Run it with any seed: `experiment.run(seed=0)` returns a tidy table with the columns of `records.RUN_SCHEMA`.
+
+    horizon h of a rollout (steps), None for no end; budget T (rollouts per agent); noise: name of the law;
+    oracle: "rollouts" simulates them, "moments" draws the estimates from their exact moments (`pcpo.oracles.moment`).
+    plant: what is simulated instead of the fleet's linear systems, by name or as a factory (`pcpo.oracles.plant`);
+    schedule, horizon and evaluation stay those of the linear systems, and `noise` is what they assume: the plant draws its own.
+    """
+
+    fleet: Fleet
+    schedule: Schedule
+    noise: str
+    horizon: int | None
+    budget: int
+    oracle: Literal["rollouts", "moments"] = "rollouts"
+    plant: str | PlantFactory | None = None
+
+    def __post_init__(self) -> None:
+        if self.oracle not in ("rollouts", "moments"):
+            raise ConfigError(f"oracle: found {self.oracle!r}, expected 'rollouts' or 'moments'")
+        if self.oracle == "rollouts" and self.horizon is None:
+            raise ConfigError("horizon: found None, expected a number of stages for simulated rollouts")
+        if self.oracle != "rollouts" and self.plant is not None:
+            raise ConfigError(f"plant: found one with the oracle {self.oracle!r}, expected simulated rollouts")
+
+    @classmethod
+    def calibrated(
+        cls,
+        fleet: Fleet,
+        *,
+        Delta0: float,
+        delta: float = 0.05,
+        minibatch_scale: float = 1.0,
+        noise: str = "signs",
+        epochs: int | None = None,
+        rollouts: int | None = None,
+        plant: str | PlantFactory | None = None,
+    ) -> Experiment:
+        """An experiment with calibrated constants (`pcpo.theory.calibration`), for a number of epochs or of rollouts.
+
+        Raises ConfigError for values out of range, BudgetError if `rollouts` does not reach the end of epoch 1.
+        """
+        law = noise_law(noise)
+        if not Delta0 > 0:
+            raise ConfigError(f"Delta0: found {Delta0}, expected a positive number (units of cost)")
+        local = local_constants(fleet, law, Delta0)
+        constants = calibrated_constants(local, D=fleet.D, Delta0=Delta0, minibatch_scale=minibatch_scale)
+        schedule = Schedule(constants, Delta0, delta, fleet.N, fleet.D)
+        budget, last = _budget(schedule, epochs, rollouts)
+        return cls(fleet, schedule, noise, horizon_for(fleet, schedule, last), budget, plant=plant)
+
+    @classmethod
+    def literal(
+        cls,
+        fleet: Fleet,
+        problem: ProblemConstants,
+        *,
+        Delta0: float,
+        Delta0_tilde: float,
+        horizon: int | None = None,
+        delta: float = 0.05,
+        noise: str = "signs",
+        epochs: int | None = None,
+        rollouts: int | None = None,
+        oracle: Literal["rollouts", "moments"] = "moments",
+    ) -> Experiment:
+        """An experiment with the constants of Table 2 as printed, from given problem constants.
+
+        Its minibatches are beyond simulation, hence the moment oracle, unless `oracle` and a horizon say otherwise.
+        """
+        constants = literal_constants(problem, D=fleet.D, Delta0=Delta0, Delta0_tilde=Delta0_tilde)
+        schedule = Schedule(constants, Delta0, delta, fleet.N, fleet.D)
+        budget, _ = _budget(schedule, epochs, rollouts)
+        return cls(fleet, schedule, noise, horizon, budget, oracle)
+
+    @property
+    def mode(self) -> str:
+        """What results are labelled with: the schedule's mode, the oracle if it does not simulate, a plant if any."""
+        name = self.plant if isinstance(self.plant, str) else getattr(self.plant, "__name__", "of one's own")
+        plant = "" if self.plant is None else f", plant {name}"
+        return self.schedule.mode + (", moment oracle" if self.oracle == "moments" else "") + plant
+
+    def make_oracle(self, seed: int) -> LedgerOracle:
+        """The oracle of the run of that seed."""
+        law = noise_law(self.noise)
+        if self.oracle == "moments":
+            return MomentOracle(self.fleet, seed=seed, law=law, horizon=self.horizon)
+        assert self.horizon is not None
+        if self.plant is not None:
+            make = plant_factory(self.plant) if isinstance(self.plant, str) else self.plant
+            return PlantOracle(self.fleet, make, seed=seed, horizon=self.horizon)
+        return RolloutOracle(self.fleet, seed=seed, horizon=self.horizon, law=law)
+
+    @property
+    def epochs(self) -> int:
+        """L̄: how many epochs of PCPO the budget allows."""
+        return self.schedule.epochs_within(self.budget)
+
+    def run(
+        self,
+        algorithm: str | Algorithm = "pcpo",
+        *,
+        seed: int,
+        scenario: str = "",
+        progress: bool = False,
+        on_epoch: Callable[[EpochReport], None] | None = None,
+        checkpoint: Checkpoint | None = None,
+        **options: Any,
+    ) -> pd.DataFrame:
+        """One run, evaluated against the true systems; progress=True shows a bar; a checkpoint is kept by epoch."""
+        chosen = make_algorithm(algorithm, **options) if isinstance(algorithm, str) else algorithm
+        oracle = self.make_oracle(seed)
+        setting = Setting(self.fleet.initial_gains, self.schedule, side_information(self.fleet))
+        with tqdm(total=self.budget, unit="rollout", unit_scale=True, disable=not progress, desc=chosen.name) as bar:
+            oracle.on_rollouts = bar.update
+            result = run(chosen, oracle, setting, self.budget, on_epoch=on_epoch, checkpoint=checkpoint)
+        result = replace(result, mode=self.mode)
+        return evaluate(self.fleet, result, scenario=scenario or self.fleet.name, seed=seed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the fleet, for a JSON file; with the plan of every epoch, to be read by people.
+
+        Raises ConfigError for a plant without a name.
+        """
+        if self.plant is not None and not isinstance(self.plant, str):
+            raise ConfigError("plant: found a factory, expected the name of a plant, which can be written down")
+        plans = [{**asdict(p), "rollouts": p.rollouts} for p in map(self.schedule.plan, range(1, self.epochs + 1))]
+        return {
+            "noise": self.noise,
+            "horizon": self.horizon,
+            "budget": self.budget,
+            "oracle": self.oracle,
+            "schedule": asdict(self.schedule),
+            "epochs": plans,
+            **({} if self.plant is None else {"plant": self.plant}),
+        }
+
+    @classmethod
+    def from_dict(cls, fleet: Fleet, data: Mapping[str, Any]) -> Experiment:
+        """Inverse of `to_dict`; raises ConfigError if a key is missing or unknown."""
+        try:
+            schedule = dict(data["schedule"])
+            schedule["constants"] = Constants(**schedule["constants"])
+            oracle = data.get("oracle", "rollouts")
+            settings = (data["noise"], data["horizon"], data["budget"], oracle, data.get("plant"))
+            return cls(fleet, Schedule(**schedule), *settings)
+        except (KeyError, TypeError) as error:
+            raise ConfigError(f"experiment: found a description with a wrong or missing key ({error})") from None
+
+    def to_json(self) -> str:
+        """`to_dict` as text, with exact floats."""
+        return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
+
+
+def side_information(fleet: Fleet) -> SideInformation:
+    """All that a method may be told of a fleet; the driver hands over what the method declares."""
+    return SideInformation(
+        labels=fleet.labels,
+        separation=fleet.separation,
+        n_clusters=fleet.H,
+        state_costs=fleet.stacked.Q,
+        input_costs=fleet.stacked.R,
+        gamma=fleet.gamma,
+    )
+
+
+def _budget(schedule: Schedule, epochs: int | None, rollouts: int | None) -> tuple[int, int]:
+    """(budget of rollouts per agent, number of epochs of PCPO it allows)."""
+    if (epochs is None) == (rollouts is None):
+        raise ConfigError(f"budget: found epochs={epochs} and rollouts={rollouts}, expected exactly one of them")
+    if epochs is not None:
+        if epochs < 1:
+            raise ConfigError(f"epochs: found {epochs}, expected 1 or more")
+        return schedule.rollouts_for(epochs), epochs
+    assert rollouts is not None
+    last = schedule.epochs_within(rollouts)
+    if last == 0:
+        needed = schedule.rollouts_for(1)
+        raise BudgetError(
+            f"rollouts: found a budget of {rollouts:,} per agent, expected at least {needed:,}, "
+            "which the first epoch needs"
+        )
+    return rollouts, last

@@ -1,0 +1,206 @@
+"""Records: a run evaluated against the true systems, as a tidy table, and that table on disk.
+
+Evaluation is outside the algorithm: it knows A, B, Q, R and turns iterates into exact gaps (Lyapunov, never rollouts).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pcpo import lqr
+from pcpo.algorithms.protocol import EpochReport, RunResult, Status
+from pcpo.algorithms.server import same_label
+from pcpo.arrays import FloatArray
+from pcpo.errors import ResultsError
+from pcpo.fleets.fleet import Fleet
+from pcpo.storage.files import replacing
+from pcpo.storage.tables import read_note, read_table
+
+__all__ = ["RUN_SCHEMA", "SCHEMA_VERSION", "evaluate", "read_provenance", "read_runs", "write_runs"]
+
+SCHEMA_VERSION = "1"
+_METADATA_KEY = b"pcpo"
+_KEY = ["scenario", "algorithm", "seed", "epoch", "agent"]
+
+# Counts that literal mode takes beyond 2^63 are doubles: exact up to 2^53.
+RUN_SCHEMA = pa.schema(
+    [
+        ("scenario", pa.string()),
+        ("algorithm", pa.string()),
+        ("mode", pa.string()),
+        ("seed", pa.int64()),
+        ("epoch", pa.int32()),
+        ("agent", pa.int32()),
+        ("cluster", pa.int32()),
+        ("Delta", pa.float64()),
+        ("minibatch", pa.float64()),
+        ("iterations", pa.int64()),
+        ("step_size", pa.float64()),
+        ("radius_local", pa.float64()),
+        ("radius_global", pa.float64()),
+        ("local_cap_active", pa.bool_()),
+        ("global_cap_active", pa.bool_()),
+        ("cost_estimate", pa.float64()),
+        ("local_cost", pa.float64()),
+        ("global_cost", pa.float64()),
+        ("local_gap", pa.float64()),
+        ("global_gap", pa.float64()),
+        ("local_rho", pa.float64()),
+        ("global_rho", pa.float64()),
+        ("local_discounted_rho", pa.float64()),
+        ("global_discounted_rho", pa.float64()),
+        ("set_size", pa.int32()),
+        ("set_correct", pa.bool_()),
+        ("reinitialised", pa.bool_()),
+        ("rollouts", pa.float64()),
+        ("rounds", pa.int64()),
+        ("messages_up", pa.int64()),
+        ("messages_down", pa.int64()),
+        ("bytes_up", pa.int64()),
+        ("bytes_down", pa.int64()),
+        ("nonfinite", pa.int64()),
+        ("status", pa.string()),
+        ("neighbours", pa.list_(pa.int32())),
+        ("local_gain", pa.list_(pa.float64())),
+        ("global_gain", pa.list_(pa.float64())),
+    ]
+)
+
+
+def _agent_status(local_gap: float, global_gap: float) -> Status:
+    bad = (not np.isfinite(local_gap), not np.isfinite(global_gap))
+    return {
+        (False, False): Status.OK,
+        (True, False): Status.LOCAL_INFINITE,
+        (False, True): Status.GLOBAL_INFINITE,
+        (True, True): Status.BOTH_INFINITE,
+    }[bad]
+
+
+def _policy_columns(fleet: Fleet, gains: FloatArray, prefix: str) -> dict[str, Any]:
+    rho = lqr.spectral_radius(fleet.stacked, gains)
+    return {
+        f"{prefix}_cost": lqr.costs(fleet, gains),
+        f"{prefix}_gap": lqr.gaps(fleet, gains),
+        f"{prefix}_rho": rho,
+        f"{prefix}_discounted_rho": np.sqrt(fleet.gamma) * rho,
+        f"{prefix}_gain": list(gains.reshape(fleet.N, -1)),
+    }
+
+
+def _epoch_frame(fleet: Fleet, report: EpochReport) -> pd.DataFrame:
+    """One row per agent; every gap is exact, and infinite where the policy has infinite cost."""
+    plan, traffic = report.plan, report.traffic
+    truth = same_label(fleet.labels)
+    columns: dict[str, Any] = {
+        "epoch": plan.epoch,
+        "agent": np.arange(fleet.N),
+        "cluster": fleet.labels,
+        "Delta": plan.Delta,
+        "minibatch": float(plan.minibatch),
+        "iterations": plan.iterations,
+        "step_size": plan.step_size,
+        "radius_local": plan.radius_local,
+        "radius_global": report.radii_global,
+        "local_cap_active": plan.local_cap_active,
+        "global_cap_active": report.global_cap_active,
+        "cost_estimate": report.cost_estimates,
+        **_policy_columns(fleet, report.local_gains, "local"),
+        **_policy_columns(fleet, report.global_gains, "global"),
+        "set_size": report.neighbourhoods.sum(axis=1),
+        "set_correct": (report.neighbourhoods == truth).all(axis=1),
+        "reinitialised": report.reinitialised,
+        "rollouts": float(report.rollouts),
+        **vars(traffic),
+        "nonfinite": report.nonfinite,
+        "neighbours": [np.flatnonzero(row) for row in report.neighbourhoods],
+    }
+    frame = pd.DataFrame(columns)
+    pairs = zip(frame["local_gap"], frame["global_gap"], strict=True)
+    frame["status"] = [_agent_status(a, b).value for a, b in pairs]
+    return frame
+
+
+def evaluate(fleet: Fleet, result: RunResult, *, scenario: str, seed: int) -> pd.DataFrame:
+    """The run as a tidy table with the columns of `RUN_SCHEMA`: a row per (epoch, agent)."""
+    frame = pd.concat([_epoch_frame(fleet, report) for report in result.epochs], ignore_index=True)
+    named = frame.assign(scenario=scenario, algorithm=result.algorithm, mode=result.mode, seed=seed)
+    table: pd.DataFrame = named[RUN_SCHEMA.names]
+    return table
+
+
+def write_runs(frame: pd.DataFrame, path: Path | str, provenance: Mapping[str, object]) -> None:
+    """Write runs as parquet with `provenance` in the file's metadata; to a temporary name first, then renamed."""
+    table = pa.Table.from_pandas(frame, schema=RUN_SCHEMA, preserve_index=False)
+    note = json.dumps({"schema_version": SCHEMA_VERSION, **provenance}, sort_keys=True)
+    table = table.replace_schema_metadata({_METADATA_KEY: note.encode()})
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+
+
+def read_provenance(path: Path | str) -> dict[str, object]:
+    """The provenance that `write_runs` stored; raises ResultsError if the file is not one of ours."""
+    return read_note(path, _METADATA_KEY, SCHEMA_VERSION)
+
+
+def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
+    """Read and join results files.
+
+    Raises ResultsError, naming the file, if one is missing, damaged, of another schema version, or has other columns,
+    other types or NaN; and if a (scenario, algorithm, seed, epoch, agent) occurs twice or a run lacks an epoch or an
+    agent.  cost_estimate may be NaN for all agents of an epoch: the method then estimated no cost.
+    """
+    frames = [_read_one(Path(path)) for path in paths]
+    if not frames:
+        raise ResultsError("no results files were given")
+    frame = pd.concat(frames, ignore_index=True)
+    _check_complete(frame)
+    return frame
+
+
+def _read_one(path: Path) -> pd.DataFrame:
+    read_provenance(path)
+    table = read_table(path)
+    if table.schema.names != RUN_SCHEMA.names:
+        raise ResultsError(f"{path}: found columns {table.schema.names}, expected {RUN_SCHEMA.names}")
+    if not table.schema.equals(RUN_SCHEMA):
+        wrong = next(a for a, b in zip(table.schema, RUN_SCHEMA, strict=True) if not a.equals(b))
+        raise ResultsError(f"{path}: found column {wrong.name} of type {wrong.type}, expected another (RUN_SCHEMA)")
+    frame: pd.DataFrame = table.to_pandas()
+    for column in ("Delta", "local_gap", "global_gap"):
+        if frame[column].isna().any():
+            raise ResultsError(f"{path}: found NaN in column {column}, expected numbers")
+    missing = frame["cost_estimate"].isna()
+    if missing.any() and (missing.groupby([frame[k] for k in _KEY[:4]]).nunique() > 1).any():
+        raise ResultsError(f"{path}: found NaN in column cost_estimate, expected numbers for all agents or for none")
+    return frame
+
+
+def _check_complete(frame: pd.DataFrame) -> None:
+    key = _KEY
+    twice = frame.duplicated(key)
+    if twice.any():
+        found = frame[twice].iloc[0][key].to_dict()
+        raise ResultsError(f"results: {found} occurs more than once, expected each run in one file only")
+    sizes = frame.groupby(key[:4]).size().groupby(level=[0, 1, 2])
+    uneven = sizes.max()[sizes.min() != sizes.max()]
+    if len(uneven):
+        raise ResultsError(f"results: {_run(uneven)} lacks an agent, expected {uneven.iloc[0]} in every epoch")
+    epochs = frame.groupby(key[:3])["epoch"].agg(["nunique", "max"])
+    short = epochs[epochs["nunique"] != epochs["max"]]
+    if len(short):
+        raise ResultsError(f"results: {_run(short)} lacks an epoch, expected epochs 1 to {short['max'].iloc[0]}")
+
+
+def _run(found: pd.Series | pd.DataFrame) -> str:
+    """The first run of an index of (scenario, algorithm, seed), in words."""
+    scenario, algorithm, seed = found.index[0]
+    return f"scenario {scenario}, algorithm {algorithm}, seed {seed}"

@@ -1,0 +1,131 @@
+"""Figure `elimination`: neighbourhood matrices epoch by epoch, and the estimated costs with the shrinking Δ_l band."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw", "table"]
+
+_MAX_PANELS = 6
+
+
+def table(runs: pd.DataFrame, optimal_costs: pd.DataFrame) -> pd.DataFrame:
+    """Tidy table of two kinds of rows.
+
+    kind = "pair": fraction of runs with j ∈ N_i^(l), agents ranked by optimal cost of their true cluster, then index.
+    kind = "cost": estimated cost Ĉ_i of one run (the lowest seed) with C* of its cluster and Δ_l.
+    optimal_costs: columns cluster, optimal_cost.
+    """
+    star = optimal_costs.set_index("cluster")["optimal_cost"]
+    agents = runs.drop_duplicates("agent")[["agent", "cluster"]]
+    order = agents.assign(star=agents["cluster"].map(star)).sort_values(["star", "agent"])
+    rank = {agent: k for k, agent in enumerate(order["agent"])}
+    return pd.concat([_pairs(runs, rank), _costs(runs, rank, star)], ignore_index=True)
+
+
+def _pairs(runs: pd.DataFrame, rank: dict[int, int]) -> pd.DataFrame:
+    n_runs = runs["seed"].nunique()
+    long = runs[["epoch", "agent", "cluster", "Delta", "neighbours"]].explode("neighbours")
+    counts = long.groupby(["epoch", "Delta", "agent", "cluster", "neighbours"]).size().rename("count").reset_index()
+    return pd.DataFrame(
+        {
+            "kind": "pair",
+            "epoch": counts["epoch"],
+            "Delta": counts["Delta"],
+            "row": counts["agent"].map(rank),
+            "column": counts["neighbours"].map(rank),
+            "cluster": counts["cluster"],
+            "fraction": counts["count"] / n_runs,
+            "mode": runs["mode"].iloc[0],
+            "runs": n_runs,
+        }
+    ).sort_values(["epoch", "row", "column"])
+
+
+def _costs(runs: pd.DataFrame, rank: dict[int, int], star: pd.Series) -> pd.DataFrame:
+    one = runs[runs["seed"] == runs["seed"].min()].sort_values(["epoch", "agent"])
+    return pd.DataFrame(
+        {
+            "kind": "cost",
+            "epoch": one["epoch"],
+            "Delta": one["Delta"],
+            "row": one["agent"].map(rank),
+            "cluster": one["cluster"],
+            "cost_estimate": one["cost_estimate"],
+            "optimal_cost": one["cluster"].map(star),
+            "mode": one["mode"],
+            "runs": 1,
+        }
+    )
+
+
+def draw(numbers: pd.DataFrame) -> Figure:
+    """Matrices above, costs below."""
+    pairs, costs = (numbers[numbers["kind"] == kind] for kind in ("pair", "cost"))
+    epochs = sorted(pairs["epoch"].unique())[-_MAX_PANELS:]
+    columns = max(3, len(epochs))
+    figure = new_figure(PAGE, 1.0 + 0.86 * PAGE / columns + 2.3)
+    grid = figure.add_gridspec(2, columns, height_ratios=[0.9 * PAGE / columns, 2.3])
+    image = None
+    for k, epoch in enumerate(epochs):
+        axes = figure.add_subplot(grid[0, k])
+        image = _matrix(axes, pairs[pairs["epoch"] == epoch])
+        panel_label(axes, rf"epoch {epoch}, $\Delta_l$ = {pairs.loc[pairs['epoch'] == epoch, 'Delta'].iloc[0]:.3g}")
+        axes.set_ylabel("agent $i$" if k == 0 else "")
+    assert image is not None
+    bar = figure.colorbar(image, ax=figure.axes, shrink=0.9, pad=0.01, fraction=0.03)
+    bar.set_label(rf"share of {int(pairs['runs'].iloc[0])} runs, $j \in N_i$")
+    _cost_panel(figure.add_subplot(grid[1, :]), costs)
+    return figure
+
+
+def _matrix(axes: Axes, part: pd.DataFrame):  # type: ignore[no-untyped-def]
+    """Agents are sorted by true cluster; white lines separate the true clusters."""
+    N = int(part["row"].max()) + 1
+    matrix = np.zeros((N, N))
+    matrix[part["row"].astype(int), part["column"].astype(int)] = part["fraction"]
+    image = axes.imshow(matrix, vmin=0, vmax=1, cmap="cividis", interpolation="nearest")
+    cluster = part.drop_duplicates("row").sort_values("row")["cluster"].to_numpy()
+    for edge in np.flatnonzero(np.diff(cluster)) + 0.5:
+        axes.axhline(edge, color="white", lw=0.8)
+        axes.axvline(edge, color="white", lw=0.8)
+    axes.set_xticks([0, N - 1], ["1", str(N)])
+    axes.set_yticks([0, N - 1], ["1", str(N)])
+    axes.set_xlabel("agent $j$")
+    return image
+
+
+def _cost_panel(axes: Axes, costs: pd.DataFrame) -> None:
+    """Estimated costs by epoch; the band C* ± Δ_l/4 of event (22): same cluster inside it means never separated."""
+    epochs = np.sort(costs["epoch"].unique())
+    N = int(costs["row"].max()) + 1
+    for cluster, part in costs.groupby("cluster"):
+        colour, marker = cluster_colour(int(str(cluster)))
+        star = part["optimal_cost"].iloc[0]
+        axes.axhline(star, color=colour, lw=0.6, ls=":")
+        for epoch in epochs:
+            Delta = part.loc[part["epoch"] == epoch, "Delta"].iloc[0]
+            axes.fill_between(
+                [epoch - 0.42, epoch + 0.42], star - Delta / 4, star + Delta / 4, color=colour, alpha=0.18, lw=0
+            )
+        x = part["epoch"] + 0.7 * ((part["row"] + 0.5) / N - 0.5)
+        size = len(part) // len(epochs)
+        axes.plot(x, part["cost_estimate"], marker, color=colour, ms=3, label=f"cluster {cluster} ({size} agents)")
+    axes.set_xticks(epochs, [str(e) for e in epochs])
+    axes.set_xlabel("epoch $l$")
+    axes.set_ylabel(r"estimated cost $\hat C_i$ (cost units)")
+    axes.figure.legend(loc="outside lower center", ncols=5)
+    panel_label(
+        axes,
+        r"one run: estimated costs, optimal costs (dotted), bands $C^* \pm \Delta_l/4$ of eq. (22); "
+        f"mode: {costs['mode'].iloc[0]}",
+    )

@@ -1,0 +1,99 @@
+"""Figure `fleets`: what the scenarios are: optimal costs with Δ, spectra of A and of A − BK*, sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+
+from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label
+from pcpo.fleets.fleet import Fleet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw", "table"]
+
+
+def table(fleets: Mapping[str, Fleet], titles: Mapping[str, str]) -> pd.DataFrame:
+    """Tidy table: per scenario and cluster the optimal cost, and the eigenvalues of A and of A − BK*."""
+    rows = []
+    for scenario, fleet in fleets.items():
+        common = {
+            "scenario": scenario,
+            "title": titles[scenario],
+            "N": fleet.N,
+            "n": fleet.n,
+            "m": fleet.m,
+            "gamma": fleet.gamma,
+            "separation": fleet.separation,
+        }
+        for j, system in enumerate(fleet.systems):
+            size = int((fleet.labels == j).sum())
+            spectra = {"open": system.A, "closed": system.A - system.B @ fleet.optimal_gains[j]}
+            values = [("optimal_cost", complex(fleet.optimal_costs[j]))]
+            values += [(kind, complex(v)) for kind, M in spectra.items() for v in np.linalg.eigvals(M)]
+            rows += [
+                {**common, "cluster": j, "size": size, "quantity": kind, "real": v.real, "imag": v.imag}
+                for kind, v in values
+            ]
+    return pd.DataFrame(rows)
+
+
+def draw(numbers: pd.DataFrame) -> Figure:
+    """A row per scenario: optimal costs on the left, moduli of the eigenvalues on the right."""
+    scenarios = list(dict.fromkeys(numbers["scenario"]))
+    figure = new_figure(PAGE, 0.7 + 1.35 * len(scenarios))
+    panels = figure.subplots(len(scenarios), 2, squeeze=False, width_ratios=[1.35, 1])
+    for (left, right), scenario in zip(panels, scenarios, strict=True):
+        part = numbers[numbers["scenario"] == scenario]
+        _costs(left, part[part["quantity"] == "optimal_cost"])
+        _spectra(right, part[part["quantity"] != "optimal_cost"])
+    panels[-1, 0].set_xlabel("optimal cost $C_j^*$ (cost units; axes do not start at zero)")
+    panels[-1, 1].set_xlabel("modulus of the eigenvalues")
+    keys = [
+        Line2D([], [], marker="o", color="0.3", markerfacecolor="none", lw=0, label="$A$"),
+        Line2D([], [], marker="o", color="0.3", lw=0, label="$A-BK^*$"),
+        Line2D([], [], color="0.4", lw=0.6, label="1 (stability)"),
+        Line2D([], [], color="0.4", lw=0.6, ls=":", label=r"$1/\sqrt{\gamma}$ (finite cost)"),
+    ]
+    figure.legend(handles=keys, loc="outside upper right", ncols=4)
+    return figure
+
+
+def _costs(axes: Axes, part: pd.DataFrame) -> None:
+    first, low, high = part.iloc[0], part["real"].min(), part["real"].max()
+    span = high - low or 0.1 * high
+    for level, (_, row) in enumerate(part.iterrows()):
+        colour, marker = cluster_colour(row["cluster"])
+        axes.axhline(level, color=colour, lw=0.4, ls=":")
+        axes.plot(row["real"], level, marker, color=colour, ms=5)
+        axes.annotate(f"{row['real']:.5g}", (row["real"], level), xytext=(6, 2), textcoords="offset points", fontsize=7)
+    axes.set_yticks(range(len(part)), [f"{r['cluster']}  ({r['size']} agents)" for _, r in part.iterrows()])
+    axes.set_ylabel("cluster $j$")
+    axes.set_ylim(-0.6, len(part) - 0.4)
+    axes.set_xlim(low - 0.15 * span, high + 0.35 * span)
+    gap = "one cluster"
+    if np.isfinite(first["separation"]):
+        gap = rf"$\Delta$ = {first['separation']:.3g} ({100 * first['separation'] / low:.2g} %)"
+    facts = rf"$n$={first['n']}, $m$={first['m']}, $N$={first['N']}, $\gamma$={first['gamma']:g}"
+    panel_label(axes, f"{first['title']}: {facts}; {gap}")
+
+
+def _spectra(axes: Axes, part: pd.DataFrame) -> None:
+    axes.axvline(1.0, color="0.4", lw=0.6)
+    axes.axvline(part["gamma"].iloc[0] ** -0.5, color="0.4", lw=0.6, ls=":")
+    for (cluster, quantity), one in part.groupby(["cluster", "quantity"]):
+        colour, marker = cluster_colour(int(str(cluster)))
+        closed = quantity == "closed"
+        modulus = np.hypot(one["real"], one["imag"])
+        level = np.full(len(one), int(str(cluster)) + (-0.14 if closed else 0.14))
+        axes.plot(modulus, level, marker, color=colour, markerfacecolor=colour if closed else "none", ms=4, lw=0)
+    clusters = sorted(part["cluster"].unique())
+    axes.set_yticks(clusters, [str(c) for c in clusters])
+    axes.set_ylim(-0.6, len(clusters) - 0.4)
+    axes.set_xlim(left=0)

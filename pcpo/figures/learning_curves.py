@@ -1,0 +1,153 @@
+"""Figure `learning_curves`: exact gap of the local and the global gain against rollouts per agent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from pcpo.figures.style import (
+    GLOBAL_COLOUR,
+    LOCAL_COLOUR,
+    PAGE,
+    bare_minor_ticks,
+    modes,
+    new_figure,
+    panel_label,
+    plain_log_ticks,
+)
+from pcpo.statistics import FEWEST, mean_interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw", "table"]
+
+_SERIES: dict[str, tuple[str, Any, str, str]] = {
+    "local": ("local $X_i$", LOCAL_COLOUR, "s", "--"),
+    "global": (r"global $\hat K_i$", GLOBAL_COLOUR, "o", "-"),
+}
+
+
+def table(runs: pd.DataFrame, predictions: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
+    """Mean over runs of the run's mean gap over agents, 95 % BCa interval over runs, by scenario and epoch.
+
+    predictions: columns scenario, epoch, local, global (`pcpo.theory.predictions.plan_gaps`), not fitted.
+    clean: fraction of runs in which every set is correct *before* the epoch, so only the cluster's gradients enter.
+    correct: fraction of (run, agent) whose set is the true cluster at the end of the epoch.
+    infinite: number of runs with at least one agent of infinite cost.
+    """
+    rows = []
+    predicted = predictions.set_index(["scenario", "epoch"])
+    for scenario, title in titles.items():
+        own = runs[runs["scenario"] == scenario]
+        clean = _clean_before(own)
+        for epoch, part in own.groupby("epoch"):
+            for series in _SERIES:
+                gaps = part.groupby("seed")[f"{series}_gap"].mean().to_numpy()
+                found = mean_interval(gaps)
+                rows.append(
+                    {
+                        "scenario": scenario,
+                        "title": title,
+                        "series": series,
+                        "epoch": epoch,
+                        "rollouts": part["rollouts"].iloc[0],
+                        "gap": found.estimate,
+                        "ci_low": found.low,
+                        "ci_high": found.high,
+                        "predicted": predicted.loc[(scenario, epoch), series],
+                        "clean": clean[epoch],
+                        "correct": float(part["set_correct"].mean()),
+                        "infinite": int((~np.isfinite(gaps)).sum()),
+                        "runs": len(gaps),
+                        "mode": part["mode"].iloc[0],
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _clean_before(own: pd.DataFrame) -> dict[object, float]:
+    """By epoch, the fraction of runs whose sets were all correct when it began; epoch 1 begins with N_i = [N]."""
+    after = own.groupby(["epoch", "seed"])["set_correct"].all().groupby("epoch").mean()
+    clean: dict[object, float] = {int(str(epoch)) + 1: share for epoch, share in after.items()}
+    return {**clean, 1: float(own["cluster"].nunique() == 1)}
+
+
+def draw(numbers: pd.DataFrame) -> Figure:
+    """A panel per scenario, log-log, mean with interval; predictions dotted."""
+    scenarios = list(dict.fromkeys(numbers["scenario"]))
+    columns = min(3, len(scenarios))
+    rows = -(-len(scenarios) // columns)
+    figure = new_figure(PAGE, 0.7 + 2.1 * rows)
+    panels = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
+    for axes, scenario in zip(panels, scenarios, strict=False):
+        _panel(axes, numbers[numbers["scenario"] == scenario])
+    for axes in panels[len(scenarios) :]:
+        axes.set_axis_off()
+    runs = sorted(set(numbers["runs"]))
+    counted = f"{runs[0]}" if len(runs) == 1 else f"{runs[0]} to {runs[-1]}"
+    shown = dict(zip(*reversed(_legend_of(panels)), strict=True))
+    figure.legend(
+        shown.values(),
+        shown.keys(),
+        loc="outside upper center",
+        ncols=4,
+        title=f"Mean over {counted} runs with 95 % bootstrap interval (of {FEWEST} and more); mode: {modes(numbers)}",
+        title_fontsize=7,
+    )
+    return figure
+
+
+def _legend_of(panels: Any) -> tuple[list[Any], list[Any]]:
+    handles, labels = [], []
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.append(handle)
+            labels.append(label)
+    return handles, labels
+
+
+def _panel(axes: Axes, part: pd.DataFrame) -> None:
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    for series in _SERIES:
+        _series(axes, part[part["series"] == series].sort_values("rollouts"), series, part)
+    clean = part.loc[part["clean"] > 0.5, "rollouts"]
+    if len(clean):
+        label = "clusters found before the epoch"
+        axes.axvspan(clean.min() / 1.6, part["rollouts"].max() * 1.6, color="0.93", zorder=0, lw=0, label=label)
+    axes.set_xlim(part["rollouts"].min() / 1.6, part["rollouts"].max() * 1.6)
+    axes.set_xlabel("rollouts per agent")
+    axes.set_ylabel(r"gap $C(K)-C^*$ (cost units)")
+    last = part.sort_values("epoch")["correct"].iloc[-1]
+    plain_log_ticks(axes.yaxis)
+    bare_minor_ticks(axes.xaxis)
+    panel_label(axes, f"{part['title'].iloc[0]}\nsets right at the end: {100 * last:.0f} %")
+
+
+def _series(axes: Axes, one: pd.DataFrame, series: str, panel: pd.DataFrame) -> None:
+    """One curve, its interval and its prediction; an infinite mean is a triangle above, with the number of runs."""
+    label, colour, marker, line = _SERIES[series]
+    finite = np.isfinite(one["gap"])
+    axes.plot(one["rollouts"], one["gap"].where(finite), color=colour, marker=marker, linestyle=line, label=label)
+    low, high = one["ci_low"].where(finite), one["ci_high"].where(finite)
+    axes.fill_between(one["rollouts"], low, high, color=colour, alpha=0.25, lw=0)
+    known = one[(one["clean"] > 0.5) | (series == "local")]
+    name = "steady state predicted, no fit"
+    axes.plot(known["rollouts"], known["predicted"], color="black", linestyle=":", marker="_", ms=5, label=name)
+    top = 3 * panel.loc[np.isfinite(panel["gap"]), "gap"].max()
+    for _, row in one[~finite].iterrows():
+        axes.plot(row["rollouts"], top, marker="^", color=colour, clip_on=False)
+        axes.annotate(
+            f"∞ in {row['infinite']} of {row['runs']} runs",
+            (row["rollouts"], top),
+            va="center",
+            textcoords="offset points",
+            xytext=(5, 0),
+            fontsize=6.5,
+            color=colour,
+        )

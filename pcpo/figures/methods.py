@@ -1,0 +1,115 @@
+"""Figures `baselines` and `ablations`: methods side by side at the same rollouts per agent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from pcpo.errors import ResultsError
+from pcpo.experiments.comparison import final_table
+from pcpo.figures.style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, modes, new_figure, panel_label
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw", "table"]
+
+
+def table(runs: pd.DataFrame, methods: Mapping[str, tuple[str, str]], titles: Mapping[str, str]) -> pd.DataFrame:
+    """`comparison.final_table` with each method's title and what it sees; methods: name → (title, sees), in order.
+
+    Raises ResultsError if the methods of a scenario have not spent the same rollouts.
+    """
+    numbers = final_table(runs[runs["algorithm"].isin(list(methods))])
+    for scenario, spent in numbers.groupby("scenario")["rollouts"]:
+        if spent.nunique() > 1:
+            raise ResultsError(
+                f"scenario {scenario}: found budgets of {spent.min():,.0f} to {spent.max():,.0f} rollouts per agent, "
+                "expected methods at matched rollouts"
+            )
+    numbers["title"] = numbers["scenario"].map(titles)
+    numbers["method"] = numbers["algorithm"].map({name: title for name, (title, _) in methods.items()})
+    numbers["sees"] = numbers["algorithm"].map({name: sees for name, (_, sees) in methods.items()})
+    rank = {name: k for k, name in enumerate(methods)}
+    order = {scenario: k for k, scenario in enumerate(titles)}
+    return numbers.sort_values(
+        ["scenario", "algorithm"], key=lambda column: column.map(order if column.name == "scenario" else rank)
+    )
+
+
+def draw(numbers: pd.DataFrame) -> Figure:
+    """A row of panels per scenario: gap, failed runs, rounds, bytes."""
+    scenarios = list(dict.fromkeys(numbers["scenario"]))
+    methods = list(dict.fromkeys(numbers["method"]))
+    figure = new_figure(PAGE, 0.9 + len(scenarios) * (0.55 + 0.16 * len(methods)))
+    panels = figure.subplots(len(scenarios), 4, squeeze=False, width_ratios=[2.2, 1, 1, 1], sharey="row")
+    for row, scenario in zip(panels, scenarios, strict=True):
+        part = numbers[numbers["scenario"] == scenario].reset_index(drop=True)
+        _gaps(row[0], part)
+        _failures(row[1], part)
+        _bars(row[2], part, "rounds", "communication\nrounds")
+        _bars(row[3], part, "kilobytes", "kilobytes\n(all agents)")
+        spent, runs = part["rollouts"].iloc[0], part["runs"].iloc[0]
+        panel_label(row[0], f"{part['title'].iloc[0]}: {spent:,.0f} rollouts per agent, {runs} runs")
+        row[0].set_yticks(range(len(part)), part["method"])
+        row[0].set_ylim(len(part) - 0.5, -0.5)
+    keys = [
+        Line2D([], [], marker="o", color=GLOBAL_COLOUR, lw=0, label="sees rollout costs"),
+        Line2D([], [], marker="D", color=LOCAL_COLOUR, lw=0, label="sees trajectories"),
+        Line2D([], [], marker=">", color="0.3", lw=0, label="mean is infinite"),
+    ]
+    keys = [key for key, shown in zip(keys, _shown(numbers), strict=True) if shown]
+    heading = f"95 % intervals: bootstrap over runs (gap), Clopper-Pearson (failed); mode: {modes(numbers)}"
+    figure.legend(handles=keys, loc="outside upper center", ncols=3, title=heading, title_fontsize=7)
+    return figure
+
+
+def _shown(numbers: pd.DataFrame) -> list[bool]:
+    """Which keys of the legend occur."""
+    return [
+        (numbers["sees"] != "trajectories").any(),
+        (numbers["sees"] == "trajectories").any(),
+        (~np.isfinite(numbers["gap"])).any(),
+    ]
+
+
+def _look(row: pd.Series) -> tuple[object, str]:
+    return (LOCAL_COLOUR, "D") if row["sees"] == "trajectories" else (GLOBAL_COLOUR, "o")
+
+
+def _gaps(axes: Axes, part: pd.DataFrame) -> None:
+    axes.set_xscale("log")
+    finite = part[np.isfinite(part["gap"])]
+    edge = 4 * finite["gap"].max() if len(finite) else 1.0
+    for y, (_, row) in enumerate(part.iterrows()):
+        colour, marker = _look(row)
+        if not np.isfinite(row["gap"]):
+            axes.plot(edge, y, ">", color=colour, clip_on=False)
+            continue
+        axes.plot(row["gap"], y, marker, color=colour)
+        if np.isfinite(row["ci_low"]):
+            axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=colour, lw=1)
+    axes.set_xlim(right=edge)
+    axes.set_xlabel("mean gap $C-C^*$ (cost units)")
+    axes.grid(axis="y", lw=0.3, color="0.85")
+
+
+def _failures(axes: Axes, part: pd.DataFrame) -> None:
+    for y, (_, row) in enumerate(part.iterrows()):
+        colour, marker = _look(row)
+        axes.plot([row["fail_low"], row["fail_high"]], [y, y], color=colour, lw=1)
+        axes.plot(row["fail_fraction"], y, marker, color=colour)
+    axes.set_xlim(-0.05, 1.05)
+    axes.set_xlabel("fraction of\nfailed runs")
+    axes.grid(axis="y", lw=0.3, color="0.85")
+
+
+def _bars(axes: Axes, part: pd.DataFrame, column: str, label: str) -> None:
+    axes.barh(range(len(part)), part[column], color="0.6", height=0.6)
+    axes.set_xlabel(label)
+    axes.locator_params(axis="x", nbins=3)

@@ -1,0 +1,156 @@
+"""Figure `variance_reduction`: what a baseline or a difference saves, beside the closed-form prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from warnings import catch_warnings, simplefilter
+
+import numpy as np
+import pandas as pd
+
+from pcpo.experiments.comparison import curves, rollouts_saved
+from pcpo.experiments.experiment import Experiment
+from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label, plain_log_ticks
+from pcpo.oracles.protocol import Estimator
+from pcpo.simulation.noise import noise_law
+from pcpo.statistics import ratio_interval
+from pcpo.theory.predictions import steady_state_gap
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["ESTIMATORS", "draw", "predicted_gaps", "table"]
+
+_RESAMPLES = 2000
+ESTIMATORS: dict[str, Estimator] = {"pcpo": "one_point", "pcpo_centred": "one_point", "pcpo_two_point": "two_point"}
+
+
+def predicted_gaps(experiment: Experiment) -> pd.DataFrame:
+    """Steady-state global gap by algorithm and epoch, mean over agents of the separated fleet; no fitted parameter.
+
+    `pcpo_centred` is predicted with the baseline C*.  Columns algorithm, epoch, predicted.
+    """
+    fleet, law = experiment.fleet, noise_law(experiment.noise)
+    sizes, rows = np.bincount(fleet.labels), []
+    for plan in map(experiment.schedule.plan, range(1, experiment.epochs + 1)):
+        radii, _ = plan.radius_global(sizes)
+        for algorithm, estimator in ESTIMATORS.items():
+            gaps = [
+                steady_state_gap(
+                    system,
+                    step_size=plan.step_size,
+                    radius=float(radii[j]),
+                    minibatch=plan.minibatch * sizes[j],
+                    law=law,
+                    estimator=estimator,
+                    baseline=float(fleet.optimal_costs[j]) if algorithm == "pcpo_centred" else 0.0,
+                ).gap
+                for j, system in enumerate(fleet.systems)
+            ]
+            rows.append({"algorithm": algorithm, "epoch": plan.epoch, "predicted": float(gaps @ sizes / fleet.N)})
+    return pd.DataFrame(rows)
+
+
+def table(runs: pd.DataFrame, predictions: pd.DataFrame, methods: Mapping[str, str]) -> pd.DataFrame:
+    """Mean gap over runs by method and epoch with its prediction, and its ratio to plain PCPO's (paired by seed).
+
+    ratio: mean gap of the method over mean gap of PCPO at equal rollouts, 95 % percentile bootstrap of seeds;
+    clean: whether all sets of all runs were correct when the epoch began.
+    """
+    own = runs[runs["algorithm"].isin(list(methods))].assign(cluster=0)
+    numbers = curves(own).merge(predictions, on=["algorithm", "epoch"], how="left")
+    by_run = own.groupby(["algorithm", "epoch", "seed"])["global_gap"].mean()
+    plain = predictions[predictions["algorithm"] == "pcpo"].set_index("epoch")["predicted"]
+    correct = own.groupby("epoch")["set_correct"].all()
+    one_cluster = runs["cluster"].nunique() == 1
+    for k, row in numbers.iterrows():
+        ours, base = by_run[row["algorithm"], row["epoch"]], by_run["pcpo", row["epoch"]]
+        found = ratio_interval(ours.to_numpy(), base.loc[ours.index].to_numpy())
+        numbers.loc[k, ["ratio", "ratio_low", "ratio_high"]] = [found.estimate, found.low, found.high]
+        numbers.loc[k, "predicted_ratio"] = row["predicted"] / plain[row["epoch"]]
+        numbers.loc[k, "clean"] = bool(correct.get(row["epoch"] - 1, one_cluster))
+    numbers["method"] = numbers["algorithm"].map(methods)
+    return pd.concat([_with_savings(numbers, by_run, algorithm) for algorithm in methods], ignore_index=True)
+
+
+def _with_savings(numbers: pd.DataFrame, by_run: pd.Series, algorithm: str) -> pd.DataFrame:
+    """One method's rows with `saved` (95 % percentile bootstrap of seeds) and `predicted_saved`."""
+    part = numbers[numbers["algorithm"] == algorithm].sort_values("epoch").reset_index(drop=True)
+    base = numbers[numbers["algorithm"] == "pcpo"].sort_values("epoch")
+    rollouts = part["rollouts"].to_numpy()
+    gaps = {name: by_run[name].unstack("epoch").to_numpy() for name in ("pcpo", algorithm)}
+    part["saved"] = rollouts_saved(gaps["pcpo"].mean(axis=0), gaps[algorithm].mean(axis=0), rollouts)
+    part["predicted_saved"] = rollouts_saved(base["predicted"].to_numpy(), part["predicted"].to_numpy(), rollouts)
+    rng = np.random.default_rng(np.random.SeedSequence(0))
+    drawn = rng.integers(0, len(gaps["pcpo"]), (_RESAMPLES, len(gaps["pcpo"])))
+    base_drawn, own_drawn = (gaps[name][drawn].mean(axis=1) for name in ("pcpo", algorithm))
+    with catch_warnings():
+        simplefilter("ignore", RuntimeWarning)  # an epoch at which no resample reaches the gap: NaN
+        low, high = np.nanquantile(rollouts_saved(base_drawn, own_drawn, rollouts), [0.025, 0.975], axis=0)
+    part["saved_low"], part["saved_high"] = low, high
+    return part
+
+
+def draw(numbers: pd.DataFrame) -> Figure:
+    """Gaps against rollouts; ratio to plain PCPO at equal rollouts; rollouts saved for the same gap."""
+    figure = new_figure(PAGE, 2.8)
+    left, middle, right = figure.subplots(1, 3)
+    for k, (_, part) in enumerate(numbers.groupby("method", sort=False)):
+        _curve(left, part.sort_values("epoch"), k)
+        if part["algorithm"].iloc[0] != "pcpo":
+            clean = part[part["clean"]].sort_values("epoch")
+            _measured(middle, clean, k, "ratio")
+            _measured(right, clean[clean["saved"].notna()], k, "saved", against="epoch")
+    labels = ("gap $C-C^*$ (cost units)", "gap / gap of PCPO", "rollouts of PCPO / rollouts")
+    for axes, label in zip((left, middle, right), labels, strict=True):
+        if not any(np.isfinite(np.asarray(line.get_ydata(), dtype=np.float64)).any() for line in axes.lines):
+            axes.set_axis_off()  # nothing to draw, and a logarithmic axis needs numbers
+            continue
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel("rollouts per agent")
+        axes.set_ylabel(label)
+        plain_log_ticks(axes.yaxis)
+    _by_epoch(right, numbers)
+    panel_label(left, "global gap")
+    panel_label(middle, "at equal rollouts")
+    panel_label(right, "at the same gap")
+    handles, names = left.get_legend_handles_labels()
+    shown = dict(zip(reversed(names), reversed(handles), strict=True))
+    heading = f"{numbers['runs'].iloc[0]} runs, 95 % bootstrap intervals; mode: {numbers['mode'].iloc[0]}"
+    figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=4, title=heading, title_fontsize=7)
+    return figure
+
+
+def _curve(axes: Axes, part: pd.DataFrame, k: int) -> None:
+    colour, marker = cluster_colour(k)
+    finite = np.isfinite(part["gap"])
+    axes.plot(part["rollouts"], part["gap"].where(finite), color=colour, marker=marker, label=part["method"].iloc[0])
+    low, high = part["ci_low"].where(finite), part["ci_high"].where(finite)
+    axes.fill_between(part["rollouts"], low, high, color=colour, alpha=0.2, lw=0)
+    clean = part[part["clean"]]
+    axes.plot(clean["rollouts"], clean["predicted"], "k:", marker="_", label="steady state predicted, no fit")
+
+
+def _by_epoch(axes: Axes, numbers: pd.DataFrame) -> None:
+    """The x axis of savings: only gaps of PCPO that the others reach within the budget have one."""
+    others = numbers[numbers["algorithm"] != "pcpo"]
+    epochs = sorted(others.loc[others["clean"] & others["saved"].notna(), "epoch"].unique())
+    axes.set_xscale("linear")
+    axes.set_xticks(epochs)
+    if epochs:
+        axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+    axes.set_xlabel("gap of PCPO after epoch")
+
+
+def _measured(axes: Axes, part: pd.DataFrame, k: int, column: str, *, against: str = "rollouts") -> None:
+    """Measured with interval, and predicted; the two methods side by side so that both are seen."""
+    colour, marker = cluster_colour(k)
+    x = part["rollouts"] * 1.08 ** (k - 1.5) if against == "rollouts" else part["epoch"] + 0.2 * (k - 1.5)
+    value = part[column]
+    spread = [(value - part[f"{column}_low"]).clip(lower=0), (part[f"{column}_high"] - value).clip(lower=0)]
+    axes.errorbar(x, value, yerr=spread, color=colour, marker=marker, lw=0, elinewidth=1)
+    at = part["rollouts"] if against == "rollouts" else x
+    axes.plot(at, part[f"predicted_{column}"], "k:", marker="_", markersize=8)

@@ -1,0 +1,178 @@
+"""Fleets as NumPy archives (.npz, no pickle) and MATLAB files (.mat, version 5).
+
+Both hold `format`, `version`, `name`, `source`, `gamma` and six arrays.
+NumPy: A (H, n, n), B (H, n, m), Q (H, n, n), R (H, m, m), labels (N,) from 0, initial_gains (N, m, n).
+MATLAB, as a MATLAB user writes it: A n×n×H, B n×m×H, Q n×n×H, R m×m×H, labels N×1 from 1, initial_gains m×n×N;
+a last dimension of 1 may be missing, as MATLAB drops it. Files saved with -v7.3 (HDF5) are refused.
+
+Sizes are checked before anything is unpacked, so that a small compressed file cannot fill the memory.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+import zipfile
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.io import savemat
+
+from pcpo.errors import FleetError
+from pcpo.fleets.fleet import Fleet
+from pcpo.fleets.mat5 import read_mat5
+from pcpo.fleets.yaml import FORMAT, VERSION, check_format
+from pcpo.lqr.system import LinearSystem
+
+__all__ = ["dumps_mat", "dumps_npz", "loads_mat", "loads_npz"]
+
+MAX_UNPACKED_BYTES = 256 * 2**20
+MATRICES = ("A", "B", "Q", "R")
+FIELDS = ("format", "version", "name", "source", "gamma", *MATRICES, "labels", "initial_gains")
+MAT_HEADER = b"MATLAB 5.0 MAT-file, PCPO fleet"
+MAT_TEXT_BYTES = 116
+
+
+def _fields(fleet: Fleet) -> dict[str, Any]:
+    fields: dict[str, Any] = {"format": FORMAT, "version": VERSION, "name": fleet.name, "source": fleet.source}
+    fields["gamma"] = fleet.gamma
+    fields |= {name: np.stack([getattr(system, name) for system in fleet.systems]) for name in MATRICES}
+    return fields | {"labels": fleet.labels, "initial_gains": fleet.initial_gains}
+
+
+def _fleet(found: dict[str, NDArray[Any]]) -> Fleet:
+    """A fleet from arrays in the NumPy layout."""
+    for name in FIELDS:
+        if name not in found:
+            raise FleetError(f"{name}: found no such field, which is required")
+    unknown = sorted(set(found) - set(FIELDS))
+    if unknown:
+        raise FleetError(f"{unknown[0]}: found an unknown field, expected {', '.join(FIELDS)}")
+    check_format(_text("format", found["format"]), _number("version", found["version"]))
+    for name in (*MATRICES, "initial_gains"):
+        if found[name].ndim != 3 or found[name].dtype.kind not in "iuf":
+            raise FleetError(
+                f"{name}: found shape {found[name].shape} of type {found[name].dtype}, "
+                "expected a stack of real matrices"
+            )
+    H = len(found["A"])
+    for name in MATRICES:
+        if len(found[name]) != H:
+            raise FleetError(f"{name}: found {len(found[name])} matrices, expected {H} as in A")
+    gamma = _number("gamma", found["gamma"])
+    systems = []
+    for j in range(H):
+        try:
+            A, B, Q, R = (found[name][j] for name in MATRICES)
+            systems.append(LinearSystem(A, B, Q, R, gamma))
+        except FleetError as error:
+            raise FleetError(f"cluster {j}: {error}") from error
+    text = {name: _text(name, found[name]) for name in ("name", "source")}
+    return Fleet(text["name"], tuple(systems), found["labels"], found["initial_gains"], text["source"])
+
+
+def _text(name: str, array: NDArray[Any]) -> str:
+    if array.size == 0:
+        return ""
+    if array.dtype.kind != "U" or array.size != 1:
+        raise FleetError(f"{name}: found shape {array.shape} of type {array.dtype}, expected one text")
+    return str(array.reshape(-1)[0])
+
+
+def _number(name: str, array: NDArray[Any]) -> float:
+    if array.dtype.kind not in "iuf" or array.size != 1:
+        raise FleetError(f"{name}: found shape {array.shape} of type {array.dtype}, expected one number")
+    return float(array.reshape(-1)[0])
+
+
+def dumps_npz(fleet: Fleet) -> bytes:
+    """The bytes of an .npz archive."""
+    stream = io.BytesIO()
+    np.savez_compressed(stream, allow_pickle=False, **_fields(fleet))
+    return stream.getvalue()
+
+
+def loads_npz(data: bytes) -> Fleet:
+    """The fleet in an .npz archive; FleetError if it is not one."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = archive.infolist()
+            total = sum(member.file_size for member in members)
+            if total > MAX_UNPACKED_BYTES or len(members) > 2 * len(FIELDS):
+                raise FleetError(
+                    f"found {len(members)} members of {total} bytes unpacked, "
+                    f"expected at most {2 * len(FIELDS)} and {MAX_UNPACKED_BYTES}"
+                )
+            found = {member.filename.removesuffix(".npy"): _member(archive, member) for member in members}
+    except FleetError:
+        raise
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        OSError,
+        ValueError,
+        NotImplementedError,
+        RuntimeError,
+        struct.error,
+    ) as error:
+        raise FleetError(f"not a readable .npz archive ({error})") from error
+    return _fleet(found)
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+    """One array; its header must agree with the member's size before memory is taken for it."""
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        if version != (1, 0):
+            raise FleetError(f"{member.filename}: found array format {version}, expected (1, 0)")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+        if dtype.hasobject:
+            raise FleetError(f"{member.filename}: found pickled objects, expected numbers or text")
+        declared = math.prod(shape) * dtype.itemsize
+        if min(shape, default=0) < 0 or declared != member.file_size - stream.tell():
+            raise FleetError(
+                f"{member.filename}: found {member.file_size - stream.tell()} bytes, "
+                f"expected {declared} for shape {shape}"
+            )
+    with archive.open(member) as stream:
+        array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+    return array
+
+
+def dumps_mat(fleet: Fleet) -> bytes:
+    """The bytes of a MATLAB 5 file, without the date that MATLAB and SciPy put in its header."""
+    fields = _fields(fleet)
+    for name in (*MATRICES, "initial_gains"):
+        fields[name] = np.moveaxis(fields[name], 0, -1)
+    fields["labels"] = (fleet.labels + 1.0).reshape(-1, 1)
+    fields["version"] = float(VERSION)
+    stream: Any = io.BytesIO()
+    savemat(stream, fields, do_compression=True)
+    content: bytes = stream.getvalue()
+    return MAT_HEADER.ljust(MAT_TEXT_BYTES) + content[MAT_TEXT_BYTES:]
+
+
+def loads_mat(data: bytes) -> Fleet:
+    """The fleet in a MATLAB 5 file; FleetError if it is not one."""
+    found = read_mat5(data, MAX_UNPACKED_BYTES)
+    for name in set(found) & {*MATRICES, "initial_gains"}:
+        stack = found[name] if found[name].ndim != 2 else found[name][:, :, None]
+        found[name] = np.ascontiguousarray(np.moveaxis(stack, -1, 0))
+    if "labels" in found:
+        found["labels"] = _labels_from_one(found["labels"])
+    return _fleet(found)
+
+
+def _labels_from_one(labels: NDArray[Any]) -> NDArray[np.int64]:
+    values = labels.reshape(-1)
+    if labels.dtype.kind not in "iuf" or values.size != max(labels.shape, default=0):
+        raise FleetError(f"labels: found shape {labels.shape} of type {labels.dtype}, expected N×1 integers from 1")
+    numbers = values.astype(np.float64)
+    good = (numbers == np.floor(numbers)) & (numbers >= 1.0) & (numbers <= 2.0**31)
+    if not good.all():
+        raise FleetError(f"labels: found {numbers[~good][0]}, expected integers from 1 (MATLAB counts from 1)")
+    return numbers.astype(np.int64) - 1

@@ -1,0 +1,109 @@
+"""Fleet files: `read_fleet` and `write_fleet`, by suffix .yaml/.yml, .npz or .mat; floats survive bit by bit.
+
+Every format carries `format` (pcpo-fleet) and `version` (1). Nothing is ever unpickled. Files are written whole or not
+at all. The YAML form, for people, is described in `pcpo.fleets.yaml`, the two binary forms in `pcpo.fleets.arrays`.
+
+Fleets by description: a file, or a random fleet of a seed, as the configuration writes it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pcpo.errors import FleetError
+from pcpo.fleets import arrays as fleet_binary
+from pcpo.fleets import yaml as fleet_yaml
+from pcpo.fleets.fleet import Fleet
+from pcpo.fleets.initial_gains import draw_initial_gains
+from pcpo.fleets.random import FleetSpec, random_fleet
+from pcpo.simulation.noise import Purpose, stream
+from pcpo.storage.files import replacing
+
+__all__ = ["MAX_FILE_BYTES", "fleet_from", "read_fleet", "with_initial_gains", "write_fleet"]
+
+MAX_FILE_BYTES = 64 * 2**20
+
+READERS: dict[str, Callable[[bytes], Fleet]] = {
+    ".yaml": fleet_yaml.loads,
+    ".yml": fleet_yaml.loads,
+    ".npz": fleet_binary.loads_npz,
+    ".mat": fleet_binary.loads_mat,
+}
+WRITERS: dict[str, Callable[[Fleet], bytes]] = {
+    ".yaml": fleet_yaml.dumps,
+    ".yml": fleet_yaml.dumps,
+    ".npz": fleet_binary.dumps_npz,
+    ".mat": fleet_binary.dumps_mat,
+}
+
+
+def _suffix(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in READERS:
+        raise FleetError(f"{path}: found suffix {path.suffix!r}, expected one of {', '.join(READERS)}")
+    return suffix
+
+
+def read_fleet(path: str | os.PathLike[str]) -> Fleet:
+    """The fleet in a file. Raises FleetError naming the file and the reason if it is missing, too large, truncated,
+    corrupt, of another version, or if what it describes is not a fleet."""
+    path = Path(path)
+    reader = READERS[_suffix(path)]
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise FleetError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise FleetError(f"{path}: found more than {MAX_FILE_BYTES} bytes, expected at most that")
+    if not data:
+        raise FleetError(f"{path}: found an empty file, expected a fleet")
+    try:
+        return reader(data)
+    except FleetError as error:
+        raise FleetError(f"{path}: {error}") from error
+
+
+def write_fleet(fleet: Fleet, path: str | os.PathLike[str]) -> None:
+    """Write a fleet, replacing the file if it exists. The same fleet gives the same bytes.
+
+    Raises FleetError, and leaves the folder as it was, for an unknown suffix, a fleet too large for a file, or a place
+    that cannot be written.
+    """
+    path = Path(path)
+    writer = WRITERS[_suffix(path)]
+    if not isinstance(fleet, Fleet):
+        raise FleetError(f"{path}: found a {type(fleet).__name__} to write, expected a Fleet")
+    data = writer(fleet)
+    if len(data) > MAX_FILE_BYTES:
+        raise FleetError(
+            f"{path}: found {len(data)} bytes to write, expected at most {MAX_FILE_BYTES}; use .npz for large fleets"
+        )
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
+    except OSError as error:
+        raise FleetError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def fleet_from(name: str, source: Mapping[str, Any]) -> Fleet:
+    """The fleet that `source` asks for: {"file": …, "initial_gains": …} or {"random": {"seed": …, …}}."""
+    if "file" in source:
+        return with_initial_gains(read_fleet(source["file"]), source.get("initial_gains"))
+    options = dict(source["random"])
+    rng = stream(options.pop("seed"), Purpose.FLEET)
+    return random_fleet(FleetSpec(**options), rng, name)
+
+
+def with_initial_gains(fleet: Fleet, wanted: Mapping[str, Any] | None) -> Fleet:
+    """The fleet with random initial gains of an exact gap, if any are wanted: {"seed": …, "rule": …, "gap": …}."""
+    if wanted is None:
+        return fleet
+    rng = stream(wanted["seed"], Purpose.FLEET)
+    gains = draw_initial_gains(fleet.systems, fleet.labels, wanted["rule"], wanted["gap"], rng)
+    note = f"{fleet.source}; initial gains drawn: {dict(wanted)}"
+    return replace(fleet, initial_gains=gains, source=note)

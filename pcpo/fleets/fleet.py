@@ -1,0 +1,183 @@
+"""Fleets: N agents, each with a system of one of H clusters and a first gain. No algorithm, no file format.
+
+`LinearSystem` lives in `pcpo.lqr.system`; files are read and written by `pcpo.fleets.files`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcpo.errors import FleetError
+from pcpo.lqr.cost import spectral_radius
+from pcpo.lqr.optimum import riccati
+from pcpo.lqr.system import Array, LinearSystem, SystemStack, real_array
+
+__all__ = ["MAX_AGENTS", "Fleet", "LinearSystem"]
+
+MAX_AGENTS = 10_000
+MAX_GAIN_ENTRIES = 4_000_000
+MAX_TEXT = 10_000
+EQUAL_COST_RTOL = 1e-10  # optimal costs are computed to about 1e-13; closer than this is not a separation
+
+
+def _labels(labels: object) -> NDArray[np.int64]:
+    found = np.asarray(labels)
+    if found.ndim != 1 or found.size == 0 or found.dtype.kind not in "iu":
+        raise FleetError(
+            f"labels: found shape {found.shape} of type {found.dtype}, expected a list of integers, one per agent"
+        )
+    if found.size > MAX_AGENTS:
+        raise FleetError(f"labels: found {found.size} agents, expected at most {MAX_AGENTS}")
+    array = np.array(found, dtype=np.int64, copy=True)
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Fleet:
+    """N agents in H clusters: agent i has system `systems[labels[i]]` and starts from `initial_gains[i]`, (m, n).
+
+    All systems share n, m and γ; every label 0 … H-1 occurs; every first gain has finite cost for its own system,
+    √γ ρ(A - BK) < 1; optimal costs differ by more than 1e-10 relatively (clusters of equal optimal cost cannot be told
+    apart by cost, whatever their dynamics). `source` says where the numbers come from.
+    Raises FleetError, naming the agent, cluster or field, what was found and what was expected.
+    """
+
+    name: str
+    systems: tuple[LinearSystem, ...]
+    labels: NDArray[np.int64]
+    initial_gains: Array
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        self._check_text()
+        object.__setattr__(self, "systems", tuple(self.systems))
+        object.__setattr__(self, "labels", _labels(self.labels))
+        self._check_systems()
+        self._check_labels()
+        self._check_initial_gains()
+        self._check_separation()
+
+    def _check_text(self) -> None:
+        texts: dict[str, object] = {"name": self.name, "source": self.source}
+        for field, text in texts.items():
+            if not isinstance(text, str) or len(text) > MAX_TEXT or "\0" in text:
+                raise FleetError(f"{field}: found {type(text).__name__}, expected text, at most {MAX_TEXT} characters")
+        if not self.name.strip():
+            raise FleetError("name: found no text, expected a name")
+
+    def _check_systems(self) -> None:
+        if not self.systems:
+            raise FleetError("systems: found none, expected at least one cluster")
+        found_types: list[object] = list(self.systems)
+        for j, item in enumerate(found_types):
+            if not isinstance(item, LinearSystem):
+                raise FleetError(f"cluster {j}: found a {type(item).__name__}, expected a LinearSystem")
+        for j, system in enumerate(self.systems):
+            found, expected = (system.n, system.m), (self.systems[0].n, self.systems[0].m)
+            if found != expected:
+                raise FleetError(f"cluster {j}: found (n, m) = {found}, expected {expected} as in cluster 0")
+            if system.gamma != self.systems[0].gamma:
+                raise FleetError(
+                    f"cluster {j}: found gamma = {system.gamma}, expected {self.systems[0].gamma} as in cluster 0"
+                )
+
+    def _check_labels(self) -> None:
+        outside = np.flatnonzero((self.labels < 0) | (self.labels >= self.H))
+        if outside.size:
+            i = int(outside[0])
+            raise FleetError(f"labels: found {self.labels[i]} for agent {i}, expected 0 to {self.H - 1}")
+        empty = sorted(set(range(self.H)) - set(self.labels.tolist()))
+        if empty:
+            raise FleetError(f"labels: found no agent in cluster {empty[0]}, expected one in each of {self.H}")
+
+    def _check_initial_gains(self) -> None:
+        if self.N * self.D > MAX_GAIN_ENTRIES:
+            raise FleetError(f"initial_gains: found N m n = {self.N * self.D}, expected at most {MAX_GAIN_ENTRIES}")
+        gains = real_array("initial_gains", self.initial_gains)
+        if gains.shape != (self.N, self.m, self.n):
+            raise FleetError(
+                f"initial_gains: found shape {gains.shape}, expected (N, m, n) = ({self.N}, {self.m}, {self.n})"
+            )
+        object.__setattr__(self, "initial_gains", gains)
+        discounted = np.sqrt(self.gamma) * spectral_radius(self.stacked, gains)
+        unstable = np.flatnonzero(~(discounted < 1.0))
+        if unstable.size:
+            i = int(unstable[0])
+            raise FleetError(
+                f"initial_gains: found sqrt(gamma) rho(A - BK) = {discounted[i]:.6g} for agent {i} "
+                f"of cluster {self.labels[i]}, expected less than 1 (finite cost)"
+            )
+
+    def _check_separation(self) -> None:
+        costs = self.optimal_costs
+        for i, j in combinations(range(self.H), 2):
+            if abs(costs[i] - costs[j]) <= EQUAL_COST_RTOL * max(costs[i], costs[j]):
+                raise FleetError(
+                    f"clusters {i} and {j}: found equal optimal costs {costs[i]:.12g} and {costs[j]:.12g}, "
+                    f"expected a relative difference above {EQUAL_COST_RTOL:g}"
+                )
+
+    @property
+    def N(self) -> int:
+        """Number of agents."""
+        return int(self.labels.size)
+
+    @property
+    def H(self) -> int:
+        """Number of clusters."""
+        return len(self.systems)
+
+    @property
+    def n(self) -> int:
+        """Number of states."""
+        return self.systems[0].n
+
+    @property
+    def m(self) -> int:
+        """Number of inputs."""
+        return self.systems[0].m
+
+    @property
+    def D(self) -> int:
+        """Dimension of a gain, D = m n."""
+        return self.systems[0].D
+
+    @property
+    def gamma(self) -> float:
+        """The common discount γ."""
+        return self.systems[0].gamma
+
+    @cached_property
+    def clusters(self) -> list[NDArray[np.int64]]:
+        """Agents of each cluster, ascending."""
+        return [np.flatnonzero(self.labels == j) for j in range(self.H)]
+
+    def system_of(self, agent: int) -> LinearSystem:
+        """The system σ(i) of agent i."""
+        return self.systems[int(self.labels[agent])]
+
+    @cached_property
+    def stacked(self) -> SystemStack:
+        """Matrices of all agents side by side, for batched formulas."""
+        return SystemStack.of(self.systems, self.labels)
+
+    @cached_property
+    def optimal_costs(self) -> Array:
+        """C*_j of each cluster, (H,)."""
+        return np.array([riccati(system).cost for system in self.systems])
+
+    @cached_property
+    def optimal_gains(self) -> Array:
+        """K*_j of each cluster, (H, m, n)."""
+        return np.stack([riccati(system).K for system in self.systems])
+
+    @cached_property
+    def separation(self) -> float:
+        """Δ, the smallest difference of two clusters' optimal costs; infinite if there is one cluster."""
+        return float(np.diff(np.sort(self.optimal_costs)).min(initial=np.inf))

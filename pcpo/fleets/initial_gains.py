@@ -1,0 +1,124 @@
+"""First gains with an exact initial gap, found along random rays.
+
+The gap is continuous in K with values in (0, ∞] and grows without bound along every ray, so it crosses any level; gains
+beyond the edge of finite cost count as infinite. The root is bracketed on target/(gap + target), which is finite there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy  # loads scipy.optimize at its first use
+from numpy.typing import NDArray
+
+from pcpo.errors import FleetError
+from pcpo.lqr.cost import spectral_radius
+from pcpo.lqr.optimum import gap_array, riccati, suboptimality_gap
+from pcpo.lqr.system import Array, LinearSystem, SystemStack
+
+__all__ = ["draw_initial_gains", "smallest_common_gap"]
+
+Objective = Callable[[Array], float]
+MAX_DOUBLINGS = 200
+
+
+def draw_initial_gains(
+    systems: tuple[LinearSystem, ...], labels: NDArray[np.int64], rule: str, gap: float, rng: np.random.Generator
+) -> Array:
+    """(N, m, n) first gains.
+
+    Rules "per_agent" and "per_cluster": C(K⁰) - C* = gap for each agent's own system. Rule "common": one gain whose
+    largest gap over the clusters is `gap`; FleetError, with the smallest that was found, if there is none.
+    """
+    if rule == "common":
+        return np.repeat(_common_gain(systems, gap, rng)[None], len(labels), axis=0)
+    if rule == "per_cluster":
+        own = [_at_gap(s, gap, rng) for s in systems]
+        return np.stack([own[j] for j in labels])
+    return np.stack([_at_gap(systems[j], gap, rng) for j in labels])
+
+
+def _at_gap(system: LinearSystem, gap: float, rng: np.random.Generator) -> Array:
+    return _on_ray(lambda K: suboptimality_gap(system, K), riccati(system).K, gap, rng)
+
+
+def _on_ray(objective: Objective, centre: Array, level: float, rng: np.random.Generator) -> Array:
+    """centre + t V, V uniform on the unit sphere, t ≥ 0 with objective = level; objective(centre) ≤ level."""
+    V = rng.standard_normal(centre.shape)
+    V /= np.linalg.norm(V)
+
+    def excess(t: float) -> float:  # decreases through 0 where objective = level; -1/2 where it is infinite
+        return level / (objective(centre + t * V) + level) - 0.5
+
+    if excess(0.0) <= 0.0:
+        return centre
+    high = 1e-3 * (1.0 + float(np.linalg.norm(centre)))
+    for _ in range(MAX_DOUBLINGS):
+        if excess(high) <= 0.0:
+            break
+        high *= 2.0
+    return np.asarray(centre + scipy.optimize.brentq(excess, 0.0, high, xtol=1e-15 * high, rtol=1e-15, maxiter=500) * V)
+
+
+def _largest_gap(systems: tuple[LinearSystem, ...]) -> Objective:
+    """max_j C_j(K) - C_j*, over all clusters at once."""
+    everyone = np.arange(len(systems))
+    stack, best = SystemStack.of(systems, everyone), [riccati(system) for system in systems]
+    G, K_star = np.stack([b.G for b in best]), np.stack([b.K for b in best])
+    return lambda K: float(gap_array(stack, G, K_star, K).max())
+
+
+def _common_gain(systems: tuple[LinearSystem, ...], gap: float, rng: np.random.Generator) -> Array:
+    objective = _largest_gap(systems)
+    centre, reached = _best_candidate(systems)
+    if reached > gap:
+        centre, reached = smallest_common_gap(systems)
+    if reached > gap:
+        raise FleetError(
+            f"initial_gap: found {gap:g} for one common first gain, expected at least {reached:.6g}, the "
+            "smallest found for these clusters; raise it, or use per_cluster or per_agent"
+        )
+    return _on_ray(objective, centre, gap, rng)
+
+
+def _best_candidate(systems: tuple[LinearSystem, ...]) -> tuple[Array, float]:
+    gains = [riccati(system).K for system in systems]
+    candidates = [np.mean(gains, axis=0), *gains]
+    values = [_largest_gap(systems)(K) for K in candidates]
+    best = int(np.argmin(values))
+    return candidates[best], values[best]
+
+
+def smallest_common_gap(systems: tuple[LinearSystem, ...]) -> tuple[Array, float]:
+    """argmin_K max_j C_j(K) - C_j* and its value, by Nelder-Mead from the best of the optimal gains and their mean.
+
+    A local search, so the value is an upper bound on the smallest. Raises FleetError if it meets no gain at which
+    every cluster has finite cost.
+    """
+    centre, reached = _best_candidate(systems)
+    root = np.sqrt(systems[0].gamma)
+    if not np.isfinite(reached):
+        centre = _descend(lambda K: max(root * float(spectral_radius(s, K)) for s in systems), centre)
+    if not np.isfinite(_largest_gap(systems)(centre)):
+        raise FleetError(
+            "initial: found no gain of finite cost for every cluster, expected one for a common first "
+            "gain; use per_cluster or per_agent"
+        )
+    centre = _descend(_largest_gap(systems), centre)
+    return centre, _largest_gap(systems)(centre)
+
+
+def _descend(objective: Objective, start: Array) -> Array:
+    """Nelder-Mead, restarted twice, since the objective is a maximum and the simplex may collapse on a kink."""
+    point, shape = start.ravel(), start.shape
+    options: Any = {"adaptive": True, "maxfev": 300 * point.size, "xatol": 1e-8, "fatol": 1e-10}
+
+    def finite(flat: Array) -> float:
+        return min(objective(flat.reshape(shape)), 1e300)
+
+    for _ in range(3):
+        result = scipy.optimize.minimize(finite, point, method="Nelder-Mead", options=options)
+        point = result.x
+    return np.asarray(point.reshape(shape), dtype=np.float64)

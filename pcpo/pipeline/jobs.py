@@ -1,0 +1,64 @@
+"""What every job of the workflow shares: a log, one clear message instead of a traceback, and provenance."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pcpo.errors import PcpoError
+from pcpo.pipeline.seals import seal
+from pcpo.storage.provenance import git_commit, package_version
+
+__all__ = ["config_hash", "job", "job_provenance"]
+
+
+def config_hash(settings: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON of the settings that a file depends on."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def job_provenance(settings: Mapping[str, Any]) -> dict[str, object]:
+    """What a results file says about its origin: settings' hash, version of the package, commit."""
+    return {"config_hash": config_hash(settings), "version": package_version(), "commit": git_commit()}
+
+
+@contextmanager
+def job(log: str | Path, outputs: Iterable[str | Path] = ()) -> Iterator[logging.Logger]:
+    """Run a job that logs to <results>/logs/…; at its end its outputs are sealed (`pcpo.pipeline.seals`).
+
+    A PcpoError, or an error of the operating system such as a full disk, is printed as one sentence and ends the job
+    with exit code 1.
+    """
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    logger = logging.getLogger("pcpo.job")
+    logger.setLevel(logging.INFO)
+    handlers: list[logging.Handler] = [
+        logging.FileHandler(log, mode="w", encoding="utf-8"),
+        logging.StreamHandler(sys.stderr),
+    ]
+    handlers[1].setLevel(logging.ERROR)
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+    try:
+        yield logger
+        seal(_results_of(Path(log)), outputs)
+    except (PcpoError, OSError) as error:
+        logger.error("%s: %s", type(error).__name__, error)
+        raise SystemExit(1) from None
+    finally:
+        for handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()
+
+
+def _results_of(log: Path) -> Path:
+    """The folder results that holds the folder logs."""
+    logs = [parent for parent in log.parents if (parent.name, parent.parent.name) == ("logs", "results")]
+    return logs[-1].parent if logs else log.parent

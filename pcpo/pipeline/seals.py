@@ -1,0 +1,63 @@
+"""Seals: what every output was when its job ended, so that one altered afterwards is seen and made again.
+
+A job that succeeds keeps size, time and SHA-256 of each of its outputs in a small file under results/seals.  Before a
+plan is made, outputs that are no longer what was sealed are renamed, so that Snakemake finds them missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pcpo.storage.files import write_text
+
+__all__ = ["SUFFIX", "altered", "seal", "set_aside"]
+
+#: Added to the name of an output that is not what was sealed.
+SUFFIX = ".altered"
+_FOLDER = "seals"
+
+
+def seal(results: Path, outputs: Iterable[str | Path]) -> None:
+    """Keep what the outputs of a job are now; results: the configuration's folder of results."""
+    for output in map(Path, outputs):
+        found = output.stat()
+        content = {"size": found.st_size, "time": found.st_mtime_ns, "sha256": _digest(output)}
+        write_text(_seal_of(results, output), json.dumps(content) + "\n")
+
+
+def altered(results: Path) -> Iterator[tuple[Path, str]]:
+    """Outputs that exist and are not what was sealed, each with what was found; a touch alters nothing."""
+    folder = results / _FOLDER
+    for note in sorted(folder.rglob("*.json")):
+        output = results.parent / note.relative_to(folder).with_suffix("")
+        try:
+            sealed, found = json.loads(note.read_text(encoding="utf-8")), output.stat()
+            size, time, digest = sealed["size"], sealed["time"], sealed["sha256"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # without an output, or without a seal that says anything, there is nothing to compare
+        if found.st_size != size:
+            yield output, f"found {found.st_size} bytes, expected {size}"
+        elif found.st_mtime_ns != time and _digest(output) != digest:
+            yield output, "found another content than the job wrote"
+
+
+def set_aside(results: Path) -> Iterator[str]:
+    """Rename every altered output, one sentence each: Snakemake then makes it again, and nothing is lost."""
+    for output, what in list(altered(results)):
+        aside = output.with_name(output.name + SUFFIX)
+        os.replace(output, aside)
+        yield f"{output}: {what}; it is now {aside.name} and is made again"
+
+
+def _seal_of(results: Path, output: Path) -> Path:
+    inside = Path(os.path.relpath(output, results.parent))
+    return results / _FOLDER / inside.with_name(inside.name + ".json")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

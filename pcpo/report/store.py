@@ -1,0 +1,261 @@
+"""Verdict tables on disk, checked when read: a wrong file ends with its name, never with a wrong page.
+
+What the workflow has left on disk: verdicts, figures, tables; and what of it is not there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import cast, get_args
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from pcpo.claims.contract import Claim, Group, Mode, Study, Verdict
+from pcpo.claims.judging import VERDICT_COLUMNS
+from pcpo.claims.tables import provenance_of, read_tables
+from pcpo.errors import ConfigError, ResultsError
+from pcpo.evidence import GROUPS, load_group
+from pcpo.report.origin import Source, read_sources
+
+__all__ = [
+    "NUMBERS",
+    "ROLES",
+    "ROOT_VARIABLE",
+    "Store",
+    "check_joined",
+    "declared",
+    "declared_groups",
+    "find_root",
+    "open_store",
+    "read_verdicts",
+]
+
+#: Columns that hold numbers; NaN only where nothing is defined.
+NUMBERS = ("estimate", "ci_low", "ci_high", "predicted", "p_value", "p_adjusted", "n_runs")
+ROLES = ("claim", "negative_control", "power")
+_KEY = ["group", "claim", "role", "control"]
+_MODES = get_args(Mode)
+
+
+def read_verdicts(path: Path | str) -> pd.DataFrame:
+    """Rows with `VERDICT_COLUMNS`, texts as texts and numbers as numbers.
+
+    Raises ResultsError, naming the file, if it is missing, empty or unreadable, has other columns, a word that is no
+    verdict, role or mode, a number that is none, or a row that occurs twice.
+    """
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except FileNotFoundError:
+        raise ResultsError(f"{path}: no such results file; run the workflow first") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
+        raise ResultsError(f"{path}: not a readable table of verdicts ({error})") from None
+    if list(frame.columns) != VERDICT_COLUMNS:
+        extra = sorted(set(frame.columns) ^ set(VERDICT_COLUMNS))
+        raise ResultsError(
+            f"{path}: found other columns, expected {VERDICT_COLUMNS}; differing: {extra or 'the order'}"
+        )
+    if frame.empty:
+        raise ResultsError(f"{path}: found no row, expected at least one claim")
+    for column, allowed in {"verdict": tuple(map(str, Verdict)), "role": ROLES, "mode": _MODES}.items():
+        wrong = frame[~frame[column].isin(allowed)]
+        if len(wrong):
+            found, claim = wrong.iloc[0][column], wrong.iloc[0]["claim"]
+            found = found or "nothing (NaN)"
+            raise ResultsError(f"{path}: claim {claim}, {column}: found {found}, expected one of {', '.join(allowed)}")
+    for column in NUMBERS:
+        frame[column] = _numbers(frame, column, path)
+    if (twice := frame.duplicated(_KEY)).any():
+        raise ResultsError(f"{path}: found twice {frame[twice].iloc[0][_KEY].to_dict()}, expected each row once")
+    judged = frame[frame["role"] == "claim"]
+    if judged["n_runs"].isna().any():
+        raise ResultsError(f"{path}: found NaN in column n_runs, expected a number of runs")
+    return frame
+
+
+def _numbers(frame: pd.DataFrame, column: str, path: Path | str) -> pd.Series:
+    try:
+        return pd.to_numeric(frame[column].mask(frame[column] == ""))
+    except ValueError as error:
+        raise ResultsError(f"{path}: column {column}: expected numbers ({error})") from None
+
+
+def declared(frame: pd.DataFrame, group: Group, path: Path | str) -> list[str]:
+    """What the rows of a group lack: claims without a row, and claims without control or power.
+
+    Raises ResultsError for rows of another group, or of a claim that the group does not declare.
+    """
+    if wrong := sorted(set(frame["group"]) - {group.name}):
+        raise ResultsError(f"{path}: found verdicts of group {wrong[0]!r}, expected {group.name!r} only")
+    ids = [claim.id for claim in group.claims]
+    if unknown := sorted(set(frame["claim"]) - set(ids)):
+        raise ResultsError(
+            f"{path}: found claim {unknown[0]!r}, expected one of {', '.join(ids)}; judge the group again"
+        )
+    notes = []
+    for role, words in {"claim": "verdict", "negative_control": "negative control", "power": "power"}.items():
+        have = set(frame.loc[frame["role"] == role, "claim"])
+        notes += [f"{words} of claim {group.name}/{claim}" for claim in ids if claim not in have]
+    return notes
+
+
+def check_joined(joined: Path, parts: Mapping[str, pd.DataFrame]) -> None:
+    """Raises ResultsError unless `joined` (results/verdicts.csv) has the rows of `parts` (group → rows) and no others.
+
+    Groups without a part of their own are not compared.
+    """
+    whole = read_verdicts(joined)
+    for name, part in parts.items():
+        own = whole[whole["group"] == name].reset_index(drop=True)
+        if not own.equals(part.reset_index(drop=True)):
+            raise ResultsError(f"{joined}: found other rows of group {name} than in its own file; join the files again")
+
+
+#: Directory that has results/ and figures/, if it is neither the current one nor above it.
+ROOT_VARIABLE = "PCPO_ROOT"
+
+
+def declared_groups() -> Mapping[str, Group]:
+    """All groups of claims, by name."""
+    return {name: load_group(name) for name in GROUPS}
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The directory that has results/: $PCPO_ROOT if it is set, else `start` (here) or the nearest one above it.
+
+    Raises ResultsError with what to do if there is none.
+    """
+    if named := os.environ.get(ROOT_VARIABLE):
+        if (root := Path(named).resolve()).joinpath("results").is_dir():
+            return root
+        raise ResultsError(f"{ROOT_VARIABLE}: found {named!r}, which has no folder results; run the workflow first")
+    here = (start or Path.cwd()).resolve()
+    for root in (here, *here.parents):
+        if (root / "results").is_dir():
+            return root
+    raise ResultsError(
+        f"no folder results in {here} or above it; run the workflow first (make, or snakemake --cores all), "
+        f"or name another tree: {ROOT_VARIABLE}=build/quick"
+    )
+
+
+@dataclass(frozen=True)
+class Store:
+    """Results under `root`, and the groups of claims that they are about."""
+
+    root: Path
+    groups: Mapping[str, Group]
+
+    def group(self, name: str) -> Group:
+        """A group by name."""
+        if name not in self.groups:
+            raise ConfigError(f"group: found {name!r}, expected one of {', '.join(self.groups)}")
+        return self.groups[name]
+
+    def find(self, claim: str) -> tuple[Group, Claim]:
+        """A claim by its id, or by group/id where two groups have the same."""
+        group_name, _, wanted = claim.rpartition("/")
+        groups = [self.group(group_name)] if group_name else list(self.groups.values())
+        found = [(g, c) for g in groups for c in g.claims if c.id == wanted]
+        if len(found) != 1:
+            known = ", ".join(f"{g.name}/{c.id}" for g in groups for c in g.claims)
+            raise ConfigError(f"claim: found {claim!r} {len(found)} times, expected one of {known}")
+        return found[0]
+
+    @cached_property
+    def _verdicts(self) -> dict[str, pd.DataFrame]:
+        """Rows by group: its own file, or its rows in the joined one."""
+        joined = self.root / "results/verdicts.csv"
+        found: dict[str, pd.DataFrame] = {}
+        for name, group in self.groups.items():
+            own = self.root / f"results/verdicts/{name}.csv"
+            if own.is_file():
+                found[name] = read_verdicts(own)
+                declared(found[name], group, own)
+            elif joined.is_file():
+                rows = read_verdicts(joined)
+                rows = rows[rows["group"] == name].reset_index(drop=True)
+                if len(rows):
+                    declared(rows, group, joined)
+                    found[name] = rows
+        return found
+
+    def verdicts(self, group: str | None = None) -> pd.DataFrame:
+        """Rows of a group, or of all; empty if its file is not there."""
+        wanted = [group] if group else list(self.groups)
+        parts = [self._verdicts[name] for name in wanted if name in self._verdicts]
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=VERDICT_COLUMNS)
+
+    @cached_property
+    def _records(self) -> dict[str, list[dict[str, object]]]:
+        return {
+            name: [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+            for name, frame in self._verdicts.items()
+        }
+
+    def rows(self, group: str, claim: str, role: str) -> list[dict[str, object]]:
+        """Rows of a claim in a role, as mappings."""
+        return [row for row in self._records.get(group, []) if row["claim"] == claim and row["role"] == role]
+
+    def figure_path(self, name: str) -> Path:
+        """Where the image of a figure is, or would be."""
+        return self.root / f"figures/{name}.png"
+
+    def numbers(self, figure: str) -> pd.DataFrame:
+        """The numbers drawn in a figure; raises ResultsError, naming the file, if they are not there."""
+        path = self.root / f"figures/{figure}.csv"
+        try:
+            return pd.read_csv(path)
+        except (OSError, ValueError) as error:
+            raise ResultsError(f"{path}: not a readable table of numbers drawn ({error})") from None
+
+    @cached_property
+    def sources(self) -> list[Source]:
+        """The parquet files under results/, with their notes."""
+        return read_sources(self.root)
+
+    def study_files(self, study: Study) -> list[Path]:
+        """The parquet files of a study, wherever they lie under results/."""
+        return [self.root / source.path for source in self.sources if source.note.get("study") == study.name]
+
+    def study_size(self, study: Study) -> tuple[int, int, int] | None:
+        """Conditions, seeds and rows of a study on disk; None if there are none."""
+        files = self.study_files(study)
+        if not files:
+            return None
+        notes = [provenance_of(path) for path in files]
+        seeds = {seed for note in notes for seed in cast("list[int]", note["seeds"])}
+        rows = sum(pq.read_metadata(path).num_rows for path in files)
+        return len({cell for note in notes for cell in cast("list[str]", note["cells"])}), len(seeds), rows
+
+    def table(self, study: str) -> pd.DataFrame:
+        """All rows of a study, by its name."""
+        studies = {one.name: one for group in self.groups.values() for one in group.studies}
+        if study not in studies:
+            raise ConfigError(f"study: found {study!r}, expected one of {', '.join(studies)}")
+        return read_tables(studies[study], self.study_files(studies[study]))
+
+    def missing(self) -> list[str]:
+        """What the declared groups ask for and what is not there."""
+        notes = []
+        for name, group in self.groups.items():
+            if name in self._verdicts:
+                notes += declared(self._verdicts[name], group, name)
+            else:
+                notes.append(f"verdicts of group {name} (results/verdicts/{name}.csv)")
+            notes += [
+                f"figure {one} (figures/{one}.png)" for one in group.figures if not self.figure_path(one).is_file()
+            ]
+        return notes
+
+
+def open_store(root: Path | str | None = None, groups: Mapping[str, Group] | None = None) -> Store:
+    """Results under `root` (found by `find_root` if not given) of `groups` (all if not given)."""
+    place = find_root() if root is None else Path(root).resolve()
+    if not (place / "results").is_dir():
+        raise ResultsError(f"{place}: found no folder results in it; run the workflow first")
+    return Store(place, declared_groups() if groups is None else groups)

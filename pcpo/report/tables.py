@@ -1,0 +1,196 @@
+"""The numbers drawn in the figures of the comparison, and FedLQR's claims, as rows of HTML tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from pcpo.errors import ResultsError
+from pcpo.experiments.comparison import final_table
+from pcpo.experiments.records import read_runs
+from pcpo.report.formulas import prose
+from pcpo.report.html import badge, table
+from pcpo.report.sentences import interval, number
+
+__all__ = ["FEDLQR_COLUMNS", "METHODS", "RATIOS", "TRANSFER", "Numbers", "fedlqr_table", "runs_table"]
+
+Row = dict[Any, Any]
+Cells = list[str | Markup]
+
+FEDLQR_COLUMNS = [
+    *(
+        "claim",
+        "measure",
+        "statistic",
+        "ci_low",
+        "ci_high",
+        "noise_free",
+        "least",
+        "most",
+        "runs",
+        "verdict",
+        "sentence",
+    )
+]
+_FEDLQR_VERDICTS = ("appears", "does not appear", "undecided")
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """From the CSV beside a figure to a table.
+
+    columns: those that the CSV must have; chosen: the rows that are shown; cells: one row as texts under `head`.
+    """
+
+    head: tuple[str, ...]
+    columns: tuple[str, ...]
+    cells: Callable[[Row], Cells]
+    chosen: Callable[[pd.DataFrame], pd.DataFrame]
+
+    def html(self, path: Path, label: str) -> Markup:
+        """The table; raises ResultsError, naming the file, if it is unreadable or lacks columns."""
+        try:
+            numbers = pd.read_csv(path)
+        except (OSError, ValueError) as error:
+            raise ResultsError(f"{path}: not a readable table of numbers drawn ({error})") from None
+        if lacking := sorted(set(self.columns) - set(numbers.columns)):
+            raise ResultsError(f"{path}: found no columns {lacking}, expected the numbers drawn in {label}")
+        return table(self.head, [self.cells(row) for row in self.chosen(numbers).to_dict("records")], label)
+
+
+def _interval(row: Row, estimate: str = "gap", low: str = "ci_low", high: str = "ci_high") -> str:
+    return interval(float(row[estimate]), float(row[low]), float(row[high]))
+
+
+def _method(row: Row) -> Cells:
+    """A row of `comparison.final_table`."""
+    return [
+        row["title"],
+        row["method"],
+        _interval(row),
+        f"{row['failed']} of {row['runs']}",
+        number(row["rollouts"]),
+        number(row["rounds"]),
+        number(row["kilobytes"]),
+        row["mode"],
+    ]
+
+
+def _plateau(row: Row) -> Cells:
+    return [
+        row["title"],
+        number(row["cluster"]),
+        row["method"],
+        _interval(row),
+        number(row["plateau"]),
+        f"{row['diverged']:.0f} of {row['runs']:.0f}",
+    ]
+
+
+def _last_of_curves(numbers: pd.DataFrame) -> pd.DataFrame:
+    lines = numbers[numbers["kind"] == "curve"]
+    return lines[lines["epoch"] == lines.groupby(["scenario", "algorithm", "cluster"])["epoch"].transform("max")]
+
+
+def _ratio(row: Row) -> Cells:
+    return [
+        row["method"],
+        number(row["epoch"]),
+        number(row["rollouts"]),
+        _interval(row, "ratio", "ratio_low", "ratio_high"),
+        number(row["predicted_ratio"]),
+        f"{row['runs']:.0f}",
+    ]
+
+
+#: Final gaps, failures and communication of the methods.
+METHODS = Numbers(
+    (
+        *("scenario", "method", "gap, cost units [95 % interval]", "failed runs", "rollouts per agent"),
+        *("rounds", "kilobytes, all agents", "mode"),
+    ),
+    ("title", "method", "gap", "ci_low", "ci_high", "failed", "runs", "rollouts", "rounds", "kilobytes", "mode"),
+    _method,
+    lambda numbers: numbers,
+)
+
+#: The last epoch of every curve, beside the plateau that averaging over everybody must reach.
+TRANSFER = Numbers(
+    ("scenario", "cluster", "method", "last gap, cost units [95 % interval]", "predicted plateau", "diverged"),
+    (
+        *("kind", "scenario", "title", "algorithm", "cluster", "epoch", "method", "gap", "ci_low", "ci_high"),
+        *("plateau", "diverged", "runs"),
+    ),
+    _plateau,
+    _last_of_curves,
+)
+
+#: Gap relative to plain PCPO's at equal rollouts, by method and epoch.
+RATIOS = Numbers(
+    ("method", "epoch", "rollouts per agent", "gap relative to PCPO [95 % interval]", "predicted", "runs"),
+    ("algorithm", "method", "epoch", "rollouts", "ratio", "ratio_low", "ratio_high", "predicted_ratio", "runs"),
+    _ratio,
+    lambda numbers: numbers[numbers["algorithm"] != "pcpo"],
+)
+
+
+def runs_table(paths: Sequence[Path], titles: Mapping[str, str]) -> Markup:
+    """What every algorithm ends with in every scenario, in the order of `titles`: scenario → what figures call it."""
+    found = final_table(read_runs(paths)).sort_values(
+        "scenario", key=lambda s: s.map(list(titles).index), kind="stable"
+    )
+    rows: list[Cells] = [
+        [
+            titles[row["scenario"]],
+            row["algorithm"],
+            _interval(row),
+            f"{100 * row['correct']:.0f} %",
+            f"{row['failed']} of {row['runs']}",
+            number(row["rollouts"]),
+            number(row["rounds"]),
+            row["mode"],
+        ]
+        for row in found.to_dict("records")
+    ]
+    head = ["scenario", "algorithm", "gap, cost units [95 % interval]", "agents whose set is their cluster"]
+    head += ["failed runs", "rollouts per agent", "rounds", "mode"]
+    return table(head, rows, "runs at the end of their budget", numeric=(2, 3, 4, 5, 6))
+
+
+def fedlqr_table(path: Path) -> Markup:
+    """FedLQR's claims with statistics, intervals and verdicts.
+
+    Raises ResultsError, naming the file, for other columns, an unknown verdict or a claim that occurs twice.
+    """
+    try:
+        frame = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{path}: not a readable table of FedLQR's claims ({error})") from None
+    if list(frame.columns) != FEDLQR_COLUMNS:
+        raise ResultsError(f"{path}: found columns {list(frame.columns)}, expected {FEDLQR_COLUMNS}")
+    if len(wrong := frame[~frame["verdict"].isin(_FEDLQR_VERDICTS)]):
+        raise ResultsError(f"{path}: found verdict {wrong['verdict'].iloc[0]!r}, expected one of {_FEDLQR_VERDICTS}")
+    if frame.duplicated(["claim", "measure"]).any():
+        raise ResultsError(f"{path}: found a claim twice, expected each claim and measure once")
+    head = ["claim", "measure", "statistic [95 % interval]", "claimed", "without noise", "runs", "verdict"]
+    rows = [_fedlqr(row) for row in frame.to_dict("records")]
+    return table(head, rows, "claims of FedLQR", numeric=(2, 4, 5))
+
+
+def _fedlqr(row: Row) -> Cells:
+    least, most = float(row["least"]), float(row["most"])
+    return [
+        prose(row["claim"]),
+        row["measure"],
+        _interval(row, "statistic"),
+        f"above {number(least)}" if math.isinf(most) else f"{number(least)} to {number(most)}",
+        number(row["noise_free"]),
+        str(row["runs"]),
+        badge(row["verdict"]),
+    ]

@@ -1,0 +1,280 @@
+"""Zeroth-order estimates from simulated rollouts: draws noise and directions, calls the kernels, sums up.
+
+Memory is that of one chunk of rollouts, whatever the minibatch; results do not depend on the chunk size.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcpo.errors import ConfigError, FleetError
+from pcpo.oracles.protocol import Estimator
+from pcpo.simulation import reference as twin
+from pcpo.simulation.kernels import (
+    BLOCK,
+    MAX_INPUTS,
+    MAX_STATES,
+    accumulate,
+    flops_per_step,
+    folded,
+    rollout_kernel,
+    saturate,
+)
+from pcpo.simulation.noise import NoiseLaw, draw_directions
+
+__all__ = [
+    "DEFAULT_CHUNK",
+    "CostEstimate",
+    "GradientEstimate",
+    "System",
+    "cost_estimate",
+    "flops_per_rollout",
+    "gradient_estimate",
+    "rollout_costs",
+]
+
+Array = NDArray[np.float64]
+
+DEFAULT_CHUNK = 1024
+REALS_BYTES = 1_000_000  # real noise of one chunk, at most (but one block): larger chunks leave the caches
+
+
+class System(Protocol):
+    """What the engine reads of a system: x' = A x + B u + z, stage cost xᵀQx + uᵀRu, discount gamma."""
+
+    @property
+    def A(self) -> Array: ...
+    @property
+    def B(self) -> Array: ...
+    @property
+    def Q(self) -> Array: ...
+    @property
+    def R(self) -> Array: ...
+    @property
+    def gamma(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class GradientEstimate:
+    """g = (D/(r q)) Σ_k w_k U_k over q directions; w_k = C(K + r U_k; Z_k), q = M in PCPO's equation (5).
+
+    value: (m, n); nonfinite: how many of the costs were saturated; mean_cost, mean_square_cost: of the w_k, which are
+    costs, costs less a baseline, or half differences of costs (see `gradient_estimate`).
+    """
+
+    value: Array
+    nonfinite: int
+    mean_cost: float
+    mean_square_cost: float
+
+
+@dataclass(frozen=True)
+class CostEstimate:
+    """Mean of M rollout costs, their sample variance (infinite for M = 1), and how many were saturated."""
+
+    value: float
+    variance: float
+    nonfinite: int
+
+
+def flops_per_rollout(n: int, horizon: int) -> int:
+    """Multiplications and additions of the recursion of one rollout: h − 1 steps (see `kernels.flops_per_step`)."""
+    return (horizon - 1) * flops_per_step(n)
+
+
+def _count(name: str, value: int, least: int = 1) -> int:
+    try:
+        number = least - 1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least:
+        raise ConfigError(f"{name}: found {value!r}, expected an integer of at least {least}")
+    return number
+
+
+def _matrix(name: str, value: Any, shape: tuple[int, ...]) -> Array:
+    """A private C-contiguous copy: one array type for the kernels, so that each is compiled only once."""
+    array = np.array(value, dtype=np.float64, order="C")
+    if array.shape != shape:
+        raise FleetError(f"{name}: found shape {array.shape}, expected {shape}")
+    return array
+
+
+@dataclass(frozen=True)
+class _Rollouts:
+    """One system under one gain, checked and laid out for a kernel."""
+
+    matrices: tuple[Array, Array, Array, Array, Array]
+    n: int
+    m: int
+    scale: Array
+    root: float
+
+    @classmethod
+    def of(cls, system: System, gain: Array, horizon: int) -> _Rollouts:
+        if np.ndim(system.A) != 2 or np.ndim(system.B) != 2:
+            raise FleetError("A, B: found arrays that are not matrices, expected shapes (n, n) and (n, m)")
+        n, m = np.shape(system.B)
+        gamma, horizon = float(system.gamma), _count("horizon", horizon)
+        if not 0.0 < gamma <= 1.0:
+            raise FleetError(f"gamma: found {gamma}, expected 0 < gamma <= 1")
+        Q, R = _matrix("Q", system.Q, (n, n)), _matrix("R", system.R, (m, m))
+        matrices = (
+            _matrix("A", system.A, (n, n)), _matrix("B", system.B, (n, m)), 0.5 * (Q + Q.T), 0.5 * (R + R.T),
+            _matrix("gain", gain, (m, n)),
+        )  # fmt: skip
+        root = math.sqrt(gamma)
+        # A running product: unlike pow, it has the same bits on every machine.
+        return cls(matrices, n, m, np.multiply.accumulate(np.full(horizon - 1, root)), root)
+
+    def kernel(self, kind: str) -> Callable[..., None]:
+        fits = self.n <= MAX_STATES and self.m <= MAX_INPUTS
+        return rollout_kernel(self.n, self.m, kind) if fits else twin.rollout_costs
+
+    def costs(self, noise: NDArray[Any], directions: Array, radius: float, valid: int, out: Array) -> int:
+        """Fill out (blocks, 64) with costs, zero from rollout `valid` on; return how many were saturated."""
+        kind = "signs" if noise.dtype == np.uint64 else "reals"
+        self.kernel(kind)(*self.matrices, radius, directions, noise, self.scale, self.root, out)
+        return int(saturate(out, valid))
+
+    def half_differences(self, noise: NDArray[Any], directions: Array, radius: float, valid: int, out: Array) -> int:
+        """Fill out with (C(K + rU; Z) − C(K − rU; Z'))/2; Z the even blocks of the noise, Z' the odd ones.
+
+        Every block has its own two blocks of noise, so results do not depend on the chunk.
+        """
+        opposite = np.empty_like(out)
+        saturated = self.costs(np.ascontiguousarray(noise[0::2]), directions, radius, valid, out)
+        saturated += self.costs(np.ascontiguousarray(noise[1::2]), directions, -radius, valid, opposite)
+        np.subtract(out, opposite, out=out)
+        out *= 0.5
+        return saturated
+
+    def blocks_per_chunk(self, law: NoiseLaw, chunk: int) -> int:
+        blocks = -(-_count("chunk", chunk) // BLOCK)
+        if law.kind == "reals":
+            blocks = min(blocks, max(1, REALS_BYTES // (8 * BLOCK * self.n * max(1, self.scale.size))))
+        return blocks
+
+
+def _chunks(minibatch: int, most: int) -> Iterator[tuple[int, int]]:
+    """(blocks, valid rollouts) of each chunk; the last block may be partly ignored."""
+    for first in range(0, minibatch, most * BLOCK):
+        valid = min(minibatch - first, most * BLOCK)
+        yield -(-valid // BLOCK), valid
+
+
+def gradient_estimate(
+    system: System,
+    gain: Array,
+    radius: float,
+    minibatch: int,
+    *,
+    horizon: int,
+    law: NoiseLaw,
+    directions: np.random.Generator,
+    noise: np.random.Generator,
+    chunk: int = DEFAULT_CHUNK,
+    estimator: Estimator = "one_point",
+    baseline: float | None = None,
+) -> GradientEstimate:
+    """Zeroth-order estimate of ∇C at gain (m, n) from `minibatch` rollouts  (PCPO, equation (5)).
+
+    U_k is uniform on the unit Frobenius sphere (drawn from `directions`), Z_k follows `law` (drawn from `noise`).
+    "one_point": w_k = C(K + rU_k; Z_k), less `baseline` if there is one (independent of U_k, it adds no bias).
+    "two_point", not the paper's: ⌊M/2⌋ directions, w_k = (C(K + rU_k; Z_k) − C(K − rU_k; Z'_k))/2 with independent
+    noise; a baseline would cancel and is ignored, and so is the last rollout of an odd M.
+    Costs that are not finite or exceed `kernels.SATURATION` count as that. chunk: rollouts held in memory at once.
+    Raises FleetError for matrices that do not fit together, ConfigError for a radius, minibatch, horizon or chunk that
+    is not positive, an unknown estimator, or fewer than the two rollouts that a pair needs.
+    """
+    if estimator not in ("one_point", "two_point"):
+        raise ConfigError(f"estimator: found {estimator!r}, expected 'one_point' or 'two_point'")
+    pairs = estimator == "two_point"
+    minibatch, radius = _count("minibatch", minibatch, 1 + pairs) // (1 + pairs), float(radius)
+    if not 0.0 < radius < math.inf:
+        raise ConfigError(f"radius: found {radius}, expected a finite number > 0")
+    rollouts = _Rollouts.of(system, gain, horizon)
+    n, m = rollouts.n, rollouts.m
+    most = min(max(1, rollouts.blocks_per_chunk(law, chunk) // (1 + pairs)), -(-minibatch // BLOCK))
+    U, costs, sums = np.empty((most, m * n, BLOCK)), np.empty((most, BLOCK)), np.zeros((m * n + 2, BLOCK))
+    nonfinite = 0
+    for blocks, valid in _chunks(minibatch, most):
+        draw_directions(directions, U[:blocks])
+        Z = law.draw(noise, (1 + pairs) * blocks, horizon - 1, n)
+        if pairs:
+            nonfinite += rollouts.half_differences(Z, U[:blocks], radius, valid, costs[:blocks])
+        else:
+            nonfinite += rollouts.costs(Z, U[:blocks], radius, valid, costs[:blocks])
+            if baseline is not None:
+                costs[:blocks].reshape(-1)[:valid] -= baseline
+        accumulate(costs[:blocks], U[:blocks], sums)
+    total = folded(sums)
+    value = (total[:-2] * (m * n / (radius * minibatch))).reshape(m, n)
+    return GradientEstimate(value, nonfinite, float(total[-2] / minibatch), float(total[-1] / minibatch))
+
+
+def cost_estimate(
+    system: System,
+    gain: Array,
+    minibatch: int,
+    *,
+    horizon: int,
+    law: NoiseLaw,
+    noise: np.random.Generator,
+    chunk: int = DEFAULT_CHUNK,
+) -> CostEstimate:
+    """Mean cost of `minibatch` unperturbed rollouts at gain (m, n)  (PCPO, Algorithm 1).
+
+    Saturation, chunk and errors as in `gradient_estimate`.
+    """
+    minibatch = _count("minibatch", minibatch)
+    rollouts = _Rollouts.of(system, gain, horizon)
+    n, m = rollouts.n, rollouts.m
+    most = min(rollouts.blocks_per_chunk(law, chunk), -(-minibatch // BLOCK))
+    U, costs = np.zeros((most, m * n, BLOCK)), np.empty((most, BLOCK))
+    sums, none = np.zeros((2, BLOCK)), np.empty((most, 0, BLOCK))
+    nonfinite = 0
+    for blocks, valid in _chunks(minibatch, most):
+        Z = law.draw(noise, blocks, horizon - 1, n)
+        nonfinite += rollouts.costs(Z, U[:blocks], 0.0, valid, costs[:blocks])
+        accumulate(costs[:blocks], none[:blocks], sums)
+    total, square = folded(sums)
+    mean = float(total / minibatch)
+    spread = max(0.0, float(square) - minibatch * mean * mean)
+    return CostEstimate(mean, spread / (minibatch - 1) if minibatch > 1 else math.inf, nonfinite)
+
+
+def rollout_costs(
+    system: System,
+    gain: Array,
+    noise: NDArray[Any],
+    *,
+    directions: Array | None = None,
+    radius: float = 0.0,
+) -> tuple[Array, int]:
+    """Costs (blocks, 64) of single rollouts at gain + radius·U, and how many were saturated.
+
+    noise: as `NoiseLaw.draw` returns it, for h − 1 steps; directions: (blocks, m·n, 64), U by rows. For estimators
+    that use the same noise or directions several times, and for tests. Raises FleetError for shapes that do not fit.
+    """
+    if noise.ndim not in (3, 4) or (noise.ndim == 3) != (noise.dtype == np.uint64):
+        raise FleetError(
+            f"noise: found {noise.dtype} of shape {noise.shape}, "
+            "expected uint64 (blocks, h-1, n) or float64 (blocks, h-1, n, 64)"
+        )
+    rollouts = _Rollouts.of(system, gain, noise.shape[1] + 1)
+    blocks, D = noise.shape[0], rollouts.m * rollouts.n
+    expected = (blocks, noise.shape[1], rollouts.n, BLOCK)[: noise.ndim]
+    if noise.shape != expected:
+        raise FleetError(f"noise: found shape {noise.shape}, expected {expected}")
+    draws = np.array(noise, dtype=np.uint64 if noise.ndim == 3 else np.float64, order="C")
+    U = np.zeros((blocks, D, BLOCK)) if directions is None else _matrix("directions", directions, (blocks, D, BLOCK))
+    costs = np.empty((blocks, BLOCK))
+    return costs, rollouts.costs(draws, U, float(radius), blocks * BLOCK, costs)

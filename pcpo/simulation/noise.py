@@ -1,0 +1,206 @@
+"""Random streams, noise laws and directions: everything that draws random numbers for rollouts.
+
+Two rules make results independent of the chunk size and of the number of cores: every use has a stream of its own,
+keyed by stable integers, and a stream is consumed in whole blocks of 64 rollouts, one after the other.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from abc import ABC, abstractmethod
+from enum import IntEnum
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcpo.errors import ConfigError
+from pcpo.simulation.kernels import BLOCK, normalise
+from pcpo.simulation.normals import normals, words_per_column
+
+__all__ = [
+    "NOISE_LAWS",
+    "NoiseLaw",
+    "Purpose",
+    "draw_directions",
+    "noise_law",
+    "random_words",
+    "stream",
+    "unpack_signs",
+]
+
+Array = NDArray[np.float64]
+
+
+class Purpose(IntEnum):
+    """First key of a stream. The numbers are part of every result: add new ones, never change or reuse one."""
+
+    FLEET = 0
+    LOCAL = 1
+    COST = 2
+    GLOBAL = 3
+    CALIBRATION = 4
+    EVALUATION = 5
+    BASELINE = 6
+    TRAJECTORIES = 7
+
+
+def stream(seed: int, *key: int) -> np.random.Generator:
+    """The generator of (seed, key): SFC64 seeded by SeedSequence(entropy=seed, spawn_key=key).
+
+    Streams of different keys are independent for all practical purposes; (1,) and (1, 0) are different keys. SFC64 is
+    the fastest of NumPy's bit generators and passes the same batteries of tests as the others.
+    Raises ConfigError unless seed and keys are non-negative integers.
+    """
+    numbers = []
+    for name, value in [("seed", seed), *(("stream key", k) for k in key)]:
+        try:
+            number = -1 if isinstance(value, bool | np.bool_) else operator.index(value)
+        except TypeError:
+            number = -1
+        if number < 0:
+            raise ConfigError(f"{name}: found {value!r}, expected a non-negative integer")
+        numbers.append(number)
+    sequence = np.random.SeedSequence(entropy=numbers[0], spawn_key=tuple(numbers[1:]))
+    return np.random.Generator(np.random.SFC64(sequence))
+
+
+_FULL_WORDS = (np.random.SFC64, np.random.PCG64, np.random.PCG64DXSM, np.random.Philox)
+
+
+def random_words(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.uint64]:
+    """Uniform 64-bit words, straight from the bit generator; ConfigError if it is one that gives fewer bits."""
+    if not isinstance(rng.bit_generator, _FULL_WORDS):
+        found = type(rng.bit_generator).__name__
+        raise ConfigError(f"generator: found {found}, expected one of {', '.join(g.__name__ for g in _FULL_WORDS)}")
+    return rng.bit_generator.random_raw(math.prod(shape)).reshape(shape)
+
+
+class NoiseLaw(ABC):
+    """A law of the process noise z in Rⁿ with E z = 0, E zzᵀ = I and ‖z‖² ≤ bound(n), independent over time.
+
+    Boundedness is PCPO's assumption (2); Gaussian noise violates it and is not offered.
+    """
+
+    name: str
+    kind: Literal["signs", "reals"]
+    """How the kernels receive it: packed sign words, or real numbers."""
+
+    @abstractmethod
+    def bound(self, n: int) -> float:
+        """B with ‖z‖² ≤ B for every draw."""
+
+    @abstractmethod
+    def quartic_term(self, P: Array) -> Array:
+        """d = Var(zᵀPz) for symmetric P (..., n, n), shape (...): what a rollout's variance has of the law."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n: int) -> Array:
+        """Independent draws as an array of shape (*shape, n); for tests and twins."""
+
+    @abstractmethod
+    def draw(self, rng: np.random.Generator, blocks: int, steps: int, n: int) -> NDArray[Any]:
+        """The noise of whole blocks of 64 rollouts, for the kernels: (blocks, steps, n) words or (…, n, 64) reals."""
+
+
+def _squares(P: Array) -> Array:
+    """‖P‖² of every matrix of a stack."""
+    squares = P * P
+    return np.asarray(squares.reshape(*P.shape[:-2], -1).sum(axis=-1))
+
+
+def _squared_diagonal(P: Array) -> Array:
+    """Σ_i P_ii² of every matrix of a stack."""
+    return np.asarray((np.diagonal(P, axis1=-2, axis2=-1) ** 2).sum(axis=-1))
+
+
+class Signs(NoiseLaw):
+    """Independent coordinates −1 or +1 with probability ½ each: ‖z‖² = n always."""
+
+    name, kind = "signs", "signs"
+
+    def bound(self, n: int) -> float:
+        return float(n)
+
+    def quartic_term(self, P: Array) -> Array:
+        return np.asarray(2.0 * (_squares(P) - _squared_diagonal(P)))
+
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n: int) -> Array:
+        return 2.0 * rng.integers(0, 2, size=(*shape, n)).astype(np.float64) - 1.0
+
+    def draw(self, rng: np.random.Generator, blocks: int, steps: int, n: int) -> NDArray[Any]:
+        return random_words(rng, (blocks, steps, n))
+
+
+class Sphere(NoiseLaw):
+    """Uniform on the sphere of radius √n: ‖z‖² = n up to rounding."""
+
+    name, kind = "sphere", "reals"
+
+    def bound(self, n: int) -> float:
+        return float(n)
+
+    def quartic_term(self, P: Array) -> Array:
+        n = P.shape[-1]
+        trace = np.trace(P, axis1=-2, axis2=-1)
+        return np.asarray(2.0 * (n * _squares(P) - trace * trace) / (n + 2))
+
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n: int) -> Array:
+        z = rng.standard_normal((*shape, n), dtype=np.float64)
+        z *= math.sqrt(n) / np.linalg.norm(z, axis=-1, keepdims=True)
+        return z
+
+    def draw(self, rng: np.random.Generator, blocks: int, steps: int, n: int) -> NDArray[Any]:
+        z = np.empty((blocks, steps, n, BLOCK))
+        _fill_sphere(rng, z.reshape(blocks * steps, n, BLOCK), math.sqrt(n))
+        return z
+
+
+class Cube(NoiseLaw):
+    """Independent coordinates uniform on [−√3, √3]: ‖z‖² ≤ 3n."""
+
+    name, kind = "cube", "reals"
+
+    def bound(self, n: int) -> float:
+        return 3.0 * n
+
+    def quartic_term(self, P: Array) -> Array:
+        return np.asarray(2.0 * _squares(P) - 1.2 * _squared_diagonal(P))
+
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n: int) -> Array:
+        z: Array = rng.random((*shape, n))
+        z -= 0.5
+        z *= 2.0 * math.sqrt(3.0)
+        return z
+
+    def draw(self, rng: np.random.Generator, blocks: int, steps: int, n: int) -> NDArray[Any]:
+        return self.sample(rng, (blocks, steps, n), BLOCK)
+
+
+NOISE_LAWS: dict[str, NoiseLaw] = {law.name: law for law in (Signs(), Sphere(), Cube())}
+
+
+def noise_law(name: str) -> NoiseLaw:
+    """The law of that name; ConfigError, listing the known ones, if there is none."""
+    if name not in NOISE_LAWS:
+        raise ConfigError(f"noise: found {name!r}, expected one of {', '.join(sorted(NOISE_LAWS))}")
+    return NOISE_LAWS[name]
+
+
+def unpack_signs(words: NDArray[np.uint64]) -> Array:
+    """Sign words (...,) as reals (..., 64): lane l is −1 if bit l is set and +1 otherwise."""
+    bits = (words[..., None] >> np.arange(BLOCK, dtype=np.uint64)) & np.uint64(1)
+    return 1.0 - 2.0 * bits.astype(np.float64)
+
+
+def draw_directions(rng: np.random.Generator, out: Array) -> None:
+    """Fill out (blocks, D, 64) with independent columns, uniform on the unit sphere of R^D."""
+    _fill_sphere(rng, out, 1.0)
+
+
+def _fill_sphere(rng: np.random.Generator, out: Array, radius: float) -> None:
+    """Normal columns, normalised: by symmetry uniform on the sphere."""
+    columns, D, lanes = out.shape
+    normals(random_words(rng, (columns, words_per_column(D), lanes)), out)
+    normalise(out, radius)

@@ -1,0 +1,154 @@
+"""Explicit vector code for Numba kernels, and a compile cache that many processes may share.
+
+LLVM vectorises a straight-line loop over lanes, but spills the state and hoists what should stay in memory; writing
+the vectors and the fused multiply-adds out makes the kernels both faster and reproducible: `llvm.fma` rounds once on
+every machine, so results do not depend on the CPU's vector width.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding
+import numba
+from llvmlite import ir
+from numba.core import cgutils, config
+
+__all__ = ["LANES", "Lanes", "compiled"]
+
+LANES = 8  # rollouts per vector operation: two AVX2 registers, which interleave and so hide the latency of an FMA
+
+_DOUBLE, _INT = ir.DoubleType(), ir.IntType(64)
+
+
+def _fingerprint() -> str:
+    """Digest of everything compiled code depends on beside its own signature: sources, Numba, CPU."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parents[1]
+    for path in (Path(__file__), package / "simulation/normals.py", *sorted(package.rglob("*kernels.py"))):
+        digest.update(path.read_bytes())
+    features = llvmlite.binding.get_host_cpu_features().flatten()
+    chosen = [getattr(config, name) for name in ("CPU_NAME", "CPU_FEATURES")]  # set by environment variables
+    cpu = [llvmlite.binding.get_host_cpu_name(), features, *chosen]
+    digest.update(f"{numba.__version__} {cpu}".encode())
+    return digest.hexdigest()[:12]
+
+
+_FINGERPRINT = _fingerprint()
+
+
+def compiled(function: Callable[..., Any], tag: str = "") -> Callable[..., Any]:
+    """Compile with Numba and cache on disk, under a file name of its own for each (tag, sources, Numba, CPU).
+
+    Numba numbers the entries of one index file, so two processes that add different entries at once can swap their
+    machine code, and it does not notice a change of a function in another file. One name per entry rules out both:
+    whoever writes a file, writes the same content, and Numba replaces files atomically. Without any writable cache
+    directory the function is compiled in every process.
+    """
+    function.__qualname__ = f"{function.__name__}_{tag}_{_FINGERPRINT}"
+    dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
+    with contextlib.suppress(RuntimeError):  # Numba's way to say: no directory to write to
+        dispatcher.enable_caching()
+    return dispatcher
+
+
+class Lanes:
+    """Emits operations on vectors of `LANES` doubles into a function that Numba is compiling.
+
+    Pointers are those of C-contiguous arrays, indices count elements. The arithmetic interface (`fma`, `mul`) is the
+    one that formulas are written against, so that the same formula also runs on other kinds of number.
+    """
+
+    vector = ir.VectorType(_DOUBLE, LANES)
+    integers = ir.VectorType(_INT, LANES)
+
+    def __init__(self, context: Any, builder: Any) -> None:
+        self.context, self.builder = context, builder
+
+    def _intrinsic(self, name: str, *operands: Any) -> Any:
+        signature = ir.FunctionType(self.vector, [self.vector] * len(operands))
+        insert: Any = cgutils.get_or_insert_function
+        function = insert(self.builder.module, signature, f"{name}.v{LANES}f64")
+        return self.builder.call(function, operands)
+
+    def pointer(self, array_type: Any, array: Any) -> Any:
+        """Pointer to the data of an array argument."""
+        return self.context.make_array(array_type)(self.context, self.builder, array).data
+
+    @staticmethod
+    def index(value: int) -> Any:
+        return ir.Constant(_INT, value)
+
+    def constant(self, value: float) -> Any:
+        return ir.Constant(self.vector, [value] * LANES)
+
+    def offset(self, pointer: Any, *terms: Any) -> Any:
+        """pointer + the sum of products: each term is an index or a pair (index, stride)."""
+        for term in terms:
+            index = self.builder.mul(*term) if isinstance(term, tuple) else term
+            pointer = self.builder.gep(pointer, [index])
+        return pointer
+
+    def _at(self, pointer: Any, element: int) -> Any:
+        return self.builder.bitcast(self.offset(pointer, self.index(element)), self.vector.as_pointer())
+
+    def load(self, pointer: Any, element: int = 0) -> Any:
+        return self.builder.load(self._at(pointer, element), align=8)
+
+    def load_words(self, pointer: Any, element: int = 0) -> Any:
+        """The vector of 64-bit integers at an element of an array of such."""
+        at = self.builder.bitcast(self.offset(pointer, self.index(element)), self.integers.as_pointer())
+        return self.builder.load(at, align=8)
+
+    def store(self, value: Any, pointer: Any, element: int = 0) -> None:
+        self.builder.store(value, self._at(pointer, element), align=8)
+
+    def splat(self, scalar: Any) -> Any:
+        """The vector all of whose lanes are `scalar` (a double or a 64-bit integer)."""
+        vector_type = ir.VectorType(scalar.type, LANES)
+        undefined, int32 = ir.Constant(vector_type, ir.Undefined), ir.IntType(32)
+        first = self.builder.insert_element(undefined, scalar, ir.Constant(int32, 0))
+        return self.builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(int32, LANES), [0] * LANES))
+
+    def broadcast(self, pointer: Any, element: int = 0) -> Any:
+        """All lanes equal to one element of an array."""
+        return self.splat(self.builder.load(self.offset(pointer, self.index(element))))
+
+    def fma(self, a: Any, b: Any, c: Any) -> Any:
+        """a·b + c, rounded once."""
+        return self._intrinsic("llvm.fma", a, b, c)
+
+    def sqrt(self, a: Any) -> Any:
+        return self._intrinsic("llvm.sqrt", a)
+
+    def mul(self, a: Any, b: Any) -> Any:
+        return self.builder.fmul(a, b)
+
+    def neg(self, a: Any) -> Any:
+        return self.builder.fneg(a)
+
+    def shifts(self, first_lane: Any) -> Any:
+        """Shift counts that bring bit (first_lane + l) of a word to the sign position of lane l."""
+        top = ir.Constant(self.integers, [63 - lane for lane in range(LANES)])
+        return self.builder.sub(top, self.splat(first_lane))
+
+    def signed(self, word: Any, shifts: Any, magnitude: Any) -> Any:
+        """−magnitude in the lanes whose bit of `word` is set, +magnitude in the others."""
+        bits = self.builder.shl(self.splat(word), shifts)
+        negative = self.builder.icmp_signed("<", bits, ir.Constant(self.integers, [0] * LANES))
+        return self.builder.select(negative, self.neg(magnitude), magnitude)
+
+    def variable(self) -> Any:
+        """A vector variable with initial value zero; LLVM keeps it in a register."""
+        allocate: Any = cgutils.alloca_once
+        slot = allocate(self.builder, self.vector)
+        self.builder.store(self.constant(0.0), slot)
+        return slot
+
+    def keep_in_memory(self) -> None:
+        """Forbid moving loads across this point: matrices stay memory operands and do not crowd out the state."""
+        self.builder.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], True)

@@ -1,1 +1,0 @@
-"""Studies of companion papers in their own settings, with the package's oracles, server, streams and statistics."""

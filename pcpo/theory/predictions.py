@@ -1,0 +1,221 @@
+"""Closed-form predictions for zeroth-order policy gradient near the optimum: overlays with no fitted parameter.
+
+Near K* the iteration Y ← Y − ηg is a linear recursion with noise of covariance S = (V_r D/(r² M_eff))·I, where
+M_eff = M·|M| is the effective minibatch of a cluster of |M| agents in step.  H = ∇²C(K*), h_i its eigenvalues, D = mn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pcpo import lqr
+from pcpo.algorithms.schedule import Schedule
+from pcpo.arrays import FloatArray
+from pcpo.errors import ConfigError
+from pcpo.fleets.fleet import Fleet, LinearSystem
+from pcpo.lqr.moments import QuarticLaw
+from pcpo.oracles.protocol import Estimator
+
+__all__ = [
+    "Plateau",
+    "collaboration_ratio",
+    "estimator_error",
+    "expected_rounds",
+    "plan_gaps",
+    "steady_state_gap",
+    "transient_gap",
+    "weight_moment",
+]
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """Steady-state mean gap E C(Y) − C* = noise + bias (units of cost).
+
+    noise = (η/2)·(D V_r/(r² M_eff))·Σ_i 1/(2 − ηh_i);  bias = r⁴ g3ᵀH⁻¹g3 / (8(D + 2)²).
+    """
+
+    noise: float
+    bias: float
+
+    @property
+    def gap(self) -> float:
+        """The mean gap."""
+        return self.noise + self.bias
+
+
+@dataclass(frozen=True, eq=False)
+class _Local:
+    """The linearised iteration of one system at K*."""
+
+    system: LinearSystem
+    radius: float
+    step_size: float
+    minibatch: float
+    law: QuarticLaw
+    estimator: Estimator = "one_point"
+    baseline: float = 0.0
+
+    @cached_property
+    def hessian(self) -> FloatArray:
+        return lqr.hessian_at(self.system, lqr.riccati(self.system).K)
+
+    @cached_property
+    def noise_variance(self) -> float:
+        """Variance of every coordinate of the averaged estimate: D W_r / (r² q), W_r and q as in `weight_moment`."""
+        W_r = weight_moment(
+            self.system,
+            lqr.riccati(self.system).K,
+            self.radius,
+            self.law,
+            estimator=self.estimator,
+            baseline=self.baseline,
+        )
+        return float(self.system.D * W_r / (self.radius**2 * _directions(self.minibatch, self.estimator)))
+
+    @cached_property
+    def shift(self) -> FloatArray:
+        """∇C_r(K*) to the order r²: r² g3 / (2(D + 2)), row-major."""
+        g3 = lqr.hessian_trace_gradient(self.system).ravel()
+        return self.radius**2 * g3 / (2 * (self.system.D + 2))
+
+
+def _fixed_rng(D: int) -> np.random.Generator:
+    """For the spherical average where D is too large for quadrature."""
+    return np.random.default_rng(np.random.SeedSequence(0, spawn_key=(D,)))
+
+
+def weight_moment(
+    system: LinearSystem,
+    gain: FloatArray,
+    radius: float,
+    law: QuarticLaw,
+    *,
+    estimator: Estimator = "one_point",
+    baseline: float = 0.0,
+) -> float:
+    """W_r = E w², where an estimate is (D/(r q)) Σ_k w_k U_k over q directions; infinite if a cost on the sphere is.
+
+    "one_point", q = M: w = C(K + rU; Z) − b, so W_r = V_r − 2b E C(K + rU) + b²; V_r for b = 0.
+    "two_point", q = M/2: w = (C(K + rU; Z) − C(K − rU; Z'))/2, so
+    W_r = ¼E(C(K + rU) − C(K − rU))² + ½E Var C(K + rU; Z).
+    """
+    K = np.asarray(gain, dtype=np.float64)
+    nodes, weights = lqr.sphere_nodes(system.D, rng=_fixed_rng(system.D))
+    offsets = radius * nodes.reshape(-1, *K.shape)
+    costs, variances = lqr.cost_array(system, K + offsets), lqr.variance_array(system, K + offsets, law)
+    if not np.isfinite(costs).all():
+        return float("inf")
+    if estimator == "one_point":
+        return float(weights @ ((costs - baseline) ** 2 + variances))
+    opposite = lqr.cost_array(system, K - offsets)
+    return float(weights @ (0.25 * (costs - opposite) ** 2 + 0.5 * variances))
+
+
+def estimator_error(
+    system: LinearSystem,
+    gain: FloatArray,
+    radius: float,
+    minibatch: int,
+    law: QuarticLaw,
+    *,
+    estimator: Estimator = "one_point",
+    baseline: float = 0.0,
+) -> float:
+    """E‖g − ∇C_r‖² = (D² W_r/r² − ‖∇C_r‖²)/q, exactly, for an estimate from M rollouts (`weight_moment`)."""
+    W_r = weight_moment(system, gain, radius, law, estimator=estimator, baseline=baseline)
+    mean = lqr.smoothed_gradient(system, gain, radius, rng=_fixed_rng(system.D)).value
+    spread = system.D**2 * W_r / radius**2 - float(np.sum(mean**2))
+    return spread / _directions(minibatch, estimator)
+
+
+def _directions(minibatch: float, estimator: Estimator) -> float:
+    return minibatch if estimator == "one_point" else minibatch / 2
+
+
+def steady_state_gap(
+    system: LinearSystem,
+    *,
+    step_size: float,
+    radius: float,
+    minibatch: float,
+    law: QuarticLaw,
+    estimator: Estimator = "one_point",
+    baseline: float = 0.0,
+) -> Plateau:
+    """Mean gap after many iterations with radius r, step η and effective minibatch M·|M|.
+
+    Leading order in r: the plateau of C_r's own linearisation lies lower, by a fraction of order r².
+    With an estimator of `weight_moment`, W_r and its number of directions take the place of V_r and M.  For centred
+    estimates the baseline is C*, up to its own noise.
+    Raises ConfigError unless 0 < ηh_max < 2: there is no steady state otherwise.
+    """
+    local = _Local(system, radius, step_size, minibatch, law, estimator, baseline)
+    h = lqr.hessian_eigenvalues(system)
+    if not 0 < step_size * h[-1] < 2:
+        raise ConfigError(f"step_size: found {step_size:g}, expected a positive number below 2/h_max = {2 / h[-1]:g}")
+    noise = step_size / 2 * local.noise_variance * float(np.sum(1 / (2 - step_size * h)))
+    bias = 0.5 * float(local.shift @ np.linalg.solve(local.hessian, local.shift))
+    return Plateau(noise, bias)
+
+
+def transient_gap(
+    system: LinearSystem,
+    offset: FloatArray,
+    iterations: int,
+    *,
+    step_size: float,
+    radius: float,
+    minibatch: float,
+    law: QuarticLaw,
+) -> FloatArray:
+    """Mean gap after 0, 1, …, `iterations` steps from K* + offset; shape ``(iterations + 1,)``.
+
+    m ← (I − ηH)m − η∇C_r(K*), Σ ← (I − ηH)Σ(I − ηH) + η²S, gap = ½ mᵀHm + ½ tr(HΣ): the quadratic model, for small
+    offsets.
+    """
+    local = _Local(system, radius, step_size, minibatch, law)
+    H, D = local.hessian, system.D
+    step = np.eye(D) - step_size * H
+    m, Sigma = np.asarray(offset, dtype=np.float64).ravel(), np.zeros((D, D))
+    gaps = np.empty(iterations + 1)
+    for k in range(iterations + 1):
+        gaps[k] = 0.5 * m @ H @ m + 0.5 * np.trace(H @ Sigma)
+        m = step @ m - step_size * local.shift
+        Sigma = step @ Sigma @ step + step_size**2 * local.noise_variance * np.eye(D)
+    return gaps
+
+
+def plan_gaps(fleet: Fleet, schedule: Schedule, epochs: int, law: QuarticLaw) -> pd.DataFrame:
+    """Steady-state mean gaps at every epoch's hyperparameters, mean over agents: columns epoch, local, global.
+
+    local: radius r_l^(loc), minibatch M_l; global: radius r_(i,l)^(global) and minibatch M_l·|M_j| of the true
+    clusters, so it is what a separated fleet should reach.
+    """
+    rows = []
+    sizes = np.bincount(fleet.labels)
+    for plan in map(schedule.plan, range(1, epochs + 1)):
+        radii, _ = plan.radius_global(sizes)
+        local, shared = np.zeros(fleet.H), np.zeros(fleet.H)
+        for j, system in enumerate(fleet.systems):
+            common: dict[str, Any] = {"system": system, "step_size": plan.step_size, "law": law}
+            local[j] = steady_state_gap(**common, radius=plan.radius_local, minibatch=plan.minibatch).gap
+            shared[j] = steady_state_gap(**common, radius=float(radii[j]), minibatch=plan.minibatch * sizes[j]).gap
+        means = {"local": local @ sizes / fleet.N, "global": shared @ sizes / fleet.N}
+        rows.append({"epoch": plan.epoch, **{series: float(mean) for series, mean in means.items()}})
+    return pd.DataFrame(rows)
+
+
+def collaboration_ratio(cluster_size: int) -> float:
+    """E gap_global / E gap_local = |M|^(−1/2), uncapped, with the paper's radii."""
+    return float(1 / np.sqrt(cluster_size))
+
+
+def expected_rounds(iterations: list[int]) -> int:
+    """Σ_l (R_l + 1): the rounds that the epochs should take; what the server counts is tested against it."""
+    return sum(R + 1 for R in iterations)

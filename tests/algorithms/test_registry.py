@@ -1,0 +1,160 @@
+"""The registry: distinct names, sources, side information that cannot be peeked at, and exact spending of everyone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.small_fleets import forked_fleet, schedule_for, three_clusters
+
+import pcpo
+from pcpo.algorithms.protocol import RunResult, Setting, SideInformation
+from pcpo.algorithms.registry import ALGORITHMS, PCPO, Entry, make_algorithm, module_of, modules_of, registry
+from pcpo.errors import ConfigError
+from pcpo.experiments.driver import run
+from pcpo.experiments.experiment import side_information
+from pcpo.experiments.records import evaluate, read_runs, write_runs
+from pcpo.fleets.fleet import Fleet
+from pcpo.oracles.protocol import Oracle
+from pcpo.oracles.rollout import ExactOracle, RolloutOracle
+from pcpo.simulation.noise import noise_law
+
+FIELDS = {f.name for f in fields(SideInformation)}
+names = pytest.mark.parametrize("name", ALGORITHMS)
+
+
+def setting_of(fleet: Fleet, Delta0: float = 16.0, c4: float = 40.0) -> Setting:
+    return Setting(fleet.initial_gains, schedule_for(fleet, Delta0=Delta0, c4=c4), side_information(fleet))
+
+
+def run_for(name: str, oracle: Oracle, setting: Setting, epochs: int) -> RunResult:
+    return run(make_algorithm(name), oracle, setting, setting.schedule.rollouts_for(epochs))  # type: ignore[attr-defined]
+
+
+def test_a_name_may_occur_once() -> None:
+    entry = Entry("pcpo", PCPO, "PCPO", "a paper")
+    with pytest.raises(ConfigError, match="algorithm 'pcpo': found it twice"):
+        registry([entry, replace(entry, title="another")])
+    assert list(registry([entry, replace(entry, name="other")])) == ["pcpo", "other"]
+
+
+def test_titles_differ() -> None:
+    assert len({entry.title for entry in ALGORITHMS.values()}) == len(ALGORITHMS) == 19
+
+
+@names
+def test_entries(name: str) -> None:
+    entry = ALGORITHMS[name]
+    assert entry.name == make_algorithm(name).name == name
+    assert entry.uses <= FIELDS
+    assert entry.title
+    assert entry.citation
+    assert entry.sees == ("trajectories" if name in ("least_squares", "cluster_sysid") else "rollout costs")
+    assert hash(make_algorithm(name)) is not None
+
+
+@names
+def test_modules_are_files(name: str) -> None:
+    folder = Path(pcpo.__file__).parent
+    found = modules_of(name)
+    assert found[0] == module_of(name)
+    assert len(found) == len(set(found))
+    assert all((folder / f"{module}.py").is_file() for module in found)
+
+
+def test_modules_include_those_an_algorithm_builds_on() -> None:
+    assert modules_of("pcpo") == ["algorithms/pcpo", "algorithms/common"]
+    assert modules_of("pcpo_no_reinit") == ["algorithms/ablations", "algorithms/pcpo", "algorithms/common"]
+    assert modules_of("local") == ["algorithms/local", "algorithms/common"]
+    assert set(modules_of("cluster_sysid")) == {f"algorithms/{m}" for m in ("cluster_sysid", "least_squares", "common")}
+
+
+def test_the_table_of_methods_is_the_registry(repository: Path) -> None:
+    text = (repository / "docs/methods.md").read_text(encoding="utf-8")
+    rows = [line.replace("\\|", "/").strip("| ").split("|") for line in text.splitlines() if line.startswith("| `")]
+    found = {row[0].strip(" `"): (row[3].strip(), set(re.findall("`(\\w+)`", "".join(row[4:])))) for row in rows}
+    assert found == {name: (entry.sees, set(entry.uses)) for name, entry in ALGORITHMS.items()}
+    assert list(found) == list(ALGORITHMS)
+
+
+class Spy(PCPO):
+    """Keeps the side information it is handed."""
+
+    seen: SideInformation
+    declared: frozenset[str] = frozenset()
+
+    @property
+    def uses(self) -> frozenset[str]:
+        return self.declared
+
+    def init(self, setting: Setting) -> Any:
+        object.__setattr__(self, "seen", setting.side)
+        return super().init(setting)
+
+
+@pytest.mark.parametrize("declared", [frozenset(), frozenset({"labels"}), frozenset({"gamma", "separation"})])
+def test_the_driver_hides_what_is_not_declared(declared: frozenset[str]) -> None:
+    fleet = three_clusters()
+    setting, spy = setting_of(fleet), Spy()
+    object.__setattr__(spy, "declared", declared)
+    run(spy, ExactOracle(fleet), setting, setting.schedule.plan(1).rollouts)
+    told = {name for name in FIELDS if getattr(spy.seen, name) is not None}
+    assert told == declared
+    assert all(getattr(setting.side, name) is not None for name in FIELDS)  # nothing is None by itself
+
+
+def test_undeclarable_names_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"uses: found \['A'\], expected some of gamma"):
+        SideInformation().only(frozenset({"A"}))
+
+
+@pytest.mark.parametrize("name", [n for n in ALGORITHMS if ALGORITHMS[n].uses])
+def test_a_method_says_which_side_information_it_lacks(name: str) -> None:
+    fleet = three_clusters()
+    bare = Setting(fleet.initial_gains, schedule_for(fleet, Delta0=16.0, c4=40.0))
+    with pytest.raises(ConfigError, match=r"found no such side information"):
+        run_for(name, ExactOracle(fleet), bare, 2)
+
+
+@names
+def test_everyone_spends_the_rollouts_of_the_schedule_and_reports_what_it_says(name: str) -> None:
+    fleet, oracle = three_clusters(), ExactOracle(three_clusters())
+    setting, told = setting_of(fleet), []
+    oracle.on_rollouts = told.append
+    result = run_for(name, oracle, setting, 4)
+    spent = [setting.schedule.plan(k).rollouts for k in range(1, 5)]
+    assert [r.rollouts for r in result.epochs] == np.cumsum(spent).tolist()
+    assert sum(told) == oracle.rollouts == sum(spent)
+    estimated = [np.isfinite(r.cost_estimates).all() for r in result.epochs]
+    assert all(np.isfinite(r.cost_estimates).all() or np.isnan(r.cost_estimates).all() for r in result.epochs)
+    assert all(estimated) == ALGORITHMS[name].estimates_costs
+    for report in result.epochs:
+        assert report.neighbourhoods.diagonal().all()
+        np.testing.assert_array_equal(report.neighbourhoods, report.neighbourhoods.T)
+
+
+@names
+def test_infinite_costs_crash_nobody(name: str) -> None:
+    """The forked fleet, on rollouts: several methods end with policies that explode; all reports stay numbers."""
+    fleet = forked_fleet()
+    oracle = RolloutOracle(fleet, seed=2, horizon=200, law=noise_law("signs"))
+    result = run_for(name, oracle, setting_of(fleet, Delta0=8.0, c4=60.0), 3)
+    for report in result.epochs:
+        assert np.isfinite(report.local_gains).all()
+        assert np.isfinite(report.global_gains).all()
+    frame = evaluate(fleet, result, scenario="forked", seed=2)
+    if name in ("naive_average", "fedlqr", "pcpo_one_sequence"):  # and the test is not vacuous
+        assert (frame["status"] != "ok").any()
+        assert frame["nonfinite"].sum() > 0
+
+
+def test_runs_without_cost_estimates_can_be_read(tmp_path: Path) -> None:
+    fleet = three_clusters()
+    result = run_for("one_shot", ExactOracle(fleet), setting_of(fleet), 4)
+    write_runs(evaluate(fleet, result, scenario="s", seed=0), tmp_path / "runs.parquet", {})
+    frame = read_runs([tmp_path / "runs.parquet"])
+    assert frame.groupby("epoch")["cost_estimate"].apply(lambda c: c.notna().sum()).tolist() == [0, 0, 0, 7]

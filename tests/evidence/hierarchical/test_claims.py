@@ -1,0 +1,152 @@
+"""The claims on hierarchical actor-critic: on small real simulations, on wrong tables, and in their figures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pcpo.claims.contract import Study, Tables
+from pcpo.claims.judging import check_group, judge
+from pcpo.claims.options import cells_of
+from pcpo.claims.tables import simulated
+from pcpo.errors import ConfigError
+from pcpo.evidence.hierarchical.claims import GROUP
+from pcpo.evidence.hierarchical.measures import critic_exponent, exponents, gap_exponent, growth
+from pcpo.evidence.hierarchical.studies_exact import DESCENT, GAINS, SYSTEMS
+from pcpo.evidence.hierarchical.studies_learning import ACTORS, COMPLEXITY, CRITIC, LEARNING, SAMPLES
+
+SMALL: Mapping[str, tuple[int, dict[str, Any]]] = {
+    SYSTEMS.name: (2, {}),
+    GAINS.name: (3, {"draws": 2}),
+    DESCENT.name: (2, {"most": 250}),
+    CRITIC.name: (10, {"first": 11, "last": 15}),
+    SAMPLES.name: (10, {"sizes": [2, 3], "steps": 1000}),
+    COMPLEXITY.name: (10, {"sizes": [50, 500], "few_sizes": [5, 10], "most": 300}),
+    LEARNING.name: (1, {"sizes": [10, 20], "precision": 0.01}),
+    ACTORS.name: (10, {"sizes": [20, 80], "steps": [500, 4000], "precision": 0.05, "fine_precision": 0.01, "most": 8}),
+}
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[str, pd.DataFrame]:
+    return {study.name: simulated(study, SMALL[study.name][1], range(SMALL[study.name][0])) for study in GROUP.studies}
+
+
+@pytest.fixture(scope="module")
+def judged(tables: Tables) -> pd.DataFrame:
+    return judge(GROUP, tables)
+
+
+def test_the_group_is_complete(tables: Tables) -> None:
+    check_group(GROUP)
+    for study in GROUP.studies:
+        frame = tables[study.name]
+        assert sorted(frame.columns) == sorted(["cell", *study.columns])
+        assert not frame.duplicated(["cell", *study.key]).any()
+        missing = set(frame.columns[frame.isna().any()])
+        assert missing <= study.may_be_missing
+
+
+def test_claims_hold_and_controls_do_not(judged: pd.DataFrame) -> None:
+    """Few runs leave claims open, but refute none of them; each control is refuted."""
+    claims = judged[judged["role"] == "claim"].set_index("claim")
+    assert "refuted" not in set(claims["verdict"]), claims["verdict"].to_dict()
+    settled = ["complexity", "growth", "samples", "assumption-4"]
+    assert (claims.loc[settled, "verdict"] == "supported").all(), claims["verdict"].to_dict()
+    controls = judged[judged["role"] == "negative_control"]
+    assert (controls["verdict"] == "refuted").all(), controls[controls["verdict"] != "refuted"]["control"].tolist()
+    assert judged.loc[judged["role"] == "power", "estimate"].between(0, 1).all()
+
+
+@pytest.mark.parametrize(
+    ("study", "column", "value", "claim"),
+    [
+        (SYSTEMS, "residual", 1.0, "decomposition"),
+        (GAINS, "lower", 1.1, "lemma-3"),
+        (GAINS, "descent", 1.1, "lemma-4"),
+        (GAINS, "estimated", 1.1, "lemma-5"),
+        (GAINS, "perturbation_tiny", 0.5, "lemma-15"),
+        (DESCENT, "increases", 1.0, "theorem-3"),
+        (DESCENT, "short", 1.0, "theorem-3-rate"),
+        (DESCENT, "iterations", 1e9, "theorem-3-number"),
+        (COMPLEXITY, "allowed", 1.0, "theorem-2"),
+        (LEARNING, "gap", 1.0, "theorem-2-estimated"),
+    ],
+)
+def test_what_is_wrong_is_refuted(tables: Tables, study: Study, column: str, value: float, claim: str) -> None:
+    wrong = {**tables, study.name: tables[study.name].assign(**{column: value})}
+    found = next(one for one in GROUP.claims if one.id == claim)
+    finding = found.measure(wrong)
+    assert found.rule.verdict(finding, finding.p_value) == "refuted"
+
+
+def test_exponents_are_those_that_were_put_in(tables: Tables) -> None:
+    frame = pd.DataFrame({"seed": [0, 0, 0, 1, 1, 1], "size": [1, 2, 4] * 2})
+    y = frame["size"] ** np.where(frame["seed"] == 0, 1.5, -0.5) * (1 + frame["seed"])
+    np.testing.assert_allclose(exponents(frame, "size", y), [1.5, -0.5])
+    errors = tables[CRITIC.name]
+    exact = {**tables, CRITIC.name: errors.assign(error=errors["iterations"] ** -0.6)}
+    assert np.isclose(critic_exponent(exact).estimate, -0.6)
+    counts = tables[COMPLEXITY.name].query("cell == 'shrinking'")
+    more = counts["per_factor"].groupby(counts["seed"]).transform("max") * np.log(counts["size"]) + 10
+    assert growth({**tables, COMPLEXITY.name: counts.assign(total=more)}).estimate < 1
+
+
+def test_rows_of_a_seed_do_not_depend_on_the_others(tables: Tables) -> None:
+    for study in GROUP.studies:
+        count, options = SMALL[study.name]
+        cells = cells_of(study, options)
+        name = next(reversed(cells))
+        alone = study.simulate(cells[name], [count - 1])
+        frame = tables[study.name]
+        chosen = frame[(frame["cell"] == name) & (frame["seed"] == count - 1)]
+        chosen = chosen.drop(columns="cell")[list(alone.columns)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(chosen, alone.reset_index(drop=True), check_exact=True, check_dtype=False)
+
+
+def test_a_run_that_is_lost_refutes_the_rate_of_algorithm_3_in_the_actor(tables: Tables) -> None:
+    frame = tables[ACTORS.name]
+    found = gap_exponent(tables)
+    for T in frame["steps"].unique():
+        lost = frame.copy()
+        lost.loc[(lost["kind"] == "gtd") & (lost["steps"] == T) & (lost["seed"] == 3), "gap"] = np.inf
+        wrong = gap_exponent({**tables, ACTORS.name: lost})
+        assert np.isfinite(found.estimate)
+        assert (wrong.estimate, wrong.p_value) == (np.inf, 0.0)
+
+
+def test_figures_show_the_tables(tables: Tables) -> None:
+    for figure in GROUP.figures.values():
+        numbers = figure.table(tables)
+        drawn = figure.draw(numbers)
+        drawn.savefig(io.BytesIO(), format="png", dpi=30)
+        assert not numbers.isna().any().any()
+    complexity = GROUP.figures["hierarchical_complexity"].table(tables)
+    assert set(complexity["panel"]) == {"total", "per_agent", "compared", "estimated"}
+    shown = GROUP.figures["hierarchical_convergence"].table(tables)
+    assert {"exact", "plain", "least_squares", "least_squares:large", "gtd"} <= set(shown["series"])
+
+
+@pytest.mark.parametrize(
+    ("study", "wrong"),
+    [
+        (GAINS, {"colour": 1}),
+        (GAINS, {"draws": 0}),
+        (GAINS, {"draws": True}),
+        (DESCENT, {"start": -1.0}),
+        (SYSTEMS, {"draws": 1}),
+        (COMPLEXITY, {"sizes": [50]}),
+        (COMPLEXITY, {"sizes": [50, 50]}),
+        (LEARNING, {"sizes": [1, 50]}),
+        (CRITIC, {"alpha": float("inf")}),
+        (ACTORS, {"steps": [1000]}),
+    ],
+)
+def test_wrong_options_are_named(study: Study, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=rf"evidence\.{study.name}\.options.*{next(iter(wrong))}"):
+        cells_of(study, wrong)

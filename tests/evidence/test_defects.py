@@ -1,0 +1,203 @@
+"""Claims on the paper's defects: the arithmetic against brute force, synthetic tables, and one small simulation."""
+
+from __future__ import annotations
+
+from decimal import Decimal, localcontext
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from pcpo import lqr
+from pcpo.claims.contract import Study, Tables, Verdict
+from pcpo.claims.findings import violations
+from pcpo.claims.judging import check_group, judge
+from pcpo.claims.options import cells_of
+from pcpo.errors import ConfigError, ResultsError
+from pcpo.evidence.defects import measures as measured
+from pcpo.evidence.defects.arithmetic import NOISE, READINGS, Surd
+from pcpo.evidence.defects.claims import GROUP
+from pcpo.evidence.defects.studies import BUDGET, RUNS, expected_ratio
+from pcpo.figures.style import save
+from pcpo.simulation.noise import stream
+
+CLAIMS = {claim.id: claim for claim in GROUP.claims}
+STUDIES = {study.name: study for study in GROUP.studies}
+
+
+def simulated(study: Study, seeds: list[int], **options: object) -> pd.DataFrame:
+    parts = [study.simulate(cell, seeds).assign(cell=name) for name, cell in cells_of(study, options).items()]
+    frame = pd.concat(parts, ignore_index=True)
+    assert sorted(frame.columns) == sorted(["cell", *study.columns])
+    complete = [c for c in frame.columns if c not in study.may_be_missing]
+    assert not frame[complete].isna().any().any()
+    assert not frame.duplicated(["cell", *study.key]).any()
+    return frame
+
+
+@pytest.fixture(scope="module")
+def tables() -> Tables:
+    """Runs of one seed with few iterations; budgets made by hand, for those need many runs."""
+    rng = stream(11, 5)
+    R, size = 15, 400
+    spread = stats.chi2.ppf((np.arange(size) + 0.5) / size, 4) / 4  # quantiles, so that means are as said
+    gaps = {name: 1 / np.sqrt(m) for name, m in (("pcpo_1", 1), ("pcpo_2", 2), ("pcpo_4", 4), ("local", 1))}
+    gaps["local_whole"] = 1 / expected_ratio(R)
+    rows = [
+        pd.DataFrame(
+            {
+                "cell": name, "seed": range(size), "algorithm": name.split("_")[0] if "pcpo" in name else name,
+                "mode": "calibrated", "size": int(name[-1]) if "pcpo" in name else 4, "iterations": R,
+                "minibatch": 350, "rollouts": 1.0, "capped": 0, "reinitialised": 0,
+                "gap": gap * rng.permutation(spread),
+            }
+        )
+        for name, gap in gaps.items()
+    ]  # fmt: skip
+    return {
+        "defects_runs": simulated(RUNS, [7]),
+        "defects_rounds": simulated(STUDIES["defects_rounds"], [7]),
+        "defects_readings": simulated(READINGS, list(range(25))),
+        "defects_noise": simulated(NOISE, list(range(60))),
+        "defects_budget": pd.concat(rows, ignore_index=True),
+    }
+
+
+def test_group_is_complete() -> None:
+    check_group(GROUP)
+    assert all(claim.figure == "defects" for claim in GROUP.claims)
+
+
+def test_claims_hold_and_controls_are_refuted(tables: Tables, tmp_path: object) -> None:
+    """One run of the deterministic ones is too few to support them, by rule; none may be refuted."""
+    found = judge(GROUP, tables)
+    claims, controls = (found[found["role"] == role] for role in ("claim", "negative_control"))
+    assert (claims["verdict"] != "refuted").all(), claims[claims["verdict"] == "refuted"]["claim"].tolist()
+    enough = {"log_squared", "printed_delta", "gaussian", "break_even"}
+    assert set(claims.loc[claims["verdict"] == "supported", "claim"]) == enough
+    wrong = controls[controls["verdict"] != "refuted"]
+    assert wrong.empty, wrong[["claim", "control"]].to_numpy().tolist()
+    figure = GROUP.figures["defects"]
+    save(figure.table(tables), figure.draw, f"{tmp_path}/defects")
+
+
+def test_four_runs_support(tables: Tables) -> None:
+    frame = tables["defects_runs"]
+    four = {**tables, "defects_runs": pd.concat([frame.assign(seed=seed) for seed in range(4)], ignore_index=True)}
+    for claim in GROUP.claims[:8]:
+        found = claim.measure(four)
+        assert claim.rule.verdict(found, found.p_value) is Verdict.SUPPORTED, claim.id
+
+
+def test_the_defects_are_where_they_are_said_to_be(tables: Tables) -> None:
+    frame = tables["defects_runs"].set_index(["cell", "epoch"]).sort_index()
+    assert frame.loc["single", "reinitialised"].sum() == 0
+    assert (frame.loc["single", "plateau"] / frame.loc["single", "quadratic"] - 1).abs().max() < 0.1
+    assert frame.loc["single_sync", "gap"].iloc[-1] < 1e-12 * frame.loc["single", "gap"].iloc[-1]
+    forked = frame.loc["forked"]
+    assert forked["separated"].tolist() == [0, 0, 1, 1]
+    assert forked["destabilised"].tolist() == [2, 2, 0, 0]
+    assert (frame.loc[frame["answers"] == "exact", "event"] <= 1).all()
+    assert (frame["symmetric"] == 1).all()
+    assert frame.loc["chain", "transitive"].tolist()[:2] == [0, 1]
+    assert frame.loc["equal", "distance"].iloc[0] > 1
+
+
+def test_the_plateau_is_the_minimum_over_common_shifts() -> None:
+    """No shift of all agents together lowers the mean gap below the column `plateau`."""
+    from pcpo.evidence.defects.studies import _plateaus, _prepared
+
+    fleet, _ = _prepared("single", 7, 0.02)
+    found = _plateaus(fleet)["plateau"]
+    d = fleet.initial_gains - fleet.initial_gains.mean(axis=0)
+    rng = stream(1, 5)
+    for scale in (1e-3, 1e-2):
+        for _ in range(20):
+            x = scale * rng.standard_normal(d.shape[1:])
+            assert np.mean(lqr.gaps(fleet, fleet.optimal_gains[0] + x + d)) > found * (1 - 1e-9)
+
+
+class TestSurds:
+    def test_against_decimals(self) -> None:
+        rng = stream(2, 5)
+        with localcontext() as context:
+            context.prec = 60
+            root = Decimal(2).sqrt()
+            for _ in range(300):
+                a, b, c, d = (Fraction(int(k), 7) for k in rng.integers(-30, 30, 4))
+                x, y = Surd(a, b), Surd(c, d)
+
+                def value(s: Surd, root: Decimal = root) -> Decimal:
+                    parts = (Decimal(f.numerator) / Decimal(f.denominator) for f in (s.p, s.q))
+                    return next(parts) + next(parts) * root
+
+                assert abs(value(x * y) - value(x) * value(y)) < Decimal("1e-50")
+                assert (x - y).positive() == (value(x) > value(y))
+                assert float(x + y) == pytest.approx(float(value(x) + value(y)), abs=1e-12)
+
+    def test_zero_is_not_positive(self) -> None:
+        assert not Surd(0).positive()
+        assert Surd(Fraction(7, 5) * -1, 1).positive()  # √2 > 1.4
+        assert not Surd(Fraction(3, 2) * -1, 1).positive()  # √2 < 1.5
+
+    def test_sums_of_the_readings(self, tables: Tables) -> None:
+        """Limits: π²/24, 1/(2(√2 − 1)) = 1.207…, and 0.2822…"""
+        last = tables["defects_readings"].groupby("reading")["union"].max()
+        assert last["appendix"] < np.pi**2 / 24
+        assert 1.18 < last["algorithm"] < 0.5 / (np.sqrt(2) - 1)
+        assert last["table"] == pytest.approx(sum(2.0 ** -(k**2) for k in range(1, 9)) / 2, rel=1e-12)
+
+
+def test_gaussian_slope_is_two(tables: Tables) -> None:
+    """E max of n draws of χ²_2 is 2·(1 + ½ + … + 1/n); within four standard errors of that."""
+    frame = tables["defects_noise"].query("law == 'gaussian'").pivot(index="seed", columns="draws", values="largest")
+    harmonic = 2 * np.sum(1 / np.arange(1, 10**5 + 1))
+    assert abs(frame[10**5].mean() - harmonic) < 4 * frame[10**5].std() / np.sqrt(len(frame))
+    bounded = tables["defects_noise"].query("law == 'cube'")
+    assert bounded["largest"].max() <= 6
+
+
+def test_budgets_are_equal_and_the_cap_is_inactive() -> None:
+    frame = simulated(BUDGET, [1, 2]).set_index(["cell", "seed"])
+    spent = frame["rollouts"].unstack(0)
+    assert (spent["local_whole"] <= spent["pcpo_4"]).all()
+    assert (spent["local_whole"] > 0.99 * spent["pcpo_4"]).all()
+    assert (frame["capped"] == 0).all()
+    assert (frame["reinitialised"] == 0).all()
+    assert frame["minibatch"].nunique() == 1
+    own = cells_of(BUDGET, {})["pcpo_2"]
+    pd.testing.assert_series_equal(
+        BUDGET.simulate(own, [2])["gap"], frame.loc[[("pcpo_2", 2)], "gap"].reset_index(drop=True)
+    )
+
+
+def test_runs_without_separation_do_not_count(tables: Tables) -> None:
+    never = {**tables, "defects_runs": tables["defects_runs"].assign(separated=0)}
+    assert np.isinf(measured.first_correct(never["defects_runs"])).all()
+    assert measured.repaired(never).estimate == 0
+    claim = CLAIMS["local_output"]
+    for nothing in (never, claim.controls[0].tables(never)):
+        found = claim.measure(nothing)
+        assert found.n_runs == 0
+        assert claim.rule.verdict(found, found.p_value) is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("study", "options"),
+    [
+        ("defects_runs", {"epochs": 2}), ("defects_runs", {"equal_epochs": "6"}), ("defects_readings", {"epochs": 1}),
+        ("defects_noise", {"log10_draws": 9}), ("defects_budget", {"sizes": []}),
+    ],
+)  # fmt: skip
+def test_wrong_options_are_refused(study: str, options: dict[str, object]) -> None:
+    chosen = STUDIES[study]
+    with pytest.raises(ConfigError, match=rf"{study}\.options\.{next(iter(options))}"):
+        cells_of(chosen, options)
+
+
+def test_missing_cells_are_named(tables: Tables) -> None:
+    with pytest.raises(ResultsError, match="single_rollouts"):
+        measured.offsets({"defects_runs": tables["defects_runs"].query("cell != 'single_rollouts'")})
+    assert violations(0, 4).n_runs == 4

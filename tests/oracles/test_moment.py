@@ -1,0 +1,358 @@
+"""The moment oracle: moments against quadrature and rollouts, ledger, streams, saturation, many iterations at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from support.small_fleets import experiment, forked_fleet, one_cluster, three_clusters
+
+from pcpo import lqr
+from pcpo.algorithms.baselines.base import iterate
+from pcpo.algorithms.pcpo import PCPO
+from pcpo.algorithms.protocol import Setting
+from pcpo.algorithms.server import Server
+from pcpo.errors import ConfigError, PcpoError
+from pcpo.experiments.driver import run
+from pcpo.experiments.experiment import Experiment
+from pcpo.fleets.fleet import Fleet, LinearSystem
+from pcpo.lqr.moments import quartic_form
+from pcpo.oracles.moment import MomentOracle, quadrature_order
+from pcpo.oracles.moment_kernels import descend_kernel
+from pcpo.oracles.protocol import Estimates, IteratingOracle, Oracle
+from pcpo.oracles.rollout import RolloutOracle
+from pcpo.simulation.estimators import cost_estimate, gradient_estimate
+from pcpo.simulation.kernels import SATURATION
+from pcpo.simulation.noise import NOISE_LAWS, NoiseLaw, Purpose, noise_law, stream
+
+SIGNS = noise_law("signs")
+HUGE = 10**40  # rollouts: no noise is left
+
+
+class Plain:
+    """An oracle without `iterate`: algorithms ask it question by question."""
+
+    def __init__(self, inner: MomentOracle) -> None:
+        self.inner, self.n_agents, self.gain_shape = inner, inner.n_agents, inner.gain_shape
+
+    @property
+    def rollouts(self) -> int:
+        return self.inner.rollouts
+
+    @property
+    def nonfinite(self) -> np.ndarray:
+        return self.inner.nonfinite
+
+    def gradients(self, *arguments: object, **keys: object) -> Estimates:
+        return self.inner.gradients(*arguments, **keys)  # type: ignore[arg-type]
+
+    def costs(self, *arguments: object, **keys: object) -> Estimates:
+        return self.inner.costs(*arguments, **keys)  # type: ignore[arg-type]
+
+
+def oracle(fleet: Fleet, *, seed: int = 1, law: NoiseLaw = SIGNS, **options: float) -> MomentOracle:
+    return MomentOracle(fleet, seed=seed, law=law, **options)  # type: ignore[arg-type]
+
+
+def ask(asked: Oracle, fleet: Fleet, *, M: int = 200, r: float = 0.1, purpose: int = 1, epoch: int = 1) -> Estimates:
+    return asked.gradients(fleet.initial_gains, M, np.full(fleet.N, r), purpose=purpose, epoch=epoch)
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Fleet:
+    return three_clusters()
+
+
+# --- moments --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("law", NOISE_LAWS.values(), ids=NOISE_LAWS)
+def test_the_quartic_form_is_that_of_the_law(law: NoiseLaw) -> None:
+    P = stream(3, 1).standard_normal((3, 3))
+    P = P + P.T
+    assert np.einsum("ab,abcd,cd", P, quartic_form(law, 3), P) == pytest.approx(law.quartic_term(P), rel=1e-12)
+
+
+@pytest.mark.parametrize("law", NOISE_LAWS.values(), ids=NOISE_LAWS)
+def test_variance_of_truncated_rollouts_against_rollouts(fleet: Fleet, law: NoiseLaw) -> None:
+    """A horizon so short that the variance without truncation, the control, is far off."""
+    system, K, h, M = fleet.system_of(0), fleet.initial_gains[0], 6, 40_000
+    found = cost_estimate(system, K, M, horizon=h, law=law, noise=stream(5, 1))
+    expected = float(lqr.truncated_variance_array(system, K, h, law))
+    # Kurtosis of a cost is below 10 here: Var s² ≤ 9σ⁴/M.
+    error = 3.0 / np.sqrt(M)
+    assert abs(found.variance / expected - 1) < 4 * error
+    assert abs(found.variance / lqr.rollout_variance(system, K, law) - 1) > 8 * error
+    long = float(lqr.truncated_variance_array(system, K, 400, law))
+    assert long == pytest.approx(lqr.rollout_variance(system, K, law), rel=1e-9)
+    assert float(lqr.truncated_variance_array(system, K, 1, law)) == 0.0
+
+
+def test_truncated_moments_against_rollouts_and_wrong_ones(fleet: Fleet) -> None:
+    """χ² of many estimates' mean and of their mean square; controls: ∇C, and a covariance 10 % too large."""
+    system, K, r, h, M, S = fleet.system_of(0), fleet.initial_gains[0], 0.25, 12, 256, 3000
+    moments = lqr.estimator_moments(system, K, r, SIGNS, horizon=h)
+    streams = [stream(6, kind) for kind in (0, 1)]
+    keys = {"horizon": h, "law": SIGNS, "directions": streams[0], "noise": streams[1]}
+    g = np.stack([gradient_estimate(system, K, r, M, **keys).value.ravel() for _ in range(S)])
+
+    def p_values(mean: np.ndarray, covariance: np.ndarray) -> tuple[float, float]:
+        z = np.linalg.solve(np.linalg.cholesky(covariance / M), (g - mean).T)
+        centre = S * float(np.sum(z.mean(axis=1) ** 2))
+        return float(stats.chi2.sf(centre, 2)), 2 * float(min(f(np.sum(z**2), 2 * S) for f in TAILS))
+
+    assert min(p_values(moments.mean.ravel(), moments.covariance)) > 0.001
+    assert p_values(moments.mean.ravel() + 0.2 * np.sqrt(np.diag(moments.covariance / M)), moments.covariance)[0] < 1e-6
+    assert p_values(moments.mean.ravel(), 1.1 * moments.covariance)[1] < 1e-3
+
+
+TAILS = (stats.chi2.cdf, stats.chi2.sf)
+
+
+@pytest.mark.parametrize("D", [1, 2, 3, 6])
+def test_the_quadrature_leaves_out_what_it_says(D: int) -> None:
+    """Against a finer rule at r and r/2: the error falls by 2^(2q−2) at least, where it is not yet rounding."""
+    m = 2 if D == 6 else 1
+    n = D // m
+    rng = np.random.default_rng(4)
+    system = LinearSystem(0.7 * np.eye(n) + 0.1 * rng.standard_normal((n, n)), rng.standard_normal((n, m)),
+                          np.eye(n), np.eye(m), 0.8)  # fmt: skip
+    K, q = lqr.riccati(system).K + 0.02, quadrature_order(D)
+
+    def error(r: float) -> float:
+        used, finer = (lqr.estimator_moments(system, K, r, SIGNS, order=k) for k in (q, q + 1))
+        return float(np.linalg.norm(used.covariance - finer.covariance) / np.linalg.norm(finer.covariance))
+
+    coarse, fine = error(0.1), error(0.05)
+    assert coarse < 1e-3
+    assert fine < max(1e-13, coarse / 2 ** (2 * q - 3))
+
+
+# --- answers --------------------------------------------------------------------------------------------------------
+
+
+def test_with_huge_minibatches_it_answers_the_exact_mean(fleet: Fleet) -> None:
+    found = oracle(fleet)
+    gradients = ask(found, fleet, M=HUGE).values
+    costs = found.costs(fleet.initial_gains, HUGE, purpose=2, epoch=1).values
+    cut = oracle(fleet, horizon=9).costs(fleet.initial_gains, HUGE, purpose=2, epoch=1).values
+    for i in range(fleet.N):
+        system, K = fleet.system_of(i), fleet.initial_gains[i]
+        np.testing.assert_allclose(gradients[i], lqr.smoothed_gradient(system, K, 0.1).value, rtol=1e-10)
+        assert costs[i] == pytest.approx(lqr.cost(system, K), rel=1e-13)
+        assert cut[i] == pytest.approx(lqr.truncated_cost(system, K, 9), rel=1e-13)
+    assert found.rollouts == 2 * HUGE
+
+
+def test_answers_are_draws_of_the_moments_from_the_agents_own_streams(fleet: Fleet) -> None:
+    """(seed, purpose, epoch, agent, 2), whatever was asked for other purposes."""
+    found, M = oracle(fleet, seed=7), 5000
+    found.costs(fleet.initial_gains, 10, purpose=Purpose.COST, epoch=2)
+    ask(found, fleet, purpose=Purpose.LOCAL, epoch=2)
+    first, second = (ask(found, fleet, M=M, purpose=Purpose.GLOBAL, epoch=2).values for _ in range(2))
+    costs = found.costs(fleet.initial_gains, M, purpose=Purpose.COST, epoch=3).values
+    for i in range(fleet.N):
+        system, K = fleet.system_of(i), fleet.initial_gains[i]
+        moments, rng = lqr.estimator_moments(system, K, 0.1, SIGNS), stream(7, Purpose.GLOBAL, 2, i, 2)
+        for answer in (first, second):
+            values, vectors = np.linalg.eigh(moments.covariance / M)
+            xi = rng.standard_normal(2)
+            expected = moments.mean.ravel() + vectors @ (np.sqrt(values) * (vectors.T @ xi))
+            np.testing.assert_allclose(answer[i].ravel(), expected, rtol=1e-9)
+        sd = np.sqrt(lqr.rollout_variance(system, K, SIGNS) / M)
+        draw = stream(7, Purpose.COST, 3, i, 2).standard_normal()
+        assert costs[i] == pytest.approx(lqr.cost(system, K) + sd * draw, rel=1e-12)
+
+
+def test_ledger_and_progress(fleet: Fleet) -> None:
+    found, told = oracle(fleet), list[int]()
+    found.on_rollouts = told.append
+    ask(found, fleet, M=30)
+    found.iterate(fleet.initial_gains, 4, 1e-4, 10**20, np.full(fleet.N, 0.1), purpose=3, epoch=1)
+    assert sum(told) == found.rollouts == 30 + 4 * 10**20
+    assert isinstance(found, IteratingOracle)
+    assert not isinstance(RolloutOracle(fleet, seed=1, horizon=5, law=SIGNS), IteratingOracle)
+
+
+# --- infinite costs -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gain", [200.0, np.nan, np.inf, 1e300])
+def test_infinite_costs_are_saturated_rollouts(gain: float) -> None:
+    fleet = forked_fleet()
+    gains = fleet.initial_gains.copy()
+    gains[2] = gain
+    found = oracle(fleet)
+    g = found.gradients(gains, 50, np.full(5, 0.1), purpose=3, epoch=1)
+    C = found.costs(gains, 50, purpose=2, epoch=1)
+    for answer in (g, C):
+        assert np.isfinite(answer.values).all()
+        np.testing.assert_array_equal(answer.nonfinite, [0, 0, 50, 0, 0])
+    assert C.values[2] == SATURATION
+    simulated = RolloutOracle(fleet, seed=1, horizon=40, law=SIGNS)
+    size = np.linalg.norm(simulated.gradients(gains, 50, np.full(5, 0.1), purpose=3, epoch=1).values[2])
+    assert 0.01 < np.linalg.norm(g.values[2]) / size < 100  # both about SATURATION·D/(r√M)
+
+
+def test_a_sphere_that_reaches_infinite_cost_counts_its_fraction() -> None:
+    """Scalar: one of the two perturbed gains has infinite cost."""
+    system = LinearSystem([[0.9]], [[1.0]], [[1.0]], [[1.0]], 0.9)
+    fleet = Fleet("edge", (system,), np.zeros(1, dtype=np.int64), np.array([[[1.9]]]))
+    found = ask(oracle(fleet), fleet, M=1000, r=0.2)
+    assert np.isfinite(found.values).all()
+    np.testing.assert_array_equal(found.nonfinite, [500])
+    assert found.values[0, 0, 0] == pytest.approx(SATURATION / 0.4, rel=0.5)  # ½(∞ − C)/r, saturated
+
+
+def test_counts_stop_before_they_overflow() -> None:
+    fleet = forked_fleet()
+    gains = np.full_like(fleet.initial_gains, 200.0)
+    found = oracle(fleet)
+    for _ in range(3):
+        found.costs(gains, 10**30, purpose=2, epoch=1)
+    assert (found.nonfinite > 2**61).all()
+
+
+def test_an_agent_comes_back_from_infinite_cost(fleet: Fleet) -> None:
+    found, bad = oracle(fleet), fleet.initial_gains.copy()
+    bad[0] = 100.0
+    radii = np.full(fleet.N, 0.1)
+    found.gradients(bad, HUGE, radii, purpose=1, epoch=1)
+    again = found.gradients(fleet.initial_gains, HUGE, radii, purpose=1, epoch=1).values
+    np.testing.assert_allclose(again, ask(oracle(fleet), fleet, M=HUGE).values, rtol=1e-10)
+
+
+# --- many iterations at once ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("horizon", [None, 15])
+@pytest.mark.parametrize("averaged", [False, True])
+def test_iterating_is_the_loop_bit_by_bit(fleet: Fleet, averaged: bool, horizon: int | None) -> None:
+    """Through several anchors, over sets that are no partition."""
+    plan = experiment(fleet, epochs=1, Delta0=4.0).schedule.plan(1)
+    steps = 150 if horizon is None else 20
+    results, servers, oracles = [], [], []
+    for wrap in (lambda o: o, Plain):
+        inner, server = oracle(fleet, horizon=horizon), Server(fleet.N)
+        server.neighbourhoods[0, -1] = server.neighbourhoods[-1, 0] = False
+        radii = np.full(fleet.N, 0.05)
+        common = {"server": server} if averaged else {}
+        results.append(iterate(fleet.initial_gains, steps, plan, wrap(inner), radii, **common))
+        servers.append(server.traffic)
+        oracles.append(inner)
+    np.testing.assert_array_equal(*results)
+    assert servers[0] == servers[1]
+    assert oracles[0].rollouts == oracles[1].rollouts == steps * plan.minibatch
+    np.testing.assert_array_equal(oracles[0].nonfinite, oracles[1].nonfinite)
+    assert oracles[0].errors == oracles[1].errors
+    if horizon is None:
+        assert fleet.N < oracles[0].errors.anchors < steps
+        assert servers[0].rounds == (steps if averaged else 0)
+
+
+def test_the_scalar_kernel_has_the_bits_of_the_general_one() -> None:
+    """Alone and over sets that are no partition, with a gain of infinite cost and an anchor that stops serving."""
+    systems = tuple(LinearSystem([[a]], [[b]], [[1.0]], [[0.5]], 0.8) for a, b in ((0.9, 1.0), (0.7, -0.6), (1.1, 0.4)))
+    fleet = Fleet("scalars", systems, np.array([0, 1, 2, 2]), np.array([[[0.6]], [[-0.4]], [[0.9]], [[0.8]]]))
+    start = fleet.initial_gains.copy()
+    start[3] = 40.0
+    own = [np.ones((1, 4), dtype=np.bool_)[:0], np.array([[1, 1, 0, 0], [0, 1, 1, 1]], dtype=np.bool_)]
+    for members in own:
+        answers = []
+        for general in (False, True):
+            asked, results = oracle(fleet), []
+            kernel = descend_kernel(1, 1, general=general)
+
+            def recorded(*arguments: object, kernel: object = kernel, results: list[object] = results) -> int:
+                done = kernel(*arguments)  # type: ignore[operator]
+                results.extend([done, *(np.copy(arguments[k]) for k in (10, 11, 12, 13))])  # type: ignore[call-overload]
+                return int(done)
+
+            asked._descend = recorded
+            sets = members[[0, 0, 1, 1]] if len(members) else None
+            radii = np.full(4, 0.05)
+            asked.iterate(start, 400, 3e-3, 10**9, radii, purpose=1, epoch=1, sets=sets)
+            answers.append(results)
+        assert len(answers[0]) == len(answers[1]) > 5  # more than one anchor each
+        for first, second in zip(*answers, strict=True):
+            np.testing.assert_array_equal(first, second)
+
+
+def test_a_run_is_the_same_with_and_without(fleet: Fleet) -> None:
+    made = experiment(fleet, epochs=2, Delta0=4.0)
+    reports = []
+    for wrap in (lambda o: o, Plain):
+        setting = Setting(fleet.initial_gains, made.schedule)
+        reports.append(run(PCPO(), wrap(oracle(fleet, seed=3)), setting, made.budget).final)
+    for name in ("local_gains", "global_gains", "cost_estimates", "neighbourhoods"):
+        np.testing.assert_array_equal(getattr(reports[0], name), getattr(reports[1], name))
+    assert reports[0].traffic == reports[1].traffic
+    assert reports[0].rollouts == reports[1].rollouts == made.budget
+
+
+def test_carried_moments_are_as_good_as_they_say(fleet: Fleet) -> None:
+    """On the way down: gradients without noise against quadrature at every iterate.
+
+    What is carried is the bias of smoothing: all errors fall as r², and with the drift that is allowed.
+    """
+    eta = 1 / (4 * max(float(lqr.hessian_eigenvalues(s)[-1]) for s in fleet.systems))
+    errors = {}
+    for r, drift in ((0.05, 0.05), (0.0125, 0.05), (0.05, 0.002)):
+        found, K = oracle(fleet, drift=drift), fleet.initial_gains
+        radii, worst, bias = np.full(fleet.N, r), 0.0, 0.0
+        for _ in range(12):
+            g = found.gradients(K, HUGE, radii, purpose=1, epoch=1).values
+            for i in range(fleet.N):
+                system = fleet.system_of(i)
+                exact = lqr.smoothed_gradient(system, K[i], r).value
+                worst = max(worst, float(np.linalg.norm(g[i] - exact)))
+                bias = max(bias, float(np.linalg.norm(exact - lqr.gradient(system, K[i]))))
+            K = found.iterate(K, 3, eta, HUGE, radii, purpose=1, epoch=1)
+        assert found.errors.anchors > fleet.N
+        assert worst < bias
+        errors[r, drift] = worst, found.errors.covariance
+    coarse = errors[0.05, 0.05]
+    assert errors[0.0125, 0.05][0] < coarse[0] / 8
+    assert 0 < errors[0.0125, 0.05][1] < coarse[1] / 8
+    assert errors[0.05, 0.002][0] < coarse[0] / 2
+    assert errors[0.05, 0.002][1] < coarse[1] / 2
+
+
+# --- refusals -------------------------------------------------------------------------------------------------------
+
+
+def test_refusals(fleet: Fleet) -> None:
+    found, radii = oracle(fleet), np.full(fleet.N, 0.1)
+    keys = {"purpose": 1, "epoch": 1}
+    with pytest.raises(PcpoError, match="estimator: found 'two_point', expected 'one_point'"):
+        found.gradients(fleet.initial_gains, 10, radii, estimator="two_point", **keys)
+    with pytest.raises(PcpoError, match="estimator: found a baseline"):
+        found.gradients(fleet.initial_gains, 10, radii, baseline=np.zeros(fleet.N), **keys)
+    with pytest.raises(PcpoError, match="radii: found"):
+        found.iterate(fleet.initial_gains, 3, 0.1, 10, -radii, **keys)
+    with pytest.raises(PcpoError, match="gains: found shape"):
+        found.iterate(fleet.initial_gains[:-1], 3, 0.1, 10, radii, **keys)
+    with pytest.raises(PcpoError, match="minibatch: found 0"):
+        found.costs(fleet.initial_gains, 0, **keys)
+    with pytest.raises(PcpoError, match="drift: found 0"):
+        oracle(fleet, drift=0)
+    with pytest.raises(PcpoError, match="horizon: found 0"):
+        oracle(fleet, horizon=0)
+    with pytest.raises(PcpoError, match="found m n = 12 unknowns"):
+        quadrature_order(12)
+    assert found.rollouts == 0
+
+
+def test_an_experiment_chooses_its_oracle() -> None:
+    small = one_cluster([[0.0, 0.0], [0.01, 0.0]])
+    simulated = experiment(small, epochs=1, Delta0=4.0, horizon=20)
+    moments = Experiment(small, simulated.schedule, "signs", None, simulated.budget, "moments")
+    assert (simulated.mode, moments.mode) == ("calibrated", "calibrated, moment oracle")
+    assert Experiment.from_dict(small, moments.to_dict()) == moments
+    assert set(moments.run(seed=1)["mode"]) == {"calibrated, moment oracle"}
+    old = {key: value for key, value in simulated.to_dict().items() if key != "oracle"}
+    assert Experiment.from_dict(small, old) == simulated
+    with pytest.raises(ConfigError, match="horizon: found None"):
+        Experiment(small, simulated.schedule, "signs", None, 1)
+    with pytest.raises(ConfigError, match="oracle: found 'oracle'"):
+        Experiment(small, simulated.schedule, "signs", 10, 1, "oracle")  # type: ignore[arg-type]

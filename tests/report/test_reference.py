@@ -1,0 +1,150 @@
+"""docs/reference: taken whole from one commit's results, and README.md shows exactly what is kept there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from support.report_tree import TOY, toy_tree
+
+from pcpo.errors import ResultsError
+from pcpo.evidence import GROUPS, load_group
+from pcpo.report.reference import BEGIN, END, block, main, read_reference, write_reference
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def tree(repository: Path, tmp_path: Path) -> Path:
+    """A complete run of one commit, and a checkout to write to."""
+    (tmp_path / "run").mkdir()
+    root = toy_tree(tmp_path / "run", repository / "docs/reference/fedlqr_claims.csv")
+    for path in root.rglob("*.parquet"):
+        relabel(path, COMMIT)
+    (tmp_path / "checkout").mkdir()
+    (tmp_path / "checkout/README.md").write_text(f"# toy\n\n{BEGIN}\nold\n{END}\n\n## Run it\n", encoding="utf-8")
+    return tmp_path
+
+
+def relabel(path: Path, commit: str) -> None:
+    table = pq.read_table(path)
+    notes = {key: value for key, value in table.schema.metadata.items()}
+    (own,) = [key for key in notes if key in (b"pcpo", b"pcpo-study")]
+    notes[own] = json.dumps({**json.loads(notes[own]), "commit": commit}).encode()
+    pq.write_table(table.replace_schema_metadata(notes), path)
+
+
+def test_reference_is_the_run(tree: Path) -> None:
+    folder = write_reference(tree / "run", tree / "checkout", TOY)
+    assert (folder / "verdicts.csv").read_bytes() == (tree / "run/results/verdicts.csv").read_bytes()
+    verdicts, provenance = read_reference(folder)
+    assert provenance["commits"] == {"comparison": COMMIT, "toy": COMMIT}
+    assert provenance["configuration"] == "run"
+    for name, digest in provenance["figures_sha256"].items():
+        assert hashlib.sha256((folder / f"{name}.png").read_bytes()).hexdigest() == digest
+    page = (tree / "checkout/README.md").read_text(encoding="utf-8")
+    assert page == f"# toy\n\n{block(verdicts, provenance)}\n\n## Run it\n"
+    assert "old" not in page
+    assert "| The ratio is one | Theorem 1, eq. (10) | **supported** |" in page
+    assert "| ≤ 0.025 |" in page
+    write_reference(tree / "run", tree / "checkout", TOY)
+    assert (tree / "checkout/README.md").read_text(encoding="utf-8") == page
+
+
+def _dirty(tree: Path) -> None:
+    for path in (tree / "run").rglob("*.parquet"):
+        relabel(path, f"{COMMIT}-dirty")
+
+
+def _two_commits(tree: Path) -> None:
+    runs = next((tree / "run/results/runs").rglob("*.parquet"))
+    relabel(Path(shutil.copyfile(runs, runs.with_name("000002-000003.parquet"))), "f" * 40)
+
+
+def test_studies_may_be_of_different_commits(tree: Path) -> None:
+    """A study that was run again stands beside the others, and the page says which is of which commit."""
+    relabel(next((tree / "run/results/evidence").rglob("*.parquet")), "f" * 40)
+    folder = write_reference(tree / "run", tree / "checkout", TOY)
+    assert read_reference(folder)[1]["commits"] == {"toy": "f" * 40, "comparison": COMMIT}
+    page = (tree / "checkout/README.md").read_text(encoding="utf-8")
+    assert f"Tables of commit `{COMMIT[:12]}`; `toy` of `{'f' * 12}`; judged at" in page
+
+
+def _no_figure(tree: Path) -> None:
+    (tree / "run/figures/toy_event.png").unlink()
+
+
+def _no_comparison(tree: Path) -> None:
+    (tree / "run/figures/baselines.png").unlink()
+
+
+def _no_verdicts(tree: Path) -> None:
+    (tree / "run/results/verdicts.csv").unlink()
+
+
+def _no_marks(tree: Path) -> None:
+    (tree / "checkout/README.md").write_text(f"# toy\n{END}\n{BEGIN}\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_dirty, "found tables made at .*-dirty"),
+        (_two_commits, "comparison: found tables of 2 commits"),
+        (_no_figure, "found no figure toy_event"),
+        (_no_comparison, "found no figure baselines"),
+        (_no_verdicts, "found no results/verdicts.csv"),
+        (_no_marks, "found no pair of the marks"),
+    ],
+)
+def test_refusals_write_nothing(tree: Path, spoil: Callable[[Path], None], message: str) -> None:
+    spoil(tree)
+    before = (tree / "checkout/README.md").read_bytes()
+    with pytest.raises(ResultsError, match=message):
+        write_reference(tree / "run", tree / "checkout", TOY)
+    assert (tree / "checkout/README.md").read_bytes() == before
+    assert not (tree / "checkout/docs").exists()
+
+
+def test_command_line_says_what_is_missing(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The declared groups are not in the toy run."""
+    assert main(["--root", str(tree / "run"), "--repository", str(tree / "checkout")]) == 1
+    assert "found" in capsys.readouterr().err
+
+
+def test_readme_shows_the_reference(repository: Path) -> None:
+    """Every number at the head of README.md is that of docs/reference/."""
+    page = (repository / "README.md").read_text(encoding="utf-8")
+    shown = page[page.index(BEGIN) : page.index(END) + len(END)]
+    assert shown == block(*read_reference(repository / "docs/reference"))
+
+
+def test_reference_is_of_the_declared_claims(repository: Path) -> None:
+    """No claim that is declared no more, no claim left out of a group that is there, all figures as they were made."""
+    folder = repository / "docs/reference"
+    verdicts, provenance = read_reference(folder)
+    claims = verdicts[verdicts["role"] == "claim"]
+    for name, rows in claims.groupby("group"):
+        assert list(rows["claim"]) == [claim.id for claim in load_group(str(name)).claims]
+    assert set(claims["group"]) <= set(GROUPS)
+    studies = {study.name for name in set(claims["group"]) for study in load_group(str(name)).studies}
+    assert set(provenance["commits"]) <= {*studies, "comparison"}
+    assert {len(commit) for commit in provenance["commits"].values()} == {40}
+    for name, digest in provenance["figures_sha256"].items():
+        assert hashlib.sha256((folder / f"{name}.png").read_bytes()).hexdigest() == digest, name
+
+
+def test_a_changed_reference_is_noticed(repository: Path, tmp_path: Path) -> None:
+    """Control of the comparison above: a verdict changed by hand no longer gives the page's table."""
+    folder = Path(shutil.copytree(repository / "docs/reference", tmp_path / "reference"))
+    text = (folder / "verdicts.csv").read_text(encoding="utf-8")
+    changed = text.replace(",supported,the interval", ",refuted,the interval", 1)
+    assert changed != text
+    (folder / "verdicts.csv").write_text(changed, encoding="utf-8")
+    page = (repository / "README.md").read_text(encoding="utf-8")
+    assert block(*read_reference(folder)) not in page

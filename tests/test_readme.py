@@ -1,0 +1,93 @@
+"""What README.md shows happens: its script finds the clusters, its scenario is valid, its links lead somewhere."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from pcpo.fleets.files import read_fleet
+from pcpo.schema import load_schema, validated
+
+DOCS = ("cluster", "coop_lsvi", "evidence", "hierarchical", "methods", "reading", "tutorial")
+PAGES = ("README.md", "CONTRIBUTING.md", "config/README.md", *(f"docs/{name}.md" for name in DOCS))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of that language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def block(page: Path, language: str) -> str:
+    """The only fenced block of that language."""
+    (found,) = blocks(page, language)
+    return found
+
+
+def executed(repository: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """What a script of a page does in a process of its own, where a warning is an error."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        cwd=repository,
+        env={**os.environ, "PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_script_prints_the_true_clusters(repository: Path) -> None:
+    done = executed(repository, block(repository / "README.md", "python"))
+    assert "100%" in done.stderr, "the progress bar has not reached its end"
+    fleet = read_fleet(repository / "config/fleets/example.yaml")
+    truth = sorted(tuple(members.tolist()) for members in fleet.clusters)
+    first, *agents = done.stdout.splitlines()
+    assert ast.literal_eval(first.removeprefix("clusters found: ")) == truth
+    gaps = [float(line.split("gap ")[1].split(",")[0]) for line in agents]
+    assert len(gaps) == fleet.N
+    assert all(0 <= gap < fleet.separation for gap in gaps)
+
+
+@pytest.mark.parametrize("name", ["coop_lsvi", "hierarchical"])
+def test_script_of_a_page_prints_what_the_page_says(name: str, repository: Path) -> None:
+    page = repository / f"docs/{name}.md"
+    assert executed(repository, block(page, "python")).stdout == block(page, "text")
+
+
+def test_example_fleet_is_not_in_the_order_of_its_clusters(repository: Path) -> None:
+    """Otherwise the script above would find contiguous clusters, which a default order gives as well."""
+    labels = read_fleet(repository / "config/fleets/example.yaml").labels
+    assert np.any(np.diff(labels) < 0)
+
+
+def test_scenario_is_valid(repository: Path) -> None:
+    config = yaml.safe_load(block(repository / "README.md", "yaml"))
+    schema = load_schema(repository / "workflow/schemas/config.schema.yaml")
+    checked = validated(config, schema)
+    assert checked["featured"] in checked["scenarios"]
+    assert all((repository / s["fleet"]["file"]).is_file() for s in checked["scenarios"].values())
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_files(page: str, repository: Path) -> None:
+    path = repository / page
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8"))
+    local = [link for link in links if "://" not in link]
+    assert page != "README.md" or local
+    assert [link for link in local if not (path.parent / link).exists()] == []
+
+
+def test_make_targets_exist(repository: Path) -> None:
+    shown = set(re.findall(r"^make ([a-z]+)", (repository / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
+    known = set(re.findall(r"^([a-z]+):", (repository / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {"test", "quick"} <= shown <= known

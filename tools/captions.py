@@ -1,0 +1,47 @@
+"""Captions for `snakemake --report`, from those of the figures: `python -m tools.captions` renews them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pcpo.evidence import GROUPS, load_group
+from pcpo.report.comparison import PICTURES
+from pcpo.report.formulas import prose
+from pcpo.storage.files import write_text
+
+__all__ = ["PATH", "captions", "main", "template"]
+
+#: The template that Snakemake renders for every file in its report, below the root of the repository.
+PATH = Path("workflow/report/captions.rst")
+_PAGES = {
+    "verdicts": "Every claim with its verdict, estimate, interval, replicates, mode and negative controls.",
+    "report": "The whole report: claims, figures, readings of the paper, provenance.",
+}
+
+
+def captions() -> dict[str, str]:
+    """By name of the file without its suffix: a figure's title and caption in HTML, mathematics as MathML."""
+    groups = [load_group(name) for name in GROUPS]
+    compared = {name: f"{picture.title}. {picture.caption}" for name, picture in PICTURES.items()}
+    evidence = {name: f"{group.title}. {spec.caption}" for group in groups for name, spec in group.figures.items()}
+    return {name: " ".join(prose(text).split()) for name, text in {**compared, **evidence, **_PAGES}.items()}
+
+
+def template() -> str:
+    """reStructuredText with one caption per file; a figure of one scenario has that of the figure."""
+    table = json.dumps(captions(), indent=2, ensure_ascii=False, sort_keys=True)
+    return (
+        f"{{% set captions = {table} %}}\n"
+        '{% set name = (snakemake.output.get("png") or snakemake.output[0]).split("/")[-1].split(".")[0] %}\n'
+        ".. raw:: html\n\n   <p>{{ captions[name] or captions[name.split('_')[0]] }}</p>\n"
+    )
+
+
+def main() -> None:
+    """Write the template."""
+    write_text(PATH, template())
+
+
+if __name__ == "__main__":
+    main()
