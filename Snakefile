@@ -1,5 +1,7 @@
 """pcpo: runs of PCPO on clustered fleets, and figures.  `snakemake --cores all` makes everything."""
 
+import sys
+
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -20,6 +22,8 @@ include: "workflow/rules/report.smk"
 
 
 onstart:
+    for sentence in set_aside(ALTERED):
+        print(sentence, file=sys.stderr)
     print(
         "What runs, how far it is and how long to go: `make status`, or `python -m pcpo.pipeline.status`, in another terminal."
     )

@@ -1,11 +1,82 @@
 """Personalised and collaborative policy optimisation (PCPO) for linear-quadratic agents in unknown clusters.
 
 A replication of the paper arXiv:2511.17489: N agents, each a linear system with an unknown cluster, learn feedback
-gains by zeroth-order policy gradients and find out by themselves whom to average with.
+gains by zeroth-order policy gradients, find their clusters and average within them.  A short script needs one import::
+
+    from pcpo import Experiment, read_fleet
+
+Names are loaded when they are first used, so `import pcpo` alone is fast.
 """
 
 from __future__ import annotations
 
-__all__ = ["__version__"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pcpo.algorithms.baselines.base import OneSequence, Progress, alone, descend
+    from pcpo.algorithms.registry import Entry, make_algorithm
+    from pcpo.experiments.experiment import Experiment
+    from pcpo.experiments.records import read_runs
+    from pcpo.fleets.files import read_fleet, write_fleet
+    from pcpo.fleets.fleet import Fleet
+    from pcpo.fleets.random import FleetSpec, random_fleet
+    from pcpo.lqr.system import LinearSystem
+    from pcpo.oracles.plant import SingleEnvironment
+    from pcpo.report.view import load as load_results
+
+__all__ = [
+    "Entry",
+    "Experiment",
+    "Fleet",
+    "FleetSpec",
+    "LinearSystem",
+    "OneSequence",
+    "Progress",
+    "SingleEnvironment",
+    "__version__",
+    "alone",
+    "descend",
+    "load_results",
+    "make_algorithm",
+    "random_fleet",
+    "read_fleet",
+    "read_runs",
+    "write_fleet",
+]
 
 __version__ = "0.1.0"
+
+#: Where each offered name is defined.
+DOOR = {
+    "Entry": "pcpo.algorithms.registry",
+    "Experiment": "pcpo.experiments.experiment",
+    "Fleet": "pcpo.fleets.fleet",
+    "FleetSpec": "pcpo.fleets.random",
+    "LinearSystem": "pcpo.lqr.system",
+    "OneSequence": "pcpo.algorithms.baselines.base",
+    "Progress": "pcpo.algorithms.baselines.base",
+    "SingleEnvironment": "pcpo.oracles.plant",
+    "alone": "pcpo.algorithms.baselines.base",
+    "descend": "pcpo.algorithms.baselines.base",
+    "load_results": "pcpo.report.view",
+    "make_algorithm": "pcpo.algorithms.registry",
+    "random_fleet": "pcpo.fleets.random",
+    "read_fleet": "pcpo.fleets.files",
+    "read_runs": "pcpo.experiments.records",
+    "write_fleet": "pcpo.fleets.files",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load an offered name from the module that defines it."""
+    if name not in DOOR:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(DOOR[name]), "load" if name == "load_results" else name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the offered names."""
+    return sorted(__all__)

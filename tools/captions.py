@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from pcpo.evidence import GROUPS, load_group
-from pcpo.report.comparison import PICTURES
+from pcpo.figures.registry import entries
 from pcpo.report.formulas import prose
 from pcpo.storage.files import write_text
 
@@ -23,8 +23,8 @@ _PAGES = {
 def captions() -> dict[str, str]:
     """By name of the file without its suffix: a figure's title and caption in HTML, mathematics as MathML."""
     groups = [load_group(name) for name in GROUPS]
-    compared = {name: f"{picture.title}. {picture.caption}" for name, picture in PICTURES.items()}
-    evidence = {name: f"{group.title}. {spec.caption}" for group in groups for name, spec in group.figures.items()}
+    compared = {name: f"{picture.title}. {picture.caption}" for name, picture in entries().items()}
+    evidence = {name: f"{spec.title}. {spec.caption}" for group in groups for name, spec in group.figures.items()}
     return {name: " ".join(prose(text).split()) for name, text in {**compared, **evidence, **_PAGES}.items()}
 
 

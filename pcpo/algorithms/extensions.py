@@ -2,8 +2,8 @@
 
 A file defines `ENTRIES`, a list of `pcpo.algorithms.registry.Entry`, or `PLANTS`, a mapping of names to factories of
 plants (`pcpo.oracles.plant.PlantFactory`), or both.  Loading a file runs it, with all the rights of whoever runs the
-workflow: name only files that you would run yourself.  Its content is part of what the results of its algorithms and plants depend on;
-modules of one's own that it imports are not, so a file should stand alone.
+workflow: name only files that you would run yourself.  Results depend on the content of the file and of the Python
+files beside it that it imports.
 """
 
 from __future__ import annotations

@@ -1,77 +1,72 @@
-"""Algorithms: each is frozen fields plus `uses`, `init`, `next_rollouts` and `step`; one driver runs them all.
+"""List the algorithms by name: each is frozen fields plus `uses`, `init`, `next_rollouts` and `step`.
 
-A new one is a file and a line of `ALGORITHMS`, which maps the name used in configuration files to an `Entry`; one's own
-is a file that `pcpo.algorithms.extensions` loads, and stays outside the package.
+A new method of the package is a file in `pcpo/algorithms/baselines` and a line of `ALGORITHMS`, which maps the name
+used in configuration files to an `Entry`.  A user's own method is a file that `pcpo.algorithms.extensions` loads; it
+stays outside the package.  Modules of algorithms are imported when an algorithm is made, so that a run depends on the
+module of its own algorithm only.
 """
 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from types import ModuleType
+from importlib import import_module
 from typing import Any, Literal
 
-from pcpo.algorithms.baselines.cfl import CFL
-from pcpo.algorithms.baselines.cluster_sysid import ClusterSysID
-from pcpo.algorithms.baselines.fedlqr import FedLQR
-from pcpo.algorithms.baselines.ifca import IFCA
-from pcpo.algorithms.baselines.least_squares import LeastSquares
-from pcpo.algorithms.baselines.local import Local
-from pcpo.algorithms.baselines.maml_lqr import MAMLLQR
-from pcpo.algorithms.baselines.naive_average import NaiveAverage
-from pcpo.algorithms.baselines.one_shot import OneShot
-from pcpo.algorithms.baselines.oracle_clusters import OracleClusters
-from pcpo.algorithms.pcpo import (
-    PCPO,
-    centred,
-    eliminate_once,
-    no_elimination,
-    no_radius_scaling,
-    no_reinitialisation,
-    one_sequence,
-    synchronised,
-    two_point,
-)
 from pcpo.algorithms.protocol import Algorithm, SideInformation
 from pcpo.errors import ConfigError
 
-__all__ = ["ALGORITHMS", "PCPO", "Entry", "make_algorithm", "module_of", "modules_of", "register", "registry"]
+__all__ = ["ALGORITHMS", "Entry", "make_algorithm", "module_of", "register", "registry"]
+
+Sight = Literal["rollout costs", "trajectories"]
+Kind = Literal["method", "ablation", "extension"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")  # names are parts of paths
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An algorithm's name, factory, title for people, source, and what it sees of the systems.
+    """Describe an algorithm to configurations, figures and tables.
 
-    estimates_costs: whether every epoch has cost estimates; where not, they are NaN.  module: where it is defined, if
-    that is not the factory's own module; `register` fills it in.
+    Args:
+        name: its name in configurations, paths and tables.
+        factory: what makes it, with the options as keywords: a callable, or "module:attribute" to be imported on use.
+        title: its name in figures and in the report.
+        citation: where the method comes from.
+        sees: what its oracle shows it.
+        estimates_costs: whether every epoch has cost estimates; where not, they are NaN.
+        group: the comparison figure that it belongs to: a method in its own right, an ablation of PCPO, or an
+            extension of it.
+        module: the module that defines it; filled in by `register` for a user's own.
     """
 
     name: str
-    factory: Callable[..., Algorithm]
+    factory: Callable[..., Algorithm] | str
     title: str
     citation: str
-    sees: Literal["rollout costs", "trajectories"] = "rollout costs"
+    sees: Sight = "rollout costs"
     estimates_costs: bool = True
+    group: Kind = "method"
     module: str = ""
 
-    @property
-    def group(self) -> Literal["method", "ablation", "extension"]:
-        """Which figure it belongs to: a method in its own right, an ablation of PCPO or an extension of it."""
-        first = self.citation.split(" ", 1)[0]
-        return first if first in ("ablation", "extension") else "method"  # type: ignore[return-value]
+    def make(self, **options: Any) -> Algorithm:
+        """Make the algorithm with these options."""
+        factory = self.factory
+        if isinstance(factory, str):
+            module, _, attribute = factory.partition(":")
+            factory = getattr(import_module(module), attribute)
+        made: Algorithm = factory(**options)
+        return made
 
     @property
     def uses(self) -> frozenset[str]:
-        """Fields of `contracts.SideInformation` that it is told."""
-        return self.factory().uses
+        """The fields of `SideInformation` that the algorithm is told."""
+        return self.make().uses
 
 
 def registry(entries: Iterable[Entry]) -> dict[str, Entry]:
-    """Entries by name; raises ConfigError if a name occurs twice."""
+    """Map names to entries; raises ConfigError if a name occurs twice."""
     found: dict[str, Entry] = {}
     for entry in entries:
         if entry.name in found:
@@ -80,40 +75,51 @@ def registry(entries: Iterable[Entry]) -> dict[str, Entry]:
     return found
 
 
-_PCPO = "Kanakeri et al. 2025, Algorithm 1"
-_ABLATION = "ablation of Kanakeri et al. 2025"
-_EXTENSION = "extension of Kanakeri et al. 2025"
+_PAPER = "Kanakeri et al. 2025"
 
+
+def _own(name: str, attribute: str, title: str, group: Kind) -> Entry:
+    """Return the entry of PCPO or of a variant of it."""
+    citation = f"{_PAPER}, Algorithm 1" if group == "method" else f"{group} of {_PAPER}"
+    return Entry(name, f"pcpo.algorithms.pcpo:{attribute}", title, citation, group=group)
+
+
+def _baseline(name: str, attribute: str, title: str, citation: str, sees: Sight = "rollout costs") -> Entry:
+    """Return the entry of a baseline, which lives in the module of its name."""
+    return Entry(name, f"pcpo.algorithms.baselines.{name}:{attribute}", title, citation, sees, estimates_costs=False)
+
+
+#: Every algorithm by the name that configurations use, in the order of tables and figures.
 ALGORITHMS = registry(
     [
-        Entry("pcpo", PCPO, "PCPO", _PCPO),
-        Entry("pcpo_sync", synchronised, "PCPO, synchronised first", _EXTENSION),
-        Entry("pcpo_one_sequence", one_sequence, "PCPO, one sequence", _ABLATION),
-        Entry("pcpo_no_reinit", no_reinitialisation, "PCPO, no reinitialisation", _ABLATION),
-        Entry("pcpo_no_radius_scaling", no_radius_scaling, "PCPO, no radius scaling", _ABLATION),
-        Entry("pcpo_no_elimination", no_elimination, "PCPO, no elimination", _ABLATION),
-        Entry("pcpo_eliminate_once", eliminate_once, "PCPO, one elimination", _ABLATION),
-        Entry("pcpo_centred", centred, "PCPO, centred estimator", _EXTENSION),
-        Entry("pcpo_two_point", two_point, "PCPO, two-point estimator", _EXTENSION),
-        Entry("local", Local, "Local PO", "Malik et al. 2020", estimates_costs=False),
-        Entry("naive_average", NaiveAverage, "Naive average", "N_i = [N] for ever", estimates_costs=False),
-        Entry("oracle_clusters", OracleClusters, "Known clusters", "the upper limit", estimates_costs=False),
-        Entry("one_shot", OneShot, "One-shot, known Δ", "Kanakeri et al. 2025, section 3", estimates_costs=False),
-        Entry("fedlqr", FedLQR, "FedLQR", "Wang et al. 2023", estimates_costs=False),
-        Entry("ifca", IFCA, "IFCA", "Ghosh et al. 2020", estimates_costs=False),
-        Entry("cfl", CFL, "CFL", "Sattler et al. 2020", estimates_costs=False),
-        Entry("maml_lqr", MAMLLQR, "MAML-LQR (first order)", "Toso et al. 2024", estimates_costs=False),
-        Entry("least_squares", LeastSquares, "Least squares", "Mania et al. 2019", "trajectories", False),
-        Entry("cluster_sysid", ClusterSysID, "Clustered sys-ID", "Toso et al. 2023", "trajectories", False),
+        _own("pcpo", "PCPO", "PCPO", "method"),
+        _own("pcpo_sync", "synchronised", "PCPO, synchronised first", "extension"),
+        _own("pcpo_one_sequence", "one_sequence", "PCPO, one sequence", "ablation"),
+        _own("pcpo_no_reinit", "no_reinitialisation", "PCPO, no reinitialisation", "ablation"),
+        _own("pcpo_no_radius_scaling", "no_radius_scaling", "PCPO, no radius scaling", "ablation"),
+        _own("pcpo_no_elimination", "no_elimination", "PCPO, no elimination", "ablation"),
+        _own("pcpo_eliminate_once", "eliminate_once", "PCPO, one elimination", "ablation"),
+        _own("pcpo_centred", "centred", "PCPO, centred estimator", "extension"),
+        _own("pcpo_two_point", "two_point", "PCPO, two-point estimator", "extension"),
+        _baseline("local", "Local", "Local PO", "Malik et al. 2020"),
+        _baseline("naive_average", "NaiveAverage", "Naive average", "N_i = [N] for ever"),
+        _baseline("oracle_clusters", "OracleClusters", "Known clusters", "the upper limit"),
+        _baseline("one_shot", "OneShot", "One-shot, known Δ", f"{_PAPER}, section 3"),
+        _baseline("fedlqr", "FedLQR", "FedLQR", "Wang et al. 2023"),
+        _baseline("ifca", "IFCA", "IFCA", "Ghosh et al. 2020"),
+        _baseline("cfl", "CFL", "CFL", "Sattler et al. 2020"),
+        _baseline("maml_lqr", "MAMLLQR", "MAML-LQR (first order)", "Toso et al. 2024"),
+        _baseline("least_squares", "LeastSquares", "Least squares", "Mania et al. 2019", "trajectories"),
+        _baseline("cluster_sysid", "ClusterSysID", "Clustered sys-ID", "Toso et al. 2023", "trajectories"),
     ]
 )
 
 
 def register(entries: Iterable[Entry], module: str) -> None:
-    """Add algorithms that the loaded `module` defines to `ALGORITHMS`, all or none.
+    """Add the algorithms that the loaded `module` defines to `ALGORITHMS`, all or none.
 
-    Raises ConfigError for what is no Entry, for a name that is taken, that is not of lower-case letters, digits and _,
-    or that the algorithm does not bear itself, and for side information that there is not.
+    Raises ConfigError for an object that is no Entry, for a name that is taken, has other characters than lower-case
+    letters, digits and _, or differs from the algorithm's own, and for side information that does not exist.
     """
     added = [replace(_checked(entry), module=module) for entry in entries]
     ALGORITHMS.update(registry([*ALGORITHMS.values(), *added]))
@@ -126,7 +132,7 @@ def _checked(entry: Entry) -> Entry:
         )
     if not _NAME.fullmatch(str(entry.name)):
         raise ConfigError(f"algorithm: found the name {entry.name!r}, expected lower-case letters, digits and _")
-    algorithm = entry.factory()
+    algorithm = entry.make()
     if algorithm.name != entry.name:
         raise ConfigError(f"algorithm {entry.name!r}: found that it calls itself {algorithm.name!r}, expected one name")
     try:
@@ -137,32 +143,19 @@ def _checked(entry: Entry) -> Entry:
 
 
 def make_algorithm(name: str, **options: Any) -> Algorithm:
-    """The algorithm of that name; raises ConfigError for an unknown name and lists the known ones."""
-    return _entry(name).factory(**options)
+    """Make the algorithm of that name; raises ConfigError for an unknown name and lists the known ones."""
+    return _entry(name).make(**options)
 
 
 def module_of(name: str) -> str:
-    """Module of the algorithm of that name, relative to the package: "algorithms/pcpo"."""
-    return _path(_entry(name).factory.__module__)
+    """Return the dotted name of the module that defines an algorithm; raises ConfigError for an unknown name.
 
-
-def modules_of(name: str) -> list[str]:
-    """Modules of this folder that the algorithm of that name is made of, its own first: what its results depend on.
-
-    The file of an algorithm of one's own is not among them: it is no module of the package.
+    The file of a user's own algorithm is loaded as a module outside the package (`pcpo.algorithms.extensions`).
     """
     entry = _entry(name)
-    found = [entry.module or entry.factory.__module__]
-    for module in found:  # grows while it is read
-        for value in vars(sys.modules[module]).values():
-            origin = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-            if isinstance(origin, str) and origin.startswith(f"{__name__}.") and origin not in found:
-                found.append(origin)
-    return [_path(module) for module in found if module.startswith(f"{__name__}.")]
-
-
-def _path(module: str) -> str:
-    return module.removeprefix("pcpo.").replace(".", "/")
+    if isinstance(entry.factory, str):
+        return entry.factory.partition(":")[0]
+    return entry.module or entry.factory.__module__
 
 
 def _entry(name: str) -> Entry:

@@ -7,7 +7,6 @@ other tables, for which the same measurement under the same rule must say "refut
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -21,14 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALPHA",
-    "Agrees",
-    "AtMost",
     "Claim",
     "Control",
-    "FigureSpec",
+    "EvidenceFigure",
     "Finding",
     "Group",
-    "Never",
     "Power",
     "Rule",
     "Study",
@@ -81,70 +77,6 @@ class Rule(Protocol):
 
 
 @dataclass(frozen=True)
-class AtMost:
-    """For bounds: refuted if the estimate is significantly above `predicted`, supported if `high` is not above it."""
-
-    @property
-    def refuted_if(self) -> str:
-        """The rule as a sentence."""
-        return "the interval lies above the bound"
-
-    def verdict(self, finding: Finding, p_value: float) -> Verdict:
-        """By the interval and the p-value."""
-        if finding.estimate > finding.predicted and p_value < ALPHA:
-            return Verdict.REFUTED
-        return Verdict.SUPPORTED if finding.high <= finding.predicted else Verdict.INCONCLUSIVE
-
-
-@dataclass(frozen=True)
-class Agrees:
-    """For equalities: refuted if `predicted` is significantly missed, supported if it is met with enough precision.
-
-    precision: the largest half-width of the interval that supports, relative to |predicted| if relative=True.
-    """
-
-    precision: float
-    relative: bool = False
-
-    @property
-    def refuted_if(self) -> str:
-        """The rule as a sentence."""
-        unit = " % of the prediction" if self.relative else ""
-        amount = f"{100 * self.precision:g}" if self.relative else f"{self.precision:g}"
-        return f"the interval excludes the prediction (inconclusive while its half-width is above {amount}{unit})"
-
-    def verdict(self, finding: Finding, p_value: float) -> Verdict:
-        """By the p-value and the half-width."""
-        if p_value < ALPHA:
-            return Verdict.REFUTED
-        width = (finding.high - finding.low) / 2
-        limit = self.precision * (abs(finding.predicted) if self.relative else 1.0)
-        precise = math.isfinite(width) and width <= limit and finding.low <= finding.predicted <= finding.high
-        return Verdict.SUPPORTED if precise else Verdict.INCONCLUSIVE
-
-
-@dataclass(frozen=True)
-class Never:
-    """For inequalities that hold always: refuted by one violation, supported by `least` trials (n_runs) without one.
-
-    estimate: number of violations; predicted: 0; low, high may bound the probability of one.
-    """
-
-    least: int
-
-    @property
-    def refuted_if(self) -> str:
-        """The rule as a sentence."""
-        return f"one violation (inconclusive below {self.least:,} trials)"
-
-    def verdict(self, finding: Finding, p_value: float) -> Verdict:
-        """By the number of violations."""
-        if finding.estimate > 0:
-            return Verdict.REFUTED
-        return Verdict.SUPPORTED if finding.n_runs >= self.least else Verdict.INCONCLUSIVE
-
-
-@dataclass(frozen=True)
 class Control:
     """A negative control: tables on which the claim is false, and has to be refuted.
 
@@ -158,27 +90,38 @@ class Control:
 
 @dataclass(frozen=True)
 class Power:
-    """How probably the check refutes, with the runs there are, if the truth is the stated alternative."""
+    """State how probably the check refutes, with the runs there are, if the truth is the stated alternative.
+
+    value(tables, level): that probability, at the level at which the judge refutes.
+    """
 
     alternative: str
-    value: Callable[[Tables], float]
+    value: Callable[[Tables, float], float]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One statement under test.
+    """Declare one statement under test.
 
-    id: short and stable; source: theorem, equation or lemma of the paper; statement: the paper's words and symbols
-    (LaTeX between $); quantity: the estimand in words, with units; primary: one per group, the others share the level
-    by Holm's method.  mode: of the runs behind it ("exact": closed forms and quadrature, no schedule).
-    figure: id of the figure that shows it.
+    The texts (title, source, statement, quantity) of a group's claims stand in the group's claims.md, under the claim's
+    id; `pcpo.evidence.load_group` fills them in and puts the group's name before the id: "scaling.overlay".
+
+    Args:
+        id: short and stable, of lower-case letters, digits and _.
+        measure: from the group's tables to the finding.
+        rule: when a finding supports or refutes.
+        controls: data for which the same check must refute; at least one.
+        power: against the alternative that the check promises to see.
+        figure: id of the figure that shows the claim.
+        mode: of the runs behind it ("exact": closed forms and quadrature, no schedule).
+        primary: exactly one claim of a group is; the others share the level by Holm's method.
+        title: a few words.
+        source: theorem, equation or lemma of the paper.
+        statement: the paper's words and symbols (LaTeX between $).
+        quantity: the estimand in words, with units.
     """
 
     id: str
-    title: str
-    source: str
-    statement: str
-    quantity: str
     measure: Callable[[Tables], Finding]
     rule: Rule
     controls: Sequence[Control]
@@ -186,6 +129,10 @@ class Claim:
     figure: str
     mode: Mode = "calibrated"
     primary: bool = False
+    title: str = ""
+    source: str = ""
+    statement: str = ""
+    quantity: str = ""
 
 
 @dataclass(frozen=True)
@@ -217,22 +164,40 @@ class Study:
 
 
 @dataclass(frozen=True)
-class FigureSpec:
-    """A figure: (tables) → the numbers drawn → Figure, and a caption that names intervals and units."""
+class EvidenceFigure:
+    """Declare a figure in one entry.
 
+    Args:
+        title: a few words.
+        caption: what is drawn, with units and the kind of the intervals (LaTeX between $).
+        inputs: studies whose tables it reads; by default all studies of its group.
+        table: from the tables to the numbers drawn, which are written beside the picture.
+        draw: from the numbers to the picture.
+    """
+
+    title: str
+    caption: str
     table: Callable[[Tables], pd.DataFrame]
     draw: Callable[[pd.DataFrame], Figure]
-    caption: str
+    inputs: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Group:
-    """Claims that belong together: one notebook, one section of the report.  introduction: a paragraph of LaTeX-and-
-    text for a graduate student; figures by id."""
+    """Hold claims that belong together: one notebook, one section of the report.
+
+    Args:
+        name: short; part of paths and of the claims' ids.
+        title: a few words.
+        introduction: a paragraph for a graduate student (LaTeX between $).
+        studies: what makes the tables.
+        claims: what is tested on them.
+        figures: what is drawn from them, by id.
+    """
 
     name: str
     title: str
     introduction: str
     studies: Sequence[Study]
     claims: Sequence[Claim]
-    figures: Mapping[str, FigureSpec]
+    figures: Mapping[str, EvidenceFigure]

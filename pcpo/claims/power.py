@@ -1,37 +1,104 @@
-"""Power of the checks of deterministic quantities, and findings whose interval is arithmetic and not chance."""
+"""Compute how probably a check refutes if the truth is a stated alternative, at the level that the judge uses.
+
+The judge passes the level: α for a primary claim, α/k for one of k secondary claims (the smallest of Holm's method).
+`shift`, `probability` and `share` make the `Power` of a claim; the other functions are the probabilities behind it.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import scipy  # loads scipy.stats at its first use
 
-from pcpo.claims.contract import ALPHA, Finding
+from pcpo import statistics
+from pcpo.claims.contract import ALPHA, Finding, Power, Tables
 
-__all__ = ["agreement_power", "bounded", "never_power"]
+__all__ = [
+    "binomial_power",
+    "normal_power",
+    "probability",
+    "share",
+    "shift",
+    "standard_error",
+    "violation_power",
+]
+
+Measure = Callable[[Tables], Finding]
+Kind = Literal["normal", "student", "arithmetic"]
 
 
-def bounded(statistic: str, estimate: float, low: float, high: float, predicted: float, runs: int) -> Finding:
-    """A quantity known up to an arithmetic uncertainty [low, high] (rounding of R_l): p is 1 inside and 0 outside."""
-    inside = bool(low <= predicted <= high)
-    return Finding(statistic, estimate, low, high, predicted, float(inside), runs)
+def shift(
+    measure: Measure, by: float | Callable[[Finding], float], alternative: str, *, interval: Kind = "normal"
+) -> Power:
+    """Return the power against a truth that is off by some amount, in the normal approximation of the interval.
 
-
-def never_power(trials: int, share: float) -> float:
-    """P(at least one violation) if a share of independent trials violates: 1 − (1 − share)^trials."""
-    return float(1 - (1 - share) ** trials)
-
-
-def agreement_power(finding: Finding, alternative: float, family: int) -> float:
-    """P(refuted) were the truth `alternative`, with the finding's own spread and the smallest level of Holm's method.
-
-    The normal approximation of the interval; an arithmetic one has no chance in it, and gives 0 or 1.
+    Args:
+        measure: the claim's own measure.
+        by: distance of the alternative from the prediction or bound, or a function of the finding that gives it.
+        alternative: the alternative in words.
+        interval: how the finding's interval was made: from a sample ("normal"; "student" for the jackknife's), or by
+            "arithmetic", without chance.
     """
-    shift = abs(alternative - finding.predicted)
-    half = (finding.high - finding.low) / 2
-    if finding.p_value in (0.0, 1.0):
-        return float(shift > finding.high - finding.low)
-    if not np.isfinite(half) or half <= 0:
+
+    def value(tables: Tables, level: float) -> float:
+        found = measure(tables)
+        return normal_power(found, by(found) if callable(by) else by, level, interval=interval)
+
+    return Power(alternative, value)
+
+
+def probability(measure: Measure, truth: float | Callable[[Finding], float], alternative: str) -> Power:
+    """Return the power of `findings.failures` against a true probability, or one that is a function of the finding."""
+
+    def value(tables: Tables, level: float) -> float:
+        found = measure(tables)
+        return binomial_power(found.n_runs, found.predicted, truth(found) if callable(truth) else truth, level)
+
+    return Power(alternative, value)
+
+
+def share(measure: Measure, of_trials: float, alternative: str = "") -> Power:
+    """Return the power of a check that one violation decides, if a share of independent trials violates."""
+    words = alternative or f"a violation in {100 * of_trials:g} % of the trials"
+    return Power(words, lambda tables, level: violation_power(measure(tables).n_runs, of_trials))
+
+
+def standard_error(found: Finding, interval: Kind = "normal") -> float:
+    """Return the standard error behind a finding's 95 % interval; nan if it has none.
+
+    Of a distance from a prediction the lower limit may be cut at 0, so with Student's t the upper half counts.
+    """
+    if interval == "student":
+        half, quantile = found.high - found.estimate, statistics.student_quantile(max(2, found.n_runs))
+    else:
+        half, quantile = (found.high - found.low) / 2, float(scipy.stats.norm.isf(ALPHA / 2))
+    return half / quantile if np.isfinite(half) else float("nan")
+
+
+def normal_power(found: Finding, by: float, level: float, *, interval: Kind = "normal") -> float:
+    """Return P(refuted) of a two-sided test if the truth is `by` off; nan where the finding has no interval.
+
+    Without spread, or where the interval is arithmetic, there is no chance in it: 1 if the shift is wider than the
+    interval, 0 if not.
+    """
+    error = standard_error(found, interval)
+    if interval == "arithmetic" or error == 0:
+        return float(abs(by) > found.high - found.low)
+    if not error > 0:
         return float("nan")
-    z = shift * scipy.stats.norm.ppf(0.975) / half
-    cut = scipy.stats.norm.isf(ALPHA / family / 2)
-    return float(scipy.stats.norm.sf(cut - z) + scipy.stats.norm.cdf(-cut - z))
+    cut = float(scipy.stats.norm.isf(level / 2))
+    return float(scipy.stats.norm.sf(cut - abs(by) / error) + scipy.stats.norm.sf(cut + abs(by) / error))
+
+
+def binomial_power(trials: int, bound: float, truth: float, level: float) -> float:
+    """Return P(refuted) of `findings.failures`: the count reaches the smallest one whose p-value is below the level."""
+    counts = np.arange(trials + 1)
+    refuting = counts[(2 * scipy.stats.binom.sf(counts - 1, trials, bound) < level) & (counts > trials * bound)]
+    return float(scipy.stats.binom.sf(refuting[0] - 1, trials, truth)) if len(refuting) else 0.0
+
+
+def violation_power(trials: int, of_trials: float) -> float:
+    """Return P(at least one violation) = 1 − (1 − share)^trials."""
+    return float(1 - (1 - of_trials) ** trials)

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pcpo.claims.contract import Group, Study
+from pcpo.claims.contract import Study
 from pcpo.claims.options import cells_of
 from pcpo.errors import ResultsError
 from pcpo.storage.files import replacing
@@ -87,15 +87,15 @@ def read_tables(study: Study, paths: Iterable[Path | str]) -> pd.DataFrame:
     return frame
 
 
-def tables_by_study(group: Group, paths: Iterable[Path | str]) -> dict[str, pd.DataFrame]:
-    """The tables of a group's studies by name, from files of all of them in any order."""
-    files: dict[str, list[Path | str]] = {study.name: [] for study in group.studies}
+def tables_by_study(studies: Sequence[Study], paths: Iterable[Path | str]) -> dict[str, pd.DataFrame]:
+    """Read the tables of some studies by name, from files of all of them in any order."""
+    files: dict[str, list[Path | str]] = {study.name: [] for study in studies}
     for path in paths:
         name = str(provenance_of(path).get("study"))
         if name not in files:
             raise ResultsError(f"{path}: found a table of study {name!r}, expected one of {', '.join(files)}")
         files[name].append(path)
-    return {study.name: read_tables(study, files[study.name]) for study in group.studies}
+    return {study.name: read_tables(study, files[study.name]) for study in studies}
 
 
 def _read_one(study: Study, path: Path) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
@@ -24,7 +25,7 @@ from pcpo.simulation.noise import noise_law
 from pcpo.storage.checkpoints import Checkpoint
 from pcpo.theory.calibration import calibrated_constants, horizon_for, local_constants
 
-__all__ = ["Experiment", "side_information"]
+__all__ = ["Experiment", "read_experiment", "side_information"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Experiment:
     horizon h of a rollout (steps), None for no end; budget T (rollouts per agent); noise: name of the law;
     oracle: "rollouts" simulates them, "moments" draws the estimates from their exact moments (`pcpo.oracles.moment`).
     plant: what is simulated instead of the fleet's linear systems, by name or as a factory (`pcpo.oracles.plant`);
-    schedule, horizon and evaluation stay those of the linear systems, and `noise` is what they assume: the plant draws its own.
+    schedule, horizon and evaluation stay those of the linear systems, and `noise` is what they assume: the plant
+    draws its own.
     """
 
     fleet: Fleet
@@ -180,6 +182,11 @@ class Experiment:
     def to_json(self) -> str:
         """`to_dict` as text, with exact floats."""
         return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
+
+
+def read_experiment(fleet: Fleet, path: Path) -> Experiment:
+    """Read the experiment of a fleet from a plan (JSON); raises ConfigError as `Experiment.from_dict` does."""
+    return Experiment.from_dict(fleet, json.loads(path.read_text(encoding="utf-8")))
 
 
 def side_information(fleet: Fleet) -> SideInformation:

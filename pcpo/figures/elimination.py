@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from pcpo.figures.registry import ComparisonFigure, Configured, Results, Wanted
 from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw", "table"]
+__all__ = ["FIGURES", "draw", "table"]
 
 _MAX_PANELS = 6
 
@@ -129,3 +130,28 @@ def _cost_panel(axes: Axes, costs: pd.DataFrame) -> None:
         r"one run: estimated costs, optimal costs (dotted), bands $C^* \pm \Delta_l/4$ of eq. (22); "
         f"mode: {costs['mode'].iloc[0]}",
     )
+
+
+def _wants(configured: Configured) -> dict[str, Wanted]:
+    """Draw the featured scenario as `elimination`, every other one as `elimination_<scenario>`."""
+    others = [name for name in configured.scenarios if name != configured.featured]
+    names = {"elimination": configured.featured, **{f"elimination_{name}": name for name in others}}
+    return {name: Wanted([scenario], ["pcpo"], fleets=True) for name, scenario in names.items()}
+
+
+def _of_results(results: Results) -> pd.DataFrame:
+    [fleet] = results.fleets.values()
+    return table(results.runs, pd.DataFrame({"cluster": range(fleet.H), "optimal_cost": fleet.optimal_costs}))
+
+
+FIGURES: dict[str, ComparisonFigure] = {
+    "elimination": ComparisonFigure(
+        place=20,
+        title="Elimination, epoch by epoch",
+        caption=r"Fraction of runs in which agent $j$ is in the neighbourhood set $\mathcal{N}_i^{(l)}$, and the "
+        r"estimated costs $\hat C_i$ of one run with the shrinking $\Delta_l$ (cost units).",
+        wants=_wants,
+        table=_of_results,
+        draw=draw,
+    )
+}

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from pcpo.figures.registry import ComparisonFigure, Configured, Wanted
 from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label
 from pcpo.fleets.fleet import Fleet
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw", "table"]
+__all__ = ["FIGURES", "draw", "table"]
 
 
 def table(fleets: Mapping[str, Fleet], titles: Mapping[str, str]) -> pd.DataFrame:
@@ -97,3 +98,20 @@ def _spectra(axes: Axes, part: pd.DataFrame) -> None:
     axes.set_yticks(clusters, [str(c) for c in clusters])
     axes.set_ylim(-0.6, len(clusters) - 0.4)
     axes.set_xlim(left=0)
+
+
+def _wants(configured: Configured) -> dict[str, Wanted]:
+    return {"fleets": Wanted(list(configured.scenarios), fleets=True)}
+
+
+FIGURES: dict[str, ComparisonFigure] = {
+    "fleets": ComparisonFigure(
+        place=10,
+        title="The fleets",
+        caption=r"Optimal costs $C^*$ of the clusters with their separation $\Delta$ (cost units), and the eigenvalues "
+        r"of $A$ and of $A-BK^*$ in the complex plane, for every scenario.",
+        wants=_wants,
+        table=lambda results: table(results.fleets, results.titles),
+        draw=draw,
+    )
+}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pcpo.figures.registry import ComparisonFigure, Configured, Results, Wanted
 from pcpo.figures.style import (
     GLOBAL_COLOUR,
     LOCAL_COLOUR,
@@ -18,13 +19,15 @@ from pcpo.figures.style import (
     panel_label,
     plain_log_ticks,
 )
+from pcpo.simulation.noise import noise_law
 from pcpo.statistics import FEWEST, mean_interval
+from pcpo.theory.predictions import plan_gaps
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw", "table"]
+__all__ = ["FIGURES", "draw", "table"]
 
 _SERIES: dict[str, tuple[str, Any, str, str]] = {
     "local": ("local $X_i$", LOCAL_COLOUR, "s", "--"),
@@ -151,3 +154,29 @@ def _series(axes: Axes, one: pd.DataFrame, series: str, panel: pd.DataFrame) -> 
             fontsize=6.5,
             color=colour,
         )
+
+
+def _wants(configured: Configured) -> dict[str, Wanted]:
+    scenarios = configured.untuned
+    return {"learning_curves": Wanted(scenarios, ["pcpo"], fleets=True, plans=True)} if scenarios else {}
+
+
+def _of_results(results: Results) -> pd.DataFrame:
+    predicted = [
+        plan_gaps(e.fleet, e.schedule, e.epochs, noise_law(e.noise)).assign(scenario=name)
+        for name, e in results.experiments.items()
+    ]
+    return table(results.runs, pd.concat(predicted), results.titles)
+
+
+FIGURES: dict[str, ComparisonFigure] = {
+    "learning_curves": ComparisonFigure(
+        place=30,
+        title="Learning curves",
+        caption=r"Exact gap $C-C^*$ (cost units) of the local and the global gain against rollouts per agent: mean "
+        "over runs with 95 % bootstrap interval, beside the predicted steady state, which has no fitted parameter.",
+        wants=_wants,
+        table=_of_results,
+        draw=draw,
+    )
+}

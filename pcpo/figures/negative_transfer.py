@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from pcpo.algorithms.registry import ALGORITHMS
 from pcpo.experiments.comparison import curves, final_table
+from pcpo.figures.registry import ComparisonFigure, Configured, Results, Wanted
 from pcpo.figures.style import PAGE, cluster_colour, modes, new_figure, panel_label
+from pcpo.theory.transfer import common_gain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw", "table"]
+__all__ = ["FIGURES", "draw", "table"]
 
 _LINES = ["-", "--", ":"]
 
@@ -88,3 +91,39 @@ def _failures(axes: Axes, ends: pd.DataFrame) -> None:
     axes.set_ylim(-0.03, 1.03)
     axes.set_ylabel("fraction of failed runs")
     panel_label(axes, "Clopper-Pearson 95 %")
+
+
+#: The methods drawn.
+_METHODS = ("naive_average", "pcpo", "local")
+
+
+def _wants(configured: Configured) -> dict[str, Wanted]:
+    methods = configured.compared("method")
+    return {"negative_transfer": Wanted(configured.tuned, methods, fleets=True)} if _METHODS[0] in methods else {}
+
+
+def _of_results(results: Results) -> pd.DataFrame:
+    rows = []
+    for scenario, fleet in results.fleets.items():
+        found = common_gain(fleet)
+        finite = found.status == "ok"
+        rows += [
+            {"scenario": scenario, "cluster": j, "plateau": gap if finite else None}
+            for j, gap in enumerate(found.plateaus)
+        ]
+    methods = {name: ALGORITHMS[name].title for name in _METHODS}
+    return table(results.runs, pd.DataFrame(rows), methods, results.titles)
+
+
+FIGURES: dict[str, ComparisonFigure] = {
+    "negative_transfer": ComparisonFigure(
+        place=60,
+        title="Negative transfer",
+        caption=r"Averaging over everybody, beside the plateau $C_j(\bar K)-C_j^*$ that it must reach if a common gain "
+        r"of finite cost exists, $\bar K=\operatorname{argmin}_K\sum_j|\mathcal{M}_j|\,C_j(K)$, and failed runs where "
+        "none does.",
+        wants=_wants,
+        table=_of_results,
+        draw=draw,
+    )
+}

@@ -114,8 +114,8 @@ def plant_factory(name: str) -> PlantFactory:
 class PlantOracle(LedgerOracle):
     """Answers by rollouts of h stages of each agent's plant: C(K) = Σ_{t<h} γᵗ c(x_t, −K x_t)  (paper, eq. (4)).
 
-    Gradients are those of eq. (5), estimators and baselines as in `pcpo.simulation.estimators`, streams as in `RolloutOracle`.
-    Costs that are not finite or exceed `kernels.SATURATION` count as that.
+    Gradients are those of eq. (5), estimators and baselines as in `pcpo.simulation.estimators`, streams as in
+    `RolloutOracle`.  Costs that are not finite or exceed `kernels.SATURATION` count as that.
     Raises ConfigError if a plant has other dimensions than the fleet, PcpoError if it answers with other shapes.
     """
 

@@ -1,7 +1,7 @@
-"""Seals: what every output was when its job ended, so that one altered afterwards is seen and made again.
+"""Keep checksums of finished outputs, so that files modified after their job are detected and rebuilt.
 
-A job that succeeds keeps size, time and SHA-256 of each of its outputs in a small file under results/seals.  Before a
-plan is made, outputs that are no longer what was sealed are renamed, so that Snakemake finds them missing.
+A job that succeeds writes size, time and SHA-256 of each of its outputs to a small file under results/seals.  Planning
+reads them and reruns the jobs of modified outputs; when jobs start, the modified files are renamed and kept.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pcpo.storage.files import write_text
@@ -45,12 +45,16 @@ def altered(results: Path) -> Iterator[tuple[Path, str]]:
             yield output, "found another content than the job wrote"
 
 
-def set_aside(results: Path) -> Iterator[str]:
-    """Rename every altered output, one sentence each: Snakemake then makes it again, and nothing is lost."""
-    for output, what in list(altered(results)):
+def set_aside(outputs: Mapping[Path, str]) -> Iterator[str]:
+    """Rename altered outputs, so that nothing is lost when their jobs run again; yields a sentence for each.
+
+    Args:
+        outputs: what `altered` found.
+    """
+    for output, what in outputs.items():
         aside = output.with_name(output.name + SUFFIX)
         os.replace(output, aside)
-        yield f"{output}: {what}; it is now {aside.name} and is made again"
+        yield f"{output}: {what}; renamed to {aside.name}, its job runs again"
 
 
 def _seal_of(results: Path, output: Path) -> Path:

@@ -15,6 +15,7 @@ import jinja2
 from markupsafe import Markup
 
 from pcpo.claims.contract import Claim, Group
+from pcpo.figures.registry import entries
 from pcpo.report import comparison
 from pcpo.report import sections as render
 from pcpo.report.formulas import prose
@@ -68,7 +69,7 @@ def build_report(
     joined = store.root / "results/verdicts.csv"
     if store.groups and joined.is_file():
         check_joined(joined, {name: rows for name in store.groups if len(rows := store.verdicts(name))})
-    names = list(comparison.PICTURES) if figures is None else list(figures)
+    names = list(entries()) if figures is None else list(figures)
     if not fedlqr:
         names = [name for name in names if name != "fedlqr_replication"]
     page = template("report.html.j2").render(
@@ -120,9 +121,7 @@ def _section(store: Store, group: Group) -> dict[str, Any]:
         first = shown.setdefault(claim.figure, claim)
         picture = render.claim_figure(store, group, claim.figure) if first is claim else _pointer(claim.figure, first)
         body = render.claim_body(store, group, claim)
-        claims.append(
-            {"id": anchor("claim", group.name, claim.id), "title": prose(claim.title), "body": body, "figure": picture}
-        )
+        claims.append({"id": anchor("claim", claim.id), "title": prose(claim.title), "body": body, "figure": picture})
     return {
         "id": anchor("group", group.name),
         "title": prose(group.title),
@@ -142,7 +141,7 @@ def _comparison(store: Store, names: Sequence[str]) -> dict[str, Any]:
     pictures = [
         {
             "id": anchor("comparison", name),
-            "title": comparison.picture_of(name).title,
+            "title": comparison.title_of(name),
             "body": comparison.picture(store, name),
         }
         for name in comparison.pictured(names)
@@ -175,7 +174,7 @@ def _defects(store: Store) -> list[Markup]:
     for claim in group.claims:
         rows = store.rows(group.name, claim.id, "claim")
         verdict = str(rows[0]["verdict"]) if rows else "missing"
-        place = anchor("claim", group.name, claim.id)
+        place = anchor("claim", claim.id)
         items.append(Markup('{} <a href="#{}">{}</a>').format(badge(verdict), place, prose(claim.title)))
     return items
 

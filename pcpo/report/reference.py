@@ -17,10 +17,11 @@ from typing import Any
 
 import pandas as pd
 
-from pcpo.claims.contract import AtMost, Group
+from pcpo.claims.contract import Group
+from pcpo.claims.judging import AtMost
 from pcpo.errors import ResultsError, command
 from pcpo.evidence import GROUPS, load_group
-from pcpo.report.comparison import PICTURES
+from pcpo.figures.registry import entries
 from pcpo.report.origin import Source, core_seconds, origin_of, rollouts_by_kind, time_spent
 from pcpo.report.sentences import interval, number, summary_sentence
 from pcpo.report.store import Store, open_store, read_verdicts
@@ -71,7 +72,7 @@ def write_reference(root: Path, repository: Path, groups: Mapping[str, Group] | 
 
 def _figures(store: Store) -> dict[str, Path]:
     """Image files by name; raises ResultsError for one that is not there."""
-    names = [*PICTURES, *(name for group in store.groups.values() for name in group.figures)]
+    names = [*entries(), *(name for group in store.groups.values() for name in group.figures)]
     found = {name: store.figure_path(name) for name in names}
     for name, path in found.items():
         if not path.is_file():

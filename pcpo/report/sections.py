@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from markupsafe import Markup
 
-from pcpo.claims.contract import AtMost, Claim, Group
+from pcpo.claims.contract import Claim, Group
+from pcpo.claims.judging import AtMost
 from pcpo.report import sentences
 from pcpo.report.formulas import prose
 from pcpo.report.html import anchor, badge, figure, missing, table
@@ -51,7 +52,7 @@ def overview(store: Store, groups: Iterable[Group], *, linked: bool) -> Markup:
 def _row(store: Store, group: Group, claim: Claim, *, linked: bool) -> list[str | Markup]:
     title = prose(claim.title)
     if linked:
-        title = Markup('<a href="#{}">{}</a>').format(anchor("claim", group.name, claim.id), title)
+        title = Markup('<a href="#{}">{}</a>').format(anchor("claim", claim.id), title)
     found = store.rows(group.name, claim.id, "claim")
     if not found:
         return [title, prose(claim.source), *[""] * 4, badge("missing"), "", ""]
@@ -110,7 +111,7 @@ def result_paragraph(store: Store, group: Group, claim: Claim) -> Markup:
     """Verdict and why."""
     found = store.rows(group.name, claim.id, "claim")
     if not found:
-        return missing(f"verdict of claim {group.name}/{claim.id}")
+        return missing(f"verdict of claim {claim.id}")
     (row,) = found
     sentence = sentences.result_sentence(row, claim.rule)
     return Markup('<p class="result">{} {} <small>Mode: {}.</small></p>').format(
@@ -125,11 +126,11 @@ def controls_list(store: Store, group: Group, claim: Claim) -> Markup:
             prose(str(row["control"])), sentences.control_sentence(row)
         )
         for row in store.rows(group.name, claim.id, "negative_control")
-    ] or [Markup("<li>{}</li>").format(missing(f"negative control of claim {group.name}/{claim.id}"))]
+    ] or [Markup("<li>{}</li>").format(missing(f"negative control of claim {claim.id}"))]
     items += [
         Markup("<li><div>Power: {}.</div></li>").format(prose(sentences.power_sentence(row)))
         for row in store.rows(group.name, claim.id, "power")
-    ] or [Markup("<li>{}</li>").format(missing(f"power of claim {group.name}/{claim.id}"))]
+    ] or [Markup("<li>{}</li>").format(missing(f"power of claim {claim.id}"))]
     return Markup('<ul class="controls">{}</ul>').format(Markup("\n").join(items))
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from pcpo.claims.contract import Agrees, AtMost, Never, Rule
+from pcpo.claims.contract import Rule
+from pcpo.claims.judging import Agrees, AtMost, Never
 
 __all__ = [
     "NOTHING",

@@ -157,14 +157,11 @@ class Store:
         return self.groups[name]
 
     def find(self, claim: str) -> tuple[Group, Claim]:
-        """A claim by its id, or by group/id where two groups have the same."""
-        group_name, _, wanted = claim.rpartition("/")
-        groups = [self.group(group_name)] if group_name else list(self.groups.values())
-        found = [(g, c) for g in groups for c in g.claims if c.id == wanted]
-        if len(found) != 1:
-            known = ", ".join(f"{g.name}/{c.id}" for g in groups for c in g.claims)
-            raise ConfigError(f"claim: found {claim!r} {len(found)} times, expected one of {known}")
-        return found[0]
+        """Return a claim and its group by the claim's id, "scaling.overlay"; raises ConfigError for an unknown one."""
+        known = {c.id: (g, c) for g in self.groups.values() for c in g.claims}
+        if claim not in known:
+            raise ConfigError(f"claim: found {claim!r}, expected one of {', '.join(known)}")
+        return known[claim]
 
     @cached_property
     def _verdicts(self) -> dict[str, pd.DataFrame]:

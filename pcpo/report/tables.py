@@ -18,7 +18,7 @@ from pcpo.report.formulas import prose
 from pcpo.report.html import badge, table
 from pcpo.report.sentences import interval, number
 
-__all__ = ["FEDLQR_COLUMNS", "METHODS", "RATIOS", "TRANSFER", "Numbers", "fedlqr_table", "runs_table"]
+__all__ = ["FEDLQR_COLUMNS", "NUMBERS", "Numbers", "fedlqr_table", "runs_table"]
 
 Row = dict[Any, Any]
 Cells = list[str | Markup]
@@ -138,6 +138,14 @@ RATIOS = Numbers(
     _ratio,
     lambda numbers: numbers[numbers["algorithm"] != "pcpo"],
 )
+
+#: Tables shown below figures of runs, by figure.
+NUMBERS = {
+    "baselines": METHODS,
+    "ablations": METHODS,
+    "negative_transfer": TRANSFER,
+    "variance_reduction": RATIOS,
+}
 
 
 def runs_table(paths: Sequence[Path], titles: Mapping[str, str]) -> Markup:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from pcpo.claims.contract import Group
 from pcpo.errors import ConfigError
+from pcpo.figures.registry import entries
 from pcpo.report import comparison
 from pcpo.report import sections as render
 from pcpo.report.formulas import prose
@@ -58,7 +59,7 @@ class View:
 
     def figure(self, name: str) -> Fragment:
         """A figure by its own name, or the one of a claim."""
-        if name in comparison.PICTURES:
+        if name in entries():
             return Fragment(comparison.picture_alone(self.store, name))
         for group in self.store.groups.values():
             if name in group.figures:
@@ -72,7 +73,7 @@ class View:
 
     def figure_numbers(self, name: str) -> pd.DataFrame:
         """The numbers drawn in a figure, or in that of a claim."""
-        known = {one for group in self.store.groups.values() for one in group.figures} | set(comparison.PICTURES)
+        known = {one for group in self.store.groups.values() for one in group.figures} | set(entries())
         return self.store.numbers(name if name in known else self.store.find(name)[1].figure)
 
     def claims(self, group: str) -> Fragment:
@@ -98,8 +99,8 @@ class View:
 
     def comparison(self, name: str) -> Fragment:
         """A figure of the comparison and its numbers."""
-        if name not in comparison.PICTURES:
-            raise ConfigError(f"figure: found {name!r}, expected one of {', '.join(comparison.PICTURES)}")
+        if name not in entries():
+            raise ConfigError(f"figure: found {name!r}, expected one of {', '.join(entries())}")
         return Fragment(comparison.picture(self.store, name))
 
     def fedlqr(self) -> Fragment:

@@ -8,15 +8,18 @@ every machine, so results do not depend on the CPU's vector width.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
+import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import llvmlite.binding
 import numba
 from llvmlite import ir
 from numba.core import cgutils, config
+
+from pcpo.storage.sources import closure, digest
 
 __all__ = ["LANES", "Lanes", "compiled"]
 
@@ -25,20 +28,17 @@ LANES = 8  # rollouts per vector operation: two AVX2 registers, which interleave
 _DOUBLE, _INT = ir.DoubleType(), ir.IntType(64)
 
 
-def _fingerprint() -> str:
-    """Digest of everything compiled code depends on beside its own signature: sources, Numba, CPU."""
-    digest = hashlib.sha256()
-    package = Path(__file__).parents[1]
-    for path in (Path(__file__), package / "simulation/normals.py", *sorted(package.rglob("*kernels.py"))):
-        digest.update(path.read_bytes())
+@functools.cache
+def _fingerprint(module: str) -> str:
+    """Return a digest of all that compiled code depends on beside its signature.
+
+    That is every file in the closure of the imports of the kernel's module, Numba, and the CPU with its features.
+    """
     features = llvmlite.binding.get_host_cpu_features().flatten()
     chosen = [getattr(config, name) for name in ("CPU_NAME", "CPU_FEATURES")]  # set by environment variables
     cpu = [llvmlite.binding.get_host_cpu_name(), features, *chosen]
-    digest.update(f"{numba.__version__} {cpu}".encode())
-    return digest.hexdigest()[:12]
-
-
-_FINGERPRINT = _fingerprint()
+    files = closure(str(sys.modules[module].__file__))
+    return hashlib.sha256(f"{digest(files)} {numba.__version__} {cpu}".encode()).hexdigest()[:12]
 
 
 def compiled(function: Callable[..., Any], tag: str = "") -> Callable[..., Any]:
@@ -49,7 +49,7 @@ def compiled(function: Callable[..., Any], tag: str = "") -> Callable[..., Any]:
     whoever writes a file, writes the same content, and Numba replaces files atomically. Without any writable cache
     directory the function is compiled in every process.
     """
-    function.__qualname__ = f"{function.__name__}_{tag}_{_FINGERPRINT}"
+    function.__qualname__ = f"{function.__name__}_{tag}_{_fingerprint(function.__module__)}"
     dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
     with contextlib.suppress(RuntimeError):  # Numba's way to say: no directory to write to
         dispatcher.enable_caching()

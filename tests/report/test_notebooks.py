@@ -17,7 +17,7 @@ from support.report_tree import TOY, made_up, make_tree, toy_tree
 
 from pcpo.claims.contract import Group
 from pcpo.errors import ResultsError
-from pcpo.report.comparison import PICTURES
+from pcpo.figures.registry import entries
 from pcpo.report.html import Fragment
 from pcpo.report.markdown import markdown
 from pcpo.report.notebooks import notebook_page, only_drawn, read_notebook, run_notebook
@@ -107,7 +107,7 @@ def test_every_cell_runs(name: str, declared: Path, monkeypatch: pytest.MonkeyPa
     assert all(isinstance(value, Fragment) for value in shown)
     html = "".join(value.html for value in shown)
     if name == "comparison":
-        assert all(f'id="figure-{picture}"' in html for picture in PICTURES)
+        assert all(f'id="figure-{picture}"' in html for picture in entries())
         return
     group = declared_groups()[name]
     assert all(f'id="figure-{claim.figure}"' in html for claim in group.claims)
@@ -125,7 +125,7 @@ def test_figures_that_are_not_drawn_are_left_out_with_their_texts() -> None:
     assert "load()" in kept.cells[2].source
     heads = [c.source.splitlines()[0] for c in kept.cells if c.source.startswith("#")]
     assert heads == ["# Comparison with other methods", "## The fleets", "## Learning curves"]
-    assert only_drawn(notebook, list(PICTURES)) == notebook
+    assert only_drawn(notebook, list(entries())) == notebook
 
 
 TOY_CODE = """\

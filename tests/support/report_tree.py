@@ -32,8 +32,8 @@ from pcpo.claims.findings import failures, mean, violations
 from pcpo.claims.judging import VERDICT_COLUMNS, judge
 from pcpo.claims.tables import write_table
 from pcpo.experiments import records
+from pcpo.figures.registry import entries
 from pcpo.figures.style import COLUMN, new_figure, save
-from pcpo.report.comparison import PICTURES
 
 PROVENANCE = {"config_hash": "c0ffee", "version": "0.0.toy", "commit": "feedbeef"}
 RUNS = 150
@@ -201,7 +201,7 @@ def make_tree(root: Path, groups: Mapping[str, Group], frames: Mapping[str, pd.D
     (root / "figures").mkdir()
     first = root / "figures/first"
     picture(first, pd.DataFrame({"x": [1]}))
-    names = {name for group in groups.values() for name in group.figures} | set(PICTURES)
+    names = {name for group in groups.values() for name in group.figures} | set(entries())
     for name in names:
         (root / f"figures/{name}.png").write_bytes(first.with_suffix(".png").read_bytes())
         rows = pd.DataFrame([DRAWN.get(name, {"epoch": 1, "gap": 0.5})])

@@ -4,27 +4,12 @@ EVIDENCE = CONFIG.get("evidence", {})
 EVIDENCE_GROUPS = {name: entry for name, entry in GROUPS.items() if set(entry.studies) & set(EVIDENCE)}
 VERDICTS = [f"{RESULTS}/verdicts/{name}.csv" for name in EVIDENCE_GROUPS]
 EVIDENCE_FIGURES = [figure for entry in EVIDENCE_GROUPS.values() for figure in entry.figures]
-CLAIM_SOURCES = sources(*("claims/contract", "claims/options", "claims/parts", "claims/tables"), "parquet", "records")
+PICTURED = list(WANTED) + (["fedlqr_replication"] if FEDLQR else [])
 
-ALGORITHM_SOURCES = sorted(glob.glob("pcpo/algorithms/*.py"))
-CONSTANTS_SOURCES = sources(
-    *("fleet_sources", "restricted_set", "restricted_search", "scalar_constants", "certified_constants"),
-    *("looseness", "theorem_bounds"),
-)
-#: What only the studies of these groups are made of; a companion study has its numerics in pcpo/studies/<group>/.
-GROUP_SOURCES = {
-    **{name: sorted(glob.glob(f"pcpo/studies/{name}/*.py")) for name in GROUPS},
-    "lemmas": sources("restricted_search"),
-    "surrogate": CONSTANTS_SOURCES,
-    "literal": CONSTANTS_SOURCES,
-}
 
-PICTURED = figure_names() + (["fedlqr_replication"] if FEDLQR else [])
-REPORT_SOURCES = (
-    sorted(path for suffix in ("py", "j2", "css") for path in glob.glob(f"pcpo/report/*.{suffix}"))
-    + sorted(glob.glob("pcpo/claims/*.py"))
-    + sources("parquet", "records", "files", "provenance", "jobs")
-)
+def read_by(figure):
+    """Studies that a figure reads: those that it names, or all of its group."""
+    return load_figure(figure).inputs or list(GROUPS[group_drawing(figure)].studies)
 
 
 if EVIDENCE:
@@ -43,15 +28,7 @@ if EVIDENCE:
         conda:
             "../../environment.yml"
         params:
-            sources=lambda wildcards: digest(
-                RUN_SOURCES
-                + CLAIM_SOURCES
-                + sources("generators", "fleet_spec", "initial_gains", "predictions", "transfer")
-                + GROUP_SOURCES.get(group_of(wildcards.study), [])
-                + simulating_modules(group_of(wildcards.study))
-                + ALGORITHM_SOURCES
-                + ["workflow/scripts/run_study.py"]
-            ),
+            sources=lambda wildcards: SCRIPTS.study("run_study.py", wildcards.study),
             options=lambda wildcards: EVIDENCE[wildcards.study]["options"],
             seeds=lambda wildcards: seed_batches(EVIDENCE[wildcards.study])[wildcards.batch],
             checkpoints=f"{RESULTS}/checkpoints/evidence/{{study}}/{{batch}}",
@@ -72,12 +49,7 @@ if EVIDENCE:
         conda:
             "../../environment.yml"
         params:
-            sources=lambda wildcards: digest(
-                CLAIM_SOURCES
-                + sources("statistics", "claims/findings", "claims/judging")
-                + sources(*(f"claims/{name}" for name in modules_of_group(wildcards.group)))
-                + ["workflow/scripts/judge_group.py"]
-            ),
+            sources=lambda wildcards: SCRIPTS.verdicts("judge_group.py", wildcards.group),
         message:
             "Verdicts of group {wildcards.group}"
         script:
@@ -95,7 +67,7 @@ if EVIDENCE:
         conda:
             "../../environment.yml"
         params:
-            sources=digest(["workflow/scripts/join_verdicts.py"]),
+            sources=lambda wildcards: SCRIPTS.made_of("join_verdicts.py"),
         message:
             "All verdicts"
         script:
@@ -103,9 +75,7 @@ if EVIDENCE:
 
     rule evidence_figure:
         input:
-            tables=lambda wildcards: [
-                path for s in GROUPS[group_drawing(wildcards.figure)].studies for path in tables_of(s)
-            ],
+            tables=lambda wildcards: [path for study in read_by(wildcards.figure) for path in tables_of(study)],
         output:
             **drawn("{figure}", lambda wildcards: f"Evidence: {group_drawing(wildcards.figure)}"),
         log:
@@ -117,12 +87,7 @@ if EVIDENCE:
         conda:
             "../../environment.yml"
         params:
-            sources=lambda wildcards: digest(
-                CLAIM_SOURCES
-                + sources("statistics", "claims/findings", "plotting/style")
-                + sources(*(f"claims/{name}" for name in modules_of_group(group_drawing(wildcards.figure))))
-                + ["workflow/scripts/draw_evidence.py"]
-            ),
+            sources=lambda wildcards: SCRIPTS.evidence_figure("draw_evidence.py", wildcards.figure),
         message:
             "Figure {wildcards.figure}"
         script:
@@ -147,7 +112,7 @@ if EVIDENCE:
         conda:
             "../../environment.yml"
         params:
-            sources=digest(REPORT_SOURCES + ["workflow/scripts/run_notebook.py"]),
+            sources=lambda wildcards: SCRIPTS.report("run_notebook.py"),
             root=ROOT or ".",
         message:
             "Notebook {wildcards.group}"

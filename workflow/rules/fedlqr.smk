@@ -3,11 +3,6 @@
 FEDLQR = CONFIG.get("fedlqr")
 FEDLQR_CONDITIONS = list(CONDITIONS) if FEDLQR else []
 FEDLQR_RUNS = [f"{RESULTS}/fedlqr/runs/{condition}.parquet" for condition in FEDLQR_CONDITIONS]
-FEDLQR_SOURCES = DRAW_SOURCES + sources(
-    *("contracts", "files", "jobs", "oracles", "parquet", "records", "server", "systems"),
-    *("finite_horizon", "finite_horizon_kernels", "finite_horizon_oracles"),
-    *("studies/fedlqr", "studies/fedlqr_conditions", "studies/fedlqr_records"),
-)
 
 
 if FEDLQR:
@@ -22,7 +17,7 @@ if FEDLQR:
         conda:
             "../../environment.yml"
         params:
-            sources=digest(FEDLQR_SOURCES + ["workflow/scripts/fedlqr_runs.py"]),
+            sources=lambda wildcards: SCRIPTS.made_of("fedlqr_runs.py"),
             settings=FEDLQR,
         message:
             "FedLQR, condition {wildcards.condition}"
@@ -41,12 +36,7 @@ if FEDLQR:
         conda:
             "../../environment.yml"
         params:
-            sources=digest(
-                FEDLQR_SOURCES
-                + PLOT_SOURCES
-                + sources("plotting/fedlqr_replication")
-                + ["workflow/scripts/fedlqr_results.py"]
-            ),
+            sources=lambda wildcards: SCRIPTS.made_of("fedlqr_results.py"),
             settings=FEDLQR,
             task="draw",
         message:
@@ -66,7 +56,7 @@ if FEDLQR:
         conda:
             "../../environment.yml"
         params:
-            sources=digest(FEDLQR_SOURCES + sources("studies/fedlqr_claims") + ["workflow/scripts/fedlqr_results.py"]),
+            sources=lambda wildcards: SCRIPTS.made_of("fedlqr_results.py"),
             settings=FEDLQR,
             task="judge",
         message:

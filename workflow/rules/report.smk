@@ -15,7 +15,7 @@ rule notebook_comparison:
     conda:
         "../../environment.yml"
     params:
-        sources=digest(REPORT_SOURCES + ["workflow/scripts/run_notebook.py"]),
+        sources=lambda wildcards: SCRIPTS.report("run_notebook.py"),
         root=ROOT or ".",
         figures=PICTURED,
     message:
@@ -42,7 +42,7 @@ rule report:
     conda:
         "../../environment.yml"
     params:
-        sources=digest(REPORT_SOURCES + ["workflow/scripts/make_report.py"]),
+        sources=lambda wildcards: SCRIPTS.report("make_report.py"),
         root=ROOT or ".",
         figures=PICTURED,
         fedlqr=bool(FEDLQR),

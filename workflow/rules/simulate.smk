@@ -13,7 +13,7 @@ rule fleet:
     conda:
         "../../environment.yml"
     params:
-        sources=digest(FLEET_SOURCES + ["workflow/scripts/make_fleet.py"]),
+        sources=lambda wildcards: SCRIPTS.made_of("make_fleet.py"),
         source=lambda wildcards: SCENARIOS[wildcards.scenario]["fleet"],
     message:
         "Fleet of scenario {wildcards.scenario}"
@@ -33,7 +33,7 @@ rule plan:
     conda:
         "../../environment.yml"
     params:
-        sources=digest(PLAN_SOURCES + ["workflow/scripts/make_plan.py"]),
+        sources=lambda wildcards: SCRIPTS.made_of("make_plan.py"),
         scenario=lambda wildcards: {
             key: value
             for key, value in SCENARIOS[wildcards.scenario].items()
@@ -58,9 +58,7 @@ rule tune:
     conda:
         "../../environment.yml"
     params:
-        sources=lambda wildcards: digest(
-            made_of(wildcards.scenario, wildcards.algorithm) + sources("tuning") + ["workflow/scripts/tune.py"]
-        ),
+        sources=lambda wildcards: SCRIPTS.runs("tune.py", wildcards.algorithm, plants_of(wildcards.scenario)),
         extensions=lambda wildcards: extensions_for(wildcards.scenario, wildcards.algorithm),
         grid=lambda wildcards: SCENARIOS[wildcards.scenario]["tuning"]["grid"],
         seeds=lambda wildcards: seeds_of(SCENARIOS[wildcards.scenario]["tuning"]["seeds"]),
@@ -84,9 +82,7 @@ rule runs:
     conda:
         "../../environment.yml"
     params:
-        sources=lambda wildcards: digest(
-            made_of(wildcards.scenario, wildcards.algorithm) + ["workflow/scripts/run_seeds.py"]
-        ),
+        sources=lambda wildcards: SCRIPTS.runs("run_seeds.py", wildcards.algorithm, plants_of(wildcards.scenario)),
         extensions=lambda wildcards: extensions_for(wildcards.scenario, wildcards.algorithm),
         seeds=lambda wildcards: seed_batches(SCENARIOS[wildcards.scenario]["seeds"])[wildcards.batch],
         checkpoints=f"{RESULTS}/checkpoints/{{scenario}}/{{algorithm}}",

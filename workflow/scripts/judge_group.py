@@ -5,15 +5,15 @@ from pathlib import Path
 
 from pcpo.claims.judging import judge
 from pcpo.claims.tables import tables_by_study
-from pcpo.evidence import load_group
+from pcpo.evidence import GROUPS, load_claims, study_named
 from pcpo.pipeline.jobs import job
 from pcpo.storage.files import replacing
 
 
 def judge_group(name: str, paths: Sequence[Path], path: Path) -> None:
     """Write a row per claim, negative control and power."""
-    group = load_group(name)
-    verdicts = judge(group, tables_by_study(group, paths))
+    studies = [study_named(study) for study in GROUPS[name].studies]
+    verdicts = judge(name, load_claims(name), tables_by_study(studies, paths))
     with replacing(path) as temporary:
         verdicts.to_csv(temporary, index=False)
 

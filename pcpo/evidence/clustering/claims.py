@@ -6,12 +6,12 @@ the constants as printed.  Only the implication "(22), hence the sets are right"
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from pcpo.claims.contract import Agrees, AtMost, Claim, Control, Finding, Group, Never, Power, Tables
-from pcpo.evidence.clustering.figures import FIGURES
+from pcpo.claims.contract import Claim, Control, Finding, Power, Tables
+from pcpo.claims.judging import Agrees, AtMost, Never
 from pcpo.evidence.clustering.measures import (
     SECONDARY,
     Failed,
@@ -27,9 +27,8 @@ from pcpo.evidence.clustering.measures import (
     violation_power,
     with_lost_member,
 )
-from pcpo.evidence.clustering.studies import CLUSTERING, HETEROGENEITY
 
-__all__ = ["GROUP"]
+__all__ = ["CLAIMS"]
 
 #: What "typically" is taken to mean in "L̃ is typically L − 2": all but this fraction of runs.
 _UNTYPICAL = 0.05
@@ -78,12 +77,7 @@ def _cell_power(bound: float | None = None, family: int = SECONDARY) -> Power:
 
 
 _EVENT = Claim(
-    id="event-22",
-    title="Estimated costs concentrate around the optimal ones",
-    source="eqs. (10) and (22), Theorem 1",
-    statement=r"With probability at least $1-\delta/2$, for all agents $i$ and in every epoch $l$, "
-    r"$|\hat C_{\sigma(i)}(X_i^{(l)})-C_{\sigma(i)}(K^*_{\sigma(i)})|\le\Delta_l/4$.",
-    quantity="probability that a run violates (22) for any agent in any epoch, at the worst cell of the grid",
+    id="event_22",
     measure=_probability(_exceeds("margin"), "(22) violated"),
     rule=AtMost(),
     controls=[_NOISY],
@@ -93,12 +87,7 @@ _EVENT = Claim(
 )
 
 _GAP = Claim(
-    id="event-23a",
-    title="Local policies are good enough",
-    source="eq. (23a), Appendix B",
-    statement=r"With probability at least $1-\delta/2$, for all agents and in every epoch, "
-    r"$C_{\sigma(i)}(X_i^{(l)})-C_{\sigma(i)}(K^*_{\sigma(i)})\le\Delta_l/8$.",
-    quantity="probability that a run violates (23a) for any agent in any epoch, at the worst cell of the grid",
+    id="event_23a",
     measure=_probability(_exceeds("gap_margin"), "(23a) violated"),
     rule=AtMost(),
     controls=[_NOISY],
@@ -107,12 +96,7 @@ _GAP = Claim(
 )
 
 _ESTIMATE = Claim(
-    id="event-23b",
-    title="Estimated costs are accurate",
-    source="eq. (23b), Appendix B",
-    statement=r"With probability at least $1-\delta/2$, for all agents and in every epoch, "
-    r"$|\hat C_{\sigma(i)}(X_i^{(l)})-C_{\sigma(i)}(X_i^{(l)})|\le\Delta_l/8$.",
-    quantity="probability that a run violates (23b) for any agent in any epoch, at the worst cell of the grid",
+    id="event_23b",
     measure=_probability(_exceeds("estimate_margin"), "(23b) violated"),
     rule=AtMost(),
     controls=[_NOISY],
@@ -121,12 +105,7 @@ _ESTIMATE = Claim(
 )
 
 _INSIDE = Claim(
-    id="theorem-1-1",
-    title="True clusters are always inside the sets",
-    source="Theorem 1, claim 1",
-    statement=r"With probability at least $1-\delta/2$, in every epoch $l$ and for every agent, "
-    r"$\mathcal M_{\sigma(i)}\subseteq\mathcal N_i^{(l)}$.",
-    quantity="probability that a run ever prunes a true member of a cluster, at the worst cell of the grid",
+    id="theorem_1_1",
     measure=_probability(_lost, "a true member pruned"),
     rule=AtMost(),
     controls=[_NOISY],
@@ -135,12 +114,7 @@ _INSIDE = Claim(
 )
 
 _EXACT = Claim(
-    id="theorem-1-2",
-    title="Sets are the true clusters from epoch L on",
-    source="Theorem 1, claim 2",
-    statement=r"With probability at least $1-\delta/2$, $\mathcal M_{\sigma(i)}=\mathcal N_i^{(l)}$ for every agent "
-    r"and any epoch $l\ge L=\min\{l:\Delta_l\le\Delta/2\}$.",
-    quantity="probability that a run has a wrong set in an epoch l ≥ L, at the worst cell of the grid",
+    id="theorem_1_2",
     measure=_probability(_misclustered, "wrong sets at l ≥ L"),
     rule=AtMost(),
     controls=[_NOISY, _NO_ELIMINATION, _CLOSE],
@@ -149,12 +123,7 @@ _EXACT = Claim(
 )
 
 _IMPLICATION = Claim(
-    id="event-implies-clusters",
-    title="Concentration implies correct clusters",
-    source="Proof of Theorem 1, Appendix B",
-    statement=r"On the event (22), $\mathcal M_{\sigma(i)}\subseteq\mathcal N_i^{(l)}$ in every epoch and "
-    r"$\mathcal N_i^{(l)}=\mathcal M_{\sigma(i)}$ for all $l\ge L$.",
-    quantity="runs misclustered in an epoch up to which (22) held (number); one would be a bug",
+    id="event_implies_clusters",
     measure=implication,
     rule=Never(least=_TRIALS),
     controls=[_LOST, _NO_ELIMINATION],
@@ -163,12 +132,7 @@ _IMPLICATION = Claim(
 )
 
 _EARLY = Claim(
-    id="settles-early",
-    title="Clusters are right two epochs before Theorem 1 promises",
-    source="Theorem 1 and eq. (7); a reading, not stated in the paper",
-    statement=r"With accurate estimates (7) separates the clusters as soon as $\Delta_l<2\Delta$: for $\Delta$ "
-    r"mid-bin, the first epoch of lasting exact sets is $\tilde L=\max(1,L-2)$ in 95 % of runs.",
-    quantity="probability that L̃ is not max(1, L − 2), at the worst cell of the grid (Δ mid-bin)",
+    id="settles_early",
     measure=_probability(_not_early, "L̃ ≠ max(1, L − 2)", _UNTYPICAL),
     rule=AtMost(),
     controls=[_EDGE, _NO_ELIMINATION],
@@ -177,12 +141,7 @@ _EARLY = Claim(
 )
 
 _SLOPE = Claim(
-    id="heterogeneity-slope",
-    title="Rollouts to correct clusters follow the schedule",
-    source="Theorem 1 and Table 2",
-    statement=r"Correct clustering comes at an epoch set by $\Delta_l$ against $\Delta$, so rollouts to it scale with "
-    r"$\Delta$ as the schedule's own, steeper than $\Delta^{-2}$ by its logarithms and its sum over epochs.",
-    quantity="slope of mean log rollouts to L̃ on log Δ (dimensionless), Δ mid-bin",
+    id="heterogeneity_slope",
     measure=rollout_slope,
     rule=Agrees(0.05, relative=True),
     controls=[_CONSTANT, _SHALLOW],
@@ -191,12 +150,7 @@ _SLOPE = Claim(
 )
 
 _HELPS = Claim(
-    id="heterogeneity-helps",
-    title="A larger separation needs fewer rollouts",
-    source="Section 2 and Theorem 2, T ≥ Õ(1/Δ²)",
-    statement=r"Heterogeneity can be helpful: a larger value of $\Delta$ leads to faster cluster separation using "
-    r"fewer rollouts; here at least as fast as $\Delta^{-2}$.",
-    quantity="slope of mean log rollouts to L̃ on log Δ (dimensionless), Δ mid-bin",
+    id="heterogeneity_helps",
     measure=lambda tables: steepness(tables, _SLOPE_OF_THE_BOUND),
     rule=AtMost(),
     controls=[_CONSTANT, _SHALLOW],
@@ -204,19 +158,4 @@ _HELPS = Claim(
     figure="heterogeneity",
 )
 
-GROUP = Group(
-    name="clustering",
-    title="Clustering by sequential elimination",
-    introduction=r"Agents do not know who shares their system. In epoch $l$ every agent estimates the cost "
-    r"$\hat C_i$ of its own local policy $X_i^{(l)}$, and (7) keeps $j$ in the set $\mathcal N_i$ only if "
-    r"$|\hat C_j-\hat C_i|\le\Delta_l/2$ with $\Delta_l=\Delta_0/2^l$. Theorem 1 rests on one event, (22): all "
-    r"estimates lie within $\Delta_l/4$ of the optimal costs. It follows if the local policies are within "
-    r"$\Delta_l/8$ of the optimum (23a) and the estimates within $\Delta_l/8$ of the policies' costs (23b). We measure "
-    r"the three margins, check that the sets are right whenever (22) holds, and count the rollouts it takes for "
-    r"separations $\Delta$ that differ by powers of two. The estimand of every probability is its largest value over "
-    r"the cells of the grid. All runs have calibrated constants, so a failure refutes the calibration and not the "
-    r"theorem, whose printed constants no simulator can afford.",
-    studies=(CLUSTERING, HETEROGENEITY),
-    claims=(_EVENT, _GAP, _ESTIMATE, _INSIDE, _EXACT, _IMPLICATION, _EARLY, _SLOPE, _HELPS),
-    figures=FIGURES,
-)
+CLAIMS: Sequence[Claim] = (_EVENT, _GAP, _ESTIMATE, _INSIDE, _EXACT, _IMPLICATION, _EARLY, _SLOPE, _HELPS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pcpo.claims.contract import FigureSpec, Tables
+from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.clustering.measures import per_run
 from pcpo.figures.style import COLUMN, PAGE, cluster_colour, new_figure, panel_label, whole_ticks
 from pcpo.statistics import binomial_interval
@@ -176,28 +176,31 @@ def draw_heterogeneity(numbers: pd.DataFrame) -> Figure:
     return figure
 
 
-FIGURES = {
-    "clustering": FigureSpec(
-        clustering_table,
-        draw_clustering,
-        "Sequential elimination (7). Left: fraction of runs in which the sets of all agents are the true clusters, "
-        "against the precision $\\Delta_l$ in units of the separation $\\Delta$, by the number of agents $N$ "
+FIGURES: dict[str, EvidenceFigure] = {
+    "clustering": EvidenceFigure(
+        title="Sequential elimination",
+        caption="Sequential elimination (7). Left: fraction of runs in which the sets of all agents are the true "
+        "clusters, against the precision $\\Delta_l$ in units of the separation $\\Delta$, by the number of agents $N$ "
         "(Clopper-Pearson 95 %). Right: $\\tilde L-L$, where $\\tilde L$ is the first epoch from which the sets stay "
         "exact and $L$ is the epoch that Theorem 1 promises.",
+        table=clustering_table,
+        draw=draw_clustering,
     ),
-    "concentration": FigureSpec(
-        concentration_table,
-        draw_concentration,
-        "The event (22) and its parts (23a), (23b), with calibrated constants: fraction of runs whose largest margin "
-        "over agents and epochs is at least $x$, by the factor $\\kappa_M$ of the minibatches. A run fails to the "
-        "right of 1; Theorem 1 allows a fraction $\\delta/2$ (dotted). Failures at small $\\kappa_M$ refute that "
+    "concentration": EvidenceFigure(
+        title="Concentration of estimated costs",
+        caption="The event (22) and its parts (23a), (23b), with calibrated constants: fraction of runs whose largest "
+        "margin over agents and epochs is at least $x$, by the factor $\\kappa_M$ of the minibatches. A run fails to "
+        "the right of 1; Theorem 1 allows a fraction $\\delta/2$ (dotted). Failures at small $\\kappa_M$ refute that "
         "calibration, not the theorem.",
+        table=concentration_table,
+        draw=draw_concentration,
     ),
-    "heterogeneity": FigureSpec(
-        heterogeneity_table,
-        draw_heterogeneity,
-        "Rollouts per agent until the clusters are right and stay so, against the separation $\\Delta$ (units of "
-        "cost): mean and range of the runs, beside what the schedule spends up to epoch $\\max(1,L-2)$ and up to "
+    "heterogeneity": EvidenceFigure(
+        title="Rollouts until the clusters are right",
+        caption="Rollouts per agent until the clusters are right and stay so, against the separation $\\Delta$ (units "
+        "of cost): mean and range of the runs, beside what the schedule spends up to epoch $\\max(1,L-2)$ and up to "
         "epoch $L$ of Theorem 1. One schedule for all $\\Delta$, which the agents do not know.",
+        table=heterogeneity_table,
+        draw=draw_heterogeneity,
     ),
 }

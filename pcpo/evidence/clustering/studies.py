@@ -35,6 +35,7 @@ __all__ = [
     "HETEROGENEITY",
     "NOISE",
     "SEPARATION",
+    "STUDIES",
     "cluster_sizes",
     "early_epoch",
     "margins",
@@ -290,3 +291,10 @@ HETEROGENEITY = Study(
         "fleet_seed": whole(8, least=0),
     },
 )
+
+
+#: Studies by the names that configurations use.
+STUDIES: dict[str, Study] = {
+    "clustering": CLUSTERING,
+    "heterogeneity": HETEROGENEITY,
+}

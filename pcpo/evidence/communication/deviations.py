@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pcpo.algorithms.baselines.fedlqr import FedLQR
+from pcpo.algorithms.pcpo import PCPO
 from pcpo.algorithms.protocol import Algorithm, EpochReport, Planner, Setting
-from pcpo.algorithms.registry import PCPO, make_algorithm
 from pcpo.algorithms.schedule import EpochPlan, Schedule
 from pcpo.algorithms.server import Server
 from pcpo.arrays import FloatArray, IntArray
@@ -122,8 +123,8 @@ class _EveryStep(PCPO):
 
 COUNTED_ALGORITHMS: Mapping[str, Callable[[], Algorithm]] = {
     "pcpo": PCPO,
-    "fedlqr": lambda: make_algorithm("fedlqr"),
-    "fedlqr_one_step": lambda: make_algorithm("fedlqr", local_steps=1),
+    "fedlqr": FedLQR,
+    "fedlqr_one_step": lambda: FedLQR(local_steps=1),
     "every_step": _EveryStep,
     "losing": lambda: _OnServer(_LosingServer),
     "repeating": lambda: _OnServer(_RepeatingServer),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pcpo.claims.contract import FigureSpec, Tables
+from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.communication.measures import STUDY, counted
 from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label, whole_ticks
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["communication_figure"]
+__all__ = ["FIGURES", "communication_figure"]
 
 _NAMES = {
     ("pcpo", "table2"): "PCPO",
@@ -102,15 +102,20 @@ def _against(axes: Axes, part: pd.DataFrame, x: str, label: str, scale: str) -> 
     axes.set_ylabel("rounds counted")
 
 
-communication_figure = FigureSpec(
+communication_figure = EvidenceFigure(
+    title="Rounds of communication",
+    caption="Rounds of communication counted at the server, for one random fleet of two clusters. Left: against "
+    "rollouts per agent (logarithmic axis, on which a logarithm would be a straight line): PCPO bends upwards, like "
+    "the square of the logarithm; so does FedLQR under the same schedule. With a constant minibatch both are "
+    "proportional to T. Middle: against the number of agents at the last epoch: a straight line in log N. Right: "
+    "rounds until every set is the true cluster, against the first guess over the separation. Dashed: the sum of "
+    "R_l + 1 without rounding. Counts have no error, hence no intervals.",
     table=table,
     draw=draw,
-    caption=(
-        "Rounds of communication counted at the server, for one random fleet of two clusters. Left: against rollouts "
-        "per agent (logarithmic axis, on which a logarithm would be a straight line): PCPO bends upwards, like the "
-        "square of the logarithm; so does FedLQR under the same schedule. With a constant minibatch both are "
-        "proportional to T. Middle: against the number of agents at the last epoch: a straight line in log N. Right: "
-        "rounds until every set is the true cluster, against the first guess over the separation. Dashed: the sum of "
-        "R_l + 1 without rounding. Counts have no error, hence no intervals."
-    ),
 )
+
+
+#: Figures by their ids.
+FIGURES: dict[str, EvidenceFigure] = {
+    "communication": communication_figure,
+}

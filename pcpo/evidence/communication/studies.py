@@ -28,7 +28,7 @@ from pcpo.oracles.rollout import ExactOracle, RolloutOracle
 from pcpo.simulation.noise import Purpose, noise_law, stream
 from pcpo.theory.calibration import calibrated_constants, horizon_for, local_constants
 
-__all__ = ["OPTIONS", "cells", "communication_study", "separation_at", "simulate"]
+__all__ = ["OPTIONS", "STUDIES", "cells", "communication_study", "separation_at", "simulate"]
 
 DELTA0 = 12.0  # first guess Δ_0, in units of cost; the first cluster's C* is 20
 _NOISE = noise_law("signs")
@@ -170,3 +170,9 @@ def communication_study(name: str, title: str, choose: Callable[[str], bool] = l
         key=("seed", "epoch"),
         options=OPTIONS,
     )
+
+
+#: Studies by the names that configurations use.
+STUDIES: dict[str, Study] = {
+    "communication": communication_study("communication", "Messages counted at the server"),
+}

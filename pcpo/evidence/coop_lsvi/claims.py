@@ -7,13 +7,13 @@ Group `coop_lsvi`: cooperative least-squares value iteration (Dubey and Pentland
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from pcpo.claims.contract import Agrees, AtMost, Claim, Control, Finding, Group, Never, Power, Tables
+from pcpo.claims.contract import Claim, Control, Finding, Power, Tables
+from pcpo.claims.judging import Agrees, AtMost, Never
 from pcpo.claims.power import never_power
-from pcpo.evidence.coop_lsvi.figures import COMMUNICATION_FIGURE, HETEROGENEITY_FIGURE, PARETO_FIGURE, REGRET_FIGURE
 from pcpo.evidence.coop_lsvi.measures import (
     agents_exponent,
     bound_violations,
@@ -28,11 +28,10 @@ from pcpo.evidence.coop_lsvi.measures import (
     thresholds,
     time_exponent,
 )
-from pcpo.evidence.coop_lsvi.studies import COMMUNICATION, CONTROL, HETEROGENEITY, REGRET
-from pcpo.evidence.coop_lsvi.studies_joint import EXACT, FRONT, PARETO
+from pcpo.evidence.coop_lsvi.studies import CONTROL
 from pcpo.evidence.scaling.measures import normal_power
 
-__all__ = ["GROUP", "JOINT", "PARALLEL"]
+__all__ = ["CLAIMS", "JOINT", "PARALLEL"]
 
 _REGRET, _MIXED = "coop_lsvi_regret", "coop_lsvi_heterogeneity"
 _ALPHA = 0.05
@@ -120,11 +119,7 @@ def _trials(algorithm: str) -> Power:
 
 PARALLEL = [
     Claim(
-        id="coop.together",
-        title="Together, regret grows as the square root of the number of agents",
-        source="Theorem 1 and Remark 2, S = O(1)",
-        statement=r"$\mathfrak R(T)=\tilde O(d^{3/2}H^2\sqrt{MT})$ for $S=O(1)$",
-        quantity=r"slope over log M of log(worst mean regret / (β_T√log MT)), S = 1",
+        id="together",
         measure=lambda tables: agents_exponent(tables, "shared", 0.5),
         rule=AtMost(),
         controls=[_as("shared", "alone")],
@@ -133,11 +128,7 @@ PARALLEL = [
         primary=True,
     ),
     Claim(
-        id="coop.alone",
-        title="Alone, it grows with the number of agents",
-        source="Remark 2, no communication",
-        statement=r"$\mathfrak R(T)=\tilde O(M\sqrt T)$, and no better, for isolated agents",
-        quantity=r"slope over log M of log(worst mean regret) without communication",
+        id="alone",
         measure=lambda tables: agents_exponent(tables, "alone", 1.0, logs=False),
         rule=Agrees(0.15),
         controls=[_as("alone", "shared")],
@@ -147,11 +138,7 @@ PARALLEL = [
         figure="coop_regret",
     ),
     Claim(
-        id="coop.between",
-        title="With the threshold of Remark 2 it still grows as the square root",
-        source="Remark 2, S = T log(MT)/(dM²)",
-        statement=r"$\mathfrak R(T)=\tilde O(d^{3/2}H^2\sqrt{MT})$ for $S=O(T\log(MT)/dM^2)$",
-        quantity=r"slope over log M of log(worst mean regret / (β_T√log MT)), S of Remark 2",
+        id="between",
         measure=lambda tables: agents_exponent(tables, "remark", 0.5),
         rule=AtMost(),
         controls=[_as("remark", "alone")],
@@ -159,11 +146,7 @@ PARALLEL = [
         figure="coop_regret",
     ),
     Claim(
-        id="coop.rate",
-        title="Regret grows as the square root of the episodes",
-        source="Theorem 1",
-        statement=r"$\mathfrak R(T)=\tilde O(\sqrt T)$ at fixed $M$ and $S$",
-        quantity=r"slope over log T of log(worst mean regret / (β_T√log MT)), S = 1, the largest M",
+        id="rate",
         measure=lambda tables: time_exponent(tables, "shared", 0.5),
         rule=AtMost(),
         controls=[_as("shared", "proof")],
@@ -171,11 +154,7 @@ PARALLEL = [
         figure="coop_regret",
     ),
     Claim(
-        id="coop.pooled",
-        title="The group is as good as one agent with all episodes, but for a constant",
-        source="Remark 2; the constant 2 is a reading",
-        statement=r"for $S=O(1)$ the rate matches the centralised setting",
-        quantity="group regret with S = 1 over that of one LSVI-UCB agent that acts MT times, worst contrasts",
+        id="pooled",
         measure=lambda tables: pooled_ratio(tables, "shared", 2.0),
         rule=AtMost(),
         controls=[_as("shared", "alone")],
@@ -183,11 +162,7 @@ PARALLEL = [
         figure="coop_regret",
     ),
     Claim(
-        id="coop.optimism",
-        title="With the constants as printed, Q-values are optimistic",
-        source="Lemma 6, β of Lemma 5 with c_β = 1",
-        statement=r"with probability at least $1-\delta'/2$, $Q^t_{m,h}\ge Q^*_{m,h}$ everywhere",
-        quantity="fraction of runs with Q^t < Q* for some agent, episode, step, state and action",
+        id="optimism",
         measure=lambda tables: optimism(tables, "proof", _ALPHA),
         rule=AtMost(),
         controls=[_as("proof", "no_bonus")],
@@ -196,11 +171,7 @@ PARALLEL = [
         mode="literal",
     ),
     Claim(
-        id="coop.lemma_1",
-        title="Episodes with communication are within their bound",
-        source="Lemma 1",
-        statement=r"$n\le 2H\sqrt{d(T/S)\log(MT)}+4H$",
-        quantity="runs of Algorithm 1 with more rounds than that, over T, S, M and d",
+        id="lemma_1",
         measure=lambda tables: bound_violations(tables, "parallel", "trigger"),
         rule=Never(10),
         controls=[Control("every", "communication after every episode", _every_episode)],
@@ -208,11 +179,7 @@ PARALLEL = [
         figure="coop_communication",
     ),
     Claim(
-        id="coop.theorem_2",
-        title="Small deviations cost regret in proportion at most",
-        source="Theorem 2, Assumption 1; the constant is of the simulation lemma, a reading",
-        statement=r"the regret that $\xi$ adds is at most proportional to $\xi T$; here $\le\xi H(H+1)$ an episode",
-        quantity="largest over ξ of the extra regret of an agent and late episode, β told ξ, over ξH(H + 1)",
+        id="theorem_2",
         measure=deviation_ratio,
         rule=AtMost(),
         controls=[Control("far", f"agents {_FAR} times further apart than stated", _further_apart)],
@@ -220,11 +187,7 @@ PARALLEL = [
         figure="coop_heterogeneity",
     ),
     Claim(
-        id="coop.theorem_3",
-        title="Regret grows with the rank of the contexts as a square root at most",
-        source="Theorem 3, S = O(1)",
-        statement=r"$\mathfrak R(T)=\tilde O((d+k)H^2\sqrt{(d+\chi)MT})$",
-        quantity="slope over log(d + χ) of log mean regret at fixed k, Algorithm 3",
+        id="theorem_3",
         measure=lambda tables: chi_exponent(tables, "contexts", 0.5),
         rule=AtMost(),
         controls=[Control("unshared", "agents that stop sharing once their contexts differ", _no_sharing)],
@@ -232,11 +195,7 @@ PARALLEL = [
         figure="coop_heterogeneity",
     ),
     Claim(
-        id="coop.lemma_14",
-        title="The information of all agents grows with the rank of the contexts",
-        source="Lemma 14, λ = 1",
-        statement=r"$\log\det\tilde\Lambda_h^T\le(d+\lambda+\chi)\log(MT)$",
-        quantity="runs of Algorithm 3 in which it does not hold at some step",
+        id="lemma_14",
         measure=_lemma_14,
         rule=Never(10),
         controls=[Control("rank", "agents with the largest χ taken for agents with χ = 1", _taken_for_one)],
@@ -244,11 +203,7 @@ PARALLEL = [
         figure="coop_heterogeneity",
     ),
     Claim(
-        id="coop.same_optimum",
-        title="Contexts never change what is optimal",
-        source="Definition 2; a consequence that is not stated in the paper",
-        statement=r"$Q^*_{m,h}-V^*_{m,h}$ is the same for all agents $m$",
-        quantity="instances in which two agents' advantages differ by more than rounding",
+        id="same_optimum",
         measure=_same_optimum,
         rule=Never(10),
         controls=[Control("deviating", "agents with small deviations (Assumption 1)", _deviating)],
@@ -327,11 +282,7 @@ def _one_in_ten(measure: Callable[[Tables], Finding]) -> Power:
 
 JOINT = [
     Claim(
-        id="coop.lemma_3",
-        title="Episodes with communication are within their bound, rewards shared rarely",
-        source="Lemma 3",
-        statement=r"$n\le dH\log_S(1+MT/d)+H$ for $S>1$",
-        quantity="runs of Algorithm 2 with more rounds than that, over T, S, M and d",
+        id="lemma_3",
         measure=lambda tables: bound_violations(tables, "joint", "trigger"),
         rule=Never(10),
         controls=[Control("every", "communication after every episode", _every_joint_episode)],
@@ -342,11 +293,7 @@ JOINT = [
         figure="coop_communication",
     ),
     Claim(
-        id="coop.theorem_4",
-        title="Regret over random scalarisations grows as the square root of the episodes",
-        source="Theorem 4",
-        statement=r"$\mathfrak R_C(T)=\tilde O(d^{3/2}H^2\sqrt{ST})$",
-        quantity=r"slope over log T, from T/16 on, of log(mean R_C / (β_T√log MT)), the largest S",
+        id="theorem_4",
         measure=_rate,
         rule=AtMost(),
         controls=[Control("silent", "no communication: rewards are never learnt", _silent)],
@@ -354,11 +301,7 @@ JOINT = [
         figure="coop_pareto",
     ),
     Claim(
-        id="coop.theorem_4_threshold",
-        title="Rare communication costs the square root of the threshold at most",
-        source="Theorem 4",
-        statement=r"$\mathfrak R_C(T)$ grows at most as $\sqrt S$",
-        quantity="mean R_C at the largest S over that at the smallest times the root of their ratio",
+        id="theorem_4_threshold",
         measure=_rare,
         rule=AtMost(),
         controls=[Control("silent", "no communication taken for the largest S", _silent)],
@@ -366,11 +309,7 @@ JOINT = [
         figure="coop_pareto",
     ),
     Claim(
-        id="coop.proposition_1",
-        title="The scalarised optimum solves Bellman's equations",
-        source="Proposition 1, with V*_{v,h+1} on the right",
-        statement=r"$Q^*_{v,h}=\mathfrak s_v\mathbf r_h+\mathbb P_hV^*_{v,h+1}$, $V^*_{v,h}=\max_{\mathbf a}Q^*_{v,h}$",
-        quantity="instances in which it differs from the best of all joint policies for some v and state",
+        id="proposition_1",
         measure=_proposition_1,
         rule=Never(100),
         controls=[_exact("gap", "gap_myopic")],
@@ -379,11 +318,7 @@ JOINT = [
         mode="exact",
     ),
     Claim(
-        id="coop.proposition_2",
-        title="Greedy policies of scalarisations inside the simplex are Pareto-optimal",
-        source="Proposition 2, for v > 0",
-        statement=r"$\pi^*_v\in\Pi^*$ for every $v\in\Upsilon$",
-        quantity="greedy policies that some joint policy dominates, among the v tested",
+        id="proposition_2",
         measure=_proposition_2,
         rule=Never(100),
         controls=[_exact("dominated", "dominated_contrary")],
@@ -392,11 +327,7 @@ JOINT = [
         mode="exact",
     ),
     Claim(
-        id="coop.boundary",
-        title="… and on its boundary they need not be",
-        source="Proposition 2 as printed, for all v of the simplex; Definition 4; a counterexample",
-        statement=r"for $v=(1,0)$ and an agent 1 whose reward is constant, $\pi^*_v\notin\Pi^*$",
-        quantity="instances in which the greedy policy is Pareto-optimal nevertheless",
+        id="boundary",
         measure=_boundary,
         rule=Never(10),
         controls=[_exact("dominated_boundary", "dominated")],
@@ -405,11 +336,7 @@ JOINT = [
         mode="exact",
     ),
     Claim(
-        id="coop.proposition_3",
-        title="The policies played cover the front as well as they earn",
-        source="Proposition 3, o(1) taken for 0",
-        statement=r"$\mathfrak R_B(T)\le\frac1T\mathfrak R_C(T)+o(1)$",
-        quantity="mean of R_B(T) − R_C(T)/T, units of reward",
+        id="proposition_3",
         measure=proposition_3,
         rule=AtMost(),
         controls=[Control("last", "the last policy alone in the place of all T", _only_the_last)],
@@ -431,16 +358,4 @@ contrasts, and at each $M$ and $T$ the contrast with the largest mean regret cou
 proofs no agent leaves exploration at such sizes, and with those of the theorems it takes long; the calibrated ones have
 the theorems' form times a named scale. Numbers of rounds are what the server counted."""
 
-GROUP = Group(
-    name="coop_lsvi",
-    title="A companion: cooperative least-squares value iteration",
-    introduction=_INTRODUCTION,
-    studies=[REGRET, COMMUNICATION, HETEROGENEITY, PARETO, EXACT, FRONT],
-    claims=[*PARALLEL, *JOINT],
-    figures={
-        "coop_regret": REGRET_FIGURE,
-        "coop_communication": COMMUNICATION_FIGURE,
-        "coop_heterogeneity": HETEROGENEITY_FIGURE,
-        "coop_pareto": PARETO_FIGURE,
-    },
-)
+CLAIMS: Sequence[Claim] = [*PARALLEL, *JOINT]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pcpo.claims.contract import FigureSpec, Tables
+from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.coop_lsvi.studies import CONTROL
 from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label, plain_log_ticks
 from pcpo.statistics import mean_interval
@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COMMUNICATION_FIGURE", "HETEROGENEITY_FIGURE", "PARETO_FIGURE", "REGRET_FIGURE", "curve", "summary"]
+__all__ = [
+    "COMMUNICATION_FIGURE",
+    "FIGURES",
+    "HETEROGENEITY_FIGURE",
+    "PARETO_FIGURE",
+    "REGRET_FIGURE",
+    "curve",
+    "summary",
+]
 
 _LABELS = {
     "every": "every episode",
@@ -164,25 +172,28 @@ def _draw_heterogeneity(numbers: pd.DataFrame) -> Figure:
 
 _BANDS = "Bands: 95 % bootstrap intervals of the mean over runs (none below ten runs)."
 
-REGRET_FIGURE = FigureSpec(
-    _regret_table,
-    _draw_regret,
-    r"Group regret of Algorithm 1, homogeneous agents. (a) Against $T$, rewards of the middle contrast, the largest "
-    r"$M$; with $\beta$ of the proofs (at $M=4$, the largest contrast) no agent leaves exploration. (b) At the last "
-    r"episode against $M$, each point at its worst contrast; dotted and dashed: slopes $1/2$ and $1$. " + _BANDS,
+REGRET_FIGURE = EvidenceFigure(
+    title="Group regret",
+    caption=r"Group regret of Algorithm 1, homogeneous agents. (a) Against $T$, rewards of the middle contrast, the "
+    r"largest $M$; with $\beta$ of the proofs (at $M=4$, the largest contrast) no agent leaves exploration. (b) At the "
+    r"last episode against $M$, each point at its worst contrast; dotted and dashed: slopes $1/2$ and $1$. " + _BANDS,
+    table=_regret_table,
+    draw=_draw_regret,
 )
-COMMUNICATION_FIGURE = FigureSpec(
-    _communication_table,
-    _draw_communication,
-    r"Episodes with communication of Algorithms 1 and 2 as $T$, $S$, $M$ and $d$ vary one at a time; dashed: the "
-    r"bounds of Lemmas 1 and 3. " + _BANDS,
+COMMUNICATION_FIGURE = EvidenceFigure(
+    title="Episodes with communication",
+    caption=r"Episodes with communication of Algorithms 1 and 2 as $T$, $S$, $M$ and $d$ vary one at a time; dashed: "
+    r"the bounds of Lemmas 1 and 3. " + _BANDS,
+    table=_communication_table,
+    draw=_draw_communication,
 )
-HETEROGENEITY_FIGURE = FigureSpec(
-    _heterogeneity_table,
-    _draw_heterogeneity,
-    r"Agents that differ. (a) Group regret against the deviation $\xi$ (total variation and reward), with and without "
-    r"the term $\xi\sqrt{dMT}$ in $\beta$. (b) Against the rank $\chi$ of contexts with $k$ coordinates. (c) "
+HETEROGENEITY_FIGURE = EvidenceFigure(
+    title="Agents that differ",
+    caption=r"Agents that differ. (a) Group regret against the deviation $\xi$ (total variation and reward), with and "
+    r"without the term $\xi\sqrt{dMT}$ in $\beta$. (b) Against the rank $\chi$ of contexts with $k$ coordinates. (c) "
     r"$\log\det\tilde\Lambda$ of all agents' data and Lemma 14. " + _BANDS,
+    table=_heterogeneity_table,
+    draw=_draw_heterogeneity,
 )
 
 
@@ -243,13 +254,23 @@ def _order(series: str) -> float:
     return float(series.removeprefix("S = ")) if series.startswith("S = ") else float("inf")
 
 
-PARETO_FIGURE = FigureSpec(
-    _table,
-    _draw,
-    r"Algorithm 2 in multi-agent MDPs with two agents. (a) Values, averaged over the initial states, of all "
+PARETO_FIGURE = EvidenceFigure(
+    title="Pareto-optimal joint policies",
+    caption=r"Algorithm 2 in multi-agent MDPs with two agents. (a) Values, averaged over the initial states, of all "
     r"Pareto-optimal joint policies of one instance, of those among them that are greedy for some scalarisation, and "
     r"of every policy that was played. (b) Fraction of scalarisations $v$ for which a policy played so far is as good "
     r"as $\pi^*_v$ at every initial state, by threshold $S$. (c) $\mathfrak{R}_C(T)/T$ and, dotted, "
     r"$\mathfrak{R}_B(T)$ (below $10^{-6}$ drawn there). Bands: 95 % bootstrap intervals of the mean over runs "
     r"(none below ten runs).",
+    table=_table,
+    draw=_draw,
 )
+
+
+#: Figures by their ids.
+FIGURES: dict[str, EvidenceFigure] = {
+    "coop_regret": REGRET_FIGURE,
+    "coop_communication": COMMUNICATION_FIGURE,
+    "coop_heterogeneity": HETEROGENEITY_FIGURE,
+    "coop_pareto": PARETO_FIGURE,
+}

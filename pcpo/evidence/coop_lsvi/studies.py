@@ -47,6 +47,7 @@ __all__ = [
     "HETEROGENEITY",
     "REGRET",
     "SIZES",
+    "STUDIES",
     "at",
     "checkpoints",
     "instance_stream",
@@ -376,3 +377,11 @@ HETEROGENEITY = Study(
         "weight": number(0.6, least=0, below=1),
     },
 )
+
+
+#: Studies by the names that configurations use.
+STUDIES: dict[str, Study] = {
+    "coop_lsvi_regret": REGRET,
+    "coop_lsvi_communication": COMMUNICATION,
+    "coop_lsvi_heterogeneity": HETEROGENEITY,
+}

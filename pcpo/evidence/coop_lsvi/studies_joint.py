@@ -27,7 +27,7 @@ from pcpo.evidence.coop_lsvi.model.joint import (
 from pcpo.evidence.coop_lsvi.model.mdp import MultiAgentMDP, all_policies, policy_values, random_multi_agent
 from pcpo.evidence.coop_lsvi.studies import at, checkpoints, instance_stream, noise_stream
 
-__all__ = ["EXACT", "FRONT", "PARETO"]
+__all__ = ["EXACT", "FRONT", "PARETO", "STUDIES"]
 
 _SIZES: Mapping[str, Option] = {
     "states": whole(3),
@@ -233,3 +233,11 @@ FRONT = Study(
     key=("seed", "point"),
     options={**_SIZES, "episodes": whole(1024)},
 )
+
+
+#: Studies by the names that configurations use.
+STUDIES: dict[str, Study] = {
+    "coop_lsvi_pareto": PARETO,
+    "coop_lsvi_exact": EXACT,
+    "coop_lsvi_front": FRONT,
+}

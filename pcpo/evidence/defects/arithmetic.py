@@ -14,7 +14,7 @@ from pcpo.claims.contract import Study
 from pcpo.claims.options import whole
 from pcpo.simulation.noise import NOISE_LAWS, Purpose, stream
 
-__all__ = ["NOISE", "READINGS", "Surd"]
+__all__ = ["NOISE", "READINGS", "STUDIES", "Surd"]
 
 
 class Surd:
@@ -143,3 +143,10 @@ NOISE = Study(
     key=("seed", "draws"),
     options={"log10_draws": whole(5, least=3, most=7)},
 )
+
+
+#: Studies by the names that configurations use.
+STUDIES: dict[str, Study] = {
+    "defects_readings": READINGS,
+    "defects_noise": NOISE,
+}

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from pcpo.claims.contract import Agrees, Claim, Control, Finding, Group, Never, Power, Tables
+from pcpo.claims.contract import Claim, Control, Finding, Power, Tables
+from pcpo.claims.judging import Agrees, Never
 from pcpo.claims.power import agreement_power, never_power
 from pcpo.evidence.communication.measures import degree_two, relabelled
-from pcpo.evidence.communication.studies import communication_study
 from pcpo.evidence.defects import measures as measured
-from pcpo.evidence.defects.arithmetic import NOISE, READINGS
-from pcpo.evidence.defects.figures import defects_figure
 from pcpo.evidence.defects.measures import RUNS as RUNS_STUDY
 from pcpo.evidence.defects.measures import first_correct, swapped
-from pcpo.evidence.defects.studies import BUDGET, RUNS
 
-__all__ = ["GROUP"]
+__all__ = ["CLAIMS"]
 
 _SECONDARY = 11
 _ROUNDS = "defects_rounds"
@@ -63,12 +60,6 @@ _ALL: dict[str, Any] = {"figure": "defects"}
 _H1 = [
     Claim(
         id="offsets",
-        title="One cluster, different starts: the offsets stay for ever",
-        source="Algorithm 1, lines 9, 10 and 14; Theorem 2",
-        statement=r"Theorem 2 asks nothing of the $K_i^{(0)}$, and its proof uses that (8) has fired. With one "
-        r"cluster no set ever changes, (8) never fires, and all $Y_i$ move by the same mean: $Y_i-Y_j$ is conserved. "
-        r"Repair: apply (8) once at the end of epoch 1, or start from a common policy.",
-        quantity="runs in which an offset Y_i − Y_j changes by more than 1e-12 of the largest (rounding)",
         measure=measured.offsets,
         rule=Never(_LEAST),
         controls=[
@@ -84,13 +75,6 @@ _H1 = [
     ),
     Claim(
         id="plateau",
-        title="… and the gap ends at the offsets' own cost",
-        source="Theorem 2, eq. (9)",
-        statement=r"The mean policy converges, so agent $i$ ends near $\frac12 d_i^\top H d_i$ above $C^*$, with "
-        r"$d_i$ "
-        r"its start's offset from the mean start and $H=\nabla^2C(K^*)$; all together at "
-        r"$\min_x\frac1N\sum_iC(K^*+x+d_i)-C^*$.",
-        quantity="runs whose final mean gap is off that minimum by more than a millionth, exact answers",
         measure=measured.plateau,
         rule=Never(_LEAST),
         controls=[Control("synchronised", "the repair", swapped(RUNS_STUDY, single="single_sync"))],
@@ -99,10 +83,6 @@ _H1 = [
     ),
     Claim(
         id="no_progress",
-        title="… whatever the number of rollouts",
-        source="Theorem 2, eq. (9)",
-        statement=r"(9) bounds the gap by $\tilde O(1/\sqrt{|\mathcal M|T})$; from epoch 2 on it does not fall at all.",
-        quantity="runs whose mean gap falls by more than 1 % from epoch 2 to the last epoch, exact answers",
         measure=measured.no_progress,
         rule=Never(_LEAST),
         controls=[Control("synchronised", "the repair", swapped(RUNS_STUDY, single="single_sync"))],
@@ -114,12 +94,6 @@ _H1 = [
 _SETS = [
     Claim(
         id="adoption",
-        title="Before separation, (8) destabilises agents",
-        source="Algorithm 1, eq. (8), “Reinitialization to ensure stability”; event (22)",
-        statement=r"On the good event (22), (8) hands an agent the cheapest $X_j^{(l)}$ of its set. While the set "
-        r"still holds another cluster, that policy may have infinite cost for it. Without (8) these runs have no such "
-        r"policy.",
-        quantity="runs in which (22) fails, or (8) hands out no policy of infinite cost before the sets are right",
         measure=measured.adoption,
         rule=Never(_LEAST),
         controls=[
@@ -131,12 +105,6 @@ _SETS = [
     ),
     Claim(
         id="repaired",
-        title="… and the (8) of the last change repairs it",
-        source="Algorithm 1, eqs. (7), (8)",
-        statement=r"(7) looks at $X_i$ and $\hat C_i$ only. At $\tilde L$, the first epoch from which on the sets are "
-        r"right, (8) gives all agents a policy of their own cluster; from then on no cost is infinite. No repair is "
-        r"needed, but rollouts before $\tilde L$ have to be cut off.",
-        quantity="runs with a policy of infinite cost at an epoch l ≥ L̃, or a rollout under one at l > L̃",
         measure=measured.repaired,
         rule=Never(_LEAST),
         controls=[
@@ -147,11 +115,6 @@ _SETS = [
     ),
     Claim(
         id="no_partition",
-        title="Before separation, the sets need not be a partition",
-        source="Algorithm 1, eq. (7)",
-        statement=r"$\mathcal N_i^{(l)}$ is to estimate a cluster. (7) is symmetric but not transitive: of three "
-        r"equally spaced clusters, the middle one keeps both others when these have dropped each other.",
-        quantity="runs in which the sets are a partition at every epoch, or are not symmetric at some",
         measure=measured.no_partition,
         rule=Never(_LEAST),
         controls=[Control("two", "two clusters", swapped(RUNS_STUDY, chain="pair"))],
@@ -160,12 +123,6 @@ _SETS = [
     ),
     Claim(
         id="equal_costs",
-        title="Equal optimal costs hide any difference",
-        source="Eq. (3), Theorem 2",
-        statement=r"Systems may be “arbitrarily different”, as long as $\Delta>0$. Here the inputs are opposite, and "
-        r"$\Delta=10^{-8}C^*$: the clusters stay together, and are averaged, for as long as a run lasts. A limit of "
-        r"the method, which (3) states. Repair: exchange more than the cost.",
-        quantity="runs in which the clusters are separated at some epoch",
         measure=measured.inseparable,
         rule=Never(_LEAST),
         controls=[Control("apart", "the same systems with costs 4 apart", swapped(RUNS_STUDY, equal="far"))],
@@ -174,12 +131,6 @@ _SETS = [
     ),
     Claim(
         id="local_output",
-        title="A budget that ends at separation returns a local policy",
-        source="Theorem 2, Algorithm 1, line 15",
-        statement=r"At $\tilde L$ the sets change, so (8) replaces every $\hat K_i$ by a local policy. Collaboration "
-        r"among the right agents begins in epoch $\tilde L+1$. Repair: a budget of one epoch more, as $\bar L>L$ "
-        r"provides.",
-        quantity="runs whose policies at L̃ are not all, bit by bit, somebody's local ones (rollouts)",
         measure=measured.local_output,
         rule=Never(_LEAST),
         controls=[Control("one_more", "one epoch more", _one_epoch_more)],
@@ -191,12 +142,6 @@ _SETS = [
 _TEXT = [
     Claim(
         id="log_squared",
-        title="“Logarithmic” communication is quadratic in log T",
-        source="Corollary 3, Appendix D",
-        statement=r"A logarithm of $T$ would make the rounds linear in $\bar L$; the counted ones have the term "
-        r"$\frac{c_2\log4}{2}\bar L^2$. Repair: “polylogarithmic”, or $R_l$ constant in $l$, which a warm start may "
-        r"allow.",
-        quantity="coefficient of L̄² in the counted rounds, in units of c2·log 4/2",
         measure=_rounds,
         rule=Agrees(0.15),
         controls=[
@@ -207,12 +152,6 @@ _TEXT = [
     ),
     Claim(
         id="printed_delta",
-        title="The printed δ_l of Algorithm 1 overspends δ",
-        source=r"Algorithm 1, line 3; Table 2; Appendix B",
-        statement=r"Appendix B needs $\sum_l\delta_l/2\le\delta/2$. With the printed $\delta/2^{l/2}$ the sum comes "
-        r"to $1.2\,\delta$, and $\prod_l(1-\delta_l/2)$ below $1-\delta/2$. Repair: $\delta_l=\delta/(2l^2)$, which "
-        r"Appendix B ends with; $\delta/2^{l^2}$ of Table 2 is summable as well.",
-        quantity="values of δ for which the sum or the product keeps within the bound, exact arithmetic",
         measure=measured.printed_delta,
         rule=Never(20),
         controls=[
@@ -225,12 +164,6 @@ _TEXT = [
     ),
     Claim(
         id="gaussian",
-        title="Gaussian noise is not covered",
-        source="Eq. (2), (18)",
-        statement=r"(2) asks for $\|z_t\|^2\le B$. The largest $\|z\|^2$ of Gaussian noise grows like "
-        r"$2\log(\mathrm{draws})$, so no $B$, and no $G_\infty$, will do. A restriction that the paper states. "
-        r"Repair: a sub-exponential bound instead of Hoeffding's.",
-        quantity="growth of the largest ‖z‖² per unit of log(draws), n = 2",
         measure=measured.gaussian,
         rule=Agrees(0.4),
         controls=[
@@ -243,13 +176,6 @@ _TEXT = [
     ),
     Claim(
         id="break_even",
-        title="Half of the rollouts are spent on the local sequence",
-        source="Theorem 2 (discussion), Algorithm 1",
-        statement=r"(9) compares with $\tilde O(1/\sqrt T)$ for one agent. An agent that learns alone has all $T_l$ "
-        r"rollouts for its $R_l$ steps, so the ratio of gaps is $\sqrt{(2+1/R_l)/|\mathcal M|}$ and not "
-        r"$1/\sqrt{|\mathcal M|}$: PCPO wins only from $|\mathcal M|=3$ on. A constant, hidden by $O(\cdot)$. Repair: "
-        r"stop the local sequence once the sets have settled.",
-        quantity="√|M| times the mean gap of PCPO over that of learning alone with the same rollouts",
         measure=measured.break_even,
         rule=Agrees(0.12, relative=True),
         controls=[
@@ -264,25 +190,4 @@ _TEXT = [
     ),
 ]
 
-GROUP = Group(
-    name="defects",
-    title="Where the text leads if followed",
-    introduction=(
-        r"A replication follows the text to the letter, and so meets what a proof may pass over. Each claim here "
-        r"states such a place: what the paper says, what happens instead, and the smallest repair. Some are slips "
-        r"with an obvious correction, some are conditions that a theorem needs and does not state, some are limits "
-        r"that the paper does state. Each negative control is data on which the defect is absent, mostly those with "
-        r"the repair: there the claim must be refuted. Answers are exact wherever the effect is no matter of sampling."
-    ),
-    studies=[
-        RUNS,
-        communication_study(
-            _ROUNDS, "Rounds counted at the server", lambda cell: cell in ("agents_4", "constant_iterations")
-        ),
-        READINGS,
-        NOISE,
-        BUDGET,
-    ],
-    claims=[*_H1, *_SETS, *_TEXT],
-    figures={"defects": defects_figure},
-)
+CLAIMS: Sequence[Claim] = [*_H1, *_SETS, *_TEXT]

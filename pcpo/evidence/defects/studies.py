@@ -26,6 +26,7 @@ from pcpo.algorithms.server import Server, same_label
 from pcpo.arrays import BoolArray, FloatArray
 from pcpo.claims.contract import Study
 from pcpo.claims.options import Option, several, whole
+from pcpo.evidence.communication.studies import communication_study
 from pcpo.experiments.driver import run
 from pcpo.experiments.experiment import side_information
 from pcpo.fleets.fleet import Fleet, LinearSystem
@@ -36,7 +37,7 @@ from pcpo.oracles.rollout import ExactOracle, RolloutOracle
 from pcpo.simulation.noise import Purpose, noise_law, stream
 from pcpo.theory.calibration import calibrated_constants, horizon_for, local_constants
 
-__all__ = ["BUDGET", "RUNS", "cells", "expected_ratio", "simulate"]
+__all__ = ["BUDGET", "RUNS", "STUDIES", "cells", "expected_ratio", "simulate"]
 
 _DELTA0 = 24.0  # Δ_0, in units of cost
 _NOISE = noise_law("signs")
@@ -315,3 +316,13 @@ BUDGET = Study(
     },
     options={"sizes": several([1, 2, 4], whole())},
 )
+
+
+#: Studies by the names that configurations use.
+STUDIES: dict[str, Study] = {
+    "defects_runs": RUNS,
+    "defects_rounds": communication_study(
+        "defects_rounds", "Rounds counted at the server", lambda cell: cell in ("agents_4", "constant_iterations")
+    ),
+    "defects_budget": BUDGET,
+}

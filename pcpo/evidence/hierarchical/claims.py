@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pcpo.claims.contract import AtMost, Claim, Control, FigureSpec, Group, Mode, Never, Power, Tables
+from pcpo.claims.contract import Claim, Control, Mode, Power, Tables
 from pcpo.claims.controls import Measure, normal_power, rare, scaled, swapped
+from pcpo.claims.judging import AtMost, Never
 from pcpo.evidence.hierarchical import measures as measures
-from pcpo.evidence.hierarchical.figures import complexity_table, convergence_table, draw_complexity, draw_convergence
 from pcpo.evidence.hierarchical.studies_exact import DESCENT, GAINS, SYSTEMS
 from pcpo.evidence.hierarchical.studies_learning import ACTORS, COMPLEXITY, CRITIC, LEARNING, SAMPLES
 
-__all__ = ["CLAIMS", "COMPLEXITY_FIGURE", "CONVERGENCE_FIGURE", "ESTIMATED", "GROUP", "always", "power"]
+__all__ = ["CLAIMS", "COMPLEXITY_FIGURE", "CONVERGENCE_FIGURE", "ESTIMATED", "always", "power"]
 
 COMPLEXITY_FIGURE, CONVERGENCE_FIGURE = "hierarchical_complexity", "hierarchical_convergence"
 
@@ -44,10 +44,6 @@ def always(
     source, statement, quantity = text
     return Claim(
         id=id,
-        title=title,
-        source=source,
-        statement=statement,
-        quantity=quantity,
         measure=measure,
         rule=Never(least),
         controls=controls,
@@ -63,10 +59,6 @@ _bounds, _descent = measures.gain_ratio("lower", "upper"), measures.gain_ratio("
 _ON_SIZES = [
     Claim(
         id="complexity",
-        title="The number of iterations does not grow with the subpopulations",
-        source="Figure 1, section 6; discussion of Theorem 2",
-        statement=r"“complexity does not depend on the number of agents in each subpopulation”",
-        quantity="exponent of the size in the iterations to ε = 1e-5 per agent, exact critics, sizes of section 6",
         measure=measures.exponent,
         rule=AtMost(),
         controls=[Control("undecomposed", _UNDECOMPOSED, swapped(COMPLEXITY.name, "control:undecomposed", "printed"))],
@@ -77,10 +69,6 @@ _ON_SIZES = [
     ),
     Claim(
         id="growth",
-        title="… and with the precision on the total cost it grows at most like log N",
-        source="Theorem 2, Proposition 2; a reading",
-        statement=r"$n(N')-n(N)\leq\log(N'/N)/|\log r|+1$, $r$ the local factor of the slowest part of the gap",
-        quantity="extra iterations of the largest size over that bound; off-diagonal terms ∝ 1/N: only N changes",
         measure=measures.growth,
         rule=AtMost(),
         controls=[
@@ -104,10 +92,6 @@ _ON_SIZES = [
     ),
     Claim(
         id="samples",
-        title="The error of the critic does not grow with the subpopulations",
-        source="Theorem 1 and its discussion; least-squares critic in place of Algorithm 3",
-        statement=r"$\|\hat E_K-E_K\|^2$ from one trajectory of fixed length does not grow with $|\mathcal{N}^l|$",
-        quantity="exponent of the size in the squared relative error of E_K of the whole system",
         measure=measures.sample_exponent,
         rule=AtMost(),
         controls=[
@@ -272,12 +256,7 @@ def _undecomposed(tables: Tables) -> Tables:
 
 ESTIMATED = [
     Claim(
-        id="complexity-estimated",
-        title="Nor does it grow, by much, with estimated critics",
-        source="Figure 1, section 6, with the critics of docs/hierarchical.md",
-        statement=r"“the number of iterations needed are roughly fixed”",
-        quantity="exponent of the size in the iterations to ε per agent, Algorithm 3 and least squares; bound 0.1: a "
-        "quarter more iterations for ten times the agents",
+        id="complexity_estimated",
         measure=measures.estimated_exponent,
         rule=AtMost(),
         controls=[Control("undecomposed", "exact natural gradient on the undecomposed problem", _undecomposed)],
@@ -286,11 +265,7 @@ ESTIMATED = [
         mode="calibrated",
     ),
     Claim(
-        id="theorem-4",
-        title="The error of Algorithm 3 falls at the promised rate",
-        source="Theorems 1 and 4",
-        statement=r"$\|\hat\delta_K-\delta_K^*\|^2\leq\Lambda\log^6T/\sqrt T$ for large $T$; here without logarithms",
-        quantity="exponent of T in the squared error, later half of the checkpoints (in log T)",
+        id="theorem_4",
         measure=measures.critic_exponent,
         rule=AtMost(),
         controls=[
@@ -302,11 +277,7 @@ ESTIMATED = [
         mode="calibrated",
     ),
     Claim(
-        id="theorem-2-gtd",
-        title="With Algorithm 3 as critic, Algorithm 2 comes closer the longer the critic runs",
-        source="Theorems 1 and 2: δ_n of Assumption 4 is proportional to ε, and Algorithm 3 errs by T^(−1/4)",
-        statement=r"$[C(K_n)-C(K^*)]/|\mathcal{N}|\leq cT^{-1/4}$, here without logarithms",
-        quantity="exponent of T in the gap after a fixed number of iterations, instances of section 6",
+        id="theorem_2_gtd",
         measure=measures.gap_exponent,
         rule=AtMost(),
         controls=[Control("harmonic", "steps α/t in Algorithm 3", _harmonic)],
@@ -328,11 +299,7 @@ ESTIMATED = [
         "calibrated",
     ),
     Claim(
-        id="assumption-4",
-        title="Assumption 4 asks for more exact critics than the algorithm needs",
-        source="Assumption 4 (“rather weak”), with the Λ of Lemma 5's proof; a reading",
-        statement=r"the cost falls while $\|\hat E_{K_n}-E_{K_n}\|>\delta_n$",
-        quantity="log10 of δ_n over the error, at steps that lowered the cost, Algorithm 3 and least squares",
+        id="assumption_4",
         measure=measures.assumption_4,
         rule=AtMost(),
         controls=[Control("exact", "exact critics, known to rounding", _exact)],
@@ -343,40 +310,4 @@ ESTIMATED = [
 ]
 
 
-_INTRODUCTION = r"""“Hierarchical actor-critic for LQR with partial exchangeability”, by Y. Luo, Z. Yang, Z. Wang and M.
-Kolar, is the counterpart of clustered LQR with clusters that are known: agents of a subpopulation $\mathcal{N}^l$ are
-exchangeable and coupled through mean fields. In the coordinates $\tilde x^i = x^i - \bar x^l$ and
-$\bar{\mathbf{x}}$ the problem falls apart into $L+1$ small ones (Lemma 1, Propositions 1 and 2), each solved by a
-natural actor-critic whose cost must not grow with the number of agents. Here the decomposition is checked to rounding,
-the inequalities behind the linear rate on random gains, the critic's rate on long trajectories, and the published
-Figure 1 is made again, beside the same method on the undecomposed problem. Numbers of equations, lemmas and theorems in
-this group are those of that paper; docs/hierarchical.md lists the readings of its text."""
-
-_COMPLEXITY = r"""Iterations of Algorithm 2 with exact critics to $\varepsilon = 10^{-5}$, against the size of each of
-the two subpopulations of section 6, by instance (dashed), their mean (red) and one standard deviation (band). (a) With
-$\varepsilon$ on the total cost, as in Theorem 2. (b) With $\varepsilon$ on the cost per agent. (c) Means of (b) and of
-natural gradient on the undecomposed problem with its own step of (15), on the sizes for which it was run. (d) Means
-with estimated critics, to an $\varepsilon$ per agent that they can reach (Algorithm 3 a coarser one than least squares;
-docs/hierarchical.md), beside the exact critic to the same. A run that was cut short counts as it stood then."""
-
-_CONVERGENCE = r"""(a) Gap per agent against iterations of the first instance: natural and plain gradients with exact
-critics at the smallest size that was simulated, and natural gradients with least-squares critics on simulated agents,
-at that size and at the largest. (b) Squared
-relative error of the value vector against iterations of Algorithm 3, geometric mean over trajectories, with its two
-controls and least-squares TD on the same trajectories; dotted: $\propto T^{-1/2}$, the bound without logarithms.
-(c) Gap per agent that Algorithm 2 comes to in a fixed number of iterations, against the steps of its critic: Algorithm
-3, least squares on the same chains, a control; geometric mean over the later half of a run, median over instances."""
-
-CLAIMS = [*_ON_SIZES, *_EXACT, *ESTIMATED]
-
-GROUP = Group(
-    name="hierarchical",
-    title="A companion: hierarchical actor-critic with exchangeable agents",
-    introduction=_INTRODUCTION,
-    studies=[SYSTEMS, GAINS, DESCENT, CRITIC, SAMPLES, COMPLEXITY, LEARNING, ACTORS],
-    claims=CLAIMS,
-    figures={
-        COMPLEXITY_FIGURE: FigureSpec(complexity_table, draw_complexity, _COMPLEXITY),
-        CONVERGENCE_FIGURE: FigureSpec(convergence_table, draw_convergence, _CONVERGENCE),
-    },
-)
+CLAIMS: Sequence[Claim] = [*_ON_SIZES, *_EXACT, *ESTIMATED]

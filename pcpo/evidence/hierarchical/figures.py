@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pcpo.claims.contract import Tables
+from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.hierarchical.studies_learning import ACTORS, COMPLEXITY, CRITIC, LEARNING
 from pcpo.figures.style import PAGE, bare_minor_ticks, cluster_colour, new_figure, panel_label, plain_log_ticks
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["complexity_table", "convergence_table", "draw_complexity", "draw_convergence"]
+__all__ = ["FIGURES", "complexity_table", "convergence_table", "draw_complexity", "draw_convergence"]
 
 _CURVES = {
     "exact": "natural, exact critic",
@@ -144,3 +144,36 @@ def draw_convergence(numbers: pd.DataFrame) -> Figure:
     panel_label(critic, "(b) critics of one gain")
     panel_label(actor, "(c) Algorithm 2, by critic")
     return figure
+
+
+_COMPLEXITY = r"""Iterations of Algorithm 2 with exact critics to $\varepsilon = 10^{-5}$, against the size of each of
+the two subpopulations of section 6, by instance (dashed), their mean (red) and one standard deviation (band). (a) With
+$\varepsilon$ on the total cost, as in Theorem 2. (b) With $\varepsilon$ on the cost per agent. (c) Means of (b) and of
+natural gradient on the undecomposed problem with its own step of (15), on the sizes for which it was run. (d) Means
+with estimated critics, to an $\varepsilon$ per agent that they can reach (Algorithm 3 a coarser one than least squares;
+docs/hierarchical.md), beside the exact critic to the same. A run that was cut short counts as it stood then."""
+
+_CONVERGENCE = r"""(a) Gap per agent against iterations of the first instance: natural and plain gradients with exact
+critics at the smallest size that was simulated, and natural gradients with least-squares critics on simulated agents,
+at that size and at the largest. (b) Squared
+relative error of the value vector against iterations of Algorithm 3, geometric mean over trajectories, with its two
+controls and least-squares TD on the same trajectories; dotted: $\propto T^{-1/2}$, the bound without logarithms.
+(c) Gap per agent that Algorithm 2 comes to in a fixed number of iterations, against the steps of its critic: Algorithm
+3, least squares on the same chains, a control; geometric mean over the later half of a run, median over instances."""
+
+
+#: Figures by their ids.
+FIGURES: dict[str, EvidenceFigure] = {
+    "hierarchical_complexity": EvidenceFigure(
+        title="Iterations against the size of the subpopulations",
+        caption=_COMPLEXITY,
+        table=complexity_table,
+        draw=draw_complexity,
+    ),
+    "hierarchical_convergence": EvidenceFigure(
+        title="Convergence of actor and critic",
+        caption=_CONVERGENCE,
+        table=convergence_table,
+        draw=draw_convergence,
+    ),
+}

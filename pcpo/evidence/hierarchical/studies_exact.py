@@ -27,7 +27,7 @@ from pcpo.evidence.hierarchical.model.regulator import (
 from pcpo.evidence.hierarchical.model.system import Gains
 from pcpo.simulation.noise import Purpose, stream
 
-__all__ = ["DESCENT", "GAINS", "SYSTEMS", "drawn_regulators"]
+__all__ = ["DESCENT", "GAINS", "STUDIES", "SYSTEMS", "drawn_regulators"]
 
 _SHAPES = ((3, 4, 5), (2, 3, 1), (1, 2, 2))
 _TINY = 1e-6
@@ -236,3 +236,11 @@ DESCENT = Study(
     may_be_missing=frozenset({"rate"}),
     options={"start": number(1.0), "precision": number(1e-5), "most": whole(600)},
 )
+
+
+#: Studies by the names that configurations use.
+STUDIES: dict[str, Study] = {
+    "hierarchical_systems": SYSTEMS,
+    "hierarchical_gains": GAINS,
+    "hierarchical_descent": DESCENT,
+}

@@ -33,7 +33,7 @@ from pcpo.evidence.hierarchical.model.simulation import simulated
 from pcpo.evidence.hierarchical.model.system import ExchangeableSystem, Gains
 from pcpo.simulation.noise import Purpose, stream
 
-__all__ = ["ACTORS", "COMPLEXITY", "CRITIC", "LEARNING", "SAMPLES", "SYSTEM"]
+__all__ = ["ACTORS", "COMPLEXITY", "CRITIC", "LEARNING", "SAMPLES", "STUDIES", "SYSTEM"]
 
 _I = np.eye(1)
 #: The system and the gain at which Algorithm 3 runs: well conditioned, so that its rate shows within 2^18 iterations.
@@ -360,3 +360,13 @@ LEARNING = Study(
         "most": whole(60),
     },
 )
+
+
+#: Studies by the names that configurations use.
+STUDIES: dict[str, Study] = {
+    "hierarchical_critic": CRITIC,
+    "hierarchical_samples": SAMPLES,
+    "hierarchical_complexity": COMPLEXITY,
+    "hierarchical_learning": LEARNING,
+    "hierarchical_actors": ACTORS,
+}

@@ -5,13 +5,15 @@ Claims on the lemmas and inequalities behind Theorems 1 and 2: (11)/(29), (16), 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
-from pcpo.claims.contract import Agrees, AtMost, Claim, Control, FigureSpec, Finding, Group, Never, Power, Tables
+from pcpo.claims.contract import Claim, Control, Finding, Power, Tables
 from pcpo.claims.controls import binomial, normal_power, rare, replaced, scaled, swapped
+from pcpo.claims.judging import Agrees, AtMost, Never
 from pcpo.evidence.lemmas.descent import DESCENT
-from pcpo.evidence.lemmas.figures import draw, table
 from pcpo.evidence.lemmas.measures import (
     DELTA_PRIME,
     average_exponent,
@@ -27,7 +29,7 @@ from pcpo.evidence.lemmas.measures import (
 )
 from pcpo.evidence.lemmas.studies import BIAS, ESTIMATES, MEAN, PAIRS
 
-__all__ = ["FIGURE", "GROUP", "ON_ESTIMATES"]
+__all__ = ["CLAIMS", "FIGURE", "ON_ESTIMATES"]
 
 #: Id of the figure of every claim of the group.
 FIGURE = "lemmas"
@@ -52,10 +54,6 @@ def _together(tables: Tables) -> Finding:
 _MOMENTS = [
     Claim(
         id="unbiased_for_smoothed",
-        title="The estimate is unbiased for the smoothed gradient",
-        source="Equation (16)",
-        statement=r"$E[g_i(K)] = \nabla C_{\sigma(i),r}(K)$",
-        quantity="mean of g on ∇C_r at the same horizon (dimensionless), at a radius wide enough for ∇C_r ≠ ∇C to show",
         measure=mean_estimate,
         rule=Agrees(0.05),
         controls=[
@@ -77,10 +75,6 @@ _MOMENTS = [
     ),
     Claim(
         id="bias_bound",
-        title="The bias of smoothing is at most φr",
-        source="Equation (17)",
-        statement=r"$\|\nabla C_{j,r}(K) - \nabla C_j(K)\| \leq \phi r$ for $K \in \mathcal{G}_j^0$, $r \in (0, \rho)$",
-        quantity="gains and radii that violate (17), of random gains in the restricted set and r = ρ, ρ/2, ρ/4",
         measure=bias_bound,
         rule=Never(100),
         controls=[
@@ -96,10 +90,6 @@ _MOMENTS = [
     ),
     Claim(
         id="bias_order",
-        title="The bias of smoothing is of second order, far below its bound",
-        source="Sharper than (17); from a Taylor expansion",
-        statement=r"$\|\nabla C_{j,r}(K) - \nabla C_j(K)\| = O(r^2)$ as $r \to 0$",
-        quantity="exponent of ‖∇C_r − ∇C‖ in r, at r → 0",
         measure=bias_order,
         rule=Agrees(0.02),
         controls=[
@@ -118,10 +108,6 @@ _MOMENTS = [
     ),
     Claim(
         id="second_moment",
-        title="The error of the estimate has the exact second moment",
-        source="Sharper than Lemma 7; from (5)",
-        statement=r"$E\|g - \nabla C_r\|^2 = (D^2 V_r/r^2 - \|\nabla C_r\|^2)/M$, $V_r = E\,C(K+rU;\mathcal{Z})^2$",
-        quantity="E‖g − ∇C_r‖² over its exact value (dimensionless)",
         measure=second_moment,
         rule=Agrees(0.05),
         controls=[
@@ -144,10 +130,6 @@ _MOMENTS = [
     ),
     Claim(
         id="averaging",
-        title="Averaging over a cluster divides the second moment by its size",
-        source="Corollary 8, its mean square",
-        statement=r"$E\|G_j - \nabla C_{j,r}\|^2 \propto 1/|\mathcal{M}_j|$ under Assumption 1",
-        quantity="slope of log E‖G − ∇C_r‖² in log |M|, |M| = 1, 4, 16",
         measure=average_exponent,
         rule=Agrees(0.05),
         controls=[
@@ -168,13 +150,6 @@ _MOMENTS = [
 _TAILS = [
     Claim(
         id="lemma_7",
-        title="Concentration of the estimate, with the missing constant √2",
-        source="Lemma 7, equation (19); Pinelis (1994) for the constant",
-        statement=(
-            r"$\|g_i(K)-\nabla C_{j,r}(K)\| \leq c_{(p,8)}\frac{D}{r}\sqrt{\frac{2}{M}\log\frac{2}{\delta'}}$ "
-            r"with probability at least $1-\delta'$"
-        ),
-        quantity=f"probability of exceeding the bound at δ' = {DELTA_PRIME:g}, M = 64, in the worst of four systems",
         measure=_alone,
         rule=AtMost(),
         controls=[
@@ -190,13 +165,6 @@ _TAILS = [
     ),
     Claim(
         id="corollary_8",
-        title="Concentration of the averaged estimate, with the missing constant √2",
-        source="Corollary 8, equation (20); Pinelis (1994) for the constant",
-        statement=(
-            r"$\|G_j(K)-\nabla C_{j,r}(K)\| \leq c_{(p,8)}\frac{D}{r}"
-            r"\sqrt{\frac{2}{|\mathcal{M}_j|M}\log\frac{2}{\delta'}}$ with probability at least $1-\delta'$"
-        ),
-        quantity=f"probability of exceeding the bound at δ' = {DELTA_PRIME:g}, M = 64, |M| = 4, 16; worst system",
         measure=_together,
         rule=AtMost(),
         controls=[
@@ -233,10 +201,6 @@ def _pair_claim(number: int, title: str, text: tuple[str, str, str], column: str
     source, statement, quantity = text
     return Claim(
         id=f"lemma_{number}",
-        title=title,
-        source=source,
-        statement=statement,
-        quantity=quantity,
         measure=measure,
         rule=Never(1000),
         controls=[control],
@@ -290,13 +254,6 @@ _PAIR_CLAIMS = [
 _DESCENT = [
     Claim(
         id="recursion",
-        title="One step of policy optimisation contracts the gap",
-        source="Equations (29) and (11)",
-        statement=(
-            r"$S_{k+1} \leq (1-\eta\mu/4)S_k + (3\eta/4)\|e_k\|^2$, $e_k = g_k - \nabla C(Y_k)$, "
-            r"for $Y_k \in \mathcal{G}^0$ and $\eta \leq 1/(4\phi)$"
-        ),
-        quantity="logged steps that violate it: rollouts, literal constants with exact moments, and worst-case errors",
         measure=recursion,
         rule=Never(1000),
         controls=[
@@ -316,13 +273,6 @@ _DESCENT = [
     ),
     Claim(
         id="lemma_9_calibrated",
-        title="Local policy optimisation ends within its tolerance",
-        source="Lemma 9, equation (24)",
-        statement=(
-            r"$K_R \in \mathcal{G}_j^0$ and $S_R \leq (\Delta_1^2/(16\tilde\Delta_0\Delta_0))S_0 + \Delta_1/16$ "
-            r"with probability at least $1-\delta' R$: (24) with calibrated constants"
-        ),
-        quantity="probability of leaving the restricted set or ending too high; three systems pooled, against δ'R",
         measure=_calibrated,
         rule=AtMost(),
         controls=[
@@ -337,13 +287,6 @@ _DESCENT = [
     ),
     Claim(
         id="lemma_9_literal",
-        title="Local policy optimisation with the printed constants ends within its bound",
-        source="Lemma 9, equation (24), constants of (21)",
-        statement=(
-            r"$K_R \in \mathcal{G}_j^0$ and $S_R \leq (1-\eta\mu/4)^R S_0 "
-            r"+ (c_{(p,9)}D/\sqrt{M})\sqrt{\log(2D/\delta')}$ with probability at least $1-\delta' R$"
-        ),
-        quantity="probability of leaving the restricted set or ending above (24); two systems pooled, against δ'R",
         measure=_literal,
         rule=AtMost(),
         controls=[
@@ -369,20 +312,5 @@ $r^2$, and the exact second moment of the error. A fourth system with $A = 0$ ma
 there the concentration bounds are nearly attained, and the absolute constant that (19) and (20) omit is seen to be
 needed."""
 
-_CAPTION = r"""(a) Bias of the smoothed gradient over its bound $\phi r$, median and range over random gains, by
-quadrature; dotted: $\propto r$, the slope of a bias $\propto r^2$. (b) Every drawn step of logged trajectories
-against the right-hand side of (29), in units of $10\tilde\Delta_0$. (c) Second moment of averaged estimates over
-the exact value for one agent, 95 % bootstrap intervals over runs; the control shares directions and noise among
-agents. (d) Fraction of estimates beyond (19), Clopper-Pearson 95 % intervals, against the nominal $\delta'$; where
-no point is drawn none was beyond. (e) Left side over right side of (13), (14), (15) on random pairs, cumulative.
-(f) Final gap over the right-hand side of (24), one dot per learner, with calibrated and with printed constants;
-values above 1000 drawn there."""
 
-GROUP = Group(
-    name="lemmas",
-    title="Lemmas and inequalities",
-    introduction=_INTRODUCTION,
-    studies=[PAIRS, BIAS, MEAN, ESTIMATES, DESCENT],
-    claims=[*ON_ESTIMATES, *_PAIR_CLAIMS, *_DESCENT],
-    figures={FIGURE: FigureSpec(table, draw, _CAPTION)},
-)
+CLAIMS: Sequence[Claim] = [*ON_ESTIMATES, *_PAIR_CLAIMS, *_DESCENT]

@@ -35,7 +35,7 @@ from pcpo.simulation.estimators import gradient_estimate
 from pcpo.simulation.noise import Purpose, stream
 from pcpo.theory.calibration import calibrated_constants, horizon_for, local_constants
 
-__all__ = ["DESCENT"]
+__all__ = ["DESCENT", "STUDIES"]
 
 _ADVERSARY_STEPS = 6
 
@@ -192,3 +192,9 @@ DESCENT = Study(
         "literal_steps": whole(25),
     },
 )
+
+
+#: Studies by the names that configurations use.
+STUDIES: dict[str, Study] = {
+    "lemmas_descent": DESCENT,
+}

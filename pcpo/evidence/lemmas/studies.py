@@ -46,6 +46,7 @@ __all__ = [
     "MEAN",
     "MINIBATCH",
     "PAIRS",
+    "STUDIES",
     "SYSTEMS",
     "at_gap",
     "constants",
@@ -392,3 +393,12 @@ ESTIMATES = Study(
     key=("seed", "sample"),
     options={"start": number(0.01), "samples": whole(50, least=2), "edge_samples": whole(500, least=2)},
 )
+
+
+#: Studies by the names that configurations use.
+STUDIES: dict[str, Study] = {
+    "lemmas_pairs": PAIRS,
+    "lemmas_bias": BIAS,
+    "lemmas_mean": MEAN,
+    "lemmas_estimates": ESTIMATES,
+}

@@ -31,7 +31,7 @@ from pcpo.theory.bounds import bound_by_minibatch, bound_by_rollouts
 from pcpo.theory.predictions import steady_state_gap
 from pcpo.theory.restricted_set import RESTRICTED
 
-__all__ = ["MODE", "RUNS"]
+__all__ = ["MODE", "RUNS", "STUDIES"]
 
 #: What every table and figure of these runs says of them.
 MODE = "literal, moment oracle"
@@ -218,3 +218,9 @@ RUNS = Study(
     ),
     options={"kinds": names(list(KINDS)), "epochs": whole(4, least=3), "delta": number(0.05, below=1)},
 )
+
+
+#: Studies by the names that configurations use.
+STUDIES: dict[str, Study] = {
+    "literal_runs": RUNS,
+}

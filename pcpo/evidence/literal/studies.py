@@ -42,7 +42,7 @@ from pcpo.storage.provenance import machine
 from pcpo.theory.calibration import horizon_for
 from pcpo.theory.looseness import Ingredients, ladder
 
-__all__ = ["FLEETS", "LADDER", "SPEED", "TABLE", "ingredients", "measured", "seconds_per_rollout"]
+__all__ = ["FLEETS", "LADDER", "SPEED", "STUDIES", "TABLE", "ingredients", "measured", "seconds_per_rollout"]
 
 
 def ingredients(literal: Literal, kappa: float) -> Ingredients:
@@ -277,3 +277,11 @@ def _main() -> None:
 
 if __name__ == "__main__":
     _main()
+
+
+#: Studies by the names that configurations use.
+STUDIES: dict[str, Study] = {
+    "literal_table": TABLE,
+    "literal_speed": SPEED,
+    "literal_ladder": LADDER,
+}

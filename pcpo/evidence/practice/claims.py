@@ -9,27 +9,21 @@ Claims on PCPO in practice: first experiments, sensitivity, failure signatures, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pcpo.claims.contract import AtMost, Claim, Control, Finding, Group, Power, Tables
+from pcpo.claims.contract import Claim, Control, Finding, Power, Tables
+from pcpo.claims.judging import AtMost
 from pcpo.evidence.practice import measures as measure
 from pcpo.evidence.practice.estimates import binomial_power, normal_power
-from pcpo.evidence.practice.figures import (
-    FAILURE_SIGNATURES,
-    FIRST_EXPERIMENTS,
-    INITIAL_GUESS,
-    SENSITIVITY_FIGURE,
-    SEPARATION_LIMIT,
-)
 from pcpo.evidence.practice.measures import cell
-from pcpo.evidence.practice.studies import FAILURES, FIRST, GUESS, KNOBS, LIMIT, ROBUSTNESS, RULE, SENSITIVITY
+from pcpo.evidence.practice.studies import KNOBS
 
-__all__ = ["GROUP", "binomial", "replaced", "shifted"]
+__all__ = ["CLAIMS", "binomial", "replaced", "shifted"]
 
 Measure = Callable[[Tables], Finding]
 _CLOSE, _FAR = 0.25, 4.0
@@ -118,14 +112,7 @@ _SWAPPED = Control("swapped", "PCPO and local learning exchanged", _swapped_meth
 
 _FIRST_CLAIMS = [
     Claim(
-        id="practice.size_slope",
-        title="One cluster: what N agents gain over one",
-        source="Theorem 2, eqs. (9) and (11)",
-        statement=r"With all agents in one cluster, $E\,\mathrm{gap}_{global}/E\,\mathrm{gap}_{local}$ falls with $N$ "
-        r"as "
-        r"the linearised iteration says: $N^{-1/2}$ at small radius, a little steeper at a finite one.",
-        quantity="distance of the least-squares slope of log(mean global gap/mean local gap) in log N from the "
-        "prediction",
+        id="size_slope",
         measure=measure.size_slope,
         rule=AtMost(),
         controls=[_ALONE],
@@ -134,11 +121,7 @@ _FIRST_CLAIMS = [
         primary=True,
     ),
     Claim(
-        id="practice.size_rate",
-        title="One cluster: at least the square root of N",
-        source="Theorem 2, eq. (9)",
-        statement=r"All agents in one cluster gain at least $\sqrt N$: gap ratio $\le N^{-1/2}$ in exponent.",
-        quantity="least-squares slope of log(mean global gap/mean local gap) in log N, dimensionless",
+        id="size_rate",
         measure=measure.size_rate,
         rule=AtMost(),
         controls=[_ALONE],
@@ -146,12 +129,7 @@ _FIRST_CLAIMS = [
         figure="first_experiments",
     ),
     Claim(
-        id="practice.two_sets",
-        title="Two clusters: the sets split exactly",
-        source="Theorem 1.2",
-        statement=r"$\mathcal{N}_i^{(l)}=\mathcal{M}_{\sigma(i)}$ for all $i$ from $L=\min\{l:\Delta_l\le\Delta/2\}$ "
-        r"on.",
-        quantity=r"fraction of runs with other sets at an epoch with Δ_l ≤ Δ/2",
+        id="two_sets",
         measure=measure.without_exact_sets,
         rule=AtMost(),
         controls=[
@@ -161,12 +139,7 @@ _FIRST_CLAIMS = [
         figure="first_experiments",
     ),
     Claim(
-        id="practice.forced_plateau",
-        title="Forced averaging stops at one policy for all",
-        source="Section 3, negative transfer",
-        statement=r"With $\mathcal{N}_i=[N]$ for ever the gap does not fall below "
-        r"$\sum_j|\mathcal{M}_j|(C_j(\bar K)-C_j^*)/N$, $\bar K=\arg\min\sum_j|\mathcal{M}_j|C_j$, plus noise.",
-        quantity="relative distance of the mean gap over agents from the plateau with its linearised noise",
+        id="forced_plateau",
         measure=measure.forced_plateau,
         rule=AtMost(),
         controls=[Control("pcpo", "PCPO's runs", gaps_of("first_runs", "forced", "unforced"))],
@@ -174,12 +147,7 @@ _FIRST_CLAIMS = [
         figure="first_experiments",
     ),
     Claim(
-        id="practice.below_plateau",
-        title="PCPO is below forced averaging at the same rollouts",
-        source="Section 3, negative transfer",
-        statement="Two sequences and sequential elimination prevent negative transfer: PCPO's gap is at most half of "
-        "that of forced averaging.",
-        quantity="mean gap of PCPO over mean gap of averaging over everybody, same seeds and rollouts",
+        id="below_plateau",
         measure=measure.saving,
         rule=AtMost(),
         controls=[
@@ -189,11 +157,7 @@ _FIRST_CLAIMS = [
         figure="first_experiments",
     ),
     Claim(
-        id="practice.forced_instability",
-        title="Where no gain suits both clusters, forced averaging destabilises",
-        source="Section 3, negative transfer",
-        statement="Collaborating with agents from a different cluster can lead to destabilising policies.",
-        quantity="fraction of runs of forced averaging that end with finite costs for all agents",
+        id="forced_instability",
         measure=_mirror_forced,
         rule=AtMost(),
         controls=[Control("pcpo", "PCPO's runs", replaced("first_runs", "forced_mirror", _from("unforced_mirror")))],
@@ -201,11 +165,7 @@ _FIRST_CLAIMS = [
         figure="first_experiments",
     ),
     Claim(
-        id="practice.unforced_stability",
-        title="PCPO does not, on the same fleet",
-        source="Theorems 1 and 2",
-        statement=r"With probability $\ge1-\delta$ PCPO's sets are the clusters and its policies have finite cost.",
-        quantity="fraction of runs that end with wrong sets or an infinite cost",
+        id="unforced_stability",
         measure=_mirror_pcpo,
         rule=AtMost(),
         controls=[
@@ -215,13 +175,7 @@ _FIRST_CLAIMS = [
         figure="first_experiments",
     ),
     Claim(
-        id="practice.merged",
-        title="Δ → 0 at a fixed budget: clusters merge, and pay the price of one policy for all",
-        source="open question 4 (soft clusters); eq. (7)",
-        statement=r"Where $\Delta$ is far below $\Delta_{\bar L}$ and (7) removes nobody, the global gap is that of "
-        r"$\bar K$: PCPO is outside the $T\ge\tilde O(1/\Delta^2)$ of Theorem 2.",
-        quantity="relative distance of the mean gap over agents at the smallest Δ from the plateau with its noise, in "
-        "runs in which nobody was removed",
+        id="merged",
         measure=measure.merged_plateau,
         rule=AtMost(),
         controls=[
@@ -235,11 +189,7 @@ _FIRST_CLAIMS = [
         figure="separation_limit",
     ),
     Claim(
-        id="practice.merged_harm",
-        title="Δ → 0 at a fixed budget: learning alone is better",
-        source="open question 4 (soft clusters)",
-        statement=rf"For $\Delta\le{_CLOSE:g}$ (cost units) local learning at the same rollouts has the smaller gap.",
-        quantity="mean gap of local learning over that of PCPO, same seeds and rollouts",
+        id="merged_harm",
         measure=_harm,
         rule=AtMost(),
         controls=[_SWAPPED],
@@ -247,12 +197,7 @@ _FIRST_CLAIMS = [
         figure="separation_limit",
     ),
     Claim(
-        id="practice.separated_help",
-        title="Far clusters: PCPO is better than learning alone",
-        source="Theorem 2",
-        statement=rf"For $\Delta\ge{_FAR:g}$ and four agents a cluster PCPO has the smaller gap, although half of its "
-        "rollouts are local.",
-        quantity="mean gap of PCPO over that of local learning, same seeds and rollouts",
+        id="separated_help",
         measure=_help,
         rule=AtMost(),
         controls=[
@@ -308,12 +253,7 @@ _TIMES_TEN = Control(
 
 _GUESS_CLAIMS = [
     Claim(
-        id="practice.guess_window",
-        title="Between Δ and the cost itself, the guess Δ_0 does not matter for the clusters",
-        source="Algorithm 1; Section 3 (Δ is unknown a priori)",
-        statement=r"For $\Delta\le\Delta_0\le C^*_1$ the sets are exact within the budget and all policies have "
-        r"finite cost.",
-        quantity="fraction of seeds for which this fails at any such Δ_0",
+        id="guess_window",
         measure=_window,
         rule=AtMost(),
         controls=[Control("wild", "Δ_0 of 100 cost units and more", replaced("initial_guess", "fixed", _wild_rows))],
@@ -321,13 +261,7 @@ _GUESS_CLAIMS = [
         figure="initial_guess",
     ),
     Claim(
-        id="practice.guess_too_large",
-        title="A guess far above the cost is not cheap: it loses the policies",
-        source="Table 2, c_(p,4); calibrated constants",
-        statement=r"For $\Delta_0\ge100$ (five times $C^*_1$) calibrated epochs are too short to keep the local "
-        r"policies: "
-        r"the calibrated $c_4$ lacks the $\Delta_0^2$ of the printed $c_{(p,4)}$.",
-        quantity="fraction of seeds with finite local costs for all agents at any such Δ_0",
+        id="guess_too_large",
         measure=_wild,
         rule=AtMost(),
         controls=[Control("window", "runs with Δ ≤ Δ_0 ≤ C*_1", replaced("initial_guess", "fixed", _tame_rows))],
@@ -335,15 +269,7 @@ _GUESS_CLAIMS = [
         figure="initial_guess",
     ),
     Claim(
-        id="practice.rule_exact",
-        title="A rule for Δ_0 finds the clusters of random fleets",
-        source="Algorithm 1 (an initial guess of Δ); the rule is ours",
-        statement=r"$\Delta_0=\min\{\overline{\hat C},\max\{2(\max\hat C_i-\min\hat C_i),\Delta_T\}\}$ from 200 "
-        r"rollouts at "
-        r"$K_i^{(0)}$, $\Delta_T$ the smallest that leaves two epochs (or one, if two need more than $\overline{\hat "
-        r"C}$).",
-        quantity="fraction of random fleets (whose budget allows an epoch with Δ known) with wrong sets or infinite "
-        "costs",
+        id="rule_exact",
         measure=_rule,
         rule=AtMost(),
         controls=[_TIMES_TEN],
@@ -351,13 +277,7 @@ _GUESS_CLAIMS = [
         figure="initial_guess",
     ),
     Claim(
-        id="practice.rule_cost",
-        title="Not knowing Δ costs a constant factor",
-        source="Algorithm 1; proof of Theorem 2 (geometric epochs)",
-        statement=r"With the rule, exact sets cost at most $\frac43\cdot4$ times the rollouts of $\Delta_0=2\Delta$: "
-        r"the "
-        r"epochs before, $\sum4^{-k}$, and the coarseness of halving.",
-        quantity="fraction of random fleets that need more than 16/3 times as many",
+        id="rule_cost",
         measure=measure.cost_of_rule,
         rule=AtMost(),
         controls=[_TIMES_TEN],
@@ -419,10 +339,6 @@ def _signature(name: str, condition: str, title: str, statement: str, quantity: 
     found = partial(measure.signature, name=name, condition=condition)
     return Claim(
         id=f"practice.signature_{condition}",
-        title=title,
-        source="Section 3 and Table 2 (conditions on η, r, M, sets)",
-        statement=statement,
-        quantity=quantity,
         measure=found,
         rule=AtMost(),
         controls=[
@@ -446,15 +362,7 @@ _MISLED = "fraction of runs misled: violated ones without the signature, sound o
 
 _TUNING_CLAIMS = [
     Claim(
-        id="practice.sensitivity_level",
-        title="The effect of every constant is the one that the closed form says",
-        source="Table 2; eqs. (11) and (16)-(19)",
-        statement=r"One at a time, $\eta$, $r_l$, $M_l$ and $R_l$ change the mean local gap as the iteration "
-        r"linearised at "
-        r"the minimiser of $C_r$ says: near $\frac{\eta}{2}\frac{DV_r}{r^2M}\sum_i\frac1{2-\eta h_i}$ plus bias and "
-        "what is left of the start.",
-        quantity="distance from 1 of the mean over the sweep of (mean local gap)/(prediction), predictions ≤ 0.5 cost "
-        "units",
+        id="sensitivity_level",
         measure=measure.sensitivity_level,
         rule=AtMost(),
         controls=[Control("fewer", "runs with an eighth of the rollouts throughout", _fewer)],
@@ -462,12 +370,7 @@ _TUNING_CLAIMS = [
         figure="sensitivity",
     ),
     Claim(
-        id="practice.sensitivity_slope",
-        title="Over the sweep, measured gaps are proportional to predicted ones",
-        source="Table 2; eqs. (11) and (16)-(19)",
-        statement=r"The mean local gap is proportional to its prediction over the sweep of $\eta$, $r_l$, $M_l$, "
-        r"$R_l$.",
-        quantity="distance from 1 of the slope of log mean local gap on log prediction, dimensionless",
+        id="sensitivity_slope",
         measure=measure.sensitivity_slope,
         rule=AtMost(),
         controls=[Control("insensitive", "runs with the calibrated constants throughout", _insensitive)],
@@ -475,12 +378,7 @@ _TUNING_CLAIMS = [
         figure="sensitivity",
     ),
     Claim(
-        id="practice.robust",
-        title="A factor of two in any one constant costs no cluster and no policy",
-        source="Theorem 1; Table 2",
-        statement=r"Within a factor 2 of the calibrated $\eta$, $r_l$, $M_l$ or $R_l$, all sets are exact and all "
-        "policies have finite cost at the end.",
-        quantity="fraction of seeds for which this fails at any value of any constant in [1/2, 2]",
+        id="robust",
         measure=_robust,
         rule=AtMost(),
         controls=[Control("outermost", "the outermost values of the sweep in their place", _beyond)],
@@ -488,13 +386,7 @@ _TUNING_CLAIMS = [
         figure="sensitivity",
     ),
     Claim(
-        id="practice.cap",
-        title="The cap on the radius forgives radii that are too large",
-        source="Table 2, c_(p,6)",
-        statement=r"With $r=\min\{c_{(p,6)},\tilde r_l\}$ a $\tilde r_l$ at least twice too large loses neither sets "
-        r"nor "
-        "policies.",
-        quantity="fraction of seeds with wrong sets or an infinite cost at any radius factor ≥ 2",
+        id="cap",
         measure=_capped,
         rule=AtMost(),
         controls=[
@@ -549,40 +441,4 @@ _TUNING_CLAIMS = [
     ),
 ]
 
-
-GROUP = Group(
-    name="practice",
-    title="In practice: what to try first, what breaks, and how to tell",
-    introduction=(
-        r"The experiments that one would run first with PCPO, and those that break it on purpose, on fleets of two "
-        r"states, "
-        r"one input and at most 16 agents. One cluster shows what $N$ agents gain; two clusters show the sets; forced "
-        r"averaging shows what the sets are for. Then one constant at a time is multiplied: the mean local gap is "
-        r"predicted without a fitted parameter by the iteration linearised at the minimiser of $C_r$, with its "
-        r"transient, "
-        r"so the sweep tests the formula and not a trend. A signature is a test on what agents and server see: the "
-        r"cost "
-        r"estimates $\hat C_i$, rollouts beyond all numbers (saturated), and how often (8) is applied. It must appear "
-        r"in "
-        r"the runs whose condition was violated and not in sound ones. The initial guess $\Delta_0$ has a window. "
-        r"Below "
-        r"it epoch 1 costs $M_1\propto\Delta_0^{-2}$ and no epoch is left to collaborate. Above it the first epochs "
-        r"are "
-        r"not merely cheap: they promise gaps of $\Delta_l/8$, and where that exceeds what the cost may rise before "
-        r"it is "
-        r"infinite, local policies are lost for good. The printed $c_{(p,4)}\ge\Delta_0^2$ would prevent it at the "
-        r"price "
-        r"of $T\propto\Delta_0^2$; the calibrated constant does not. Last, clusters of nearly equal optimal cost but "
-        r"different dynamics merge: PCPO's global policy then is the one policy for all, silently. All runs are "
-        "calibrated; a replicate is a seed."
-    ),
-    studies=[FIRST, SENSITIVITY, ROBUSTNESS, FAILURES, GUESS, RULE, LIMIT],
-    claims=[*_FIRST_CLAIMS, *_TUNING_CLAIMS, *_GUESS_CLAIMS],
-    figures={
-        "first_experiments": FIRST_EXPERIMENTS,
-        "sensitivity": SENSITIVITY_FIGURE,
-        "failure_signatures": FAILURE_SIGNATURES,
-        "initial_guess": INITIAL_GUESS,
-        "separation_limit": SEPARATION_LIMIT,
-    },
-)
+CLAIMS: Sequence[Claim] = [*_FIRST_CLAIMS, *_TUNING_CLAIMS, *_GUESS_CLAIMS]

@@ -5,13 +5,12 @@ Figures `failure_signatures`, `initial_guess` and `separation_limit` of the grou
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from pcpo.claims.contract import FigureSpec, Tables
+from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.practice.measures import CHEAP, cell, ends, shown, to_exact
 from pcpo.evidence.practice.studies import KNOBS
 from pcpo.figures.style import (
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAILURE_SIGNATURES",
+    "FIGURES",
     "FIRST_EXPERIMENTS",
     "INITIAL_GUESS",
     "SENSITIVITY_FIGURE",
@@ -207,24 +207,22 @@ def _gap_panel(axes: Axes, part: pd.DataFrame) -> None:
     axes.set_yscale("log")
 
 
-def _spec(table: Callable[[Tables], pd.DataFrame], draw: Callable[[pd.DataFrame], Figure], caption: str) -> FigureSpec:
-    return FigureSpec(table, draw, caption)
-
-
-FIRST_EXPERIMENTS = _spec(
-    _first_table,
-    _draw_first,
-    "The first experiments. (a) One cluster, common start: ratio of mean global and local gaps against the number of "
+FIRST_EXPERIMENTS = EvidenceFigure(
+    title="First experiments",
+    table=_first_table,
+    draw=_draw_first,
+    caption="The first experiments. (a) One cluster, common start: ratio of mean global and local gaps against the number of "
     "agents, with the prediction of the linearised iteration (no fitted parameter). (b) Two clusters: fraction of runs "
     "whose sets are the clusters, by epoch. (c) Two clusters with a common gain: mean gap of PCPO and of averaging "
     "over "
     "everybody at the same rollouts, with the plateau of one policy for all. (d) Two clusters without a common gain. "
     "Intervals are 95 %: bootstrap over runs for means and ratios, Clopper-Pearson for fractions.",
 )
-SENSITIVITY_FIGURE = _spec(
-    _sensitivity_table,
-    _draw_sensitivity,
-    "One constant at a time, others calibrated. Above: mean gaps after the last epoch (cost units; absent where a run "
+SENSITIVITY_FIGURE = EvidenceFigure(
+    title="Sensitivity to the constants",
+    table=_sensitivity_table,
+    draw=_draw_sensitivity,
+    caption="One constant at a time, others calibrated. Above: mean gaps after the last epoch (cost units; absent where a run "
     "has an infinite one) and the predicted mean local gap. Below: fraction of runs with wrong sets and with an "
     "infinite "
     "cost. The cap of the radius is in place. Intervals are 95 %: bootstrap over runs, Clopper-Pearson.",
@@ -396,25 +394,38 @@ def _draw_limit(numbers: pd.DataFrame) -> Figure:
     return figure
 
 
-FAILURE_SIGNATURES = FigureSpec(
-    _failures_table,
-    _draw_failures,
-    "Conditions violated on purpose. (a) Fraction of runs that show each signature, Clopper-Pearson 95 %. (b) Share of "
+FAILURE_SIGNATURES = EvidenceFigure(
+    title="Signatures of failures",
+    caption="Conditions violated on purpose. (a) Fraction of runs that show each signature, Clopper-Pearson 95 %. (b) Share of "
     "rollouts whose cost is beyond all numbers and (c) size of the smallest set, by epoch, means with bootstrap 95 % "
     "intervals. Lost cost estimates are all equal, so the sets of a lost fleet never split.",
+    table=_failures_table,
+    draw=_draw_failures,
 )
-INITIAL_GUESS = FigureSpec(
-    _guess_table,
-    _draw_guess,
-    "The initial guess at a fixed budget. (a) Fraction of runs, Clopper-Pearson 95 %: a small guess leaves no epoch, a "
-    "large one loses the policies. (b) Mean gaps (cost units) with bootstrap 95 % intervals; absent where a run has an "
-    "infinite one. (c) Random fleets: rollouts per agent to exact sets with the rule, against those with Δ known.",
+INITIAL_GUESS = EvidenceFigure(
+    title="The initial guess of the separation",
+    caption="The initial guess at a fixed budget. (a) Fraction of runs, Clopper-Pearson 95 %: a small guess leaves no "
+    "epoch, a large one loses the policies. (b) Mean gaps (cost units) with bootstrap 95 % intervals; absent where a run "
+    "has an infinite one. (c) Random fleets: rollouts per agent to exact sets with the rule, against those with Δ known.",
+    table=_guess_table,
+    draw=_draw_guess,
 )
-SEPARATION_LIMIT = FigureSpec(
-    _limit_table,
-    _draw_limit,
-    "Two clusters of different dynamics whose optimal costs approach each other, with the same epochs. (a) Mean gap "
-    "(cost units) of PCPO and of learning alone with the same rollouts, bootstrap 95 %; dotted: the linearised mean "
-    "gap "
+SEPARATION_LIMIT = EvidenceFigure(
+    title="Clusters of nearly equal cost",
+    caption="Two clusters of different dynamics whose optimal costs approach each other, with the same epochs. (a) "
+    "Mean gap (cost units) of PCPO and of learning alone with the same rollouts, bootstrap 95 %; dotted: the "
+    "linearised mean gap "
     "of one policy for all. (b) Fraction of runs with exact sets, Clopper-Pearson 95 %.",
+    table=_limit_table,
+    draw=_draw_limit,
 )
+
+
+#: Figures by their ids.
+FIGURES: dict[str, EvidenceFigure] = {
+    "first_experiments": FIRST_EXPERIMENTS,
+    "sensitivity": SENSITIVITY_FIGURE,
+    "failure_signatures": FAILURE_SIGNATURES,
+    "initial_guess": INITIAL_GUESS,
+    "separation_limit": SEPARATION_LIMIT,
+}

@@ -11,7 +11,7 @@ from pcpo.errors import ConfigError
 from pcpo.evidence.practice.fleets import cell_of
 from pcpo.evidence.practice.runs import COLUMNS, KEY, MAY_BE_MISSING, simulate
 
-__all__ = ["FAILURES", "FIRST", "GUESS", "KNOBS", "LIMIT", "ROBUSTNESS", "RULE", "SENSITIVITY"]
+__all__ = ["FAILURES", "FIRST", "GUESS", "KNOBS", "LIMIT", "ROBUSTNESS", "RULE", "SENSITIVITY", "STUDIES"]
 
 Cells = dict[str, dict[str, Any]]
 #: Varied constants, as the conditions call them, with their names in figures.
@@ -147,3 +147,15 @@ FAILURES = _study("failures", "Conditions violated on purpose", _failures)
 GUESS = _study("initial_guess", "Choice of Δ_0", _guess, ratios=[0.01, 0.1, 0.5, 1, 2, 3, 10, 100])
 RULE = _study("guess_rule", "A rule for Δ_0 on random fleets", _rule)
 LIMIT = _study("separation_limit", "Δ → 0", _limit, separations=[0.05, 0.25, 0.5, 1, 2, 4, 8])
+
+
+#: Studies by the names that configurations use.
+STUDIES: dict[str, Study] = {
+    "first_runs": FIRST,
+    "sensitivity": SENSITIVITY,
+    "robustness": ROBUSTNESS,
+    "failures": FAILURES,
+    "initial_guess": GUESS,
+    "guess_rule": RULE,
+    "separation_limit": LIMIT,
+}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 import scipy  # loads scipy.stats at its first use
 
-from pcpo.claims.contract import ALPHA, Agrees, AtMost, Claim, Control, Group, Power, Tables
-from pcpo.evidence.scaling.figures import COLLAPSE, SCALING
+from pcpo.claims.contract import ALPHA, Claim, Control, Power, Tables
+from pcpo.claims.judging import Agrees, AtMost
 from pcpo.evidence.scaling.measures import (
     bound_failures,
     collapse,
@@ -24,7 +24,7 @@ from pcpo.evidence.scaling.measures import (
 from pcpo.evidence.scaling.studies import NAIVE, PCPO, STUDY
 from pcpo.simulation.noise import stream
 
-__all__ = ["GROUP"]
+__all__ = ["CLAIMS"]
 
 #: Failure probability δ of the runs, the study's default.
 _DELTA = float(STUDY.defaults["delta"])
@@ -91,14 +91,9 @@ def _collapse_power(tables: Tables) -> float:
     return float(scipy.stats.ncx2.sf(critical, C, 4 * square))
 
 
-_CLAIMS = [
+CLAIMS: Sequence[Claim] = [
     Claim(
-        id="scaling.overlay",
-        title="The mean gap is what the theory predicts, with nothing fitted",
-        source="Theorem 2, eqs. (9) and (11)",
-        statement=r"After correct clustering $C(\hat K_i)-C^*\le\tilde O(1/\sqrt{|\mathcal{M}|T})$, by the variance "
-        r"reduction of averaging over $\mathcal{M}$; the linearised iteration has a mean gap in closed form.",
-        quantity="mean over cluster sizes and collaborative epochs of (mean global gap)/(overlay), dimensionless",
+        id="overlay",
         measure=overlay_ratio,
         rule=Agrees(0.2),
         controls=[_LOCAL, _NAIVE],
@@ -107,12 +102,7 @@ _CLAIMS = [
         primary=True,
     ),
     Claim(
-        id="scaling.exponent",
-        title=r"One exponent for rollouts and agents together",
-        source="Theorem 2, eqs. (9) and (35)",
-        statement=r"$C(\hat K_i)-C^*$ falls as $(|\mathcal{M}|M_l)^{-1/2}$ while $c_{(p,6)}$ does not cut the radius; "
-        r"at finite radius, as the overlay says.",
-        quantity="least-squares slope of log mean global gap against log(M·|M|), dimensionless",
+        id="exponent",
         measure=total_exponent,
         rule=Agrees(0.1),
         controls=[_LOCAL, _SHUFFLED, _NAIVE],
@@ -120,11 +110,7 @@ _CLAIMS = [
         figure="scaling",
     ),
     Claim(
-        id="scaling.size_exponent",
-        title="The exponent of the cluster size at fixed minibatch",
-        source="Theorem 2, eq. (9)",
-        statement=r"At fixed $M_l$ the gap falls with $|\mathcal{M}|$ as the overlay: near $|\mathcal{M}|^{-1/2}$.",
-        quantity="least-squares slope of log mean global gap against log|M| within epochs, dimensionless",
+        id="size_exponent",
         measure=size_exponent,
         rule=Agrees(0.15),
         controls=[_LOCAL, _SHUFFLED],
@@ -132,12 +118,7 @@ _CLAIMS = [
         figure="scaling",
     ),
     Claim(
-        id="scaling.size_rate",
-        title="Collaboration is worth at least the square root of the cluster size",
-        source="Theorem 2, eq. (9)",
-        statement=r"$\sqrt{|\mathcal{M}|}$-factor speedup for each agent: the gap falls at least as fast as "
-        r"$|\mathcal{M}|^{-1/2}$.",
-        quantity="least-squares slope of log mean global gap against log|M| within epochs, dimensionless",
+        id="size_rate",
         measure=lambda tables: size_exponent(tables, predicted=-0.5),
         rule=AtMost(),
         controls=[_LOCAL, _SHUFFLED],
@@ -145,12 +126,7 @@ _CLAIMS = [
         figure="scaling",
     ),
     Claim(
-        id="scaling.paired",
-        title="Global against local gaps of the same agents",
-        source="Theorem 2, eq. (11)",
-        statement=r"$E\,\mathrm{gap}_{global}/E\,\mathrm{gap}_{local}=|\mathcal{M}|^{-1/2}$ at small radius; at finite "
-        r"radius the smoothing bias makes it smaller, as the overlay says.",
-        quantity="geometric mean over sizes |M| > 1 and epochs of √|M| (mean global gap)/(mean local gap)",
+        id="paired",
         measure=paired_ratio,
         rule=Agrees(0.2, relative=True),
         controls=[_LOCAL, _NAIVE],
@@ -161,11 +137,7 @@ _CLAIMS = [
         figure="scaling",
     ),
     Claim(
-        id="scaling.collapse",
-        title="All cluster sizes lie on one curve",
-        source="Theorem 2, eq. (9)",
-        statement=r"The gap depends on $|\mathcal{M}|$ and $T$ through $|\mathcal{M}|T$, but for terms of the overlay.",
-        quantity="root mean square over sizes and epochs of (mean global gap)/(overlay) − 1 beyond sampling",
+        id="collapse",
         measure=lambda tables: collapse(tables, _ONE_CURVE),
         rule=AtMost(),
         controls=[_LOCAL, _SHUFFLED, _NAIVE],
@@ -173,11 +145,7 @@ _CLAIMS = [
         figure="collapse",
     ),
     Claim(
-        id="scaling.no_bias",
-        title="No additive bias from heterogeneity",
-        source="Theorem 2 and its discussion",
-        statement="Collaborative gains can be achieved without any additive bias: no constant is added to the overlay.",
-        quantity="constant added to the overlay, in units of its smallest value",
+        id="no_bias",
         measure=plateau,
         rule=Agrees(0.5),
         controls=[_NAIVE, _LOCAL],
@@ -185,12 +153,7 @@ _CLAIMS = [
         figure="collapse",
     ),
     Claim(
-        id="scaling.bound",
-        title="The bound of Theorem 2 holds (it is loose)",
-        source="Theorem 2, eq. (35) with Table 2",
-        statement=r"With probability at least $1-\delta$, $8\sqrt{|\mathcal{M}_{\sigma(i)}|}"
-        r"(C(\hat K_i^{(\bar L)})-C^*)/\Delta_{\bar L}\le 1$ for all agents; vacuous alone: the mean is far below it.",
-        quantity="fraction of runs (fleet × seed) with an agent above the bound after the last epoch",
+        id="bound",
         measure=lambda tables: bound_failures(tables, _DELTA),
         rule=AtMost(),
         controls=[_NAIVE],
@@ -198,25 +161,3 @@ _CLAIMS = [
         figure="scaling",
     ),
 ]
-
-GROUP = Group(
-    name="scaling",
-    title="Collaboration: the gap falls with the rollouts of the whole cluster",
-    introduction=(
-        r"Theorem 2 promises a gap of $\tilde O(1/\sqrt{|\mathcal{M}|T})$ without a bias from heterogeneity. We "
-        f"measure {_SIZES}: the same system, the same strangers, the same minibatches, radii and iterations, so what "
-        r"differs between curves is collaboration alone. A replicate is a seed with all its fleets; after correct "
-        r"clustering a cluster's agents hold the same global policy and count once. Only collaborative epochs enter: "
-        r"right sets before and after, no reinitialisation (8) at the end, and the cap $c_{(p,6)}$ not active. "
-        r"Estimands are means of gaps, not of their logarithms. The overlay has no fitted parameter: it is the steady "
-        r"state of the iteration linearised at the minimiser of $C_r$, to all orders in the radius $r$, started from "
-        r"the law of a local policy and run for $R_l$ steps. At leading order in $r$ it reads "
-        r"$\frac{\eta}{2}\frac{DV_r}{r^2M|\mathcal{M}|}\sum_i\frac{1}{2-\eta h_i}"
-        r"+\frac{r^4 g_3^\top H^{-1}g_3}{8(D+2)^2}$, and is drawn beside it. With the paper's "
-        r"$r\propto(M|\mathcal{M}|)^{-1/4}$ the first term has slope $-1/2$ and the second, the square of the "
-        r"smoothing bias, slope $-1$; $V_r$ falls to its limit as well. So slopes are steeper than $-1/2$ at first."
-    ),
-    studies=[STUDY],
-    claims=_CLAIMS,
-    figures={"scaling": SCALING, "collapse": COLLAPSE},
-)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pcpo.claims.contract import FigureSpec, Finding, Tables
+from pcpo.claims.contract import EvidenceFigure, Finding, Tables
 from pcpo.evidence.scaling.measures import Cells, paired_ratio, read_cells, size_exponent, total_exponent
 from pcpo.figures.style import COLUMN, LOCAL_COLOUR, PAGE, bare_minor_ticks, cluster_colour, new_figure, panel_label
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLLAPSE", "SCALING"]
+__all__ = ["COLLAPSE", "FIGURES", "SCALING"]
 
 
 def _curves(tables: Tables) -> pd.DataFrame:
@@ -163,22 +163,27 @@ def _guide(axes: Axes, numbers: pd.DataFrame) -> None:
     axes.plot(x, level / np.sqrt(x), color="0.6", ls="--", lw=0.8, label=r"slope $-1/2$")
 
 
-SCALING = FigureSpec(
+SCALING = EvidenceFigure(
+    title="The gap against minibatch and cluster size",
+    caption=r"Mean gap (cost units) after the collaborative epochs against the minibatch $M_l$, by cluster size, with "
+    r"95 % bootstrap intervals over runs. Lines are predictions without fitted parameter: solid to all orders in the "
+    r"radius, dotted at leading order. Last panel: exponents of the mean global gap and the paired ratio, with "
+    r"the same intervals, beside the overlay's values at the same points.",
     table=_scaling_table,
     draw=_draw_scaling,
-    caption=(
-        r"Mean gap (cost units) after the collaborative epochs against the minibatch $M_l$, by cluster size, with 95 % "
-        r"bootstrap intervals over runs. Lines are predictions without fitted parameter: solid to all orders in the "
-        r"radius, dotted at leading order. Last panel: exponents of the mean global gap and the paired ratio, with "
-        r"the same intervals, beside the overlay's values at the same points."
-    ),
 )
 
-COLLAPSE = FigureSpec(
+COLLAPSE = EvidenceFigure(
+    title="One curve for rollouts and agents together",
+    caption=r"The same mean global gaps against the rollouts $|\mathcal{M}|T$ of the whole cluster: one curve for all "
+    r"cluster sizes, above; measured over predicted, below. 95 % bootstrap intervals over runs; nothing is fitted.",
     table=_curves,
     draw=_draw_collapse,
-    caption=(
-        r"The same mean global gaps against the rollouts $|\mathcal{M}|T$ of the whole cluster: one curve for all "
-        r"cluster sizes, above; measured over predicted, below. 95 % bootstrap intervals over runs; nothing is fitted."
-    ),
 )
+
+
+#: Figures by their ids.
+FIGURES: dict[str, EvidenceFigure] = {
+    "scaling": SCALING,
+    "collapse": COLLAPSE,
+}

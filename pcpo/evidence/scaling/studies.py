@@ -27,7 +27,7 @@ from pcpo.simulation.noise import noise_law
 from pcpo.theory.calibration import calibrated_constants, horizon_for, local_constants
 from pcpo.theory.linearised import epoch_gaps
 
-__all__ = ["NAIVE", "PCPO", "STUDY", "experiment", "scaling_fleet"]
+__all__ = ["NAIVE", "PCPO", "STUDIES", "STUDY", "experiment", "scaling_fleet"]
 
 PCPO, NAIVE = "pcpo", "naive_average"
 _LAW = "signs"
@@ -213,3 +213,9 @@ STUDY = Study(
         "control_epochs": whole(3, least=3),
     },
 )
+
+
+#: Studies by the names that configurations use.
+STUDIES: dict[str, Study] = {
+    "scaling": STUDY,
+}

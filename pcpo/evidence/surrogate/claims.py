@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import scipy  # loads scipy.stats at its first use
 
-from pcpo.claims.contract import ALPHA, Agrees, Claim, Control, FigureSpec, Finding, Group, Power, Tables
-from pcpo.evidence.surrogate.figures import draw, table
+from pcpo.claims.contract import ALPHA, Claim, Control, Finding, Power, Tables
+from pcpo.claims.judging import Agrees
 from pcpo.evidence.surrogate.measures import (
     Tested,
     by_cell,
@@ -23,7 +25,7 @@ from pcpo.evidence.surrogate.measures import (
 )
 from pcpo.evidence.surrogate.studies import CONTROLS, MOST_UNKNOWNS, SURROGATE
 
-__all__ = ["GROUP"]
+__all__ = ["CLAIMS"]
 
 _FIGURE = "surrogate"
 _LITERAL = 10**12  # M of literal runs, beyond every M*
@@ -106,15 +108,9 @@ def _skewness_power(tables: Tables) -> float:
     return float(scipy.stats.norm.sf(first - 0.5 / error))
 
 
-_CLAIMS = [
+CLAIMS: Sequence[Claim] = [
     Claim(
         id="distribution",
-        title="From a computed M* on, a minibatch is normal for all that can be seen",
-        source="Moment oracle, in place of (5) with the minibatches of Table 2; Edgeworth's expansion",
-        statement=r"$\sqrt M\,\Sigma^{-1/2}(g_i-\nabla C_r)\sim N(0,I)$, and $\hat C_i$ likewise, for all that so many "
-        r"estimates can tell from $M^*$ on, where Edgeworth's distance $|\kappa_3|/(6\sqrt{2\pi M})+O(1/M)$ at most "
-        r"doubles the rate at which a Kolmogorov-Smirnov test rejects; $\kappa_3$ is exact",
-        quantity="Kolmogorov-Smirnov distance between rollouts and the normal law along random directions",
         measure=distribution,
         rule=Agrees(0.1),
         controls=[Control("single", "the smallest M of the study, in place of those from M* on", _single)],
@@ -125,10 +121,6 @@ _CLAIMS = [
     ),
     Claim(
         id="skewness",
-        title="What is not normal below M* is what was computed",
-        source="Third cumulant of a quadratic form in signs; Edgeworth's expansion",
-        statement=r"$E\,z^3=\kappa_3/\sqrt M$ for the standardised mean of $M$, at every $M$; the surrogate has 0",
-        quantity="third moment of rollout estimates over the exact one",
         measure=skewness,
         rule=Agrees(0.35),
         controls=[Control("surrogate", "draws of the moment oracle in place of rollouts", _drawn)],
@@ -138,10 +130,6 @@ _CLAIMS = [
     ),
     Claim(
         id="mean",
-        title="The surrogate has the mean of the rollouts",
-        source="Equation (16); moment oracle",
-        statement=r"$E\,g_i = \nabla C_r(K)$, $E\,\hat C_i = C(K)$, at the horizon of the rollouts",
-        quantity="distance between means, in standard deviations of one estimate",
         measure=mean,
         rule=Agrees(0.2),
         controls=[
@@ -153,11 +141,6 @@ _CLAIMS = [
     ),
     Claim(
         id="covariance",
-        title="The surrogate has the covariance of the rollouts",
-        source="Moment oracle; second moment of (5)",
-        statement=r"$\mathrm{Cov}\,g_i = \frac1M\left(\frac{D^2}{r^2}E[C(K+rU;\mathcal Z)^2UU^\top]"
-        r"-\nabla C_r\nabla C_r^\top\right)$",
-        quantity="variance of rollout estimates over that of the surrogate",
         measure=covariance,
         rule=Agrees(0.2),
         controls=[
@@ -172,10 +155,6 @@ _CLAIMS = [
     ),
     Claim(
         id="own_draws",
-        title="The moment oracle draws what it should",
-        source="Moment oracle, its own answers",
-        statement=r"answers of the moment oracle, standardised by moments from a finer quadrature, are $N(0,I)$",
-        quantity="mean square of standardised draws; mean, covariance and distribution tested in every cell",
         measure=_own,
         rule=Agrees(0.1),
         controls=[Control("single", "rollouts with the smallest M of the study in place of its draws", _swapped)],
@@ -193,21 +172,3 @@ simulated: mean, covariance, and distribution along random directions. With one 
 how far, and from which $M^*$ on this many estimates cannot show it, is computed beforehand from the exact skewness and
 kurtosis of a quadratic form in the noise (Edgeworth). Literal runs have $M$ beyond $10^{10}$, where what is left, of
 order $1/\sqrt M$, is under $10^{-5}$."""
-
-_CAPTION = r"""Estimates by rollouts, standardised by the exact moments of the moment oracle, against $M$: $D=1,2,6$
-unknowns with a wide radius, $D=2$ with a narrow one, and costs. (a) Kolmogorov-Smirnov distance to $N(0,1)$, the
-worst of fixed random directions; black: what is rejected at 5 % over all cells and directions together (grey: one
-direction or four); dashed: the distance that Edgeworth's expansion has from the exact skewness and kurtosis, at most.
-Points below the black line measure their own noise. The numbers beside the figure hold $M^*$. (b) Hotelling's $T^2$
-over its critical value at 5 % over all cells. (c) Variance over that of the surrogate, 95 % $\chi^2$ intervals of each
-point. Controls: crosses, $\nabla C$ in place of $\nabla C_r$; dotted, where the points would lie were the surrogate's
-covariance 10 % too large."""
-
-GROUP = Group(
-    name="surrogate",
-    title="The moment oracle against rollouts",
-    introduction=_INTRODUCTION,
-    studies=[SURROGATE],
-    claims=_CLAIMS,
-    figures={_FIGURE: FigureSpec(table, draw, _CAPTION)},
-)

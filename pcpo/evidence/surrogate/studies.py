@@ -27,7 +27,7 @@ from pcpo.oracles.protocol import Oracle
 from pcpo.oracles.rollout import RolloutOracle
 from pcpo.simulation.noise import Purpose, stream
 
-__all__ = ["CONTROLS", "KINDS", "MOST_UNKNOWNS", "SURROGATE"]
+__all__ = ["CONTROLS", "KINDS", "MOST_UNKNOWNS", "STUDIES", "SURROGATE"]
 
 #: Question and system of each series.  A wide radius is one where ∇C_r, ∇C and the isotropic covariance differ.
 KINDS: dict[str, tuple[str, str]] = {
@@ -162,3 +162,9 @@ SURROGATE = Study(
         "control_minibatch": whole(100),
     },
 )
+
+
+#: Studies by the names that configurations use.
+STUDIES: dict[str, Study] = {
+    "surrogate": SURROGATE,
+}

@@ -1,0 +1,81 @@
+"""Read the texts of a group of claims: one Markdown file that a person can proof-read from top to bottom.
+
+The file begins with the group's title and introduction.  Then each claim has a section::
+
+    ## `overlay` The mean gap is what the theory predicts
+
+    **Source.** Theorem 2, eqs. (9) and (11)
+
+    **Statement.** The gap falls as $1/\\sqrt{|\\mathcal{M}|T}$ …
+
+    **Measured.** mean over epochs of (gap)/(overlay), dimensionless
+
+Formulas are LaTeX between $; lines may be broken anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pcpo.errors import ConfigError
+
+__all__ = ["ClaimText", "GroupText", "read_texts"]
+
+_SECTION = re.compile(r"^## `(?P<id>[a-z0-9_]+)` (?P<title>.+)$", re.MULTILINE)
+_FIELD = re.compile(r"^\*\*(?P<name>\w+)\.\*\* (?P<text>.+?)(?=^\*\*\w+\.\*\* |\Z)", re.MULTILINE | re.DOTALL)
+_FIELDS = ("Source", "Statement", "Measured")
+
+
+@dataclass(frozen=True)
+class ClaimText:
+    """Texts of a claim, each on one line."""
+
+    title: str
+    source: str
+    statement: str
+    quantity: str
+
+
+@dataclass(frozen=True)
+class GroupText:
+    """Title and introduction of a group, and the texts of its claims by id."""
+
+    title: str
+    introduction: str
+    claims: Mapping[str, ClaimText]
+
+
+def read_texts(path: Path) -> GroupText:
+    """Read a group's texts.
+
+    Raises:
+        ConfigError: naming the file and the claim, for a missing title, introduction or field, an unknown field, or an
+            id that occurs twice.
+    """
+    content = path.read_text(encoding="utf-8")
+    head, *sections = re.split(r"(?m)^(?=## )", content)
+    title, _, introduction = head.strip().partition("\n")
+    if not title.startswith("# ") or not introduction.strip():
+        raise ConfigError(f"{path}: found no title with an introduction, expected '# title' and a paragraph")
+    claims: dict[str, ClaimText] = {}
+    for section in sections:
+        if (found := _SECTION.match(section)) is None:
+            raise ConfigError(f"{path}: found the heading {section.splitlines()[0]!r}, expected '## `id` title'")
+        if found["id"] in claims:
+            raise ConfigError(f"{path}: found claim {found['id']!r} twice, expected distinct ids")
+        claims[found["id"]] = _claim(found["title"], section[found.end() :].strip(), f"{path}: claim {found['id']!r}")
+    return GroupText(title.removeprefix("# ").strip(), _one_line(introduction), claims)
+
+
+def _claim(title: str, body: str, where: str) -> ClaimText:
+    fields = {field["name"]: _one_line(field["text"]) for field in _FIELD.finditer(body)}
+    if list(fields) != list(_FIELDS):
+        raise ConfigError(f"{where}: found the fields {', '.join(fields) or 'none'}, expected {', '.join(_FIELDS)}")
+    return ClaimText(title.strip(), *fields.values())
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,61 @@
+"""Say what every kind of job is made of: the closure of its script and of the modules that the script loads by name.
+
+The digest is a parameter of the job's rule, so another content reruns the job and a touch does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pcpo.algorithms.extensions import extensions_of
+from pcpo.algorithms.registry import module_of
+from pcpo.evidence import GROUPS, group_drawing, group_of, modules_of
+from pcpo.figures.registry import entry_of, module_drawing
+from pcpo.storage.sources import PACKAGE, closure, digest
+
+__all__ = ["Scripts"]
+
+
+class Scripts:
+    """Compute the digests of the jobs of a workflow whose scripts are in one folder.
+
+    Args:
+        folder: the folder of the scripts.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def made_of(self, script: str, *modules: str | Path) -> str:
+        """Return the digest of a script, the modules that it loads by name, and all that these import."""
+        return digest(closure(self.folder / script, *modules))
+
+    def runs(self, script: str, algorithm: str, plants: Iterable[str] = ()) -> str:
+        """Return the digest of a job that runs an algorithm, with the user's own files that define it or a plant."""
+        own = [Path(path) for path in extensions_of(algorithms=[algorithm], plants=plants)]
+        module = module_of(algorithm)
+        return self.made_of(script, *([module] if module.startswith(PACKAGE.name + ".") else []), *own)
+
+    def study(self, script: str, study: str) -> str:
+        """Return the digest of a job that simulates a study."""
+        return self.made_of(script, GROUPS[group_of(study)].studies[study])
+
+    def verdicts(self, script: str, group: str) -> str:
+        """Return the digest of a job that judges a group."""
+        return self.made_of(script, *modules_of(group, "claims"))
+
+    def evidence_figure(self, script: str, figure: str) -> str:
+        """Return the digest of a job that draws a figure of evidence."""
+        return self.made_of(script, *modules_of(group_drawing(figure), "figures"))
+
+    def comparison_figure(self, script: str, figure: str, algorithms: Iterable[str]) -> str:
+        """Return the digest of a job that draws a figure of runs, with the user's own files of the algorithms."""
+        own = [Path(path) for path in extensions_of(algorithms=algorithms)]
+        return self.made_of(script, module_drawing(entry_of(figure)), *own)
+
+    def report(self, script: str) -> str:
+        """Return the digest of a job that shows results of all groups and figures."""
+        parts = [module for group in GROUPS for part in ("claims", "figures") for module in modules_of(group, part)]
+        figures = [f"{PACKAGE.name}.figures.{path.stem}" for path in sorted((PACKAGE / "figures").glob("*.py"))]
+        return self.made_of(script, *parts, *[name for name in figures if not name.endswith("__init__")])
