@@ -1,4 +1,4 @@
-"""Claims as data: what a paper states, how it is measured, what would refute it, and data for which it must be refuted.
+"""Declare claims as data: what a paper states, how it is measured, what would refute it, and where it must fail.
 
 A *study* makes a table: cells (conditions) × seeds (runs).  A *group* has studies, the claims that their tables test,
 and figures.  A claim is measured on the tables of its group and never looks at anything else; its negative controls are
@@ -40,7 +40,7 @@ Mode = Literal["literal", "literal, moment oracle", "calibrated", "exact"]
 
 
 class Verdict(StrEnum):
-    """What the data say of a claim."""
+    """Name what the data say of a claim."""
 
     SUPPORTED = "supported"
     REFUTED = "refuted"
@@ -49,11 +49,16 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """An estimate with its 95 % interval [low, high], what it is compared with, and the runs behind it.
+    """Hold an estimate with its 95 % interval [low, high], what it is compared with, and the runs behind it.
 
-    statistic: what was computed and how the interval was made; predicted: the value or bound of the claim;
-    p_value: probability, were the claim true, of data at least as much against it (two-sided; 0 or 1 where a single
-    violation decides).
+    Args:
+        statistic: what was computed and how the interval was made.
+        estimate, low, high: the estimate and its interval.
+        predicted: the value or bound of the claim.
+        p_value: probability, if the claim were true, of data at least as much against it (two-sided; 0 or 1 where a
+        single
+            violation decides).
+        n_runs: the runs or trials behind the estimate.
     """
 
     statistic: str
@@ -66,21 +71,24 @@ class Finding:
 
 
 class Rule(Protocol):
-    """When a finding supports or refutes a claim; fixed before the runs."""
+    """Decide when a finding supports or refutes a claim; fixed before the runs."""
 
     @property
     def refuted_if(self) -> str:
-        """The refutation rule as a sentence."""
+        """Return the refutation rule as a sentence."""
 
     def verdict(self, finding: Finding, p_value: float) -> Verdict:
-        """Verdict for a finding, with its p-value after the correction for multiplicity."""
+        """Return the verdict for a finding, with its p-value after the correction for multiplicity."""
 
 
 @dataclass(frozen=True)
 class Control:
-    """A negative control: tables on which the claim is false, and has to be refuted.
+    """Declare a negative control: tables on which the claim is false and must be refuted.
 
-    tables: from the group's tables (which hold control cells too) to those that the claim is then measured on.
+    Args:
+        name: short.
+        what: what is wrong with the tables, in words.
+        tables: from the group's tables, which hold control cells too, to those that the claim is then measured on.
     """
 
     name: str
@@ -92,7 +100,9 @@ class Control:
 class Power:
     """State how probably the check refutes, with the runs there are, if the truth is the stated alternative.
 
-    value(tables, level): that probability, at the level at which the judge refutes.
+    Args:
+        alternative: in words.
+        value: from the tables and the level at which the judge refutes to that probability.
     """
 
     alternative: str
@@ -137,15 +147,18 @@ class Claim:
 
 @dataclass(frozen=True)
 class Study:
-    """Where a table comes from.
+    """Declare where a table comes from.
 
-    cells(options): conditions by name, each a flat mapping of numbers and texts, from all `options`, each valid by its
-    schema; raises ConfigError for options that do not fit together.
-    simulate(cell, seeds): the rows of these seeds in one condition; the same rows whatever other seeds there are.
-    columns: every column → what it holds, with its unit; a study's tables also have `cell` and `seed`, which the
-    workflow adds (cell) or the study (seed).  key: columns that name a row within a cell.
-    may_be_missing: columns where NaN means "not applicable".  options: what a configuration may set, each a JSON schema
-    with its default (pcpo/claims/options.py).
+    Args:
+        name: the name that configurations use.
+        title: a few words.
+        cells: from all `options`, each valid by its schema, to the conditions by name, each a frozen dataclass; raises
+            ConfigError for options that do not fit together.
+        simulate: from a condition and seeds to the rows of these seeds; the rows of a seed do not depend on the others.
+        columns: every column → what it holds, with its unit.  The table also has `cell`, which the framework adds.
+        key: columns that name a row within a cell.
+        may_be_missing: columns where NaN means "not applicable".
+        options: what a configuration may set, each a JSON schema with its default (`pcpo.claims.options`).
     """
 
     name: str
@@ -159,7 +172,7 @@ class Study:
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """Options and their values where a configuration does not set them."""
+        """Return the options with their values where a configuration does not set them."""
         return {name: deepcopy(option["default"]) for name, option in self.options.items()}
 
 

@@ -32,15 +32,15 @@ __all__ = [
 
 @dataclass(frozen=True)
 class AtMost:
-    """For bounds: refuted if the estimate is significantly above `predicted`, supported if `high` is not above it."""
+    """Judge a bound: refuted if the estimate is significantly above `predicted`, supported if `high` is not."""
 
     @property
     def refuted_if(self) -> str:
-        """The rule as a sentence."""
+        """Return the rule as a sentence."""
         return "the interval lies above the bound"
 
     def verdict(self, finding: Finding, p_value: float) -> Verdict:
-        """By the interval and the p-value."""
+        """Judge by the interval and the p-value."""
         if finding.estimate > finding.predicted and p_value < ALPHA:
             return Verdict.REFUTED
         return Verdict.SUPPORTED if finding.high <= finding.predicted else Verdict.INCONCLUSIVE
@@ -48,9 +48,11 @@ class AtMost:
 
 @dataclass(frozen=True)
 class Agrees:
-    """For equalities: refuted if `predicted` is significantly missed, supported if it is met with enough precision.
+    """Judge an equality: refuted if `predicted` is significantly missed, supported if it is met with enough precision.
 
-    precision: the largest half-width of the interval that supports, relative to |predicted| if relative=True.
+    Args:
+        precision: the largest half-width of the interval that supports.
+        relative: whether `precision` is relative to |predicted|.
     """
 
     precision: float
@@ -58,13 +60,13 @@ class Agrees:
 
     @property
     def refuted_if(self) -> str:
-        """The rule as a sentence."""
+        """Return the rule as a sentence."""
         unit = " % of the prediction" if self.relative else ""
         amount = f"{100 * self.precision:g}" if self.relative else f"{self.precision:g}"
         return f"the interval excludes the prediction (inconclusive while its half-width is above {amount}{unit})"
 
     def verdict(self, finding: Finding, p_value: float) -> Verdict:
-        """By the p-value and the half-width."""
+        """Judge by the p-value and the half-width."""
         if p_value < ALPHA:
             return Verdict.REFUTED
         width = (finding.high - finding.low) / 2
@@ -75,20 +77,23 @@ class Agrees:
 
 @dataclass(frozen=True)
 class Never:
-    """For inequalities that hold always: refuted by one violation, supported by `least` trials (n_runs) without one.
+    """Judge an inequality that always holds: one violation refutes, enough trials without one support.
 
-    estimate: number of violations; predicted: 0; low, high may bound the probability of one.
+    In the finding, `estimate` is the number of violations and `predicted` is 0.
+
+    Args:
+        least: trials (`n_runs`) that support.
     """
 
     least: int
 
     @property
     def refuted_if(self) -> str:
-        """The rule as a sentence."""
+        """Return the rule as a sentence."""
         return f"one violation (inconclusive below {self.least:,} trials)"
 
     def verdict(self, finding: Finding, p_value: float) -> Verdict:
-        """By the number of violations."""
+        """Judge by the number of violations."""
         if finding.estimate > 0:
             return Verdict.REFUTED
         return Verdict.SUPPORTED if finding.n_runs >= self.least else Verdict.INCONCLUSIVE
@@ -122,7 +127,7 @@ ENOUGH_POWER = 0.8
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjusted p-values, in the order given."""
+    """Return Holm's step-down adjusted p-values, in the order given."""
     order = sorted(range(len(p_values)), key=lambda k: p_values[k])
     adjusted, running = [1.0] * len(p_values), 0.0
     for rank, k in enumerate(order):
@@ -186,8 +191,13 @@ def judge(name: str, claims: Sequence[Claim], tables: Tables) -> pd.DataFrame:
 
 
 def require_controls(verdicts: pd.DataFrame) -> None:
-    """Raises ResultsError unless every claim has a negative control.  Whether a control was refuted is shown beside the
-    claim, whose verdict `judge` withholds if it was not."""
+    """Check that every claim has a negative control.
+
+    Whether a control was refuted is shown beside the claim, whose verdict `judge` withholds if it was not.
+
+    Raises:
+        ResultsError: naming a claim without one.
+    """
     controlled = set(verdicts.loc[verdicts["role"] == "negative_control", "claim"])
     bare = sorted(set(verdicts.loc[verdicts["role"] == "claim", "claim"]) - controlled)
     if bare:

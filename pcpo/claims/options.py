@@ -1,7 +1,7 @@
-"""Options of a study as JSON schemas with defaults: what a configuration may say under evidence.<study>.options.
+"""Declare the options of studies as JSON schemas with defaults: the keys under evidence.<study>.options.
 
-`whole`, `number`, `several` and `names` write such a schema; `with_defaults` checks by it what was given.  What an
-option has to be beside another one is for the study's `cells` to say.
+`whole`, `number`, `several` and `names` write such a schema, and `with_defaults` checks options by it.  Conditions that
+relate several options are checked by the study's `cells`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _schema(kind: str, default: Any, **rest: Any) -> Option:
 
 
 def whole(default: int | None = None, *, least: int = 1, most: int | None = None) -> Option:
-    """A whole number from `least` to `most`."""
+    """Describe a whole number from `least` to `most`."""
     return _schema("integer", default, minimum=least, maximum=most)
 
 
@@ -40,7 +40,7 @@ def number(
     below: float | None = None,
     most: float | None = None,
 ) -> Option:
-    """A finite number between limits, above 0 if none is given below."""
+    """Describe a finite number between limits, above 0 if no lower limit is given."""
     if above is None and least is None:
         above = 0
     limits = {"exclusiveMinimum": above, "minimum": least, "exclusiveMaximum": below, "maximum": most}
@@ -48,17 +48,21 @@ def number(
 
 
 def several(default: Sequence[Any], item: Option, *, fewest: int = 1) -> Option:
-    """A list of different items."""
+    """Describe a list of different items."""
     return _schema("array", list(default), items=item, minItems=fewest, uniqueItems=True)
 
 
 def names(default: Sequence[str]) -> Option:
-    """Some of these names, all by default."""
+    """Describe a choice of some of these names, all by default."""
     return several(default, {"enum": list(default)})
 
 
 def with_defaults(study: Study, options: Mapping[str, Any]) -> dict[str, Any]:
-    """All options of a study, in its order; raises ConfigError for one that it does not have or that is not valid."""
+    """Check the options of a study and fill in the defaults, in the order of the declaration.
+
+    Raises:
+        ConfigError: naming the key, for an unknown option or a value that is not valid.
+    """
     schema: dict[str, Any] = {"properties": dict(study.options), "additionalProperties": False}
     path = ("evidence", study.name, "options")
     given: dict[str, Any] = dict(options)
@@ -71,7 +75,7 @@ def with_defaults(study: Study, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _exact(value: Any, option: Option, key: str) -> Any:
-    """The value with whole numbers as integers: 4.0 is one to a schema; infinity and NaN are numbers, and refused."""
+    """Return the value with whole numbers as integers (4.0 is whole to a schema); refuse infinity and NaN."""
     if isinstance(value, dict):
         known, others = option.get("properties", {}), option.get("additionalProperties") or {}
         return {name: _exact(one, known.get(name, others), f"{key}.{name}") for name, one in value.items()}
@@ -83,10 +87,10 @@ def _exact(value: Any, option: Option, key: str) -> Any:
 
 
 def key_of(study: str, name: str) -> str:
-    """Where a configuration has an option."""
+    """Return the key under which a configuration has an option."""
     return f"evidence.{study}.options.{name}"
 
 
 def cells_of(study: Study, options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The conditions of a study by name; raises ConfigError for options that are not valid."""
+    """Return the conditions of a study by name; raises ConfigError for options that are not valid."""
     return study.cells(with_defaults(study, options))

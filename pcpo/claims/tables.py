@@ -1,4 +1,4 @@
-"""Tables of studies on disk: one parquet file per batch of seeds, validated when written and when read."""
+"""Write and read the tables of studies: a parquet file for each batch of seeds, checked both times."""
 
 from __future__ import annotations
 
@@ -33,10 +33,14 @@ def simulated(
     parts: Parts | None = None,
     on_cell: Callable[[str, int, int], object] = lambda name, done, count: None,
 ) -> pd.DataFrame:
-    """The rows of these seeds in every cell of the study.
+    """Simulate the rows of these seeds in every cell of the study.
 
-    With `parts` every finished cell is kept, and those that are kept are not simulated again, until the caller discards
-    them.  on_cell is told of every finished cell: its name, how many are done, of how many.
+    Args:
+        study: what to simulate.
+        options: as a configuration gives them.
+        seeds: the replicates.
+        parts: checkpoints of finished cells; a finished cell is read instead of simulated.
+        on_cell: called after every cell with its name, the number of finished cells, and the number of cells.
     """
     cells = cells_of(study, options)
     frames = []
@@ -66,15 +70,17 @@ def write_table(
 
 
 def provenance_of(path: Path | str) -> dict[str, Any]:
-    """What a table says of its origin; raises ResultsError if it is none of ours or of another schema version."""
+    """Read the metadata of a table; raises ResultsError for a file of another kind or schema version."""
     return read_note(path, _METADATA_KEY, SCHEMA_VERSION)
 
 
 def read_tables(study: Study, paths: Iterable[Path | str]) -> pd.DataFrame:
-    """All rows of a study.
+    """Read all rows of a study.
 
-    Raises ResultsError, naming the file, for another study's table, another schema version, other columns, NaN where
-    none may be, a seed or a cell that is missing; and for a row that occurs twice.
+    Raises:
+        ResultsError: naming the file, for the table of another study or schema version, other columns, NaN where none
+        may
+            be, or a missing seed or cell; and for a row that occurs twice.
     """
     frames = [_read_one(study, Path(path)) for path in paths]
     if not frames:

@@ -31,7 +31,7 @@ _FIELDS = ("Source", "Statement", "Measured")
 
 @dataclass(frozen=True)
 class ClaimText:
-    """Texts of a claim, each on one line."""
+    """Hold the texts of a claim, each on one line."""
 
     title: str
     source: str
@@ -41,7 +41,7 @@ class ClaimText:
 
 @dataclass(frozen=True)
 class GroupText:
-    """Title and introduction of a group, and the texts of its claims by id."""
+    """Hold title and introduction of a group, and the texts of its claims by id."""
 
     title: str
     introduction: str

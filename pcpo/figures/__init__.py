@@ -1,1 +1,1 @@
-"""Figures.  Each module makes a tidy table of the numbers drawn, and draws that table: (table, Figure) → Figure."""
+"""Draw figures: each entry makes a tidy table of the numbers drawn, and draws that table."""

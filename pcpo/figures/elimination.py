@@ -1,4 +1,4 @@
-"""Figure `elimination`: neighbourhood matrices epoch by epoch, and the estimated costs with the shrinking Δ_l band."""
+"""Draw the figure `elimination`: neighbourhood sets epoch by epoch, and estimated costs with the shrinking Δ_l."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ _MAX_PANELS = 6
 
 
 def table(runs: pd.DataFrame, optimal_costs: pd.DataFrame) -> pd.DataFrame:
-    """Tidy table of two kinds of rows.
+    """Make a tidy table of two kinds of rows.
 
     kind = "pair": fraction of runs with j ∈ N_i^(l), agents ranked by optimal cost of their true cluster, then index.
     kind = "cost": estimated cost Ĉ_i of one run (the lowest seed) with C* of its cluster and Δ_l.
-    optimal_costs: columns cluster, optimal_cost.
+
+    Args:
+        runs: rows of runs of one scenario.
+        optimal_costs: columns cluster, optimal_cost.
     """
     star = optimal_costs.set_index("cluster")["optimal_cost"]
     agents = runs.drop_duplicates("agent")[["agent", "cluster"]]
@@ -70,7 +73,7 @@ def _costs(runs: pd.DataFrame, rank: dict[int, int], star: pd.Series) -> pd.Data
 
 
 def draw(numbers: pd.DataFrame) -> Figure:
-    """Matrices above, costs below."""
+    """Draw the matrices of neighbourhood sets above, the estimated costs below."""
     pairs, costs = (numbers[numbers["kind"] == kind] for kind in ("pair", "cost"))
     epochs = sorted(pairs["epoch"].unique())[-_MAX_PANELS:]
     columns = max(3, len(epochs))
@@ -90,7 +93,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
 
 
 def _matrix(axes: Axes, part: pd.DataFrame):  # type: ignore[no-untyped-def]
-    """Agents are sorted by true cluster; white lines separate the true clusters."""
+    """Draw one matrix, agents sorted by true cluster; white lines separate the true clusters."""
     N = int(part["row"].max()) + 1
     matrix = np.zeros((N, N))
     matrix[part["row"].astype(int), part["column"].astype(int)] = part["fraction"]

@@ -1,4 +1,4 @@
-"""Figure `fleets`: what the scenarios are: optimal costs with Δ, spectra of A and of A − BK*, sizes."""
+"""Draw the figure `fleets`: optimal costs with Δ, spectra of A and of A − BK*, sizes, for every scenario."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["FIGURES", "draw", "table"]
 
 
 def table(fleets: Mapping[str, Fleet], titles: Mapping[str, str]) -> pd.DataFrame:
-    """Tidy table: per scenario and cluster the optimal cost, and the eigenvalues of A and of A − BK*."""
+    """List the optimal cost and the eigenvalues of A and of A − BK*, by scenario and cluster."""
     rows = []
     for scenario, fleet in fleets.items():
         common = {
@@ -46,7 +46,7 @@ def table(fleets: Mapping[str, Fleet], titles: Mapping[str, str]) -> pd.DataFram
 
 
 def draw(numbers: pd.DataFrame) -> Figure:
-    """A row per scenario: optimal costs on the left, moduli of the eigenvalues on the right."""
+    """Draw a row for each scenario: optimal costs on the left, moduli of the eigenvalues on the right."""
     scenarios = list(dict.fromkeys(numbers["scenario"]))
     figure = new_figure(PAGE, 0.7 + 1.35 * len(scenarios))
     panels = figure.subplots(len(scenarios), 2, squeeze=False, width_ratios=[1.35, 1])

@@ -1,4 +1,4 @@
-"""Figure `learning_curves`: exact gap of the local and the global gain against rollouts per agent."""
+"""Draw the figure `learning_curves`: exact gap of the local and the global gain against rollouts per agent."""
 
 from __future__ import annotations
 
@@ -36,12 +36,17 @@ _SERIES: dict[str, tuple[str, Any, str, str]] = {
 
 
 def table(runs: pd.DataFrame, predictions: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
-    """Mean over runs of the run's mean gap over agents, 95 % BCa interval over runs, by scenario and epoch.
+    """Average the runs' mean gaps over agents, with 95 % BCa intervals over runs, by scenario and epoch.
 
-    predictions: columns scenario, epoch, local, global (`pcpo.theory.predictions.plan_gaps`), not fitted.
-    clean: fraction of runs in which every set is correct *before* the epoch, so only the cluster's gradients enter.
-    correct: fraction of (run, agent) whose set is the true cluster at the end of the epoch.
-    infinite: number of runs with at least one agent of infinite cost.
+    Args:
+        runs: rows of runs.
+        predictions: columns scenario, epoch, local, global (`pcpo.theory.predictions.plan_gaps`), not fitted.
+        titles: what figures call the scenarios.
+
+    Returns:
+        Among the columns, clean: fraction of runs in which every set is correct *before* the epoch, so that only gradients
+        of the cluster enter; correct: fraction of (run, agent) whose set is the true cluster at the end of the epoch;
+        infinite: number of runs with at least one agent of infinite cost.
     """
     rows = []
     predicted = predictions.set_index(["scenario", "epoch"])
@@ -74,14 +79,14 @@ def table(runs: pd.DataFrame, predictions: pd.DataFrame, titles: Mapping[str, st
 
 
 def _clean_before(own: pd.DataFrame) -> dict[object, float]:
-    """By epoch, the fraction of runs whose sets were all correct when it began; epoch 1 begins with N_i = [N]."""
+    """Return, by epoch, the fraction of runs whose sets were all correct when it began; epoch 1 begins with N_i = [N]."""
     after = own.groupby(["epoch", "seed"])["set_correct"].all().groupby("epoch").mean()
     clean: dict[object, float] = {int(str(epoch)) + 1: share for epoch, share in after.items()}
     return {**clean, 1: float(own["cluster"].nunique() == 1)}
 
 
 def draw(numbers: pd.DataFrame) -> Figure:
-    """A panel per scenario, log-log, mean with interval; predictions dotted."""
+    """Draw a panel for each scenario, log-log: means with intervals, predictions dotted."""
     scenarios = list(dict.fromkeys(numbers["scenario"]))
     columns = min(3, len(scenarios))
     rows = -(-len(scenarios) // columns)
@@ -133,7 +138,7 @@ def _panel(axes: Axes, part: pd.DataFrame) -> None:
 
 
 def _series(axes: Axes, one: pd.DataFrame, series: str, panel: pd.DataFrame) -> None:
-    """One curve, its interval and its prediction; an infinite mean is a triangle above, with the number of runs."""
+    """Draw a curve, its interval and its prediction; an infinite mean is a triangle above, with the number of runs."""
     label, colour, marker, line = _SERIES[series]
     finite = np.isfinite(one["gap"])
     axes.plot(one["rollouts"], one["gap"].where(finite), color=colour, marker=marker, linestyle=line, label=label)

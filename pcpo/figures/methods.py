@@ -1,4 +1,4 @@
-"""Figures `baselines` and `ablations`: methods side by side at the same rollouts per agent."""
+"""Draw the figures `baselines` and `ablations`: methods side by side at the same rollouts per agent."""
 
 from __future__ import annotations
 
@@ -24,9 +24,15 @@ __all__ = ["FIGURES", "draw", "table"]
 
 
 def table(runs: pd.DataFrame, methods: Mapping[str, tuple[str, str]], titles: Mapping[str, str]) -> pd.DataFrame:
-    """`comparison.final_table` with each method's title and what it sees; methods: name → (title, sees), in order.
+    """Make `comparison.final_table` with each method's title and what it sees.
 
-    Raises ResultsError if the methods of a scenario have not spent the same rollouts.
+    Args:
+        runs: rows of runs.
+        methods: name → (title, sees), in the order drawn.
+        titles: what figures call the scenarios.
+
+    Raises:
+        ResultsError: if the methods of a scenario have not spent the same rollouts.
     """
     numbers = final_table(runs[runs["algorithm"].isin(list(methods))])
     for scenario, spent in numbers.groupby("scenario")["rollouts"]:
@@ -46,7 +52,7 @@ def table(runs: pd.DataFrame, methods: Mapping[str, tuple[str, str]], titles: Ma
 
 
 def draw(numbers: pd.DataFrame) -> Figure:
-    """A row of panels per scenario: gap, failed runs, rounds, bytes."""
+    """Draw a row of panels for each scenario: gap, failed runs, rounds, bytes."""
     scenarios = list(dict.fromkeys(numbers["scenario"]))
     methods = list(dict.fromkeys(numbers["method"]))
     figure = new_figure(PAGE, 0.9 + len(scenarios) * (0.55 + 0.16 * len(methods)))
@@ -73,7 +79,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
 
 
 def _shown(numbers: pd.DataFrame) -> list[bool]:
-    """Which keys of the legend occur."""
+    """Return the keys of the legend that occur."""
     return [
         (numbers["sees"] != "trajectories").any(),
         (numbers["sees"] == "trajectories").any(),

@@ -1,4 +1,4 @@
-"""Figure `negative_transfer`: what averaging over everybody costs, beside its predicted plateau."""
+"""Draw the figure `negative_transfer`: what averaging over everybody costs, beside its predicted plateau."""
 
 from __future__ import annotations
 
@@ -27,10 +27,16 @@ _LINES = ["-", "--", ":"]
 def table(
     runs: pd.DataFrame, plateaus: pd.DataFrame, methods: Mapping[str, str], titles: Mapping[str, str]
 ) -> pd.DataFrame:
-    """kind = "curve": mean gap by method, cluster and epoch, with the predicted plateau C_j(K̄) − C_j* of averaging.
+    """Make a tidy table of two kinds of rows.
 
-    kind = "final": fraction of failed runs by scenario and method.  plateaus: columns scenario, cluster, plateau
-    (NaN where no gain has finite cost for all clusters).  methods: name → title; the first ones are drawn.
+    kind = "curve": mean gap by method, cluster and epoch, with the predicted plateau C_j(K̄) − C_j* of averaging.
+    kind = "final": fraction of failed runs by scenario and method.
+
+    Args:
+        runs: rows of runs.
+        plateaus: columns scenario, cluster, plateau (NaN where no gain has finite cost for all clusters).
+        methods: name → title; the first ones are drawn.
+        titles: what figures call the scenarios.
     """
     own = runs[runs["algorithm"].isin(list(methods)) & runs["scenario"].isin(list(titles))]
     drawn = curves(own).merge(plateaus, on=["scenario", "cluster"], how="left").assign(kind="curve")
@@ -41,7 +47,7 @@ def table(
 
 
 def draw(numbers: pd.DataFrame) -> Figure:
-    """Left: gaps by cluster on the fleet with a common gain; right: failed runs on every fleet."""
+    """Draw gaps by cluster on the fleet with a common gain (left) and failed runs on every fleet (right)."""
     lines, ends = (numbers[numbers["kind"] == kind] for kind in ("curve", "final"))
     shared = [s for s, part in lines.groupby("scenario", sort=False) if part["plateau"].notna().any()]
     clusters = sorted(lines.loc[lines["scenario"] == shared[0], "cluster"].unique()) if shared else []
@@ -74,7 +80,7 @@ def _curves(axes: Axes, part: pd.DataFrame) -> None:
 
 
 def _failures(axes: Axes, ends: pd.DataFrame) -> None:
-    """Fraction of runs that end with an agent of infinite cost, Clopper-Pearson 95 %."""
+    """Draw the fraction of runs that end with an agent of infinite cost, Clopper-Pearson 95 %."""
     methods = list(dict.fromkeys(ends["method"]))
     scenarios = list(dict.fromkeys(ends["scenario"]))
     for s, scenario in enumerate(scenarios):

@@ -63,12 +63,12 @@ class Configured:
 
     @property
     def tuned(self) -> list[str]:
-        """The scenarios that tune every method and compare them."""
+        """List the scenarios that tune every method and compare them."""
         return [name for name, scenario in self.scenarios.items() if "tuning" in scenario]
 
     @property
     def untuned(self) -> list[str]:
-        """The scenarios whose runs follow their plan unchanged."""
+        """List the scenarios whose runs follow their plan unchanged."""
         return [name for name in self.scenarios if name not in self.tuned]
 
     def compared(self, group: str) -> list[str]:
@@ -95,17 +95,17 @@ class Results:
 
     @functools.cached_property
     def runs(self) -> pd.DataFrame:
-        """Rows of all runs, with the columns of `pcpo.experiments.records.RUN_SCHEMA`."""
+        """Read the rows of all runs, with the columns of `pcpo.experiments.records.RUN_SCHEMA`."""
         return read_runs(self.run_files)
 
     @functools.cached_property
     def fleets(self) -> dict[str, Fleet]:
-        """Fleets by scenario."""
+        """Read the fleets by scenario."""
         return {name: read_fleet(path) for name, path in self.fleet_files.items()}
 
     @functools.cached_property
     def experiments(self) -> dict[str, Experiment]:
-        """Experiments by scenario: fleet, schedule, horizon and budget."""
+        """Read the experiments by scenario: fleet, schedule, horizon and budget."""
         return {name: read_experiment(self.fleets[name], path) for name, path in self.plan_files.items()}
 
 

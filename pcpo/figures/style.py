@@ -1,6 +1,6 @@
-"""The look of every figure: column widths, a colour-blind safe palette, and files without time stamps.
+"""Set the look of every figure: column widths, a colour-blind safe palette, and files without time stamps.
 
-Matplotlib is imported by what draws: most jobs import this module, or one that draws, without drawing anything.
+Matplotlib is imported inside the functions that draw, since most jobs import this module without drawing.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ _RC: Any = {
 
 
 def cluster_colour(cluster: int) -> tuple[str, str]:
-    """Colour and marker of a cluster; the marker tells clusters apart without colour."""
+    """Return colour and marker of a cluster; the marker tells clusters apart without colour."""
     return _CLUSTERS[cluster % len(_CLUSTERS)], _MARKERS[cluster % len(_MARKERS)]
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure in inches, laid out automatically, independent of any global state of pyplot."""
+    """Make an empty figure (inches), laid out automatically, independent of the global state of pyplot."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -78,12 +78,12 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def modes(numbers: pd.DataFrame) -> str:
-    """The modes of what is drawn; semicolons stand between them, since a mode may have a comma."""
+    """Join the modes of the runs drawn by semicolons, since a mode may contain a comma."""
     return "; ".join(sorted(set(numbers["mode"])))
 
 
 def plain_log_ticks(axis: Axis) -> None:
-    """Ticks at 1, 2 and 5 times powers of ten as plain numbers, on a logarithmic axis of less than two decades."""
+    """Put ticks at 1, 2 and 5 times powers of ten, as plain numbers, on a log axis of less than two decades."""
     from matplotlib.ticker import FuncFormatter, LogLocator
 
     low, high = axis.get_view_interval()
@@ -94,14 +94,14 @@ def plain_log_ticks(axis: Axis) -> None:
 
 
 def bare_minor_ticks(axis: Axis) -> None:
-    """Minor ticks without numbers."""
+    """Draw minor ticks without numbers."""
     from matplotlib.ticker import NullFormatter
 
     axis.set_minor_formatter(NullFormatter())
 
 
 def decade_ticks(axis: Axis, most: int) -> None:
-    """At most so many ticks, at powers of ten, on a logarithmic axis of many decades."""
+    """Put at most so many ticks, at powers of ten, on a log axis of many decades."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     axis.set_major_locator(LogLocator(numticks=most))
@@ -109,14 +109,14 @@ def decade_ticks(axis: Axis, most: int) -> None:
 
 
 def whole_ticks(axis: Axis, most: int | None = None) -> None:
-    """Ticks at whole numbers, in at most so many intervals."""
+    """Put ticks at whole numbers, in at most so many intervals."""
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(integer=True) if most is None else MaxNLocator(nbins=most, integer=True))
 
 
 def panel_label(axes: Axes, text: str) -> None:
-    """Title at the left of a panel."""
+    """Write a title at the left of a panel."""
     axes.set_title(text, loc="left", fontsize=8)
 
 

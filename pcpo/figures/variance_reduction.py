@@ -1,4 +1,4 @@
-"""Figure `variance_reduction`: what a baseline or a difference saves, beside the closed-form prediction."""
+"""Draw the figure `variance_reduction`: what a baseline or a difference saves, beside the closed-form prediction."""
 
 from __future__ import annotations
 
@@ -30,9 +30,12 @@ ESTIMATORS: dict[str, Estimator] = {"pcpo": "one_point", "pcpo_centred": "one_po
 
 
 def predicted_gaps(experiment: Experiment) -> pd.DataFrame:
-    """Steady-state global gap by algorithm and epoch, mean over agents of the separated fleet; no fitted parameter.
+    """Predict the steady-state global gap by algorithm and epoch, mean over agents of the separated fleet.
 
-    `pcpo_centred` is predicted with the baseline C*.  Columns algorithm, epoch, predicted.
+    No parameter is fitted; `pcpo_centred` is predicted with the baseline C*.
+
+    Returns:
+        Columns algorithm, epoch, predicted.
     """
     fleet, law = experiment.fleet, noise_law(experiment.noise)
     sizes, rows = np.bincount(fleet.labels), []
@@ -56,10 +59,11 @@ def predicted_gaps(experiment: Experiment) -> pd.DataFrame:
 
 
 def table(runs: pd.DataFrame, predictions: pd.DataFrame, methods: Mapping[str, str]) -> pd.DataFrame:
-    """Mean gap over runs by method and epoch with its prediction, and its ratio to plain PCPO's (paired by seed).
+    """Average gaps over runs by method and epoch, beside the prediction and the ratio to plain PCPO's gap.
 
-    ratio: mean gap of the method over mean gap of PCPO at equal rollouts, 95 % percentile bootstrap of seeds;
-    clean: whether all sets of all runs were correct when the epoch began.
+    Returns:
+        Among the columns, ratio: mean gap of the method over mean gap of PCPO at equal rollouts, runs paired by seed,
+        95 % percentile bootstrap; clean: whether all sets of all runs were correct when the epoch began.
     """
     own = runs[runs["algorithm"].isin(list(methods))].assign(cluster=0)
     numbers = curves(own).merge(predictions, on=["algorithm", "epoch"], how="left")
@@ -78,7 +82,7 @@ def table(runs: pd.DataFrame, predictions: pd.DataFrame, methods: Mapping[str, s
 
 
 def _with_savings(numbers: pd.DataFrame, by_run: pd.Series, algorithm: str) -> pd.DataFrame:
-    """One method's rows with `saved` (95 % percentile bootstrap of seeds) and `predicted_saved`."""
+    """Add `saved` (95 % percentile bootstrap of seeds) and `predicted_saved` to a method's rows."""
     part = numbers[numbers["algorithm"] == algorithm].sort_values("epoch").reset_index(drop=True)
     base = numbers[numbers["algorithm"] == "pcpo"].sort_values("epoch")
     rollouts = part["rollouts"].to_numpy()
@@ -96,7 +100,7 @@ def _with_savings(numbers: pd.DataFrame, by_run: pd.Series, algorithm: str) -> p
 
 
 def draw(numbers: pd.DataFrame) -> Figure:
-    """Gaps against rollouts; ratio to plain PCPO at equal rollouts; rollouts saved for the same gap."""
+    """Draw gaps against rollouts, the ratio to plain PCPO's, and rollouts saved for the same gap."""
     figure = new_figure(PAGE, 2.8)
     left, middle, right = figure.subplots(1, 3)
     for k, (_, part) in enumerate(numbers.groupby("method", sort=False)):
@@ -137,7 +141,7 @@ def _curve(axes: Axes, part: pd.DataFrame, k: int) -> None:
 
 
 def _by_epoch(axes: Axes, numbers: pd.DataFrame) -> None:
-    """The x axis of savings: only gaps of PCPO that the others reach within the budget have one."""
+    """Label the x axis of savings: only gaps of PCPO that the others reach within the budget."""
     others = numbers[numbers["algorithm"] != "pcpo"]
     epochs = sorted(others.loc[others["clean"] & others["saved"].notna(), "epoch"].unique())
     axes.set_xscale("linear")

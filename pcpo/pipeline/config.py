@@ -1,4 +1,4 @@
-"""What a configuration says of seeds and of tuning."""
+"""Read what a configuration says of seeds and of tuning."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["check_tuning", "seed_batches", "seeds_of"]
 
 
 def seed_batches(seeds: Mapping[str, int]) -> dict[str, list[int]]:
-    """Seeds grouped into jobs: name of the batch → its seeds.
+    """Group seeds into jobs: name of the batch → its seeds.
 
-    A batch is named by its first and last seed, so more seeds leave the earlier batches as they are.
+    A batch is named by its first and last seed, so with more seeds the earlier batches stay valid.
     """
     first, stop, size = seeds["first"], seeds["first"] + seeds["count"], seeds["per_job"]
     starts = range(first, stop, size)
@@ -21,12 +21,16 @@ def seed_batches(seeds: Mapping[str, int]) -> dict[str, list[int]]:
 
 
 def seeds_of(seeds: Mapping[str, int]) -> list[int]:
-    """All seeds of {"first": …, "count": …}."""
+    """List all seeds of {"first": …, "count": …}."""
     return list(range(seeds["first"], seeds["first"] + seeds["count"]))
 
 
 def check_tuning(scenarios: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raises ConfigError if a scenario tunes on a seed that it also compares on."""
+    """Check that no scenario tunes on a seed that it also compares on.
+
+    Raises:
+        ConfigError: naming the scenario and the seed.
+    """
     for name, scenario in scenarios.items():
         if "tuning" in scenario:
             shared = set(seeds_of(scenario["seeds"])) & set(seeds_of(scenario["tuning"]["seeds"]))

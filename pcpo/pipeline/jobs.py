@@ -1,4 +1,4 @@
-"""What every job of the workflow shares: a log, one clear message instead of a traceback, and provenance."""
+"""Run a job of the workflow: a log, one clear message instead of a traceback, provenance, checksums."""
 
 from __future__ import annotations
 
@@ -19,21 +19,25 @@ __all__ = ["config_hash", "job", "job_provenance"]
 
 
 def config_hash(settings: Mapping[str, Any]) -> str:
-    """SHA-256 of the canonical JSON of the settings that a file depends on."""
+    """Return the SHA-256 of the canonical JSON of the settings that a file depends on."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def job_provenance(settings: Mapping[str, Any]) -> dict[str, object]:
-    """What a results file says about its origin: settings' hash, version of the package, commit."""
+    """Return what a results file records of its origin: hash of the settings, version of the package, commit."""
     return {"config_hash": config_hash(settings), "version": package_version(), "commit": git_commit()}
 
 
 @contextmanager
 def job(log: str | Path, outputs: Iterable[str | Path] = ()) -> Iterator[logging.Logger]:
-    """Run a job that logs to <results>/logs/…; at its end its outputs are sealed (`pcpo.pipeline.seals`).
+    """Run a job that logs to <results>/logs/…; at its end the checksums of its outputs are written.
 
     A PcpoError, or an error of the operating system such as a full disk, is printed as one sentence and ends the job
     with exit code 1.
+
+    Args:
+        log: the job's log file.
+        outputs: the files that the job makes.
     """
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     logger = logging.getLogger("pcpo.job")
@@ -59,6 +63,6 @@ def job(log: str | Path, outputs: Iterable[str | Path] = ()) -> Iterator[logging
 
 
 def _results_of(log: Path) -> Path:
-    """The folder results that holds the folder logs."""
+    """Return the folder results that holds the folder logs."""
     logs = [parent for parent in log.parents if (parent.name, parent.parent.name) == ("logs", "results")]
     return logs[-1].parent if logs else log.parent

@@ -30,7 +30,7 @@ def seal(results: Path, outputs: Iterable[str | Path]) -> None:
 
 
 def altered(results: Path) -> Iterator[tuple[Path, str]]:
-    """Outputs that exist and are not what was sealed, each with what was found; a touch alters nothing."""
+    """Find outputs that exist and differ from what their job wrote; a touch alters nothing."""
     folder = results / _FOLDER
     for note in sorted(folder.rglob("*.json")):
         output = results.parent / note.relative_to(folder).with_suffix("")

@@ -1,4 +1,4 @@
-"""How far is the workflow?  `make status`, at any time, from Snakemake's own log and those of the jobs."""
+"""Report the progress of the workflow at any time, from Snakemake's log and the logs of the jobs: `make status`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _END = "Complete log"
 
 @dataclass
 class Job:
-    """A job that has begun: what it says of itself, when it began; rule and end once it is finished."""
+    """Hold a job that has begun: its message and begin; its rule and end once it is finished."""
 
     message: str
     begun: datetime
@@ -34,13 +34,13 @@ class Job:
     rule: str = ""
 
     def seconds(self, now: datetime) -> float:
-        """How long it took, or has been running."""
+        """Return how long the job took, or has been running."""
         return ((self.ended or now) - self.begun).total_seconds()
 
 
 @dataclass
 class Progress:
-    """One command of Snakemake: jobs by number, how many each rule has, steps done and in all."""
+    """Hold the progress of one Snakemake command: jobs by number, jobs by rule, steps done and in all."""
 
     jobs: dict[int, Job] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
@@ -52,11 +52,11 @@ class Progress:
 
     @property
     def running(self) -> list[Job]:
-        """Jobs that have begun, and neither finished nor failed."""
+        """Return the jobs that have begun and neither finished nor failed."""
         return [job for number, job in self.jobs.items() if job.ended is None and number not in self.failed]
 
     def seconds_to_go(self, now: datetime) -> float | None:
-        """Work that is left, by the mean of finished jobs of the same rule, at the concurrency so far; None before."""
+        """Estimate the remaining time by the mean of finished jobs of the same rule; None before any is finished."""
         finished = [job for job in self.jobs.values() if job.ended is not None]
         spent = {rule: [job.seconds(now) for job in finished if job.rule == rule] for rule in self.counts}
         all_seconds = [seconds for of_rule in spent.values() for seconds in of_rule]
@@ -73,7 +73,7 @@ class Progress:
 
 
 def newest_log(directory: Path) -> Path:
-    """Log of the last command in a working directory; raises ResultsError if there was none."""
+    """Find the log of the last command in a working directory; raises ResultsError if there was none."""
     logs = sorted((directory / ".snakemake/log").glob("*.snakemake.log"))
     if not logs:
         raise ResultsError(f"{directory / '.snakemake/log'}: found no log, expected one: nothing has been run here")
@@ -81,7 +81,7 @@ def newest_log(directory: Path) -> Path:
 
 
 def read_progress(lines: Iterable[str]) -> Progress:
-    """What the lines of Snakemake's log tell; those of other kinds are passed over."""
+    """Read the lines of Snakemake's log; lines of other kinds are skipped."""
     found, now = Progress(), datetime.min
     for line in lines:
         if match := _TIME.match(line):
@@ -107,7 +107,7 @@ def read_progress(lines: Iterable[str]) -> Progress:
 
 
 def told(progress: Progress, now: datetime, directory: Path) -> Iterator[str]:
-    """A few lines for a person."""
+    """Describe the progress in a few lines."""
     share = f" ({100 * progress.done / progress.steps:.0f} %)" if progress.steps else ""
     state = "ended" if progress.ended else "under way, or killed"
     failed = f", {len(progress.failed)} failed" if progress.failed else ""
@@ -125,7 +125,7 @@ def _duration(seconds: float) -> str:
 
 
 def _last_line(job: Job, directory: Path) -> str:
-    """Last line of the job's own log: the newest whose path below logs/ has its names in the job's message."""
+    """Read the last line of a job's log: the newest log whose path has the names in the job's message."""
     words = set(re.split(r"[ ,]+", job.message))
     roots = [directory / "results/logs", *directory.glob("build/*/results/logs")]
     logs = [
@@ -145,7 +145,7 @@ def _last_line(job: Job, directory: Path) -> str:
 
 @command
 def main(arguments: list[str] | None = None) -> int:
-    """Print the lines; exit code 1 and one sentence if nothing has been run."""
+    """Print the progress; exit code 1 and one sentence if nothing has been run."""
     parser = argparse.ArgumentParser(prog="python -m pcpo.pipeline.status", description="How far is the workflow?")
     parser.add_argument("directory", nargs="?", type=Path, default=Path(), help="where Snakemake runs (default: here)")
     directory = parser.parse_args(arguments).directory

@@ -1,15 +1,15 @@
-"""The report of the evidence, and what the notebooks show of it.
+"""Build the report of the evidence, and show parts of it in notebooks.
 
 In a notebook, or anywhere below a folder that has `results/`::
 
-    from pcpo.report import load
+    from pcpo import load_results
 
-    r = load()
-    r.overview("clustering")      # the verdicts of a group, as a table
-    r.statement("thm1_event")     # a claim in the paper's words and symbols
-    r.figure("thm1_event")        # the figure that shows it
-    r.result("thm1_event")        # what was found, and the verdict
-    r.table("name_of_a_study")    # the rows themselves, as a DataFrame
+    r = load_results()
+    r.overview("clustering")            # the verdicts of a group, as a table
+    r.statement("clustering.event_22")  # a claim in the paper's words and symbols
+    r.figure("clustering.event_22")     # the figure that shows it
+    r.result("clustering.event_22")     # what was found, and the verdict
+    r.table("heterogeneity")            # the rows of a study, as a DataFrame
 """
 
 from __future__ import annotations

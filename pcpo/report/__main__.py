@@ -1,4 +1,4 @@
-"""`python -m pcpo.report [--root build/quick]`: the report of the results that there are, without the workflow."""
+"""Write the report of the results on disk, without the workflow: `python -m pcpo.report [--root build/quick]`."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from markupsafe import Markup
 
 from pcpo.figures.registry import entries, load_figure
-from pcpo.report.html import figure
+from pcpo.report.html import figure, macro
 from pcpo.report.store import Store
 from pcpo.report.tables import NUMBERS
 
@@ -40,5 +40,4 @@ def picture(store: Store, name: str) -> Markup:
     if numbers is None or not path.is_file():
         return picture_alone(store, name)
     made = numbers.html(path, f"figure {name}")
-    folded = Markup("<details><summary>The numbers</summary>\n{}\n</details>").format(made)
-    return picture_alone(store, name) + folded
+    return picture_alone(store, name) + macro("folded", "The numbers", made)

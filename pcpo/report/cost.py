@@ -1,6 +1,6 @@
-"""What a configuration costs: the processor time of the reference run, scaled by how much more there is to do.
+"""Estimate what a configuration costs: processor time of the reference run, scaled by the amount of work.
 
-`python -m pcpo.report.cost config/cluster.yaml` says it, in the checkout, of any configuration.
+In the checkout: `python -m pcpo.report.cost config/cluster.yaml`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ __all__ = ["expected_hours", "main", "sentence", "work"]
 
 
 def work(config: Mapping[str, Any]) -> dict[str, float]:
-    """How much there is to do in every study, scenario and tuning, in units that only compare configurations.
+    """Measure the work in every study, scenario and tuning, in units that only compare configurations.
 
-    Seeds of a study; seeds times algorithms of a scenario, times candidates in its tuning; rounds times realisations of
-    FedLQR's experiment.  config: validated, with its defaults.
+    The units are seeds of a study; seeds times algorithms of a scenario, times candidates in its tuning; rounds times
+    realisations of FedLQR's experiment.
+
+    Args:
+        config: validated, with its defaults.
     """
     amounts: dict[str, float] = {
         f"evidence/{name}": entry["count"] for name, entry in config.get("evidence", {}).items()
@@ -44,11 +47,15 @@ def work(config: Mapping[str, Any]) -> dict[str, float]:
 def expected_hours(
     config: Mapping[str, Any], reference: Mapping[str, Any], spent: Mapping[str, float]
 ) -> tuple[float, list[str]]:
-    """Core hours of `config`, and the parts of it that the reference run did not have, which are not in them.
+    """Estimate the core hours of a configuration, and list the parts that the reference run did not have.
 
-    reference: configuration of the run that took `spent` processor seconds by part (`origin.core_seconds`).  Every part
-    is scaled by its `work`; what depends on none, figures for example, counts as it was.  Studies with more cells or
-    runs with more epochs take more than that.
+    Every part is scaled by its `work`; parts without work, figures for example, count as in the reference.  Studies
+    with more cells or runs with more epochs take longer than this estimate.
+
+    Args:
+        config: validated, with its defaults.
+        reference: configuration of the reference run, likewise.
+        spent: processor seconds of the reference run by part (`origin.core_seconds`).
     """
     wanted, done = work(config), work(reference)
     unknown = [part for part in wanted if part not in done or part not in spent]
@@ -58,7 +65,7 @@ def expected_hours(
 
 
 def sentence(path: Path, repository: Path) -> str:
-    """`expected_hours` of a configuration file in words, by the reference of the checkout."""
+    """Say the expected hours of a configuration file in words, by the reference of the checkout."""
     _, provenance = read_reference(repository / "docs/reference")
     known = repository / f"config/{provenance['configuration']}.yaml"
     hours, unknown = expected_hours(_read(path, repository), _read(known, repository), provenance["core_seconds"])

@@ -1,4 +1,4 @@
-"""LaTeX between $ as MathML, made when the page is built: a reader needs neither a network nor a script."""
+"""Convert LaTeX between $ to MathML when a page is built, so that readers need no network and no script."""
 
 from __future__ import annotations
 
@@ -27,9 +27,12 @@ _CODE = re.compile(r"`([^`]+)`")
 
 @lru_cache(maxsize=4096)
 def mathml(formula: str, *, display: bool = False) -> Markup:
-    """A formula in LaTeX (without dollars) as a MathML element; raises ConfigError for one that cannot be converted.
+    """Convert a formula (LaTeX without dollars) to a MathML element.
 
-    The converter passes unknown commands through as text, so whatever still has a backslash is an error here.
+    The converter passes unknown commands through as text, so a backslash that remains is an error here.
+
+    Raises:
+        ConfigError: naming the formula, if it cannot be converted.
     """
     source = formula.strip()
     if _depth(source) != 0:
@@ -54,21 +57,22 @@ def _depth(source: str) -> int:
 
 
 def prose(text: str) -> Markup:
-    """Text with formulas between $ and code between ` as HTML; all else is escaped.
+    """Convert text with formulas between $ and code between ` to HTML; everything else is escaped.
 
-    Raises ConfigError for an odd number of dollars.
+    Raises:
+        ConfigError: for an odd number of dollars, or a formula that cannot be converted.
     """
     parts = _parts(text)
     return Markup("").join(mathml(part) if k % 2 else _coded(part) for k, part in enumerate(parts))
 
 
 def plain(text: str) -> str:
-    """The same text without dollars and backticks, for alternative texts and terminals."""
+    """Return the same text without dollars and backticks, for alternative texts and terminals."""
     return "".join(_parts(text)).replace("`", "")
 
 
 def _parts(text: str) -> list[str]:
-    """Text, formula, text, …, text."""
+    """Split a text into text, formula, text, …, text."""
     parts = text.split("$")
     if len(parts) % 2 == 0:
         raise ConfigError(f"text {text[:60]!r}…: found an odd number of $, expected formulas between two")

@@ -1,21 +1,27 @@
-"""Pieces of HTML that report and notebooks are made of: badges, tables that scroll, figures that hold their image."""
+"""Make the pieces of HTML that report and notebooks are built from: badges, tables, figures.
+
+The pieces are macros of macros.html.j2; Jinja escapes every value that is not markup.
+"""
 
 from __future__ import annotations
 
 import base64
+import functools
 import re
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
+from typing import Any
 
+import jinja2
 from markupsafe import Markup
 
 from pcpo.errors import ResultsError
 from pcpo.report.formulas import plain, prose
 
-__all__ = ["Fragment", "anchor", "badge", "embedded", "figure", "missing", "table"]
+__all__ = ["Fragment", "anchor", "badge", "embedded", "figure", "macro", "missing", "table", "template"]
 
 _SIGNS = {
     "supported": "✓",
@@ -33,16 +39,16 @@ _PIXELS_PER_INCH, _CSS_PIXELS = 300, 96 * 1.2  # figures are drawn for paper; a 
 
 @dataclass(frozen=True)
 class Fragment:
-    """A piece of HTML that a notebook shows and a template takes as it is."""
+    """Hold a piece of HTML that a notebook shows and a template inserts without escaping."""
 
     html: Markup
 
     def __html__(self) -> str:
-        """For templates: no escaping."""
+        """Return the HTML for templates."""
         return str(self.html)
 
     def __str__(self) -> str:
-        """The words without the tags, for a terminal."""
+        """Return the words without the tags, for a terminal."""
         spaced = re.sub(
             r"</(p|tr|h\d|li|figcaption|dd|dt)>|<br>", "\n", re.sub(r"<annotation.*?</annotation>", "", self.html)
         )
@@ -50,56 +56,66 @@ class Fragment:
         return re.sub(r"\n\s*\n+", "\n", unescape(re.sub(r"<[^>]+>", "", words))).strip()
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        """What Jupyter shows."""
+        """Return what Jupyter shows."""
         return {"text/html": f'<div class="pcpo">{self.html}</div>', "text/plain": str(self)}
 
 
+@functools.cache
+def _environment() -> jinja2.Environment:
+    """Return the templates of this package; an unknown name in a template is an error."""
+    loader = jinja2.PackageLoader(str(__package__), package_path="")
+    options: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "undefined": jinja2.StrictUndefined}
+    return jinja2.Environment(loader=loader, autoescape=True, keep_trailing_newline=True, **options)
+
+
+def template(name: str) -> jinja2.Template:
+    """Return a template of this package; values are escaped unless they are markup."""
+    return _environment().get_template(name)
+
+
+def macro(name: str, *values: Any) -> Markup:
+    """Fill a macro of macros.html.j2 with values."""
+    made: Markup = getattr(template("macros.html.j2").module, name)(*values)
+    return made
+
+
 def anchor(*names: str) -> str:
-    """An id for a place in the page, from names: letters, digits, hyphens."""
+    """Make the id of a place in the page from names: letters, digits, hyphens."""
     return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-") for name in names)
 
 
 def badge(verdict: str) -> Markup:
-    """A verdict as a coloured label that also has a sign and the word."""
-    look = _LOOKS.get(verdict, verdict)
-    return Markup('<span class="badge {}"><span aria-hidden="true">{}</span> {}</span>').format(
-        look, _SIGNS.get(verdict, "·"), verdict
-    )
+    """Show a verdict as a coloured label with a sign and the word."""
+    return macro("badge", _LOOKS.get(verdict, verdict), _SIGNS.get(verdict, "·"), verdict)
 
 
 def missing(what: str) -> Markup:
-    """A visible note in place of something that is not there."""
-    return Markup('<p class="missing">missing: {}</p>').format(what)
+    """Show a visible note in place of something missing."""
+    return macro("missing", what)
 
 
 def table(
     head: Sequence[str], rows: Iterable[Sequence[str | Markup]], label: str, *, numeric: Iterable[int] = ()
 ) -> Markup:
-    """A table that scrolls sideways in a box of its own; plain texts are escaped, formulas in the head converted.
+    """Show a table that scrolls sideways in a box; plain texts are escaped, formulas in the head converted.
 
-    numeric: columns set to the right.
+    Args:
+        head: a heading for each column.
+        rows: cells, as many as there are headings.
+        label: what a screen reader calls the table.
+        numeric: columns that are aligned on the right.
     """
-    right = set(numeric)
-
-    def cells(tag: str, row: Sequence[str | Markup]) -> Markup:
-        kinds = (Markup(' class="number"') if k in right else "" for k in range(len(row)))
-        scope = Markup(' scope="col"') if tag == "th" else ""
-        return Markup("").join(
-            Markup("<{0}{1}{2}>{3}</{0}>").format(Markup(tag), scope, kind, cell)
-            for kind, cell in zip(kinds, row, strict=True)
-        )
-
-    body = Markup("\n").join(Markup("<tr>{}</tr>").format(cells("td", row)) for row in rows)
-    return Markup(
-        '<div class="scroll" role="region" tabindex="0" aria-label="{}">\n<table>\n<thead><tr>{}</tr></thead>\n'
-        "<tbody>\n{}\n</tbody>\n</table>\n</div>"
-    ).format(label, cells("th", [prose(name) for name in head]), body)
+    filled = [list(row) for row in rows]
+    if wrong := [row for row in filled if len(row) != len(head)]:
+        raise ValueError(f"table {label!r}: found a row of {len(wrong[0])} cells, expected {len(head)}")
+    return macro("table", label, [prose(name) for name in head], filled, frozenset(numeric))
 
 
 def embedded(path: Path) -> tuple[str, int, int]:
-    """A PNG as a data URI, with its width and height in CSS pixels.
+    """Encode a PNG as a data URI; returns it with its width and height in CSS pixels.
 
-    Raises ResultsError, naming the file, if it is no whole PNG.
+    Raises:
+        ResultsError: naming the file, if it is no whole PNG.
     """
     try:
         content = path.read_bytes()
@@ -114,11 +130,8 @@ def embedded(path: Path) -> tuple[str, int, int]:
 
 
 def figure(path: Path, name: str, title: str, caption: str, *, prefix: str = "figure") -> Markup:
-    """The image of a figure inside the page, with alternative text and caption; a note if the file is not there."""
+    """Show a figure inside the page with alternative text and caption, or a note if its file is missing."""
     if not path.is_file():
         return missing(f"figure {name} ({path.name})")
-    uri, width, height = embedded(path)
-    return Markup(
-        '<figure id="{}">\n<img src="{}" width="{}" height="{}" alt="{}">\n'
-        "<figcaption><b>Figure {}.</b> {}</figcaption>\n</figure>"
-    ).format(anchor(prefix, name), uri, width, height, f"{plain(title)}. {plain(caption)}", name, prose(caption))
+    alternative = f"{plain(title)}. {plain(caption)}"
+    return macro("figure", anchor(prefix, name), *embedded(path), alternative, name, prose(caption))

@@ -1,4 +1,4 @@
-"""Markdown to HTML for pages without a network: formulas as MathML, and no link that leads nowhere."""
+"""Convert Markdown to HTML for pages without a network: formulas as MathML, no dangling links."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _FORMULA = r"\$\$(?P<display_formula>[^$]+?)\$\$|\$(?!\s)(?P<inline_formula>[^$]
 
 
 class _Renderer(mistune.HTMLRenderer):
-    """Headings with ids and lower by `below` levels; tables that scroll; links within the project as text."""
+    """Render headings with ids, lowered by `below` levels, and links within the project as text."""
 
     def __init__(self, prefix: str, below: int) -> None:
         super().__init__(escape=True)
         self.prefix, self.below = prefix, below
 
     def heading(self, text: str, level: int, **attributes: Any) -> str:
-        """`<h…>` with an id from its words."""
+        """Render `<h…>` with an id made from its words."""
         name = anchor(self.prefix, re.sub(r"<[^>]+>|&\w+;", "", text).lower())
         depth = min(6, level + self.below)
         return f'<h{depth} id="{name}">{text}</h{depth}>\n'
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
-        """A link to the world stays; one to a file of the project would dangle in a page on its own."""
+        """Render a web link as a link; a link to a file of the project becomes text, since the page stands alone."""
         if re.match(r"https?://", url):
             return f'<a href="{escape(url)}">{text}</a>'
         if url.startswith("#"):
@@ -39,7 +39,7 @@ class _Renderer(mistune.HTMLRenderer):
         return f"<cite>{text}</cite>"
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
-        """Not embedded: its words."""
+        """Render an image as its words."""
         return f"<cite>{text}</cite>"
 
 
@@ -56,9 +56,15 @@ def _with_formulas(parser: mistune.Markdown) -> None:
 
 
 def markdown(text: str, prefix: str, *, below: int = 0) -> Markup:
-    """`text` as HTML.  prefix: of the ids of headings; below: levels by which headings are lowered.
+    """Convert Markdown to HTML; raw HTML in the text is escaped.
 
-    Raw HTML in the text is escaped.  Raises ConfigError for a formula that cannot be converted.
+    Args:
+        text: Markdown with formulas between $ or $$.
+        prefix: first part of the ids of headings.
+        below: levels by which headings are lowered.
+
+    Raises:
+        ConfigError: for a formula that cannot be converted.
     """
     renderer = _Renderer(prefix, below)
     made = str(mistune.create_markdown(renderer=renderer, plugins=["table", cast("Any", _with_formulas)])(text))

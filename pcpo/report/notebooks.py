@@ -1,7 +1,7 @@
-"""Notebooks: executed with the interpreter that runs, and written as pages without network, scripts or dates.
+"""Execute notebooks with the running interpreter and write them as pages without network, scripts or dates.
 
-The sources hold no outputs.  A page depends on the notebook, the results and the library alone: neither paths, times,
-counts of execution nor the user's own Jupyter settings get into it.
+The sources hold no outputs.  A page depends on the notebook, the results and the library alone: paths, times, execution
+counts and the user's Jupyter settings do not enter.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from pcpo.errors import ResultsError
-from pcpo.report.html import missing
+from pcpo.report.html import missing, template
 from pcpo.report.markdown import markdown
-from pcpo.report.page import style, template
+from pcpo.report.page import style
 from pcpo.report.store import ROOT_VARIABLE
 from pcpo.storage.files import write_text
 
@@ -38,7 +38,7 @@ _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def read_notebook(path: Path | str) -> nbformat.NotebookNode:
-    """A notebook of format 4; raises ResultsError, naming the file, if it is none."""
+    """Read a notebook of format 4; raises ResultsError, naming the file, for anything else."""
     try:
         notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
         nbformat.validate(notebook)
@@ -50,9 +50,12 @@ def read_notebook(path: Path | str) -> nbformat.NotebookNode:
 
 
 def execute(notebook: nbformat.NotebookNode, folder: Path, root: Path, name: str) -> nbformat.NotebookNode:
-    """The notebook with outputs, run in `folder` on the results under `root`, by the interpreter that runs this.
+    """Execute a notebook in `folder` on the results under `root`, with the interpreter that runs this.
 
-    No installed kernel and no setting of the user counts.  Raises ResultsError with the failing cell's last line.
+    Installed kernels and settings of the user are ignored.
+
+    Raises:
+        ResultsError: with the last line of the error of the failing cell.
     """
     with tempfile.TemporaryDirectory(prefix="pcpo-") as private:
         manager = _manager(Path(private))
@@ -77,7 +80,7 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, root: Path, name: str
 
 
 def _manager(private: Path) -> AsyncKernelManager:
-    """Manages a kernel of this interpreter, spoken to through sockets in a private folder (no ports to race for)."""
+    """Return a manager of a kernel of this interpreter, reached through sockets in a private folder."""
     specs = KernelSpecManager(kernel_dirs=[], ensure_native_kernel=True)
     manager = AsyncKernelManager(kernel_name=NATIVE_KERNEL_NAME, kernel_spec_manager=specs)
     if os.name == "posix" and len(str(private)) < _LONGEST_SOCKET:
@@ -93,7 +96,7 @@ def _environment(private: Path, root: Path) -> dict[str, str]:
 
 
 def notebook_page(notebook: nbformat.NotebookNode, name: str, root: Path) -> str:
-    """The executed notebook as a page: text, formulas as MathML, code, and what the code shows."""
+    """Convert an executed notebook to a page: text, formulas as MathML, code, and outputs."""
     cells = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -107,7 +110,7 @@ def notebook_page(notebook: nbformat.NotebookNode, name: str, root: Path) -> str
 
 
 def _output(output: Mapping[str, Any], name: str, root: Path) -> Markup:
-    """One output; a warning goes to the log and not into the page, since it names places on this machine."""
+    """Convert one output; a warning goes to the log, since it names places on this machine."""
     if output["output_type"] == "stream":
         if output["name"] == "stderr":
             _LOG.info("notebook %s: %s", name, output["text"].rstrip())
@@ -127,7 +130,7 @@ def _words(text: str, root: Path) -> Markup:
 
 
 def only_drawn(notebook: nbformat.NotebookNode, figures: Collection[str]) -> nbformat.NotebookNode:
-    """The notebook without the cells that show a figure of the comparison that is not drawn, and the texts before them.
+    """Drop the cells that show figures the configuration does not draw, and the texts before them.
 
     FedLQR's claims go with its figure.
     """
@@ -147,7 +150,11 @@ def run_notebook(
 ) -> None:
     """Execute a notebook on the results under `root` and write it as one page.
 
-    figures: those that the configuration draws, if the notebook shows others as well.
+    Args:
+        source: the notebook.
+        output: the page to write.
+        root: directory that has results/ and figures/.
+        figures: ids of the figures of runs that the configuration draws; cells of other figures are dropped.
     """
     source, root = Path(source).resolve(), Path(root).resolve()
     notebook = read_notebook(source)

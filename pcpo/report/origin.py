@@ -1,4 +1,4 @@
-"""Where results come from: configuration, versions and commits from the files' own notes; rollouts and time spent."""
+"""Collect where results come from: settings, versions and commits of the files; rollouts and time spent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BENCHMARK_COLUMNS = {"s", "cpu_time", "max_rss"}
 
 @dataclass(frozen=True)
 class Source:
-    """A parquet file of results, relative to the root, and the note it carries."""
+    """Hold the path of a parquet file of results, relative to the root, and its metadata."""
 
     path: str
     note: Mapping[str, object]
@@ -35,9 +35,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Origin:
-    """What the notes of many files say together.
+    """Summarise the metadata of many files.
 
-    settings: SHA-256 over path and settings' hash of every file; versions, commits: value → number of files.
+    Args:
+        files: how many.
+        settings: SHA-256 over path and settings' hash of every file.
+        versions: version of the package → number of files.
+        commits: git commit → number of files.
     """
 
     files: int
@@ -47,9 +51,12 @@ class Origin:
 
 
 def read_sources(root: Path) -> list[Source]:
-    """All parquet files under results/, in order.  Raises ResultsError, naming the file, for one without a note.
+    """Read the metadata of all parquet files under results/, in order.
 
-    Not those that are being written, and not what broken-off jobs have kept to go on with.
+    Files that are being written, and checkpoints of interrupted jobs, are skipped.
+
+    Raises:
+        ResultsError: naming the file, for a parquet file without metadata of this package.
     """
     sources = []
     for path in sorted((root / "results").rglob("[!.]*.parquet")):
@@ -76,10 +83,13 @@ def origin_of(sources: Sequence[Source]) -> Origin:
 
 
 def rollouts_by_kind(root: Path, sources: Sequence[Source]) -> pd.DataFrame:
-    """Rollouts simulated by all agents, by folder under results/: columns kind, files, rollouts.
+    """Count the rollouts simulated by all agents, by folder under results/.
 
-    The column `rollouts` counts up to the row for one agent: within a run, its largest value per agent is summed.
-    Tables without a row per agent, as those of the studies, are left out.
+    Within a run the column `rollouts` counts up, so its largest value is summed over agents.  Tables without a row
+    for each agent, as those of the studies, are skipped.
+
+    Returns:
+        Columns kind, files, rollouts.
     """
     found: dict[str, list[float]] = {}
     for source in sources:
@@ -99,10 +109,15 @@ def _rollouts(path: Path) -> float:
 
 
 def time_spent(root: Path) -> pd.DataFrame:
-    """Snakemake's benchmarks under results/benchmarks, by folder: jobs, seconds, cpu_seconds, memory (largest, MB).
+    """Sum Snakemake's benchmarks by folder.
 
-    The page's and the notebooks' own are left out: they are written after it.  NaN where a job was too short to be
-    measured.  Raises ResultsError, naming the file, for one with other columns.
+    Benchmarks of the report and of the notebooks are skipped: they are written after the page.
+
+    Returns:
+        Columns kind, jobs, seconds, cpu_seconds, memory (largest, MB); NaN where a job was too short to be measured.
+
+    Raises:
+        ResultsError: naming the file, for a benchmark with other columns.
     """
     rows = [{"kind": _kind(path), **row} for path, row in _benchmarks(root)]
     if not rows:
@@ -114,9 +129,9 @@ def time_spent(root: Path) -> pd.DataFrame:
 
 
 def core_seconds(root: Path) -> dict[str, float]:
-    """Processor seconds by Snakemake's benchmarks, of every study, scenario and tuning, as evidence/<study>.
+    """Sum the processor seconds of every study, scenario and tuning, with keys as "evidence/<study>".
 
-    The other jobs are counted by their kind; left out and refused is what `time_spent` leaves out and refuses.
+    Other jobs are summed by their folder; skips and errors are those of `time_spent`.
     """
     spent: dict[str, float] = {}
     for path, row in _benchmarks(root):
@@ -126,12 +141,12 @@ def core_seconds(root: Path) -> dict[str, float]:
 
 
 def _kind(path: Path) -> str:
-    """Folder of a benchmark, or its name if it is in none."""
+    """Return the folder of a benchmark, or its name if it is in none."""
     return path.parts[0] if len(path.parts) > 1 else path.stem
 
 
 def _benchmarks(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every benchmark, relative to results/benchmarks, and its row."""
+    """Yield every benchmark, relative to results/benchmarks, with its row."""
     top = root / "results/benchmarks"
     for path in sorted(top.rglob("*.tsv")):
         relative = path.relative_to(top)

@@ -1,7 +1,7 @@
-"""The report: one page that needs no network, made of what the workflow has left on disk.
+"""Build the report: one page that needs no network, made of the files that the workflow has written.
 
 Equal inputs give equal bytes: the page has no date.  What depends on the machine (time, memory, processor) is a block
-of its own that can be left out.
+that can be left out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from pcpo.claims.contract import Claim, Group
@@ -19,7 +18,7 @@ from pcpo.figures.registry import entries
 from pcpo.report import comparison
 from pcpo.report import sections as render
 from pcpo.report.formulas import prose
-from pcpo.report.html import anchor, badge, missing, table
+from pcpo.report.html import anchor, badge, missing, table, template
 from pcpo.report.markdown import markdown
 from pcpo.report.origin import origin_of, rollouts_by_kind, time_spent
 from pcpo.report.sentences import number, summary_sentence
@@ -28,21 +27,14 @@ from pcpo.report.tables import fedlqr_table, runs_table
 from pcpo.storage.files import write_text
 from pcpo.storage.provenance import environment_versions, git_commit, machine
 
-__all__ = ["build_report", "style", "template"]
+__all__ = ["build_report", "style"]
 
 _READING = Path(__file__).resolve().parents[2] / "docs/reading.md"
 
 
 def style() -> Markup:
-    """The style sheet of report and notebooks, to stand inside the page."""
+    """Return the style sheet of report and notebooks, to be put inside the page."""
     return Markup(resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8"))
-
-
-def template(name: str) -> jinja2.Template:
-    """A template of this package; every value is escaped unless it is markup, and an unknown name is an error."""
-    loader = jinja2.PackageLoader(str(__package__), package_path="")
-    options: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "undefined": jinja2.StrictUndefined}
-    return jinja2.Environment(loader=loader, autoescape=True, keep_trailing_newline=True, **options).get_template(name)
 
 
 def build_report(
@@ -114,7 +106,7 @@ def _has_notebook(store: Store, name: str) -> bool:
 
 
 def _section(store: Store, group: Group) -> dict[str, Any]:
-    """A group: each figure stands with the first claim that it shows, the others point to it."""
+    """Show a group: each figure stands with the first claim that it shows, later claims point to it."""
     shown: dict[str, Claim] = {}
     claims = []
     for claim in group.claims:
@@ -166,7 +158,7 @@ def _reading(path: Path) -> Markup:
 
 
 def _defects(store: Store) -> list[Markup]:
-    """The claims of group "defects", each with its verdict."""
+    """List the claims of group "defects" with their verdicts."""
     if "defects" not in store.groups:
         return []
     group = store.groups["defects"]
@@ -209,7 +201,7 @@ def _counts(values: Mapping[str, int]) -> str:
 
 
 def _spent(root: Path) -> Markup:
-    """Time by kind of job, and the machine that built the page."""
+    """Show the time by kind of job, and the machine that built the page."""
     here: list[list[str | Markup]] = [["page built at commit", git_commit()]]
     here += [[name, str(value)] for name, value in machine().items()]
     made = table(["machine", "value"], here, "machine")

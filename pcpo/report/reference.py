@@ -1,7 +1,8 @@
-"""Reference results: verdicts, main figures and provenance of a run, small enough to be kept in the repository.
+"""Write and read the reference results: verdicts, main figures and provenance of a run, kept in the repository.
 
-`python -m pcpo.report.reference --root build/full` takes them from a finished run of config/full.yaml, writes
-docs/reference/ and the table of verdicts at the head of README.md; it changes neither by hand nor by half.
+`python -m pcpo.report.reference --root build/full` takes them from a finished run of config/full.yaml, and writes
+docs/reference/ and the table of verdicts at the head of README.md.  Both are regenerated as a whole; do not edit them
+by hand.
 """
 
 from __future__ import annotations
@@ -43,11 +44,19 @@ _THEOREMS = ("clustering", "scaling", "communication")
 
 
 def write_reference(root: Path, repository: Path, groups: Mapping[str, Group] | None = None) -> Path:
-    """Copy the reference of a finished run under `root` to docs/reference/ of `repository`, and renew README.md.
+    """Copy the reference of a finished run to docs/reference/, and renew the head of README.md.
 
-    groups: those the run must have, all by default.  Raises ResultsError, and writes nothing, if anything the report
-    asks for is missing, if the tables of a study come from several commits, or any from a tree with changes that are in
-    no commit.
+    Args:
+        root: of the finished run.
+        repository: the checkout to write to.
+        groups: the groups that the run must have, all by default.
+
+    Returns:
+        The folder docs/reference.
+
+    Raises:
+        ResultsError: before anything is written, if a part of the report is missing, if the tables of a study come from
+            several commits, or from a tree with uncommitted changes.
     """
     store = open_store(root, groups)
     missing = store.missing()
@@ -71,7 +80,7 @@ def write_reference(root: Path, repository: Path, groups: Mapping[str, Group] | 
 
 
 def _figures(store: Store) -> dict[str, Path]:
-    """Image files by name; raises ResultsError for one that is not there."""
+    """Find the image files by name; raises ResultsError for a missing one."""
     names = [*entries(), *(name for group in store.groups.values() for name in group.figures)]
     found = {name: store.figure_path(name) for name in names}
     for name, path in found.items():
@@ -100,7 +109,7 @@ def _provenance(store: Store, figures: Mapping[str, Path]) -> dict[str, Any]:
 
 
 def _commits(store: Store) -> dict[str, str]:
-    """Commit by study, and of the comparison of methods: each has one."""
+    """Return the commit of each study and of the comparison of methods; each must have exactly one."""
     parts: dict[str, list[Source]] = {}
     for source in store.sources:
         parts.setdefault(_part(source), []).append(source)
@@ -108,7 +117,7 @@ def _commits(store: Store) -> dict[str, str]:
 
 
 def _part(source: Source) -> str:
-    """The study that a table belongs to, or "comparison" for runs and FedLQR's experiment."""
+    """Return the study that a table belongs to, or "comparison" for runs."""
     folders = Path(source.path).parts
     return folders[2] if folders[1] == "evidence" else "comparison"
 
@@ -127,7 +136,7 @@ def _commit(part: str, sources: Sequence[Source], root: Path) -> str:
 
 
 def block(verdicts: pd.DataFrame, provenance: Mapping[str, Any]) -> str:
-    """The head of README.md in Markdown: summary, one line per group, three figures, and the table of all claims."""
+    """Write the head of README.md in Markdown: summary, a line per group, figures, the table of all claims."""
     return "\n".join(_lines(verdicts, provenance))
 
 
@@ -151,7 +160,7 @@ def _lines(verdicts: pd.DataFrame, provenance: Mapping[str, Any]) -> Iterator[st
 
 
 def _headline(claims: pd.DataFrame) -> list[tuple[str, ...]]:
-    """The claims that stand for a theorem or a corollary as a whole, in their order."""
+    """Select the claims that stand for a theorem or a corollary as a whole, in their order."""
     stated = claims["source"].str.match(r"(Theorem [12]|Corollary 3)") & claims["group"].isin(_THEOREMS)
     return [_cells(row) for row in claims[stated].to_dict("records")]
 
@@ -193,7 +202,7 @@ def _renewed(readme: Path, text: str) -> str:
 
 
 def read_reference(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Verdicts and provenance of docs/reference/."""
+    """Read verdicts and provenance of docs/reference/."""
     provenance: dict[str, Any] = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     return read_verdicts(folder / "verdicts.csv"), provenance
 

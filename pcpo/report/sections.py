@@ -1,4 +1,4 @@
-"""Claims as HTML: the table of verdicts, a section per claim, figures; used by the report and by the notebooks."""
+"""Show claims as HTML: the table of verdicts, a section for each claim, figures; for the report and the notebooks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pcpo.claims.contract import Claim, Group
 from pcpo.claims.judging import AtMost
 from pcpo.report import sentences
 from pcpo.report.formulas import prose
-from pcpo.report.html import anchor, badge, figure, missing, table
+from pcpo.report.html import anchor, badge, figure, macro, missing, table
 from pcpo.report.sentences import interval, number
 from pcpo.report.store import Store
 
@@ -41,9 +41,12 @@ _NUMERIC = (2, 3, 4, 8)
 
 
 def overview(store: Store, groups: Iterable[Group], *, linked: bool) -> Markup:
-    """The table of verdicts: a row per claim with its negative controls and its power.
+    """Show the table of verdicts: a row for each claim with its negative controls and its power.
 
-    linked: whether titles lead to the claims' sections on the same page.
+    Args:
+        store: where the verdicts are.
+        groups: whose claims are listed.
+        linked: whether titles link to the claims' sections on the same page.
     """
     rows = [_row(store, group, claim, linked=linked) for group in groups for claim in group.claims]
     return table(_HEAD, rows, "verdicts", numeric=_NUMERIC)
@@ -52,7 +55,7 @@ def overview(store: Store, groups: Iterable[Group], *, linked: bool) -> Markup:
 def _row(store: Store, group: Group, claim: Claim, *, linked: bool) -> list[str | Markup]:
     title = prose(claim.title)
     if linked:
-        title = Markup('<a href="#{}">{}</a>').format(anchor("claim", claim.id), title)
+        title = macro("link", anchor("claim", claim.id), title)
     found = store.rows(group.name, claim.id, "claim")
     if not found:
         return [title, prose(claim.source), *[""] * 4, badge("missing"), "", ""]
@@ -83,64 +86,46 @@ def _controls(store: Store, group: Group, claim: Claim) -> Markup:
     rows = store.rows(group.name, claim.id, "negative_control")
     if not rows:
         return badge("missing")
-    right = sum(row["verdict"] == row["expected"] for row in rows)
-    if right == len(rows):
-        return Markup('<span class="good"><span aria-hidden="true">✓</span> {} of {} refuted</span>').format(
-            right, len(rows)
-        )
-    return Markup('<span class="bad"><span aria-hidden="true">✗</span> only {} of {} refuted</span>').format(
-        right, len(rows)
-    )
+    return macro("refuted_controls", sum(row["verdict"] == row["expected"] for row in rows), len(rows))
 
 
 def statement_paragraph(claim: Claim) -> Markup:
-    """The claim in the paper's words and symbols, with its source."""
-    return Markup('<blockquote class="statement"><p>{}</p><footer>{}</footer></blockquote>').format(
-        prose(claim.statement), prose(claim.source)
-    )
+    """Show a claim in the paper's words and symbols, with its source."""
+    return macro("statement", prose(claim.statement), prose(claim.source))
 
 
 def rule_paragraph(claim: Claim) -> Markup:
-    """What is measured, and what would refute."""
-    return Markup("<dl><dt>Measured</dt><dd>{}</dd><dt>Refuted if</dt><dd>{}</dd></dl>").format(
-        prose(claim.quantity), claim.rule.refuted_if
-    )
+    """Show what is measured, and what would refute the claim."""
+    return macro("rule", prose(claim.quantity), claim.rule.refuted_if)
 
 
 def result_paragraph(store: Store, group: Group, claim: Claim) -> Markup:
-    """Verdict and why."""
+    """Show the verdict and the reason for it."""
     found = store.rows(group.name, claim.id, "claim")
     if not found:
         return missing(f"verdict of claim {claim.id}")
     (row,) = found
-    sentence = sentences.result_sentence(row, claim.rule)
-    return Markup('<p class="result">{} {} <small>Mode: {}.</small></p>').format(
-        badge(str(row["verdict"])), prose(sentence), row["mode"]
-    )
+    return macro("result", badge(str(row["verdict"])), prose(sentences.result_sentence(row, claim.rule)), row["mode"])
 
 
 def controls_list(store: Store, group: Group, claim: Claim) -> Markup:
-    """Negative controls and power of a claim."""
-    items = [
-        Markup("<li><div>Negative control, {}: {}.</div></li>").format(
-            prose(str(row["control"])), sentences.control_sentence(row)
-        )
+    """List the negative controls and the power of a claim."""
+    controls = [
+        (prose(str(row["control"])), sentences.control_sentence(row))
         for row in store.rows(group.name, claim.id, "negative_control")
-    ] or [Markup("<li>{}</li>").format(missing(f"negative control of claim {claim.id}"))]
-    items += [
-        Markup("<li><div>Power: {}.</div></li>").format(prose(sentences.power_sentence(row)))
-        for row in store.rows(group.name, claim.id, "power")
-    ] or [Markup("<li>{}</li>").format(missing(f"power of claim {claim.id}"))]
-    return Markup('<ul class="controls">{}</ul>').format(Markup("\n").join(items))
+    ]
+    powers = [prose(sentences.power_sentence(row)) for row in store.rows(group.name, claim.id, "power")]
+    return macro("controls", controls, powers, claim.id)
 
 
 def claim_figure(store: Store, group: Group, name: str) -> Markup:
-    """A figure of a group with its caption."""
-    return figure(store.figure_path(name), name, group.title, group.figures[name].caption)
+    """Show a figure of a group with its caption."""
+    entry = group.figures[name]
+    return figure(store.figure_path(name), name, entry.title, entry.caption)
 
 
 def claim_body(store: Store, group: Group, claim: Claim) -> Markup:
-    """Everything of a claim but its title and figure."""
+    """Show a claim without its title and figure."""
     return Markup("\n").join(
         [
             statement_paragraph(claim),
@@ -152,7 +137,7 @@ def claim_body(store: Store, group: Group, claim: Claim) -> Markup:
 
 
 def figure_numbers(store: Store, group: Group, *, most: int = 12) -> Markup:
-    """The numbers drawn in each figure of a group, folded away: the first rows, and how many there are."""
+    """Show the numbers drawn in each figure of a group, folded: the first rows, and how many there are."""
     parts = []
     for name in group.figures:
         path = store.root / f"figures/{name}.csv"
@@ -163,7 +148,7 @@ def figure_numbers(store: Store, group: Group, *, most: int = 12) -> Markup:
         rows = [[_cell(value) for value in row] for row in numbers.head(most).itertuples(index=False, name=None)]
         heading = f"Figure {name}: {min(most, len(numbers))} of {len(numbers):,} rows"
         made = table([str(column) for column in numbers.columns], rows, f"numbers of figure {name}")
-        parts.append(Markup("<details><summary>{}</summary>\n{}\n</details>").format(heading, made))
+        parts.append(macro("folded", heading, made))
     return Markup("\n").join(parts)
 
 
@@ -174,14 +159,11 @@ def _cell(value: object) -> str:
 
 
 def studies_table(store: Store, group: Group) -> Markup:
-    """What was run for a group: studies, conditions, seeds, rows, from the notes of the tables on disk."""
+    """Show what was run for a group: studies, conditions, seeds, rows, from the metadata of the tables on disk."""
     rows: list[list[str | Markup]] = []
     for study in group.studies:
         size = store.study_size(study)
         counts = [f"{count:,}" for count in size] if size else [badge("missing")] * 3
-        listed = Markup("; ").join(
-            Markup("<code>{}</code> {}").format(name, prose(what)) for name, what in study.columns.items()
-        )
-        columns = Markup("<details><summary>{}</summary>{}</details>").format(f"{len(study.columns)} columns", listed)
+        columns = macro("columns", len(study.columns), [(name, prose(what)) for name, what in study.columns.items()])
         rows.append([prose(study.title), *counts, columns])
     return table(["study", "conditions", "seeds", "rows", "columns"], rows, "studies", numeric=(1, 2, 3))

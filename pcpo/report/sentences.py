@@ -1,6 +1,6 @@
-"""Numbers as a reader wants them: three significant digits, an interval with the digits that its width deserves.
+"""Write results as sentences, every number of them from a row of the table of verdicts.
 
-Results as sentences, every number of them from a row of the table of verdicts.
+Numbers have three significant digits, intervals the digits that their width deserves.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: float, digits: int = 3) -> str:
-    """`value` with some significant digits: 0.0123, 1,230, 4.56 × 10⁻⁷, ∞, – for NaN."""
+    """Format a number with some significant digits: 0.0123, 1,230, 4.56 × 10⁻⁷, ∞, – for NaN."""
     if math.isnan(value):
         return NOTHING
     if math.isinf(value):
@@ -48,12 +48,12 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def _short(text: str) -> str:
-    """Without zeros at the end of decimals."""
+    """Drop the zeros at the end of decimals."""
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def interval(estimate: float, low: float, high: float) -> str:
-    """`estimate [low, high]`, all with as many decimals as give the half-width two digits or more."""
+    """Format `estimate [low, high]` with the decimals that give the half-width two digits or more."""
     ends = (estimate, low, high)
     if not all(map(math.isfinite, ends)) or low == high:
         return f"{number(estimate)} [{number(low)}, {number(high)}]"
@@ -66,7 +66,7 @@ def interval(estimate: float, low: float, high: float) -> str:
 
 
 def p_text(p_value: float) -> str:
-    """`p = 0.012`; below a thousandth `p < 0.001`; nothing for NaN."""
+    """Format a p-value: `p = 0.012`, `p < 0.001` below a thousandth, nothing for NaN."""
     if math.isnan(p_value):
         return ""
     return "p < 0.001" if p_value < 0.001 else f"p = {number(p_value, 2)}"
@@ -76,7 +76,7 @@ Row = Mapping[str, Any]
 
 
 def result_sentence(row: Row, rule: Rule) -> str:
-    """What was found, and why that is the verdict under `rule`."""
+    """Say what was found, and why that is the verdict under the rule."""
     if isinstance(rule, Never):
         return f"{number(row['estimate'])} violations in {row['n_runs']:,.0f} trials: {_never(row, rule)}."
     found = interval(row["estimate"], row["ci_low"], row["ci_high"])
@@ -116,7 +116,7 @@ def _p_values(row: Row) -> str:
 
 
 def control_sentence(row: Row) -> str:
-    """What the same check says of data on which the claim is false."""
+    """Say what the same check finds on data for which the claim is false."""
     found = interval(row["estimate"], row["ci_low"], row["ci_high"])
     outcome = (
         "as it must be" if row["verdict"] == row["expected"] else f"expected {row['expected']}: the check is in doubt"
@@ -125,13 +125,13 @@ def control_sentence(row: Row) -> str:
 
 
 def power_sentence(row: Row) -> str:
-    """The power, what against, and whether it is enough."""
+    """Say how large the power is, against which alternative, and whether it is enough."""
     enough = "enough" if row["verdict"] == "supported" else "not enough"
     return f"{number(row['estimate'])} ({row['statistic']}); {enough}, {number(row['predicted'])} is asked for"
 
 
 def summary_sentence(verdicts: pd.DataFrame) -> str:
-    """How many claims have which verdict, and how many controls came out as they must."""
+    """Say how many claims have which verdict, and how many controls were refuted."""
     claims = verdicts[verdicts["role"] == "claim"]
     counts = claims["verdict"].value_counts()
     listed = ", ".join(f"{counts.get(word, 0)} {word}" for word in ("supported", "refuted", "inconclusive"))

@@ -1,7 +1,4 @@
-"""Verdict tables on disk, checked when read: a wrong file ends with its name, never with a wrong page.
-
-What the workflow has left on disk: verdicts, figures, tables; and what of it is not there.
-"""
+"""Read verdicts, figures and tables from disk, check them, and list what is missing."""
 
 from __future__ import annotations
 
@@ -43,10 +40,12 @@ _MODES = get_args(Mode)
 
 
 def read_verdicts(path: Path | str) -> pd.DataFrame:
-    """Rows with `VERDICT_COLUMNS`, texts as texts and numbers as numbers.
+    """Read rows with `VERDICT_COLUMNS`, texts as texts and numbers as numbers.
 
-    Raises ResultsError, naming the file, if it is missing, empty or unreadable, has other columns, a word that is no
-    verdict, role or mode, a number that is none, or a row that occurs twice.
+    Raises:
+        ResultsError: naming the file, if it is missing, empty or unreadable, has other columns, an unknown verdict,
+        role or
+            mode, a text in place of a number, or a row that occurs twice.
     """
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
@@ -85,9 +84,10 @@ def _numbers(frame: pd.DataFrame, column: str, path: Path | str) -> pd.Series:
 
 
 def declared(frame: pd.DataFrame, group: Group, path: Path | str) -> list[str]:
-    """What the rows of a group lack: claims without a row, and claims without control or power.
+    """Find what the rows of a group lack: claims without a row, without control or without power.
 
-    Raises ResultsError for rows of another group, or of a claim that the group does not declare.
+    Raises:
+        ResultsError: for rows of another group, or of a claim that the group does not declare.
     """
     if wrong := sorted(set(frame["group"]) - {group.name}):
         raise ResultsError(f"{path}: found verdicts of group {wrong[0]!r}, expected {group.name!r} only")
@@ -104,9 +104,14 @@ def declared(frame: pd.DataFrame, group: Group, path: Path | str) -> list[str]:
 
 
 def check_joined(joined: Path, parts: Mapping[str, pd.DataFrame]) -> None:
-    """Raises ResultsError unless `joined` (results/verdicts.csv) has the rows of `parts` (group → rows) and no others.
+    """Check that results/verdicts.csv has exactly the rows of the groups' files.
 
-    Groups without a part of their own are not compared.
+    Args:
+        joined: the joined file.
+        parts: rows by group; groups without a file are not compared.
+
+    Raises:
+        ResultsError: if rows differ.
     """
     whole = read_verdicts(joined)
     for name, part in parts.items():
@@ -120,14 +125,15 @@ ROOT_VARIABLE = "PCPO_ROOT"
 
 
 def declared_groups() -> Mapping[str, Group]:
-    """All groups of claims, by name."""
+    """Load all groups of claims, by name."""
     return {name: load_group(name) for name in GROUPS}
 
 
 def find_root(start: Path | None = None) -> Path:
-    """The directory that has results/: $PCPO_ROOT if it is set, else `start` (here) or the nearest one above it.
+    """Find the directory that has results/: $PCPO_ROOT if set, else `start` (here) or the nearest above it.
 
-    Raises ResultsError with what to do if there is none.
+    Raises:
+        ResultsError: saying what to do, if there is none.
     """
     if named := os.environ.get(ROOT_VARIABLE):
         if (root := Path(named).resolve()).joinpath("results").is_dir():
@@ -145,13 +151,13 @@ def find_root(start: Path | None = None) -> Path:
 
 @dataclass(frozen=True)
 class Store:
-    """Results under `root`, and the groups of claims that they are about."""
+    """Hold the results under `root` and the groups of claims that they are about."""
 
     root: Path
     groups: Mapping[str, Group]
 
     def group(self, name: str) -> Group:
-        """A group by name."""
+        """Return a group by name."""
         if name not in self.groups:
             raise ConfigError(f"group: found {name!r}, expected one of {', '.join(self.groups)}")
         return self.groups[name]
@@ -165,7 +171,7 @@ class Store:
 
     @cached_property
     def _verdicts(self) -> dict[str, pd.DataFrame]:
-        """Rows by group: its own file, or its rows in the joined one."""
+        """Read rows by group: from the group's own file, or from the joined file."""
         joined = self.root / "results/verdicts.csv"
         found: dict[str, pd.DataFrame] = {}
         for name, group in self.groups.items():
@@ -182,7 +188,7 @@ class Store:
         return found
 
     def verdicts(self, group: str | None = None) -> pd.DataFrame:
-        """Rows of a group, or of all; empty if its file is not there."""
+        """Return the rows of a group, or of all groups; empty if the file is missing."""
         wanted = [group] if group else list(self.groups)
         parts = [self._verdicts[name] for name in wanted if name in self._verdicts]
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=VERDICT_COLUMNS)
@@ -195,15 +201,15 @@ class Store:
         }
 
     def rows(self, group: str, claim: str, role: str) -> list[dict[str, object]]:
-        """Rows of a claim in a role, as mappings."""
+        """Return the rows of a claim in a role, as mappings."""
         return [row for row in self._records.get(group, []) if row["claim"] == claim and row["role"] == role]
 
     def figure_path(self, name: str) -> Path:
-        """Where the image of a figure is, or would be."""
+        """Return the path of the image of a figure, whether it exists or not."""
         return self.root / f"figures/{name}.png"
 
     def numbers(self, figure: str) -> pd.DataFrame:
-        """The numbers drawn in a figure; raises ResultsError, naming the file, if they are not there."""
+        """Read the numbers drawn in a figure; raises ResultsError, naming the file, if they are missing."""
         path = self.root / f"figures/{figure}.csv"
         try:
             return pd.read_csv(path)
@@ -212,15 +218,15 @@ class Store:
 
     @cached_property
     def sources(self) -> list[Source]:
-        """The parquet files under results/, with their notes."""
+        """Read the metadata of the parquet files under results/."""
         return read_sources(self.root)
 
     def study_files(self, study: Study) -> list[Path]:
-        """The parquet files of a study, wherever they lie under results/."""
+        """Find the parquet files of a study, wherever they lie under results/."""
         return [self.root / source.path for source in self.sources if source.note.get("study") == study.name]
 
     def study_size(self, study: Study) -> tuple[int, int, int] | None:
-        """Conditions, seeds and rows of a study on disk; None if there are none."""
+        """Count conditions, seeds and rows of a study on disk; None if there are none."""
         files = self.study_files(study)
         if not files:
             return None
@@ -230,14 +236,14 @@ class Store:
         return len({cell for note in notes for cell in cast("list[str]", note["cells"])}), len(seeds), rows
 
     def table(self, study: str) -> pd.DataFrame:
-        """All rows of a study, by its name."""
+        """Read all rows of a study, by its name."""
         studies = {one.name: one for group in self.groups.values() for one in group.studies}
         if study not in studies:
             raise ConfigError(f"study: found {study!r}, expected one of {', '.join(studies)}")
         return read_tables(studies[study], self.study_files(studies[study]))
 
     def missing(self) -> list[str]:
-        """What the declared groups ask for and what is not there."""
+        """List what the declared groups need and what is missing on disk."""
         notes = []
         for name, group in self.groups.items():
             if name in self._verdicts:
@@ -251,7 +257,7 @@ class Store:
 
 
 def open_store(root: Path | str | None = None, groups: Mapping[str, Group] | None = None) -> Store:
-    """Results under `root` (found by `find_root` if not given) of `groups` (all if not given)."""
+    """Open the results under `root` (found by `find_root` if not given) of `groups` (all if not given)."""
     place = find_root() if root is None else Path(root).resolve()
     if not (place / "results").is_dir():
         raise ResultsError(f"{place}: found no folder results in it; run the workflow first")

@@ -1,4 +1,4 @@
-"""The numbers drawn in the figures of the comparison, and FedLQR's claims, as rows of HTML tables."""
+"""Show the numbers drawn in the figures of runs as rows of HTML tables."""
 
 from __future__ import annotations
 
@@ -43,9 +43,13 @@ _FEDLQR_VERDICTS = ("appears", "does not appear", "undecided")
 
 @dataclass(frozen=True)
 class Numbers:
-    """From the CSV beside a figure to a table.
+    """Describe how the CSV beside a figure becomes a table.
 
-    columns: those that the CSV must have; chosen: the rows that are shown; cells: one row as texts under `head`.
+    Args:
+        head: headings.
+        columns: columns that the CSV must have.
+        cells: from a row of the CSV to texts, one for each heading.
+        chosen: selects the rows that are shown.
     """
 
     head: tuple[str, ...]
@@ -54,7 +58,7 @@ class Numbers:
     chosen: Callable[[pd.DataFrame], pd.DataFrame]
 
     def html(self, path: Path, label: str) -> Markup:
-        """The table; raises ResultsError, naming the file, if it is unreadable or lacks columns."""
+        """Show the table; raises ResultsError, naming the file, if it is unreadable or lacks columns."""
         try:
             numbers = pd.read_csv(path)
         except (OSError, ValueError) as error:
@@ -69,7 +73,7 @@ def _interval(row: Row, estimate: str = "gap", low: str = "ci_low", high: str = 
 
 
 def _method(row: Row) -> Cells:
-    """A row of `comparison.final_table`."""
+    """Return a row of `comparison.final_table` as texts."""
     return [
         row["title"],
         row["method"],
@@ -149,7 +153,7 @@ NUMBERS = {
 
 
 def runs_table(paths: Sequence[Path], titles: Mapping[str, str]) -> Markup:
-    """What every algorithm ends with in every scenario, in the order of `titles`: scenario → what figures call it."""
+    """Show what every algorithm ends with in every scenario, in the order of `titles`."""
     found = final_table(read_runs(paths)).sort_values(
         "scenario", key=lambda s: s.map(list(titles).index), kind="stable"
     )
