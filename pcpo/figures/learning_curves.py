@@ -44,8 +44,8 @@ def table(runs: pd.DataFrame, predictions: pd.DataFrame, titles: Mapping[str, st
         titles: what figures call the scenarios.
 
     Returns:
-        Among the columns, clean: fraction of runs in which every set is correct *before* the epoch, so that only gradients
-        of the cluster enter; correct: fraction of (run, agent) whose set is the true cluster at the end of the epoch;
+        Among the columns, clean: fraction of runs in which every set is correct *before* the epoch, so that only
+        gradients of the cluster enter; correct: fraction of (run, agent) whose set is the true cluster at the end of the epoch;
         infinite: number of runs with at least one agent of infinite cost.
     """
     rows = []
@@ -79,7 +79,7 @@ def table(runs: pd.DataFrame, predictions: pd.DataFrame, titles: Mapping[str, st
 
 
 def _clean_before(own: pd.DataFrame) -> dict[object, float]:
-    """Return, by epoch, the fraction of runs whose sets were all correct when it began; epoch 1 begins with N_i = [N]."""
+    """Return, by epoch, the fraction of runs whose sets were all correct at its begin; epoch 1 begins with [N]."""
     after = own.groupby(["epoch", "seed"])["set_correct"].all().groupby("epoch").mean()
     clean: dict[object, float] = {int(str(epoch)) + 1: share for epoch, share in after.items()}
     return {**clean, 1: float(own["cluster"].nunique() == 1)}

@@ -11,24 +11,18 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from matplotlib.figure import Figure
 
 from pcpo.claims.contract import (  # fmt: skip
-    Agrees,
-    AtMost,
     Claim,
     Control,
-    FigureSpec,
     Finding,
-    Group,
-    Never,
     Power,
     Study,
     Tables,
     Verdict,
 )
 from pcpo.claims.findings import mean
-from pcpo.claims.judging import VERDICT_COLUMNS, check_group, judge, require_controls
+from pcpo.claims.judging import VERDICT_COLUMNS, Agrees, AtMost, Never, check_claims, judge, require_controls
 from pcpo.claims.options import cells_of, number, several, whole, with_defaults
 from pcpo.claims.tables import provenance_of, read_tables, simulated, tables_by_study, write_table
 from pcpo.errors import ConfigError, ResultsError
@@ -67,11 +61,7 @@ def _swapped(tables: Tables) -> Tables:
 CLAIM = Claim(
     id="toy_mean", title="The mean", source="nobody", statement="$x = 2$", quantity="mean of x (units of cost)",
     measure=_measure, rule=Agrees(0.1), controls=[Control("shifted", "the mean is 3", _swapped)],
-    power=Power("a mean of 2.1", lambda tables: 0.9), figure="toy", primary=True,
-)  # fmt: skip
-GROUP = Group(
-    "toy", "Toys", "A group.", [STUDY], [CLAIM],
-    {"toy": FigureSpec(lambda tables: tables["toy"], lambda numbers: Figure(), "A toy.")},
+    power=Power("a mean of 2.1", lambda tables, level: 0.9), figure="toy", primary=True,
 )  # fmt: skip
 TABLES = {"toy": simulated(STUDY, {}, range(40))}
 
@@ -98,7 +88,7 @@ def test_rules_say_supported_refuted_or_inconclusive() -> None:
 
 
 def test_a_group_is_judged_with_its_controls_and_power() -> None:
-    rows = judge(GROUP, TABLES)
+    rows = judge("toy", [CLAIM], TABLES)
     assert list(rows.columns) == VERDICT_COLUMNS
     assert rows["role"].tolist() == ["claim", "negative_control", "power"]
     assert rows["verdict"].tolist() == ["supported", "refuted", "supported"]
@@ -108,13 +98,27 @@ def test_a_group_is_judged_with_its_controls_and_power() -> None:
 
 def test_a_control_that_is_not_refuted_withholds_the_verdict() -> None:
     blind = replace(CLAIM, controls=[Control("the same", "nothing is wrong", lambda tables: tables)])
-    rows = judge(replace(GROUP, claims=[blind]), TABLES)
+    rows = judge("toy", [blind], TABLES)
     assert rows.set_index("role")["verdict"].to_dict()["claim"] == "inconclusive"
+
+
+def test_power_is_computed_at_the_level_of_the_judge() -> None:
+    levels: list[float] = []
+
+    def noted(tables: Tables, level: float) -> float:
+        levels.append(level)
+        return 0.9
+
+    claim = replace(CLAIM, power=Power("noted", noted))
+    others = [replace(claim, id=f"other{k}", primary=False) for k in range(4)]
+    rows = judge("toy", [claim, *others], TABLES)
+    assert levels == [0.05, *[0.05 / 4] * 4]
+    assert rows.loc[rows["role"] == "power", "statistic"].iloc[1] == "power at level 0.0125 against: noted"
 
 
 def test_secondary_claims_share_the_level() -> None:
     others = [replace(CLAIM, id=f"other{k}", primary=False) for k in range(3)]
-    rows = judge(replace(GROUP, claims=[CLAIM, *others]), TABLES)
+    rows = judge("toy", [CLAIM, *others], TABLES)
     claims = rows[rows["role"] == "claim"]
     assert (claims["p_adjusted"] >= claims["p_value"]).all()
     assert claims["p_adjusted"].iloc[0] == claims["p_value"].iloc[0]
@@ -126,20 +130,19 @@ def test_secondary_claims_share_the_level() -> None:
     [
         ([replace(CLAIM, controls=[])], "found no negative control"),
         ([CLAIM, CLAIM], "found it twice"),
-        ([replace(CLAIM, figure="none")], "found figure 'none'"),
         ([replace(CLAIM, primary=False)], "found 0 primary claims"),
     ],
 )
 def test_badly_declared_groups_are_refused(claims: list[Claim], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        check_group(replace(GROUP, claims=claims))
+        check_claims("toy", claims)
 
 
 def test_tables_come_back_as_they_were_written(tmp_path: Path) -> None:
     for first in (0, 20):
         seeds = list(range(first, first + 20))
         write_table(STUDY, seeds, simulated(STUDY, {}, seeds), tmp_path / f"{first}.parquet", {"version": "1"})
-    back = tables_by_study(GROUP, [tmp_path / "20.parquet", tmp_path / "0.parquet"])["toy"]
+    back = tables_by_study([STUDY], [tmp_path / "20.parquet", tmp_path / "0.parquet"])["toy"]
     assert provenance_of(tmp_path / "0.parquet")["version"] == "1"
     key = ["cell", "seed"]
     left, right = (t.sort_values(key).reset_index(drop=True) for t in (back, TABLES["toy"][back.columns]))
@@ -176,7 +179,7 @@ class TestBadTables:
         with pytest.raises(ResultsError, match="table of study 'other', expected 'toy'"):
             read_tables(STUDY, [self.altered(path, study="other")])
         with pytest.raises(ResultsError, match="table of study 'other', expected one of toy"):
-            tables_by_study(GROUP, [path])
+            tables_by_study([STUDY], [path])
 
     def test_missing_and_extra(self, path: Path) -> None:
         frame = pq.read_table(path).to_pandas()
@@ -248,7 +251,7 @@ def test_unknown_options_are_refused() -> None:
 
 
 def test_verdicts_without_control_are_refused() -> None:
-    rows = judge(GROUP, TABLES)
+    rows = judge("toy", [CLAIM], TABLES)
     with pytest.raises(ResultsError, match="no negative control for claim 'toy_mean'"):
         require_controls(rows[rows["role"] == "claim"])
 
@@ -256,7 +259,9 @@ def test_verdicts_without_control_are_refused() -> None:
 @pytest.mark.parametrize("name", list(GROUPS))
 def test_every_group_is_what_the_registry_says_and_well_declared(name: str) -> None:
     group = load_group(name)
-    check_group(group)
+    check_claims(name, group.claims)
+    assert all(claim.id.startswith(f"{name}.") for claim in group.claims)
+    assert all(claim.title and claim.source and claim.statement and claim.quantity for claim in group.claims)
     for study in group.studies:
         assert group_of(study.name) == name
         assert {"seed"} <= set(study.columns)

@@ -44,13 +44,13 @@ def test_an_altered_output_is_set_aside_and_no_other(alter: Callable[[Path], Non
     path = Path(name)
     alter(path)
     content = path.read_bytes()
-    (sentence,) = set_aside(results)
+    (sentence,) = set_aside(dict(altered(results)))
     assert sentence.startswith(f"{name}: found ")
-    assert sentence.endswith(f"it is now {path.name}.altered and is made again")
+    assert sentence.endswith(f"renamed to {path.name}.altered, its job runs again")
     assert not path.exists()
     assert path.with_name(path.name + ".altered").read_bytes() == content
     assert [Path(other).exists() for other in NAMES if other != name] == [True]
-    assert list(set_aside(results)) == []
+    assert list(set_aside(dict(altered(results)))) == []
 
 
 def touch(results: Path) -> None:

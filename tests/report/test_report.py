@@ -13,8 +13,7 @@ import pytest
 from support.report_tree import CLUSTERING, PROVENANCE, TOY, toy_tables, toy_tree, write_verdicts
 from support.small_fleets import experiment, three_clusters
 
-from pcpo.claims.contract import Agrees, AtMost, Never
-from pcpo.claims.judging import judge
+from pcpo.claims.judging import Agrees, AtMost, Never, judge
 from pcpo.errors import ConfigError, ResultsError
 from pcpo.experiments.records import write_runs
 from pcpo.report import build_report, load
@@ -84,14 +83,14 @@ def test_a_complete_report(tree: Path) -> None:
     assert len(set(read.ids)) == len(read.ids)
     targets = {link[1:] for link in read.links if link.startswith("#")}
     assert targets <= set(read.ids)
-    assert {f"claim-clustering-{claim.id}" for claim in CLUSTERING.claims} <= targets
+    assert {f"claim-{claim.id}" for claim in CLUSTERING.claims} <= targets
     assert all((tree / "results" / link).is_file() for link in read.links if not re.match("#|https:", link))
     assert all(address.startswith("data:") for address in read.loads)
     assert "<script" not in page
     assert "url(" not in page
     assert "@import" not in page
     assert "runs" not in read.ids  # none were given
-    assert len(read.alternatives) == len({name for group in TOY.values() for name in group.figures}) + 8
+    assert len(read.alternatives) == len({name for group in TOY.values() for name in group.figures}) + len(entries())
     assert all(alternative and "$" not in alternative for alternative in read.alternatives)
     words = " ".join(read.text.split())
     assert "4 claims: 3 supported, 0 refuted, 1 inconclusive. Of 4 negative controls 4 are refuted" in words
@@ -135,9 +134,9 @@ def test_the_same_bytes(tree: Path, whole: Path, tmp_path: Path) -> None:
 
 
 def test_numbers_come_from_the_files(tree: Path) -> None:
-    frames = {name: judge(group, toy_tables()) for name, group in TOY.items()}
+    frames = {name: judge(name, group.claims, toy_tables()) for name, group in TOY.items()}
     frames["clustering"].loc[1, ["estimate", "ci_low", "ci_high"]] = [0.98765, 0.97, 1.0]
-    chosen = frames["clustering"]["claim"] == "toy_ratio"
+    chosen = frames["clustering"]["claim"] == "clustering.toy_ratio"
     frames["clustering"].loc[chosen & (frames["clustering"]["role"] == "claim"), "estimate"] = 0.97531
     write_verdicts(tree, frames)
     assert "0.975 [" in Reader(built(tree)).text
@@ -155,7 +154,7 @@ def _drop(name: str) -> Callable[[Path], None]:
 
 def _drop_power(root: Path) -> None:
     frame = read_verdicts(root / "results/verdicts/clustering.csv")
-    frame = frame[~((frame["claim"] == "toy_ratio") & (frame["role"] != "claim"))]
+    frame = frame[~((frame["claim"] == "clustering.toy_ratio") & (frame["role"] != "claim"))]
     frame.to_csv(root / "results/verdicts/clustering.csv", index=False)
     (root / "results/verdicts.csv").unlink()
 
@@ -171,12 +170,12 @@ def _drop_tables(root: Path) -> None:
 
 
 PARTIAL: dict[str, tuple[Callable[[Path], None], list[str]]] = {
-    "verdicts": (_drop_group, ["verdicts of group defects", "verdict of claim defects/toy_defect"]),
+    "verdicts": (_drop_group, ["verdicts of group defects", "verdict of claim defects.toy_defect"]),
     "figure": (_drop("figures/toy_event.png"), ["figure toy_event"]),
     "comparison": (_drop("figures/baselines.png"), ["figure baselines"]),
     "notebook": (_drop("results/notebooks/clustering.html"), ["notebook clustering", "notebook"]),
     "fedlqr": (_drop("results/fedlqr/claims.csv"), ["claims of FedLQR"]),
-    "control": (_drop_power, ["negative control of claim clustering/toy_ratio", "power of claim clustering/toy_ratio"]),
+    "control": (_drop_power, ["negative control of claim clustering.toy_ratio", "power of claim clustering.toy_ratio"]),
     "runs": (_drop_tables, ["tables of runs", "rollouts simulated"]),
 }
 
@@ -295,15 +294,20 @@ def test_what_notebooks_call(tree: Path) -> None:
     assert r.table("toy")["seed"].nunique() == 150
     assert list(r.figure_numbers("toy_event").columns) == ["epoch", "gap"]
     shown = [r.introduction("clustering"), r.overview("clustering"), r.numbers("clustering"), r.claims("clustering")]
-    shown += [r.statement("toy_event"), r.refutation("toy_event"), r.result("clustering/toy_event"), r.fedlqr()]
-    shown += [r.figure("toy_event"), r.figure("toy_never"), r.figure("fleets"), r.comparison("baselines")]
+    shown += [
+        r.statement("clustering.toy_event"),
+        r.refutation("clustering.toy_event"),
+        r.result("clustering.toy_event"),
+        r.fedlqr(),
+    ]
+    shown += [r.figure("toy_event"), r.figure("clustering.toy_never"), r.figure("fleets"), r.comparison("baselines")]
     for fragment in shown:
         assert "missing:" not in fragment.html
         bundle = fragment._repr_mimebundle_()
         assert set(bundle) == {"text/html", "text/plain"}
         assert Reader(bundle["text/html"]).open == []
         assert "<" not in bundle["text/plain"].replace("b < c", "").replace("a < b", "")
-    with pytest.raises(ConfigError, match="expected one of clustering/toy_event"):
+    with pytest.raises(ConfigError, match=r"expected one of clustering\.toy_event"):
         r.statement("thm9")
     with pytest.raises(ConfigError, match="expected one of clustering, defects"):
         r.claims("clusters")

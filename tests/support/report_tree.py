@@ -15,21 +15,18 @@ import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 
 from pcpo.claims.contract import (
-    Agrees,
-    AtMost,
     Claim,
     Control,
-    FigureSpec,
+    EvidenceFigure,
     Finding,
     Group,
-    Never,
     Power,
     Rule,
     Study,
     Tables,
 )
 from pcpo.claims.findings import failures, mean, violations
-from pcpo.claims.judging import VERDICT_COLUMNS, judge
+from pcpo.claims.judging import VERDICT_COLUMNS, Agrees, AtMost, Never, judge
 from pcpo.claims.tables import write_table
 from pcpo.experiments import records
 from pcpo.figures.registry import entries
@@ -68,7 +65,7 @@ def _wrong(tables: Tables) -> Tables:
 
 
 CONTROL = Control("shifted", r"runs in which $\hat C$ is shifted by $1$", _wrong)
-POWER = Power("the ratio is 1.1", lambda tables: 0.97)
+POWER = Power("the ratio is 1.1", lambda tables, level: 0.97)
 
 
 def _failures(tables: Tables) -> Finding:
@@ -108,8 +105,8 @@ def _draw(numbers: pd.DataFrame) -> Figure:
     return figure
 
 
-def _spec(caption: str) -> FigureSpec:
-    return FigureSpec(lambda tables: pd.DataFrame({"x": [1, 2, 3], "y": [3.0, 2.0, 1.5]}), _draw, caption)
+def _spec(caption: str) -> EvidenceFigure:
+    return EvidenceFigure("A toy", caption, lambda tables: pd.DataFrame({"x": [1, 2, 3], "y": [3.0, 2.0, 1.5]}), _draw)
 
 
 CLUSTERING = Group(
@@ -118,9 +115,16 @@ CLUSTERING = Group(
     introduction=r"Agents are told apart by $\hat C_i$ alone; a & b < c. See `docs/reading.md`.",
     studies=[STUDY],
     claims=[
-        _claim("toy_event", r"The good event: $\hat C_i$ near $C_i^*$", _failures, AtMost(), "toy_event", primary=True),
-        _claim("toy_ratio", "The ratio is one", _ratio, Agrees(0.05), "toy_event"),
-        _claim("toy_never", "Never above", _violations, Never(100), "toy_ratio"),
+        _claim(
+            "clustering.toy_event",
+            r"The good event: $\hat C_i$ near $C_i^*$",
+            _failures,
+            AtMost(),
+            "toy_event",
+            primary=True,
+        ),
+        _claim("clustering.toy_ratio", "The ratio is one", _ratio, Agrees(0.05), "toy_event"),
+        _claim("clustering.toy_never", "Never above", _violations, Never(100), "toy_ratio"),
     ],
     figures={
         "toy_event": _spec(r"Estimated costs $\hat C_i$ with the band $\pm\Delta_l/4$ (cost units), 95 % intervals."),
@@ -134,7 +138,14 @@ DEFECTS = Group(
     introduction=r"What the paper overlooks when $H=1$.",
     studies=[STUDY],
     claims=[
-        _claim("toy_defect", r"Offsets stay: $Y_i-Y_j$ is conserved", _ratio, Agrees(1e-6), "toy_defect", primary=True)
+        _claim(
+            "defects.toy_defect",
+            r"Offsets stay: $Y_i-Y_j$ is conserved",
+            _ratio,
+            Agrees(1e-6),
+            "toy_defect",
+            primary=True,
+        )
     ],
     figures={"toy_defect": _spec(r"Offsets $\|Y_i-Y_j\|$.")},
 )
@@ -224,7 +235,7 @@ def _write_runs(path: Path) -> None:
 def toy_tree(root: Path, fedlqr: Path) -> Path:
     """A complete tree of the toy groups, judged for real; notebooks are stand-ins."""
     tables = toy_tables()
-    make_tree(root, TOY, {name: judge(group, tables) for name, group in TOY.items()}, fedlqr)
+    make_tree(root, TOY, {name: judge(name, group.claims, tables) for name, group in TOY.items()}, fedlqr)
     write_table(STUDY, range(RUNS), tables["toy"], root / "results/evidence/toy/000000-000149.parquet", PROVENANCE)
     _write_runs(root / "results/runs/toy/pcpo/000000-000001.parquet")
     (root / "results/notebooks").mkdir()

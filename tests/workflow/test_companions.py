@@ -1,4 +1,4 @@
-"""Companion studies, which the quick job leaves out: the workflow makes their tables, from sources of their own."""
+"""Studies in the workflow: a table is made, and rerun by changes of the code that it runs and by no others."""
 
 from __future__ import annotations
 
@@ -11,24 +11,46 @@ from pcpo.evidence import GROUPS
 
 #: A study without compiled kernels, by group.
 CHEAP = {"hierarchical": "hierarchical_systems", "coop_lsvi": "coop_lsvi_exact"}
+#: Files that no study of a companion runs.
+OTHERS = (
+    "pcpo/algorithms/baselines/ifca.py",
+    "pcpo/algorithms/pcpo.py",
+    "pcpo/evidence/fedlqr/model/algorithm.py",
+    "pcpo/figures/style.py",
+    "pcpo/claims/judging.py",
+    "pcpo/statistics.py",
+    "pcpo/report/page.py",
+)
+#: Files that every study runs, beside its own: what fills in defaults of options, and what writes tables.
+COMMON = ("pcpo/schema.py", "pcpo/claims/options.py", "pcpo/storage/tables.py", "workflow/scripts/run_study.py")
 
 
-def append(path: Path) -> None:
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write("\n# a comment\n")
+def changed(workspace: Workspace, name: str, table: str) -> set[str]:
+    """Return the jobs that would run after a comment is added to a file; the file is restored."""
+    path = workspace.root / name
+    content = path.read_bytes()
+    comment = b"\n<!-- a comment -->\n" if path.suffix == ".md" else b"\n# a comment\n"
+    path.write_bytes(content + comment)
+    try:
+        outcome = workspace.snakemake("-n", table)
+    finally:
+        path.write_bytes(content)
+    assert outcome.code == 0, outcome.text
+    return outcome.jobs
 
 
 @pytest.mark.parametrize("group", CHEAP)
-def test_a_table_is_made_and_depends_on_its_own_numerics(group: str, fresh: Workspace) -> None:
+def test_a_table_depends_on_the_code_that_it_runs_and_on_no_other(group: str, fresh: Workspace) -> None:
     fresh.configure(edited(evidence={study: {"count": 1} for study in GROUPS[group].studies}))
     table = f"build/tiny/results/evidence/{CHEAP[group]}/000000-000000.parquet"
     job = {f"Study {CHEAP[group]}, seeds 000000-000000"}
     made = fresh.snakemake("--cores", "1", table)
     assert made.code == 0, made.text
     assert made.jobs == job
-    append(fresh.root / "pcpo/evidence/fedlqr/model/algorithm.py")
-    for other in set(CHEAP) - {group}:
-        append(fresh.root / f"pcpo/studies/{other}/__init__.py")
-    assert fresh.snakemake("-n", table).jobs == set()
-    append(fresh.root / f"pcpo/studies/{group}/__init__.py")
-    assert fresh.snakemake("-n", table).jobs == job
+    folder = Path("pcpo/evidence") / group
+    idle = [*OTHERS, *(str(folder / name) for name in ("claims.py", "claims.md", "figures.py", "measures.py"))]
+    idle += [f"pcpo/evidence/{other}/model/__init__.py" for other in set(CHEAP) - {group}]
+    assert {name: changed(fresh, name, table) for name in idle} == dict.fromkeys(idle, set())
+    module = GROUPS[group].studies[CHEAP[group]].replace(".", "/")
+    used = [*COMMON, f"{module}.py", str(folder / "model/__init__.py")]
+    assert {name: changed(fresh, name, table) for name in used} == dict.fromkeys(used, job)
