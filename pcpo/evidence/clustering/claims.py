@@ -6,12 +6,12 @@ the constants as printed.  Only the implication "(22), hence the sets are right"
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
 from pcpo.claims.cells import Failed, failing_cell, failure_probability, share_of_delta
-from pcpo.claims.contract import Claim, Control
+from pcpo.claims.contract import Claim, Control, Finding, Tables
 from pcpo.claims.controls import relabelled, replaced
 from pcpo.claims.judging import Agrees, AtMost, Never
 from pcpo.claims.power import share, shift
@@ -31,14 +31,20 @@ __all__ = ["CLAIMS"]
 _HALF_DELTA = share_of_delta(0.5)
 #: Fraction of failing runs in one cell that the checks are meant to see.
 _BAD_CELL = 0.2
+_POWER = failing_cell("clustering", _BAD_CELL, _HALF_DELTA)
 #: Trials of the implication that are enough to support it.
 _TRIALS = 100
 #: Slope of rollouts on Δ, both in logarithms, by the condition T ≥ Õ(1/Δ²) of Theorem 2.
 _SLOPE_OF_THE_BOUND = -2.0
 
 
+def _theorem_1(failed: Failed, what: str) -> Callable[[Tables], Finding]:
+    """Return the measure "probability of failure at the worst cell, against δ/2"."""
+    return failure_probability("clustering", per_run, failed, what, _HALF_DELTA)
+
+
 def _untypical(rows: pd.DataFrame) -> float:
-    """Allow 5 % of the runs to settle in another epoch than max(1, L − 2), the typical one."""
+    """Allow 5 % of the runs to settle in an epoch other than max(1, L − 2)."""
     return 0.05
 
 
@@ -59,31 +65,16 @@ def _not_early(runs: pd.DataFrame) -> pd.Series[bool]:
     return runs["settled"] != runs["early"]
 
 
-_NOISY = Control(
-    "noisy",
-    "minibatches a thousandth of the calibrated ones",
-    relabelled("clustering", "control:noisy"),
-)
-_NO_ELIMINATION = Control(
-    "no_elimination",
-    "PCPO without the elimination (7)",
-    relabelled("clustering", "control:no_elimination"),
-)
-_CLOSE = Control(
-    "close",
-    "clusters closer by a factor of 20 than the Δ that L is computed from",
-    relabelled("clustering", "control:close"),
-)
-_EDGE = Control(
-    "edge",
-    "Δ at the edge of the octave, Δ_(L−2) = 1.996 Δ, and N = 8 agents",
-    relabelled("clustering", "control:edge"),
-)
-_LOST_MEMBER = Control(
-    "lost_member",
-    "one run that satisfies (22) loses a true member at its end",
-    with_lost_member,
-)
+def _control(name: str, what: str) -> Control:
+    """Return the control that puts the cell of this name in the place of the grid."""
+    return Control(name, what, relabelled("clustering", f"control:{name}"))
+
+
+_NOISY = _control("noisy", "minibatches a thousandth of the calibrated ones")
+_NO_ELIMINATION = _control("no_elimination", "PCPO without the elimination (7)")
+_CLOSE = _control("close", "clusters closer by a factor of 20 than the Δ that L is computed from")
+_EDGE = _control("edge", "Δ at the edge of the octave, Δ_(L−2) = 1.996 Δ, and N = 8 agents")
+_LOST_MEMBER = Control("lost_member", "one run that satisfies (22) loses a true member at its end", with_lost_member)
 _CONSTANT = Control(
     "constant",
     "a method that always takes the rollouts of the smallest Δ",
@@ -98,43 +89,43 @@ _SHALLOW = Control(
 CLAIMS: Sequence[Claim] = [
     Claim(
         id="event_22",
-        measure=failure_probability("clustering", per_run, _exceeds("margin"), "(22) violated", _HALF_DELTA),
+        measure=_theorem_1(_exceeds("margin"), "(22) violated"),
         rule=AtMost(),
         controls=[_NOISY],
-        power=failing_cell("clustering", _BAD_CELL, _HALF_DELTA),
+        power=_POWER,
         figure="concentration",
         primary=True,
     ),
     Claim(
         id="event_23a",
-        measure=failure_probability("clustering", per_run, _exceeds("gap_margin"), "(23a) violated", _HALF_DELTA),
+        measure=_theorem_1(_exceeds("gap_margin"), "(23a) violated"),
         rule=AtMost(),
         controls=[_NOISY],
-        power=failing_cell("clustering", _BAD_CELL, _HALF_DELTA),
+        power=_POWER,
         figure="concentration",
     ),
     Claim(
         id="event_23b",
-        measure=failure_probability("clustering", per_run, _exceeds("estimate_margin"), "(23b) violated", _HALF_DELTA),
+        measure=_theorem_1(_exceeds("estimate_margin"), "(23b) violated"),
         rule=AtMost(),
         controls=[_NOISY],
-        power=failing_cell("clustering", _BAD_CELL, _HALF_DELTA),
+        power=_POWER,
         figure="concentration",
     ),
     Claim(
         id="theorem_1_1",
-        measure=failure_probability("clustering", per_run, _lost, "a true member pruned", _HALF_DELTA),
+        measure=_theorem_1(_lost, "a true member pruned"),
         rule=AtMost(),
         controls=[_NOISY],
-        power=failing_cell("clustering", _BAD_CELL, _HALF_DELTA),
+        power=_POWER,
         figure="clustering",
     ),
     Claim(
         id="theorem_1_2",
-        measure=failure_probability("clustering", per_run, _misclustered, "wrong sets at l ≥ L", _HALF_DELTA),
+        measure=_theorem_1(_misclustered, "wrong sets at l ≥ L"),
         rule=AtMost(),
         controls=[_NOISY, _NO_ELIMINATION, _CLOSE],
-        power=failing_cell("clustering", _BAD_CELL, _HALF_DELTA),
+        power=_POWER,
         figure="clustering",
     ),
     Claim(

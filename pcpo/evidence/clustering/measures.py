@@ -127,4 +127,5 @@ def constant_rollouts(tables: Tables) -> pd.Series[float]:
 
 def shallow_rollouts(tables: Tables) -> pd.Series[float]:
     """Return the square root of the rollouts counted: they grow more slowly than 1/Δ²."""
-    return np.sqrt(tables["heterogeneity"]["rollouts"])
+    roots: pd.Series[float] = np.sqrt(tables["heterogeneity"]["rollouts"])
+    return roots
