@@ -1,4 +1,4 @@
-"""The claims on clustering: every measurement, by hand on synthetic tables, and a small simulation for the whole."""
+"""Test the claims on clustering: each measure on synthetic tables, and the whole group on a small simulation."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from pcpo.claims.cells import failing_cell, failure_probability, share_of_delta
 from pcpo.claims.contract import Claim, Verdict
 from pcpo.claims.judging import judge
 from pcpo.claims.options import cells_of
 from pcpo.claims.tables import read_tables, simulated, write_table
 from pcpo.errors import ConfigError, ResultsError
-from pcpo.evidence.clustering.claims import GROUP
-from pcpo.evidence.clustering.measures import SECONDARY, failing_cell_power, failure_probability, per_run, rollout_slope
+from pcpo.evidence import load_group
+from pcpo.evidence.clustering.measures import per_run, rollout_slope
 from pcpo.evidence.clustering.studies import CLUSTERING, HETEROGENEITY, early_epoch, settled
 
-CLAIMS = {claim.id: claim for claim in GROUP.claims}
+GROUP = load_group("clustering")
+CLAIMS = {claim.id.removeprefix("clustering."): claim for claim in GROUP.claims}
 RUNS = 80
 TINY = {
     "agents": [4],
@@ -31,7 +33,10 @@ TINY = {
 
 
 def cell(name: str, role: str, runs: int = RUNS, *, failing: int = 0, exact: bool = True) -> pd.DataFrame:
-    """Runs of three epochs, L = 3, exact from epoch 1 on; the last `failing` runs violate everything in epoch 2."""
+    """Make up runs of three epochs with L = 3.
+
+    Their sets are exact from epoch 1 on; the last `failing` runs violate everything in epoch 2.
+    """
     seed, epoch = (g.ravel() for g in np.meshgrid(np.arange(runs), [1, 2, 3], indexing="ij"))
     bad = seed >= runs - failing
     margins = np.where(bad & (epoch == 2), 1.5, 0.3)
@@ -61,7 +66,7 @@ def cell(name: str, role: str, runs: int = RUNS, *, failing: int = 0, exact: boo
 
 
 def good_tables(failing: int = 0) -> dict[str, pd.DataFrame]:
-    """Two cells of the grid, a sweep, the control cells; and rollouts just as planned."""
+    """Make up two cells of the grid, a sweep and the control cells; and rollouts exactly as the schedule plans them."""
     edge = cell("edge", "control:edge")
     edge.loc[edge["epoch"] == 1, "exact"] = 0
     parts = [
@@ -88,14 +93,17 @@ def verdict(claim: Claim, tables: dict[str, pd.DataFrame]) -> Verdict:
 
 
 def test_every_claim_is_supported_by_good_data_and_refuted_by_its_controls() -> None:
-    verdicts = judge(GROUP, good_tables())
+    verdicts = judge(GROUP.name, GROUP.claims, good_tables())
     for role, expected in (("claim", Verdict.SUPPORTED), ("negative_control", Verdict.REFUTED)):
         found = verdicts[verdicts["role"] == role]
         assert set(found["verdict"]) == {expected.value}, found[["claim", "control", "verdict"]]
-    assert len(CLAIMS) == SECONDARY + 1
+    power = verdicts[verdicts["role"] == "power"].set_index("claim")["statistic"]
+    primary, level = power.pop("clustering.event_22"), 0.05 / (len(CLAIMS) - 1)
+    assert primary.startswith("power at level 0.05 against")
+    assert power.str.startswith(f"power at level {level:.3g} against").all()
 
 
-@pytest.mark.parametrize("name", ["event-22", "event-23a", "event-23b", "theorem-1-1", "theorem-1-2", "settles-early"])
+@pytest.mark.parametrize("name", ["event_22", "event_23a", "event_23b", "theorem_1_1", "theorem_1_2", "settles_early"])
 def test_one_bad_cell_among_good_ones_refutes(name: str) -> None:
     bad = good_tables(failing=20)
     assert verdict(CLAIMS[name], bad) is Verdict.REFUTED
@@ -107,13 +115,14 @@ def test_one_bad_cell_among_good_ones_refutes(name: str) -> None:
 def test_too_few_runs_are_inconclusive() -> None:
     tables = good_tables()
     few = tables["clustering"][tables["clustering"]["seed"] < 71]
-    assert verdict(CLAIMS["event-22"], {**tables, "clustering": few}) is Verdict.INCONCLUSIVE
+    assert verdict(CLAIMS["event_22"], {**tables, "clustering": few}) is Verdict.INCONCLUSIVE
     enough = tables["clustering"][tables["clustering"]["seed"] < 72]  # .95^72 < .025
-    assert verdict(CLAIMS["event-22"], {**tables, "clustering": enough}) is Verdict.SUPPORTED
+    assert verdict(CLAIMS["event_22"], {**tables, "clustering": enough}) is Verdict.SUPPORTED
 
 
 def test_worst_cell_limits_are_clopper_pearson_with_bonferroni_below_only() -> None:
-    finding = failure_probability(good_tables(failing=4), lambda runs: runs["margin"] > 1, "x")
+    measure = failure_probability("clustering", per_run, lambda runs: runs["margin"] > 1, "x", share_of_delta(0.5))
+    finding = measure(good_tables(failing=4))
     level = 0.05 / 2 / 2  # two-sided, two cells
     assert finding.low == pytest.approx(stats.beta.ppf(level, 4, RUNS - 3))
     assert finding.high == pytest.approx(stats.beta.ppf(0.975, 5, RUNS - 4))
@@ -125,13 +134,13 @@ def test_infinite_margins_count_as_failures() -> None:
     tables = good_tables()
     table = tables["clustering"].copy()
     table.loc[(table["role"] == "grid") & (table["seed"] < 40), "gap_margin"] = np.inf
-    assert verdict(CLAIMS["event-23a"], {**tables, "clustering": table}) is Verdict.REFUTED
+    assert verdict(CLAIMS["event_23a"], {**tables, "clustering": table}) is Verdict.REFUTED
 
 
 def test_implication_looks_only_at_epochs_up_to_which_the_event_held() -> None:
-    """The sweep's failing runs are misclustered after (22) failed in epoch 2, which is no violation; before it is."""
+    """A run of the sweep that is misclustered after (22) failed in epoch 2 is no violation; one before epoch 2 is."""
     tables = good_tables()
-    claim = CLAIMS["event-implies-clusters"]
+    claim = CLAIMS["event_implies_clusters"]
     assert claim.measure(tables).n_runs == 3 * RUNS
     table = tables["clustering"].copy()
     failing = (table["role"] == "sweep") & (table["seed"] >= 70)
@@ -155,13 +164,13 @@ def test_slope_is_least_squares_and_infinite_rollouts_refute() -> None:
     assert rollout_slope(tables).estimate == pytest.approx(-math.log2(5))
     late = tables["heterogeneity"].copy()
     late.loc[0, "rollouts"] = np.inf
-    for name in ("heterogeneity-slope", "heterogeneity-helps"):
+    for name in ("heterogeneity_slope", "heterogeneity_helps"):
         assert verdict(CLAIMS[name], {**tables, "heterogeneity": late}) is not Verdict.SUPPORTED
-    assert verdict(CLAIMS["heterogeneity-slope"], {**tables, "heterogeneity": late}) is Verdict.REFUTED
+    assert verdict(CLAIMS["heterogeneity_slope"], {**tables, "heterogeneity": late}) is Verdict.REFUTED
 
 
 def test_slope_has_an_interval_when_runs_differ() -> None:
-    """Every second run settles an epoch late at every Δ: the same slope, not the same rollouts."""
+    """Runs that settle an epoch late at random change the rollouts and leave the slope as it is."""
     tables = good_tables()
     table = tables["heterogeneity"]
     rng = np.random.default_rng(1)
@@ -175,10 +184,11 @@ def test_slope_has_an_interval_when_runs_differ() -> None:
 
 def test_power_is_the_exact_binomial_one() -> None:
     tables = good_tables()
-    power = failing_cell_power(tables, 0.2, family=1)
+    half = share_of_delta(0.5)
+    power = failing_cell("clustering", 0.2, half).value(tables, 0.05)
     critical = next(x for x in range(RUNS + 1) if 4 * stats.binom.sf(x - 1, RUNS, 0.05) < 0.05)
     assert power == pytest.approx(stats.binom.sf(critical - 1, RUNS, 0.2))
-    assert failing_cell_power(tables, 0.05, family=1) < 0.05 / 2
+    assert failing_cell("clustering", 0.05, half).value(tables, 0.05) < 0.05 / 2
 
 
 @pytest.mark.parametrize(
@@ -206,14 +216,14 @@ def test_missing_roles_are_named() -> None:
     table = tables["clustering"]
     without = {**tables, "clustering": table[table["role"] != "grid"]}
     with pytest.raises(ResultsError, match="grid"):
-        CLAIMS["event-22"].measure(without)
+        CLAIMS["event_22"].measure(without)
     without = {**tables, "clustering": table[table["role"] != "control:noisy"]}
     with pytest.raises(ResultsError, match="control:noisy"):
-        CLAIMS["event-22"].controls[0].tables(without)
+        CLAIMS["event_22"].controls[0].tables(without)
 
 
 def through_files(study, options, seeds, folder) -> pd.DataFrame:
-    """As in the workflow."""
+    """Simulate, write and read the table of a study, as the workflow does."""
     write_table(study, seeds, simulated(study, options, seeds), folder / f"{study.name}.parquet", {})
     return read_tables(study, [folder / f"{study.name}.parquet"])
 
@@ -229,15 +239,15 @@ def tables(tmp_path_factory) -> dict[str, pd.DataFrame]:
 
 
 def test_small_simulation_refutes_the_controls_and_no_claim(tables) -> None:
-    verdicts = judge(GROUP, tables)
-    # Two runs give slopes no interval: those of heterogeneity are tested on tables of known truth above.
+    verdicts = judge(GROUP.name, GROUP.claims, tables)
+    # The slope of two runs has no interval: the claims on heterogeneity are tested on tables of known truth above.
     controls = verdicts[(verdicts["role"] == "negative_control") & (verdicts["figure"] != "heterogeneity")]
     assert set(controls["verdict"]) == {Verdict.REFUTED.value}, controls[["claim", "control", "verdict"]]
     assert Verdict.REFUTED.value not in set(verdicts.loc[verdicts["role"] == "claim", "verdict"])
 
 
 def test_margins_obey_the_triangle_inequality(tables) -> None:
-    """(22) follows from (23): its margin is at most the mean of the other two, of the worst agents."""
+    """The margin of (22) is at most the mean of those of (23a) and (23b), each of the worst agent: (22) follows."""
     table = tables["clustering"]
     assert (table["margin"] <= (table["gap_margin"] + table["estimate_margin"]) / 2 * (1 + 1e-12)).all()
 

@@ -1,4 +1,7 @@
-"""Figures of the claims on clustering; every number drawn is in the table that goes with the figure."""
+"""Draw the figures of the claims on clustering.
+
+Every number drawn is in the table that is written beside the figure.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pcpo.claims.contract import EvidenceFigure, Tables
-from pcpo.evidence.clustering.measures import per_run
+from pcpo.evidence.clustering.measures import MARGINS, per_run
 from pcpo.figures.style import COLUMN, PAGE, cluster_colour, new_figure, panel_label, whole_ticks
 from pcpo.statistics import binomial_interval
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FIGURES"]
 
-_MARGINS = {
+_TITLES = {
     "margin": r"(22): $|\hat C-C^*|/(\Delta_l/4)$",
     "gap_margin": r"(23a): $(C(X)-C^*)/(\Delta_l/8)$",
     "estimate_margin": r"(23b): $|\hat C-C(X)|/(\Delta_l/8)$",
@@ -28,13 +31,18 @@ _LINES = ["-", "--", "-.", ":", (0, (1, 3)), (0, (5, 3))]
 
 
 def _of_pcpo(tables: Tables) -> pd.DataFrame:
-    """The cells with the calibrated minibatches, without controls."""
+    """Select the cells with the calibrated minibatches, without controls."""
     table = tables["clustering"]
     return table[table["role"].isin(list(_ROLES))]
 
 
 def clustering_table(tables: Tables) -> pd.DataFrame:
-    """kind "recovery": fraction of runs with exact sets by N and Δ_l/Δ; kind "delay": counts of L̃ − L."""
+    """Tabulate the fraction of runs with exact sets, and the counts of L̃ − L.
+
+    Returns:
+        Rows of kind "recovery": fraction with its Clopper-Pearson limits, by N and Δ_l/Δ.  Rows of kind "delay": number
+        of runs by role and L̃ − L.
+    """
     table = _of_pcpo(tables)
     table = table.assign(ratio=(table["Delta_l"] / table["Delta"]).round(6))
     rows = []
@@ -51,14 +59,15 @@ def clustering_table(tables: Tables) -> pd.DataFrame:
 
 
 def draw_clustering(numbers: pd.DataFrame) -> Figure:
-    """Left: probability of exact recovery against Δ_l/Δ; right: how many epochs before L the sets settled."""
+    """Draw the probability of exact recovery against Δ_l/Δ (left), and a histogram of L̃ − L (right)."""
     figure = new_figure(PAGE, 2.9)
     left, right = figure.subplots(1, 2)
     recovery = numbers[numbers["kind"] == "recovery"]
     groups = [(n, recovery[recovery["agents"] == n]) for n in sorted(recovery["agents"].unique().tolist())]
     for k, (agents, part) in enumerate(groups):
         colour, marker = cluster_colour(k)
-        x = part["ratio"].to_numpy() * 1.03 ** (k - (len(groups) - 1) / 2)  # aside, so that the bars do not coincide
+        # Shifted sideways, so that the error bars do not overlap.
+        x = part["ratio"].to_numpy() * 1.03 ** (k - (len(groups) - 1) / 2)
         errors = np.stack([part["fraction"] - part["low"], part["high"] - part["fraction"]]).clip(min=0)
         left.errorbar(x, part["fraction"], errors, fmt=marker, color=colour, lw=1, label=f"$N={int(agents)}$")
     left.axvline(2.0, color="grey", ls=":", lw=1, label=r"$\Delta_l=2\Delta$, accurate estimates")
@@ -77,7 +86,7 @@ def draw_clustering(numbers: pd.DataFrame) -> Figure:
 
 
 def _delays(axes: Axes, delays: pd.DataFrame) -> None:
-    """Histogram of L̃ − L; a run that never settled is drawn at the right."""
+    """Draw the histogram of L̃ − L, with the runs that never settled at the right."""
     finite = delays.loc[np.isfinite(delays["delay"]), "delay"]
     never = max(float(finite.max()), 0.0) + 1.5 if len(finite) else 1.5
     for k, (role, label) in enumerate(_ROLES.items()):
@@ -87,7 +96,7 @@ def _delays(axes: Axes, delays: pd.DataFrame) -> None:
         x = part["delay"].replace(np.inf, never) + 0.36 * (k - 0.5)
         bars = axes.bar(x, part["runs"] / part["runs"].sum(), 0.34, color=cluster_colour(k)[0], label=label)
         axes.bar_label(bars, [f"{int(n)}" for n in part["runs"]], fontsize=6, padding=1)
-    axes.axvline(0.5, color="black", ls="--", lw=1, label=r"later: against Theorem 1")
+    axes.axvline(0.5, color="black", ls="--", lw=1, label="later: against Theorem 1")
     whole_ticks(axes.xaxis)
     axes.set_ylim(0, 1.12)
     axes.set_yticks([0, 0.5, 1])
@@ -100,35 +109,40 @@ def _delays(axes: Axes, delays: pd.DataFrame) -> None:
 
 
 def concentration_table(tables: Tables) -> pd.DataFrame:
-    """Largest margin of every run: kind, κ_M, its value, and the fraction of runs with at least that."""
+    """Tabulate the distribution of the runs' largest margins, by κ_M.
+
+    Returns:
+        A row per run and margin: name of the margin, κ_M, its largest value over the epochs, and the fraction of runs
+        whose value is at least as large.
+    """
     table = tables["clustering"]
     runs = per_run(table[table["role"].isin(["grid", "sweep"])])
     parts = []
     for scale, part in runs.groupby("minibatch_scale"):
-        for name in _MARGINS:
+        for name in MARGINS:
             values = np.sort(part[name].to_numpy(dtype=np.float64))
             above = 1 - np.arange(len(values)) / len(values)
-            one = {"margin": name, "minibatch_scale": scale, "value": values, "fraction_at_least": above}
-            parts.append(pd.DataFrame(one).assign(runs=len(values)))
+            columns = {"margin": name, "minibatch_scale": scale, "value": values, "fraction_at_least": above}
+            parts.append(pd.DataFrame(columns).assign(runs=len(values)))
     found = pd.concat(parts, ignore_index=True)
     return found.assign(bound=float(table["delta"].max()) / 2, mode=table["mode"].iloc[0])
 
 
 def draw_concentration(numbers: pd.DataFrame) -> Figure:
-    """The three normalised margins, a panel each: fraction of runs whose worst margin is at least x."""
+    """Draw the fraction of runs whose largest margin is at least x, a panel for each of the three margins."""
     figure = new_figure(PAGE, 2.8)
     finite = numbers.loc[np.isfinite(numbers["value"]) & (numbers["value"] > 0), "value"]
     low, high = float(finite.min()) / 1.5, max(float(finite.max()) * 1.5, 2.0)
     bound = float(numbers["bound"].iloc[0])
     scales = sorted(numbers["minibatch_scale"].unique(), reverse=True)
     panels = figure.subplots(1, 3, sharey=True)
-    for axes, (name, title) in zip(panels, _MARGINS.items(), strict=True):
+    for axes, (name, title) in zip(panels, _TITLES.items(), strict=True):
         for k, scale in enumerate(scales):
             part = numbers[(numbers["margin"] == name) & (numbers["minibatch_scale"] == scale)]
             x = np.concatenate([[low], part["value"].replace(np.inf, high * 10), [part["value"].max()]])
             y = np.concatenate([[1.0], part["fraction_at_least"], [0.0]])
             label = rf"$\kappa_M={scale:g}$ ({int(part['runs'].iloc[0])} runs)"
-            # The fraction falls after a value, not before it.
+            # The fraction falls just after each value.
             axes.step(x, y, where="pre", color=cluster_colour(k)[0], ls=_LINES[k % len(_LINES)], label=label)
         axes.axvline(1.0, color="black", lw=1)
         axes.axhline(bound, color="grey", ls=":", lw=1, label=rf"bound at 1: $\delta/2={bound:g}$")
@@ -145,7 +159,10 @@ def draw_concentration(numbers: pd.DataFrame) -> Figure:
 
 
 def heterogeneity_table(tables: Tables) -> pd.DataFrame:
-    """Rollouts to L̃ by Δ: mean, smallest and largest run, with the schedule's rollouts to L − 2 and to L."""
+    """Tabulate the rollouts to L̃ by Δ: mean, smallest and largest of the runs, and number of runs.
+
+    The schedule's rollouts to epochs max(1, L − 2) and L stand beside them.
+    """
     table = tables["heterogeneity"]
     by_Delta = table.groupby("Delta")
     found = by_Delta["rollouts"].agg(["mean", "min", "max", "count"])
@@ -154,7 +171,7 @@ def heterogeneity_table(tables: Tables) -> pd.DataFrame:
 
 
 def draw_heterogeneity(numbers: pd.DataFrame) -> Figure:
-    """Rollouts to correct clustering against the separation."""
+    """Draw the rollouts until the clusters are right against the separation."""
     figure = new_figure(COLUMN, 3.1)
     axes = figure.subplots()
     x = numbers["Delta"]
@@ -176,30 +193,40 @@ def draw_heterogeneity(numbers: pd.DataFrame) -> Figure:
     return figure
 
 
+#: Figures by their ids.
 FIGURES: dict[str, EvidenceFigure] = {
     "clustering": EvidenceFigure(
-        title="Sequential elimination",
-        caption="Sequential elimination (7). Left: fraction of runs in which the sets of all agents are the true "
-        "clusters, against the precision $\\Delta_l$ in units of the separation $\\Delta$, by the number of agents $N$ "
-        "(Clopper-Pearson 95 %). Right: $\\tilde L-L$, where $\\tilde L$ is the first epoch from which the sets stay "
-        "exact and $L$ is the epoch that Theorem 1 promises.",
+        title="Sequential elimination finds the clusters",
+        caption=(
+            "Sequential elimination (7). Left: fraction of runs in which the sets of all agents are the true clusters, "
+            r"against the precision $\Delta_l$ in units of the separation $\Delta$, by the number of agents $N$ "
+            r"(Clopper-Pearson 95 %). Right: $\tilde L-L$, where $\tilde L$ is the first epoch from which the sets "
+            "stay exact and $L$ is the epoch that Theorem 1 promises."
+        ),
+        inputs=("clustering",),
         table=clustering_table,
         draw=draw_clustering,
     ),
     "concentration": EvidenceFigure(
-        title="Concentration of estimated costs",
-        caption="The event (22) and its parts (23a), (23b), with calibrated constants: fraction of runs whose largest "
-        "margin over agents and epochs is at least $x$, by the factor $\\kappa_M$ of the minibatches. A run fails to "
-        "the right of 1; Theorem 1 allows a fraction $\\delta/2$ (dotted). Failures at small $\\kappa_M$ refute that "
-        "calibration, not the theorem.",
+        title="Concentration of the estimated costs",
+        caption=(
+            "The event (22) and its parts (23a) and (23b), with calibrated constants: fraction of runs whose largest "
+            r"margin over agents and epochs is at least $x$, by the factor $\kappa_M$ of the minibatches. A run fails "
+            r"to the right of 1; Theorem 1 allows a fraction $\delta/2$ (dotted). Failures at small $\kappa_M$ refute "
+            "that calibration, not the theorem."
+        ),
+        inputs=("clustering",),
         table=concentration_table,
         draw=draw_concentration,
     ),
     "heterogeneity": EvidenceFigure(
         title="Rollouts until the clusters are right",
-        caption="Rollouts per agent until the clusters are right and stay so, against the separation $\\Delta$ (units "
-        "of cost): mean and range of the runs, beside what the schedule spends up to epoch $\\max(1,L-2)$ and up to "
-        "epoch $L$ of Theorem 1. One schedule for all $\\Delta$, which the agents do not know.",
+        caption=(
+            r"Rollouts per agent until the clusters are right and stay right, against the separation $\Delta$ (units "
+            r"of cost): mean and range of the runs, beside what the schedule spends up to epoch $\max(1,L-2)$ and up "
+            r"to the epoch $L$ of Theorem 1. All $\Delta$ have the same schedule: the agents do not know $\Delta$."
+        ),
+        inputs=("heterogeneity",),
         table=heterogeneity_table,
         draw=draw_heterogeneity,
     ),

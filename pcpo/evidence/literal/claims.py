@@ -1,105 +1,137 @@
-"""Claims of PCPO with its own constants: Theorems 1 and 2 as stated, Table 2 as printed, on the moment oracle."""
+"""Declare the claims on PCPO with its own constants: Theorems 1 and 2 as stated, Table 2 as printed.
+
+All runs are on the moment oracle.  A probability is that of a whole run, at the worst fleet of the grid.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from pcpo.claims.contract import Claim, Control, Power
+import pandas as pd
+
+from pcpo.claims.cells import Failed, failing_cell, failure_probability, share_of_delta
+from pcpo.claims.contract import Claim, Control, Finding, Tables
+from pcpo.claims.controls import relabelled
 from pcpo.claims.judging import Agrees, AtMost
-from pcpo.evidence.literal.measures import (
-    as_local,
-    control,
-    exceeds,
-    mean_power,
-    mean_ratio,
-    power_of_cells,
-    probability,
-    shared_ratio,
-)
+from pcpo.claims.power import shift
+from pcpo.evidence.literal.measures import as_local, mean_ratio, per_run, shared_ratio
 
 __all__ = ["CLAIMS"]
 
-_BAD = 0.2
-_FEW_ROLLOUTS = control("few_rollouts", "M_l a hundred million times too small")
-_FEW_ITERATIONS = control("few_iterations", "R_l a thousand times too small")
-_LONG_STEPS = control("long_steps", "steps η ten thousand times too long, as if φ were that much smaller")
-_CLOSE = control("close", "clusters closer by a factor of 20 than the Δ that L is computed from")
-_NO_ELIMINATION = control("no_elimination", "PCPO without the elimination (7)")
-_LOCAL = Control("local", "local policies in place of global ones: no collaboration", as_local)
+#: Theorem 1 allows δ/2 of the runs to fail, Theorem 2 allows δ.
+_HALF_DELTA, _DELTA = share_of_delta(0.5), share_of_delta(1.0)
+#: Fraction of failing runs at one fleet that the checks are meant to see.
+_BAD_CELL = 0.2
+_POWER_1 = failing_cell("literal_runs", _BAD_CELL, _HALF_DELTA)
+_POWER_2 = failing_cell("literal_runs", _BAD_CELL, _DELTA)
 
-_PROBABLE = r"With probability at least $1-\delta/2$"
+
+def _theorem_1(failed: Failed, what: str) -> Callable[[Tables], Finding]:
+    """Return the measure "probability of failure at the worst fleet, against δ/2"."""
+    return failure_probability("literal_runs", per_run, failed, what, _HALF_DELTA)
+
+
+def _theorem_2(failed: Failed, what: str) -> Callable[[Tables], Finding]:
+    """Return the measure "probability of failure at the worst fleet, against δ"."""
+    return failure_probability("literal_runs", per_run, failed, what, _DELTA)
+
+
+def _exceeds(column: str) -> Failed:
+    """Say whether a margin was above 1, or not a number, for any agent in any epoch that counts."""
+    return lambda runs: ~(runs[column] <= 1.0)
+
+
+def _lost(runs: pd.DataFrame) -> pd.Series[bool]:
+    return runs["lost"] == 1
+
+
+def _misclustered(runs: pd.DataFrame) -> pd.Series[bool]:
+    return runs["misclustered"].astype(bool)
+
+
+def _control(name: str, what: str) -> Control:
+    """Return the control that puts the cell of this name in the place of the grid."""
+    return Control(name, what, relabelled("literal_runs", f"control:{name}"))
+
+
+_FEW_ROLLOUTS = _control("few_rollouts", "M_l a hundred million times too small")
+_FEW_ITERATIONS = _control("few_iterations", "R_l a thousand times too small")
+_LONG_STEPS = _control("long_steps", "steps η ten thousand times too long, as if φ were that much smaller")
+_CLOSE = _control("close", "clusters closer by a factor of 20 than the Δ that L is computed from")
+_NO_ELIMINATION = _control("no_elimination", "PCPO without the elimination (7)")
+_LOCAL = Control("local", "local policies in place of global ones: no collaboration", as_local)
 
 CLAIMS: Sequence[Claim] = [
     Claim(
         id="event_22",
-        measure=probability(exceeds("margin"), "(22) violated"),
+        measure=_theorem_1(_exceeds("margin"), "(22) violated"),
         rule=AtMost(),
         controls=[_FEW_ROLLOUTS, _FEW_ITERATIONS],
-        power=power_of_cells(_BAD, family=1),
+        power=_POWER_1,
         figure="literal",
         mode="literal, moment oracle",
         primary=True,
     ),
     Claim(
         id="event_23a",
-        measure=probability(exceeds("gap_margin"), "(23a) violated"),
+        measure=_theorem_1(_exceeds("gap_margin"), "(23a) violated"),
         rule=AtMost(),
         controls=[_FEW_ITERATIONS, _LONG_STEPS],
-        power=power_of_cells(_BAD),
+        power=_POWER_1,
         figure="literal",
         mode="literal, moment oracle",
     ),
     Claim(
         id="event_23b",
-        measure=probability(exceeds("estimate_margin"), "(23b) violated"),
+        measure=_theorem_1(_exceeds("estimate_margin"), "(23b) violated"),
         rule=AtMost(),
         controls=[_FEW_ROLLOUTS],
-        power=power_of_cells(_BAD),
+        power=_POWER_1,
         figure="literal",
         mode="literal, moment oracle",
     ),
     Claim(
         id="restricted",
-        measure=probability(exceeds("restricted_margin"), "a policy outside (12)"),
+        measure=_theorem_1(_exceeds("restricted_margin"), "a policy outside (12)"),
         rule=AtMost(),
         controls=[_LONG_STEPS],
-        power=power_of_cells(_BAD),
+        power=_POWER_1,
         figure="literal",
         mode="literal, moment oracle",
     ),
     Claim(
         id="theorem_1_1",
-        measure=probability(lambda runs: runs["lost"] == 1, "a true member pruned"),
+        measure=_theorem_1(_lost, "a true member pruned"),
         rule=AtMost(),
         controls=[_FEW_ROLLOUTS],
-        power=power_of_cells(_BAD),
+        power=_POWER_1,
         figure="literal",
         mode="literal, moment oracle",
     ),
     Claim(
         id="theorem_1_2",
-        measure=probability(lambda runs: runs["misclustered"].astype(bool), "wrong sets at l ≥ L"),
+        measure=_theorem_1(_misclustered, "wrong sets at l ≥ L"),
         rule=AtMost(),
         controls=[_FEW_ROLLOUTS, _NO_ELIMINATION, _CLOSE],
-        power=power_of_cells(_BAD),
+        power=_POWER_1,
         figure="literal",
         mode="literal, moment oracle",
     ),
     Claim(
         id="theorem_2_minibatch",
-        measure=probability(exceeds("late_bound"), "(35) violated", whole=True),
+        measure=_theorem_2(_exceeds("late_bound"), "(35) violated"),
         rule=AtMost(),
         controls=[_FEW_ITERATIONS, _LONG_STEPS],
-        power=power_of_cells(_BAD, whole=True),
+        power=_POWER_2,
         figure="literal",
         mode="literal, moment oracle",
     ),
     Claim(
         id="theorem_2_rollouts",
-        measure=probability(exceeds("late_rate"), "(9) violated", whole=True),
+        measure=_theorem_2(_exceeds("late_rate"), "(9) violated"),
         rule=AtMost(),
         controls=[_LONG_STEPS],
-        power=power_of_cells(_BAD, whole=True),
+        power=_POWER_2,
         figure="literal",
         mode="literal, moment oracle",
     ),
@@ -108,7 +140,7 @@ CLAIMS: Sequence[Claim] = [
         measure=mean_ratio,
         rule=Agrees(0.1),
         controls=[_FEW_ITERATIONS, _LOCAL],
-        power=Power("a mean gap 15 % off the prediction", lambda tables: mean_power(mean_ratio(tables), 0.15)),
+        power=shift(mean_ratio, 0.15, "a mean gap 15 % off the prediction"),
         figure="literal",
         mode="literal, moment oracle",
     ),
@@ -117,7 +149,7 @@ CLAIMS: Sequence[Claim] = [
         measure=shared_ratio,
         rule=Agrees(0.15),
         controls=[_LOCAL],
-        power=Power("a ratio 25 % off", lambda tables: mean_power(shared_ratio(tables), 0.25)),
+        power=shift(shared_ratio, 0.25, "a ratio 25 % off"),
         figure="literal",
         mode="literal, moment oracle",
     ),

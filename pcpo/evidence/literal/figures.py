@@ -1,4 +1,7 @@
-"""Figures of the group "literal"; every number drawn is in the table that goes with the figure."""
+"""Draw the figures of the group "literal".
+
+Every number drawn is in the table that is written beside the figure.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURES", "LITERAL", "LOOSENESS", "SECONDS_PER_YEAR", "YEARS"]
+__all__ = ["FIGURES", "SECONDS_PER_YEAR"]
 
 SECONDS_PER_YEAR = 365.25 * 86400
 _AGE_OF_THE_UNIVERSE = 13.8e9  # years
@@ -52,8 +55,12 @@ _RUNGS = {
 
 
 def looseness_table(tables: Tables) -> pd.DataFrame:
-    """By kind and rung: T, M, R of the fleet of the runs (smallest seed); decades saved there, alone and in the mean
-    over orders, with the range over the other fleets."""
+    """Tabulate the ladder from the literal to the calibrated constants.
+
+    Returns:
+        A row per kind and rung: T, M, R and the decades saved (at the rung, alone, and in the mean over orders) for the
+        fleet of the smallest seed, which is that of the runs; range of the decades saved over all fleets of the kind.
+    """
     table = tables["literal_ladder"]
     first = table[table["seed"] == table["seed"].min()].set_index(["kind", "rung"])
     by_rung = table.groupby(["kind", "rung"])["saved"].agg(["min", "max", "count"])
@@ -65,7 +72,10 @@ def looseness_table(tables: Tables) -> pd.DataFrame:
 
 
 def draw_looseness(numbers: pd.DataFrame) -> Figure:
-    """Bars: T at each rung for the last kind of fleet; markers: others; right: the bars' T, and decades saved there."""
+    """Draw T at each rung: bars for the last kind of fleet, markers for the other kinds.
+
+    At the right stand T of the bars and the decades saved at the rung.
+    """
     kinds = list(dict.fromkeys(numbers["kind"]))
     figure = new_figure(COLUMN, 4.0)
     axes = figure.subplots()
@@ -87,7 +97,7 @@ def draw_looseness(numbers: pd.DataFrame) -> Figure:
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     beside = axes.secondary_yaxis("right")
-    beside.set_yticks(list(y.values()), [_told(row) for row in shown.to_dict("records")], fontsize=6.5)
+    beside.set_yticks(list(y.values()), [_rung_label(row) for row in shown.to_dict("records")], fontsize=6.5)
     beside.tick_params(length=0)
     beside.spines["right"].set_visible(False)
     first = shown.iloc[0]
@@ -100,8 +110,8 @@ def draw_looseness(numbers: pd.DataFrame) -> Figure:
     return figure
 
 
-def _told(row: Mapping[Any, Any]) -> str:
-    """T of a rung, and the decades that it saves."""
+def _rung_label(row: Mapping[Any, Any]) -> str:
+    """Write T of a rung, and the decades that the rung saves."""
     text = f"$10^{{{np.log10(row['rollouts']):.1f}}}$"
     if row["name"] == "literal":
         return text
@@ -118,8 +128,12 @@ _SERIES = {
 
 
 def literal_table(tables: Tables) -> pd.DataFrame:
-    """By fleet, epoch and series: mean over runs with a bootstrap 95 % interval; bounds have none.  decades: log10 of
-    (35) over the mean global gap, and of (9) over it."""
+    """Tabulate gaps and bounds by fleet, epoch and series.
+
+    Returns:
+        Mean over runs with a bootstrap 95 % interval (bounds, which are the same in all runs, have none); decades_35
+        and decades_9: log10 of the right-hand sides of (35) and (9) over the mean global gap.
+    """
     table = tables["literal_runs"]
     table = table[table["role"] == "grid"].assign(target=lambda t: t["Delta_l"] / 8)
     rows = []
@@ -138,7 +152,7 @@ def literal_table(tables: Tables) -> pd.DataFrame:
 
 
 def draw_literal(numbers: pd.DataFrame) -> Figure:
-    """A panel per fleet: bounds and gaps by epoch, with the decades between (35) and the global gap."""
+    """Draw bounds and gaps by epoch, a panel per fleet, with the decades between (35) and the global gap."""
     kinds = [kind for kind in KINDS if kind in set(numbers["kind"])]
     figure = new_figure(PAGE, 3.1)
     panels = figure.subplots(1, len(kinds), squeeze=False)[0]
@@ -161,11 +175,12 @@ def draw_literal(numbers: pd.DataFrame) -> Figure:
 
 
 def _curves(axes: Axes, part: pd.DataFrame) -> None:
+    """Draw the series of a fleet, with bands for the intervals of the gaps."""
     for series, (label, colour, marker, line) in _SERIES.items():
-        one = part[part["series"] == series].sort_values("epoch")
-        axes.plot(one["epoch"], one["mean"], color=colour, marker=marker or None, ls=line, label=label)
+        rows = part[part["series"] == series].sort_values("epoch")
+        axes.plot(rows["epoch"], rows["mean"], color=colour, marker=marker or None, ls=line, label=label)
         if series.endswith("gap"):
-            axes.fill_between(one["epoch"], one["low"], one["high"], color=colour, alpha=0.25, lw=0)
+            axes.fill_between(rows["epoch"], rows["low"], rows["high"], color=colour, alpha=0.25, lw=0)
     axes.axvline(float(part["L"].iloc[0]), color="0.8", lw=4, zorder=0)
     axes.set_yscale("log")
     decade_ticks(axes.yaxis, most=8)
@@ -174,8 +189,10 @@ def _curves(axes: Axes, part: pd.DataFrame) -> None:
 
 
 def years_table(tables: Tables) -> pd.DataFrame:
-    """Every value of Table 2 by fleet and epoch, with the years that T_l and T would take on one core per agent: at the
-    fastest speed measured in this job."""
+    """Tabulate every value of Table 2 by fleet and epoch, with the years that T_l and T take on one core per agent.
+
+    The speed is that of the study `literal_speed`.
+    """
     table = tables["literal_table"]
     table = table[table["seed"] == table["seed"].min()].drop(columns="seed")
     measured = tables["literal_speed"].groupby("cell").agg(speed=("speed", "max"), horizon=("horizon", "first"))
@@ -186,7 +203,7 @@ def years_table(tables: Tables) -> pd.DataFrame:
 
 
 def draw_years(numbers: pd.DataFrame) -> Figure:
-    """Years for all epochs of a fleet, one core per agent."""
+    """Draw the years that all epochs of a fleet take on one core per agent."""
     last = numbers[numbers["epoch"] == numbers.groupby("cell")["epoch"].transform("max")].reset_index(drop=True)
     figure = new_figure(COLUMN, 1.3 + 0.24 * len(last))
     axes = figure.subplots()
@@ -209,36 +226,43 @@ def draw_years(numbers: pd.DataFrame) -> Figure:
     return figure
 
 
-LOOSENESS = EvidenceFigure(
-    title="From the calibrated constants to the printed ones",
-    caption="Rollouts per agent to the same $\\Delta_{\\bar L}$, from Table 2 as printed (top) to the calibrated schedule "
-    "(bottom), one replacement after another, in closed form. In brackets: decades saved at the rung, for the fleet of "
-    "the bars. The order matters: the numbers beside the figure hold, for every replacement, what it saves alone from "
-    "the literal end and its mean over all orders (Shapley value). $V=E\\,C(K;Z)^2$, $h$ eigenvalues of the Hessian.",
-    table=looseness_table,
-    draw=draw_looseness,
-)
-LITERAL = EvidenceFigure(
-    title="PCPO with the printed constants",
-    caption="PCPO with the constants of Table 2 as printed (literal, moment oracle): mean gaps over runs with "
-    "bootstrap 95 % intervals, beside the right-hand sides of (35) and (9), were each epoch the last, and "
-    r"$\\Delta_l/8$ of (23a). Units of cost, $C^*_1=20$. The number is the distance between (35) and the mean global gap in decades.",
-    table=literal_table,
-    draw=draw_literal,
-)
-YEARS = EvidenceFigure(
-    title="The time that the printed constants would take",
-    caption="What Table 2 as printed would cost for published fleets and random scenarios at their configured "
-    r"$\\Delta_0$: years of one core per agent, at the speed of the rollout engine measured in the same job. The "
-    "numbers hold every value of Table 2 at every epoch and the guarantee of each constant.",
-    table=years_table,
-    draw=draw_years,
-)
-
-
 #: Figures by their ids.
 FIGURES: dict[str, EvidenceFigure] = {
-    "looseness": LOOSENESS,
-    "literal": LITERAL,
-    "literal_years": YEARS,
+    "looseness": EvidenceFigure(
+        title="From the printed constants to the calibrated ones",
+        caption=(
+            r"Rollouts per agent to the same $\Delta_{\bar L}$, from Table 2 as printed (top) to the calibrated "
+            "schedule (bottom), one replacement after another, in closed form. In brackets: decades saved at the rung, "
+            "for the fleet of the bars. The order matters: for every replacement, the numbers beside the figure hold "
+            "what it saves alone, starting from the printed constants, and its mean over all orders (Shapley value). "
+            r"$V=E\,C(K;Z)^2$; $h$: eigenvalues of the Hessian."
+        ),
+        inputs=("literal_ladder",),
+        table=looseness_table,
+        draw=draw_looseness,
+    ),
+    "literal": EvidenceFigure(
+        title="PCPO with the printed constants",
+        caption=(
+            "PCPO with the constants of Table 2 as printed (literal, moment oracle): mean gaps over runs with "
+            "bootstrap 95 % intervals, beside the right-hand sides of (35) and (9), were each epoch the last, and "
+            r"$\Delta_l/8$ of (23a). Units of cost, $C^*_1=20$. The number in each panel is the distance between (35) "
+            "and the mean global gap, in decades."
+        ),
+        inputs=("literal_runs",),
+        table=literal_table,
+        draw=draw_literal,
+    ),
+    "literal_years": EvidenceFigure(
+        title="The time that the printed constants would take",
+        caption=(
+            "What Table 2 as printed would cost for published fleets and random scenarios at their configured "
+            r"$\Delta_0$: years of one core per agent, at the speed of the rollout engine, which was measured once and "
+            "is stored with the code. The numbers beside the figure hold every value of Table 2 at every epoch and the "
+            "guarantee of each constant."
+        ),
+        inputs=("literal_table", "literal_speed"),
+        table=years_table,
+        draw=draw_years,
+    ),
 }

@@ -1,4 +1,4 @@
-"""A measurement of time, not a result: written by `python -m pcpo.evidence.literal.studies`, never by a job."""
+"""Hold measured times, which no job writes: `python -m pcpo.evidence.literal.studies` rewrites this file."""
 
 PROCESSOR = "Intel(R) Xeon(R) Processor @ 2.50GHz"
 #: (n, m) → a and b (s): processor time of one rollout of h stages is a + b·h.

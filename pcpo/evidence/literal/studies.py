@@ -1,18 +1,20 @@
-"""Study `literal_ladder`: from the constants of Table 2 as printed to the calibrated ones, for random fleets.
+"""Compute what the constants of Table 2 cost, without runs: `literal_table`, `literal_speed` and `literal_ladder`.
 
-Study `literal_table`: Table 2 in numbers for whole fleets.  Nothing is drawn: all seeds have the same rows.
+`literal_table` evaluates Table 2 as printed for published fleets and random scenarios.  `literal_speed` gives the
+rollouts per second of one core for the same fleets, so that rollouts can be converted to years.  `literal_ladder`
+replaces the printed constants by the calibrated ones, one after another, for small random fleets.
 
-Study `literal_speed`: rollouts per second of one core, from a measurement kept beside the code.
-
-Time is no result: it differs from run to run.  So nothing is timed in a job, and tables and figures have the same bytes
-on every machine.  `python -m pcpo.evidence.literal.studies` measures and writes `literal_measured.py`, which names the
-processor; the rest is arithmetic.
+No job measures time, because a time differs from run to run, and tables and figures must have the same bytes on every
+machine.  `literal_speed` uses the times in `measured.py`, which names the processor;
+`python -m pcpo.evidence.literal.studies` measures again and rewrites that file.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,8 @@ from pcpo.errors import ConfigError
 from pcpo.evidence.literal.fleets import (
     KINDS,
     LAW,
-    Literal,
+    FleetCell,
+    LiteralFleet,
     described,
     fleet_cells,
     fleet_option,
@@ -42,11 +45,42 @@ from pcpo.storage.provenance import machine
 from pcpo.theory.calibration import horizon_for
 from pcpo.theory.looseness import Ingredients, ladder
 
-__all__ = ["FLEETS", "LADDER", "SPEED", "STUDIES", "TABLE", "ingredients", "measured", "seconds_per_rollout"]
+__all__ = [
+    "FLEETS",
+    "LADDER",
+    "SPEED",
+    "STUDIES",
+    "TABLE",
+    "LadderCell",
+    "measured",
+    "measurement_source",
+    "seconds_per_rollout",
+]
+
+# --------------------------------------------------------------------------------------------------- literal_ladder
 
 
-def ingredients(literal: Literal, kappa: float) -> Ingredients:
-    """Both ends of the ladder of a fleet."""
+@dataclass(frozen=True)
+class LadderCell:
+    """Describe one condition of the study `literal_ladder`.
+
+    Args:
+        kind: name of the kind of fleet.
+        kappa: κ_M at the calibrated end.
+        epochs: L̄.
+    """
+
+    kind: str
+    kappa: float
+    epochs: int
+
+
+def _ladder_cells(options: Mapping[str, Any]) -> dict[str, LadderCell]:
+    return {kind: LadderCell(kind, float(options["kappa"]), options["epochs"]) for kind in options["kinds"]}
+
+
+def _ingredients(literal: LiteralFleet, kappa: float) -> Ingredients:
+    """Collect the constants at both ends of the ladder of a fleet."""
     return Ingredients(
         literal=literal.problem,
         searched=searched(literal),
@@ -58,40 +92,34 @@ def ingredients(literal: Literal, kappa: float) -> Ingredients:
     )
 
 
-def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    kappa, epochs = float(options["kappa"]), options["epochs"]
-    return {kind: {"kind": kind, "kappa": kappa, "epochs": epochs} for kind in options["kinds"]}
-
-
-def _ladder_rows(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
+def _ladder_rows(cell: LadderCell, seeds: Sequence[int]) -> pd.DataFrame:
+    """Climb the ladder of a fleet for each seed, a row per rung."""
     frames = []
     for seed in seeds:
-        literal = literal_fleet(*small_fleet(cell["kind"], seed))
-        schedule, epochs = literal.schedule, cell["epochs"]
-        rungs = ladder(
-            ingredients(literal, cell["kappa"]), delta=schedule.delta, n_agents=literal.fleet.N, epochs=epochs
-        )
+        literal = literal_fleet(*small_fleet(cell.kind, seed))
+        schedule, given = literal.schedule, _ingredients(literal, cell.kappa)
+        rungs = ladder(given, delta=schedule.delta, n_agents=literal.fleet.N, epochs=cell.epochs)
         rows = pd.DataFrame([vars(rung) for rung in rungs])
-        frames.append(rows.assign(seed=seed, rung=np.arange(len(rows)), Delta_L=schedule.plan(epochs).Delta))
-    return pd.concat(frames, ignore_index=True).assign(kind=cell["kind"], epochs=cell["epochs"], mode="exact")
+        frames.append(rows.assign(seed=seed, rung=np.arange(len(rows)), Delta_L=schedule.plan(cell.epochs).Delta))
+    return pd.concat(frames, ignore_index=True).assign(kind=cell.kind, epochs=cell.epochs, mode="exact")
 
 
 LADDER = Study(
     name="literal_ladder",
     title="From literal to calibrated constants",
-    cells=_cells,
+    cells=_ladder_cells,
     simulate=_ladder_rows,
     columns={
-        "seed": "draws the fleet; 0 is the fleet of the runs",
+        "seed": "seed that draws the fleet; 0 is the fleet of the runs",
         "kind": "kind of fleet",
         "mode": "exact: closed forms",
         "rung": "place on the ladder; 0 is literal",
         "name": "what is replaced at this rung",
-        "rollouts": "T to the end of the last epoch (rollouts per agent), this replacement and those above made",
-        "minibatch": "M_L̄ there (rollouts)",
-        "iterations": "R_L̄ there",
+        "rollouts": "T to the end of the last epoch (rollouts per agent), with this replacement and those above it",
+        "minibatch": "M_L̄ at this rung (rollouts)",
+        "iterations": "R_L̄ at this rung",
         "saved": "decades of T saved at this rung",
-        "alone": "decades saved by this replacement alone, from the literal end",
+        "alone": "decades saved by this replacement alone, starting from the literal constants",
         "shapley": "decades saved, mean over all orders of replacement",
         "Delta_L": "Δ_L̄ (cost units), the same on all rungs",
         "epochs": "L̄",
@@ -100,6 +128,8 @@ LADDER = Study(
     options={"kinds": names(list(KINDS)), "kappa": number(0.05, most=1), "epochs": whole(4)},
 )
 
+
+# ---------------------------------------------------------------------------------------------------- literal_table
 
 #: Published fleets, at the Δ_0 of their scenarios.
 FLEETS: dict[str, Any] = {
@@ -114,15 +144,7 @@ FLEETS: dict[str, Any] = {
 }
 
 
-def _constants(literal: Literal) -> dict[str, Any]:
-    found, problem, c = literal.found, literal.problem, literal.schedule.constants
-    values: dict[str, Any] = {}
-    for letter, name in _LETTERS.items():
-        values |= {letter: getattr(problem, name), f"{letter}_guarantee": found.guarantees[name].value}
-    fixed = {f"c{k}": getattr(c, f"c{k}") for k in range(1, 7)}
-    return values | fixed | {"Delta0_tilde": found.Delta0_tilde, "enlargement": found.enlargement}
-
-
+#: Columns of λ, φ, ρ, μ, G∞ → their names in `ProblemConstants`.
 _LETTERS = {
     "lambda": "lipschitz",
     "phi": "smoothness",
@@ -132,16 +154,27 @@ _LETTERS = {
 }
 
 
-def _table_rows(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
-    literal = described(cell["name"], cell["fleet"], cell["Delta0"])
+def _constants(literal: LiteralFleet) -> dict[str, Any]:
+    """Return the constants of a fleet by column, with the guarantee of each problem constant."""
+    found, problem, c = literal.found, literal.problem, literal.schedule.constants
+    values: dict[str, Any] = {}
+    for letter, name in _LETTERS.items():
+        values |= {letter: getattr(problem, name), f"{letter}_guarantee": found.guarantees[name].value}
+    fixed = {f"c{k}": getattr(c, f"c{k}") for k in range(1, 7)}
+    return values | fixed | {"Delta0_tilde": found.Delta0_tilde, "enlargement": found.enlargement}
+
+
+def _table_rows(cell: FleetCell, seeds: Sequence[int]) -> pd.DataFrame:
+    """Evaluate Table 2 for a fleet, a row per epoch; all seeds have the same rows."""
+    literal = described(cell)
     fleet, schedule, rows, total = literal.fleet, literal.schedule, [], 0
     sizes = np.array([1, *np.bincount(fleet.labels), fleet.N])
-    for plan in map(schedule.plan, range(1, cell["epochs"] + 1)):
+    for plan in map(schedule.plan, range(1, cell.epochs + 1)):
         total += plan.rollouts
         radii, capped = plan.radius_global(sizes)
         rows.append(
             {
-                "fleet": cell["name"],
+                "fleet": cell.name,
                 "mode": schedule.mode,
                 "states": fleet.n,
                 "inputs": fleet.m,
@@ -171,9 +204,9 @@ TABLE = Study(
     cells=fleet_cells,
     simulate=_table_rows,
     columns={
-        "seed": "of no consequence: nothing is drawn",
-        "fleet": "name",
-        "mode": "of the schedule",
+        "seed": "without effect: nothing is drawn",
+        "fleet": "name of the fleet",
+        "mode": "mode of the schedule's constants",
         "states": "n",
         "inputs": "m",
         "agents": "N",
@@ -187,11 +220,11 @@ TABLE = Study(
         "radius_uncapped": "r̃_l (gain units)",
         "radius_local": "r_l^(loc) (gain units)",
         "radius_global": "r_l^(global) of an agent whose set is [N] (gain units)",
-        "cap_active": "1 if c_(p,6) cuts the radius of a set of any size, else 0",
+        "cap_active": "1 if c_(p,6) caps the radius of a set of any size, else 0",
         "rollouts": "T_l (rollouts per agent)",
         "total": "T up to the end of the epoch (rollouts per agent)",
         **{name: f"{letter}" for name, letter in zip(_LETTERS, ("λ", "φ", "ρ", "μ", "G∞"), strict=True)},
-        **{f"{name}_guarantee": f"what is known of {name}" for name in _LETTERS},
+        **{f"{name}_guarantee": f"how {name} is guaranteed" for name in _LETTERS},
         **{f"c{k}": f"c_(p,{k})" for k in range(1, 7)},
         "Delta0_tilde": "Δ̃_0 (cost units)",
         "enlargement": "β: λ, φ, G∞ hold on {C − C* ≤ βΔ̃_0}",
@@ -201,13 +234,20 @@ TABLE = Study(
 )
 
 
-_SHAPES = ((1, 1), (2, 1), (2, 2), (3, 2), (3, 3))
-_HORIZONS = (64, 256)
-_ROLLOUTS, _REPETITIONS = 32768, 5
+# ---------------------------------------------------------------------------------------------------- literal_speed
 
 
 def seconds_per_rollout(n: int, m: int, horizon: int) -> float:
-    """a + b·h with the measured a and b of this shape; ConfigError for a shape that was not measured."""
+    """Return the processor time of one rollout (s), a + b·h with the measured a and b of this shape.
+
+    Args:
+        n: number of states.
+        m: number of inputs.
+        horizon: h (stages).
+
+    Raises:
+        ConfigError: for a shape (n, m) that was not measured.
+    """
     if (n, m) not in SECONDS:
         known = ", ".join(map(str, SECONDS))
         raise ConfigError(
@@ -218,33 +258,48 @@ def seconds_per_rollout(n: int, m: int, horizon: int) -> float:
     return fixed + per_stage * horizon
 
 
-def _speed_rows(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
-    literal = described(cell["name"], cell["fleet"], cell["Delta0"])
-    horizon = horizon_for(literal.fleet, literal.schedule, cell["epochs"])
+def _speed_rows(cell: FleetCell, seeds: Sequence[int]) -> pd.DataFrame:
+    """Compute the speed for a fleet at the horizon of its last epoch; all seeds have the same row."""
+    literal = described(cell)
+    horizon = horizon_for(literal.fleet, literal.schedule, cell.epochs)
     seconds = seconds_per_rollout(literal.fleet.n, literal.fleet.m, horizon)
-    rows = {"fleet": cell["name"], "processor": PROCESSOR, "horizon": horizon, "seconds": seconds, "speed": 1 / seconds}
+    rows = {"fleet": cell.name, "processor": PROCESSOR, "horizon": horizon, "seconds": seconds, "speed": 1 / seconds}
     return pd.DataFrame([{"seed": seed, **rows} for seed in seeds])
 
 
 SPEED = Study(
     name="literal_speed",
-    title="Rollouts per second of the engine, by a measurement kept with the code",
+    title="Rollouts per second of the engine, from a measurement stored with the code",
     cells=fleet_cells,
     simulate=_speed_rows,
     columns={
-        "seed": "of no consequence: nothing is drawn or timed",
-        "fleet": "name",
-        "processor": "where the times were measured (python -m pcpo.evidence.literal.studies): one core, not this job",
+        "seed": "without effect: nothing is drawn or timed",
+        "fleet": "name of the fleet",
+        "processor": "processor on which the times were measured, one core (python -m pcpo.evidence.literal.studies)",
         "horizon": "h (stages of a rollout), for a bias below 1 % of Δ_L̄/8",
-        "seconds": "processor time of one rollout (s): a + b·h with the a and b measured for this n and m",
+        "seconds": "processor time of one rollout (s): a + b·h, with a and b measured for this n and m",
         "speed": "rollouts per second of one core (1/s)",
     },
     options={"fleets": fleet_option(FLEETS)},
 )
 
 
+# ------------------------------------------------------------------------------------------------------ measurement
+
+_SHAPES = ((1, 1), (2, 1), (2, 2), (3, 2), (3, 3))
+_HORIZONS = (64, 256)
+_ROLLOUTS, _REPETITIONS = 32768, 5
+
+
 def measured(n: int, m: int) -> tuple[float, float]:
-    """a and b (s) of this shape: the fastest of some estimates at two horizons, after one that is not timed."""
+    """Measure a and b (s) of a shape, from the fastest of some estimates at each of two horizons.
+
+    The first estimate, which includes the compilation, is not counted.
+
+    Args:
+        n: number of states.
+        m: number of inputs.
+    """
     rng = stream(0, Purpose.CALIBRATION, n, m)
     A = rng.standard_normal((n, n))
     A *= 0.9 / np.abs(np.linalg.eigvals(A)).max()
@@ -261,22 +316,23 @@ def measured(n: int, m: int) -> tuple[float, float]:
     return max(0.0, short - slope * _HORIZONS[0]), slope
 
 
-def _main() -> None:
-    found = {shape: measured(*shape) for shape in _SHAPES}
+def measurement_source(processor: str, found: Mapping[tuple[int, int], tuple[float, float]]) -> str:
+    """Return the source of `measured.py`.
+
+    Args:
+        processor: model name of the processor.
+        found: (n, m) → a and b (s), as `measured` returns them.
+    """
     lines = [
-        '"""Measured times, not a result: written by `python -m pcpo.evidence.literal.studies`, never by a job."""',
+        '"""Hold measured times, which no job writes: `python -m pcpo.evidence.literal.studies` rewrites this file."""',
         "",
-        f"PROCESSOR = {machine()['cpu']!r}".replace("'", '"'),
+        f"PROCESSOR = {json.dumps(processor)}",
         "#: (n, m) → a and b (s): processor time of one rollout of h stages is a + b·h.",
         "SECONDS: dict[tuple[int, int], tuple[float, float]] = {",
         *(f"    {shape}: ({a:.3g}, {b:.3g})," for shape, (a, b) in found.items()),
         "}",
     ]
-    write_text(Path(__file__).with_name("literal_measured.py"), "\n".join(lines) + "\n")
-
-
-if __name__ == "__main__":
-    _main()
+    return "\n".join(lines) + "\n"
 
 
 #: Studies by the names that configurations use.
@@ -285,3 +341,9 @@ STUDIES: dict[str, Study] = {
     "literal_speed": SPEED,
     "literal_ladder": LADDER,
 }
+
+if __name__ == "__main__":
+    write_text(
+        Path(__file__).with_name("measured.py"),
+        measurement_source(str(machine()["cpu"]), {shape: measured(*shape) for shape in _SHAPES}),
+    )
