@@ -150,8 +150,8 @@ class Study:
 
     name: str
     title: str
-    cells: Callable[[Mapping[str, Any]], dict[str, dict[str, Any]]]
-    simulate: Callable[[Mapping[str, Any], Sequence[int]], pd.DataFrame]
+    cells: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    simulate: Callable[[Any, Sequence[int]], pd.DataFrame]
     columns: Mapping[str, str]
     key: Sequence[str] = ("seed",)
     may_be_missing: frozenset[str] = frozenset()
