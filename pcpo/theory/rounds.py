@@ -4,7 +4,7 @@ Epoch l has R_l + 1 rounds, R_l = ⌈c_2 log(c_3 N/Δ_l²)⌉ with Δ_l = Δ_0/2
 of L̄ epochs are a polynomial of degree two in L̄ with the leading coefficient (c_2 log 4)/2, and at a given L̄ they are
 linear in log N with the slope c_2 L̄.  Rounding adds between 0 and 1 to every R_l.  A coefficient that is fitted to
 counted rounds by least squares is a weighted sum of them.  Its value without rounding is therefore known up to an
-interval, which is arithmetic and has no chance in it.
+interval; nothing in this interval is random.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Claims on communication: identities on tables made by hand, their controls, and one small simulation."""
+"""Test the claims on communication: on tables made from formulas, and on one small simulation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STUDY: Study = GROUP.studies[0]
 
 
 def made(seeds: int = 10) -> pd.DataFrame:
-    """What all conditions must look like, from the formulas of the paper and of the controls, and no simulation."""
+    """Make the rows of all conditions from the formulas of the paper and of the controls, without a simulation."""
     rows = []
     for name, cell in cells(STUDY.defaults).items():
         N, epochs, sweep = cell.agents, cell.epochs, cell.sweep
@@ -111,7 +111,7 @@ def test_power() -> None:
 
 
 def test_the_exact_oracle_answers_all_agents_as_it_would_each_alone() -> None:
-    """Also where one agent's gain has infinite cost."""
+    """Check this also where one agent's gain has infinite cost."""
     spec = FleetSpec(n=2, m=1, sizes=(2, 1), gamma=0.8, separation=2.0, optimal_cost=20.0, initial_gap=1.0)
     fleet = random_fleet(spec, stream(3, 0))
     gains = fleet.initial_gains.copy()
@@ -149,14 +149,14 @@ def test_missing_runs_are_named() -> None:
 
 @pytest.fixture(scope="module")
 def simulated() -> dict[str, pd.DataFrame]:
-    """The smallest grid that the claims can be measured on."""
+    """Simulate the smallest grid on which the claims can be measured."""
     small = {"epochs": 4, "agents": [2, 4]}
     parts = [simulate(cell, [7]).assign(cell=name) for name, cell in cells_of(STUDY, small).items()]
     return {"communication": pd.concat(parts, ignore_index=True)}
 
 
 def test_simulation(simulated: dict[str, pd.DataFrame], tmp_path: object) -> None:
-    """Counts at the server obey the identities; controls that are really run are refuted; the figure is drawn."""
+    """Check that counts at the server obey the identities, simulated controls are refuted, and the figure is drawn."""
     frame = simulated["communication"]
     assert sorted(frame.columns) == sorted(["cell", *COLUMNS])
     assert not frame.isna().any().any()

@@ -1,4 +1,4 @@
-"""Claims on the paper's defects: the arithmetic against brute force, synthetic tables, and one small simulation."""
+"""Test the claims on the paper's defects: exact arithmetic against decimals, and one small simulation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def simulated(study: Study, seeds: list[int], **options: object) -> pd.DataFrame
 
 @pytest.fixture(scope="module")
 def tables() -> Tables:
-    """Runs of one seed with few iterations; budgets made by hand, for those need many runs."""
+    """Simulate every study with few seeds; make the table of budgets by hand, since it needs many runs."""
     rng = stream(11, 5)
     R, size = 15, 400
     spread = stats.chi2.ppf((np.arange(size) + 0.5) / size, 4) / 4  # quantiles, so that means are as said
@@ -73,7 +73,7 @@ def test_group_is_complete() -> None:
 
 
 def test_claims_hold_and_controls_are_refuted(tables: Tables, tmp_path: object) -> None:
-    """One run of the deterministic ones is too few to support them, by rule; none may be refuted."""
+    """Check that no claim is refuted; by their rule, one run is too few to support the deterministic claims."""
     found = judge("defects", GROUP.claims, tables)
     claims, controls = (found[found["role"] == role] for role in ("claim", "negative_control"))
     assert (claims["verdict"] != "refuted").all(), claims[claims["verdict"] == "refuted"]["claim"].tolist()
@@ -108,7 +108,7 @@ def test_the_defects_are_where_they_are_said_to_be(tables: Tables) -> None:
 
 
 def test_the_plateau_is_the_minimum_over_common_shifts() -> None:
-    """No shift of all agents together lowers the mean gap below the column `plateau`."""
+    """Check that no common shift of all agents lowers the mean gap below the column `plateau`."""
     fleet, _ = prepared("single", 7, 0.02)
     found = plateaus(fleet)["plateau"]
     d = fleet.initial_gains - fleet.initial_gains.mean(axis=0)
@@ -143,7 +143,7 @@ class TestSurds:
         assert not Surd(Fraction(3, 2) * -1, 1).positive()  # √2 < 1.5
 
     def test_sums_of_the_readings(self, tables: Tables) -> None:
-        """Limits: π²/24, 1/(2(√2 − 1)) = 1.207…, and 0.2822…"""
+        """Compare with the limits π²/24, 1/(2(√2 − 1)) = 1.207…, and 0.2822…"""
         last = tables["defects_readings"].groupby("reading")["union"].max()
         assert last["appendix"] < np.pi**2 / 24
         assert 1.18 < last["algorithm"] < 0.5 / (np.sqrt(2) - 1)
@@ -151,7 +151,7 @@ class TestSurds:
 
 
 def test_gaussian_slope_is_two(tables: Tables) -> None:
-    """E max of n draws of χ²_2 is 2·(1 + ½ + … + 1/n); within four standard errors of that."""
+    """Check the mean of the largest of n draws of χ²_2, 2·(1 + ½ + … + 1/n), within four standard errors."""
     frame = tables["defects_noise"].query("law == 'gaussian'").pivot(index="seed", columns="draws", values="largest")
     harmonic = 2 * np.sum(1 / np.arange(1, 10**5 + 1))
     assert abs(frame[10**5].mean() - harmonic) < 4 * frame[10**5].std() / np.sqrt(len(frame))

@@ -1,4 +1,4 @@
-"""Counted runs: schedules, separations and deviations of the protocol."""
+"""Test counted runs: schedules, separations and deviations from the protocol."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_clusters_separate_in_the_epoch_that_the_separation_is_made_for(k: int) 
 
 
 def test_deviations_change_what_they_say_and_nothing_else() -> None:
-    """R_1 local steps, N = 4 agents, gradients of two numbers of 8 bytes."""
+    """Compare with PCPO for N = 4 agents, R_1 local steps and gradients of two numbers with 8 bytes each."""
     rows = {name: simulate(replace(RUN, algorithm=name), [3]).iloc[0] for name in COUNTED_ALGORITHMS}
     pcpo = rows["pcpo"]
     R = pcpo["rounds"] - 1

@@ -1,4 +1,4 @@
-"""Fits of counted rounds: exact without rounding, and rounding within the interval."""
+"""Test the fits of counted rounds: exact without rounding, and within the interval with rounding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ C3 = 2304.0
 
 
 def iterations(c2: float, agents: np.ndarray, epoch: int) -> np.ndarray:
-    """c_2 log(c_3 N/Δ_l²) without rounding, Δ_0 = 12."""
+    """Return c_2 log(c_3 N/Δ_l²) without rounding, Δ_0 = 12."""
     return np.asarray(c2 * np.log(C3 * agents / (12 / 2.0**epoch) ** 2))
 
 
@@ -24,7 +24,7 @@ def test_leading_weights_give_the_leading_coefficient() -> None:
 
 
 def test_rounding_intervals_hold_the_coefficient_without_rounding() -> None:
-    """For unrounded R_l, Σ(R_l + 1) has the coefficient c2·log 4/2 exactly; rounding must stay within the interval."""
+    """Without rounding, Σ(R_l + 1) has the coefficient c2·log 4/2 exactly; rounding must stay within the interval."""
     for seed in range(20):
         c2 = float(stream(seed, 5).uniform(1, 20))
         rows = pd.DataFrame({"epoch": np.arange(1, 9), "c2": c2, "seed": 0})
@@ -37,7 +37,7 @@ def test_rounding_intervals_hold_the_coefficient_without_rounding() -> None:
 
 
 def test_rounding_intervals_hold_the_slope_without_rounding() -> None:
-    """For unrounded R_l, the slope in log N is c2·L̄ exactly; rounding must stay within the interval."""
+    """Without rounding, the slope in log N is c2·L̄ exactly; rounding must stay within the interval."""
     agents = np.array([4, 12, 36])
     for seed in range(20):
         c2 = float(stream(seed, 5).uniform(1, 20))

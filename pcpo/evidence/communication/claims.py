@@ -2,8 +2,8 @@
 
 The identities (rounds, messages, bytes) hold exactly or not at all: their rule is `Never`, and one violating run
 refutes.  The coefficients of growth are compared with their predictions by `Agrees`.  Counts have no error, so the
-intervals of the coefficients hold what rounding R_l up can do and nothing else ("arithmetic"), and so their power is 0
-or 1.  Only `no_power_of_t` has an interval over runs.
+intervals of the coefficients contain the effects of rounding R_l up and nothing random ("arithmetic"): the power of
+these checks is 0 or 1.  Only `no_power_of_t` has an interval over runs.
 
 Controls are conditions of the same study, relabelled so that the measure of a claim finds them in place of its runs.
 """

@@ -142,7 +142,7 @@ _FORMULAS = [
         measure=measured.log_squared,
         rule=Agrees(0.15),
         controls=[Control("constant", "the repair R_l = R_1", _instead(ROUNDS, agents_4="constant_iterations"))],
-        # Predicted 1, alternative 0.  The interval holds the effects of rounding and has no chance in it.
+        # Predicted 1, alternative 0.  The interval contains the effects of rounding and nothing random.
         power=shift(measured.log_squared, 1.0, "rounds linear in L̄", interval="arithmetic"),
         figure="defects",
     ),

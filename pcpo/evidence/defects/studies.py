@@ -2,8 +2,7 @@
 
 The study `defects_runs` has a fleet for each place: agents of one cluster that keep their offsets, policies that
 destabilise, sets that are no partition, clusters of equal cost, and a budget that ends when the clusters separate.
-Answers are exact unless a condition asks for rollouts: these effects do not come from sampling.  The study
-`defects_rounds` counts the rounds of communication of PCPO, and of PCPO with R_l = R_1.
+Answers are exact unless a condition asks for rollouts: these effects do not come from sampling.
 """
 
 from __future__ import annotations
@@ -23,11 +22,9 @@ from pcpo.algorithms.schedule import Schedule
 from pcpo.algorithms.server import same_label
 from pcpo.arrays import BoolArray, FloatArray
 from pcpo.claims.contract import Study
-from pcpo.claims.options import Option, several, whole
-from pcpo.experiments import messages
+from pcpo.claims.options import Option, whole
 from pcpo.experiments.driver import run
 from pcpo.experiments.experiment import side_information
-from pcpo.experiments.messages import CountedRun
 from pcpo.fleets.fleet import Fleet, LinearSystem
 from pcpo.fleets.initial_gains import draw_initial_gains
 from pcpo.fleets.random import FleetSpec, random_fleet, relative_distance, with_optimal_cost
@@ -249,22 +246,6 @@ def _distance(fleet: Fleet) -> float:
     return min((relative_distance(X, Y) for X, Y in pairs), default=np.inf)
 
 
-_ROUNDS_OPTIONS: Mapping[str, Option] = {
-    "epochs": whole(7, least=4),
-    "agents": several([4, 12, 36], {**whole(least=2), "multipleOf": 2}, fewest=2),
-    "gaps": several([1, 2, 3, 4, 5], whole(), fewest=5),
-    "noisy_epochs": whole(1),
-}
-
-
-def _rounds_cells(options: Mapping[str, Any]) -> dict[str, CountedRun]:
-    """Return PCPO with four agents, if the options have this number, and the fewest agents with R_l = R_1."""
-    fewest = CountedRun(agents=min(options["agents"]), epochs=options["epochs"])
-    grid = {"agents_4": replace(fewest, agents=4)} if 4 in options["agents"] else {}
-    grid["constant_iterations"] = replace(fewest, sweep="control:constant", schedule="constant_iterations")
-    return grid
-
-
 #: Studies by the names that configurations use.
 STUDIES: dict[str, Study] = {
     "defects_runs": Study(
@@ -276,14 +257,5 @@ STUDIES: dict[str, Study] = {
         key=("seed", "epoch"),
         may_be_missing=frozenset({"offset_change", "plateau", "quadratic"}),
         options=_OPTIONS,
-    ),
-    "defects_rounds": Study(
-        name="defects_rounds",
-        title="Rounds counted at the server",
-        cells=_rounds_cells,
-        simulate=messages.simulate,
-        columns=messages.COLUMNS,
-        key=("seed", "epoch"),
-        options=_ROUNDS_OPTIONS,
     ),
 }
