@@ -1,4 +1,4 @@
-"""Claims on communication: identities on tables made by hand, their controls, and one small simulation."""
+"""Test the claims on communication: on tables made from formulas, and on one small simulation."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ import pandas as pd
 import pytest
 
 from pcpo import lqr
-from pcpo.algorithms.registry import PCPO
-from pcpo.algorithms.schedule import Constants, Schedule
-from pcpo.claims.contract import Finding, Study, Verdict
+from pcpo.claims.contract import ALPHA, Finding, Study, Verdict
+from pcpo.claims.findings import bounded
 from pcpo.claims.judging import VERDICT_COLUMNS, judge
 from pcpo.claims.options import cells_of
-from pcpo.claims.power import agreement_power, bounded, never_power
+from pcpo.claims.power import normal_power, violation_power
 from pcpo.errors import ConfigError, ResultsError
+from pcpo.evidence import load_group
 from pcpo.evidence.communication import measures as measured
-from pcpo.evidence.communication.claims import GROUP
-from pcpo.evidence.communication.deviations import planner
-from pcpo.evidence.communication.studies import COLUMNS, cells, separation_at, simulate
+from pcpo.evidence.communication.studies import cells
+from pcpo.experiments.messages import COLUMNS, separation_at, simulate
 from pcpo.figures.style import save
 from pcpo.fleets.random import FleetSpec, random_fleet
 from pcpo.oracles.rollout import ExactOracle
@@ -28,35 +27,36 @@ from pcpo.simulation.kernels import SATURATION
 from pcpo.simulation.noise import stream
 
 C2, C3, D = 5.0, 2304.0, 2
+GROUP = load_group("communication")
 STUDY: Study = GROUP.studies[0]
 
 
 def made(seeds: int = 10) -> pd.DataFrame:
-    """What all conditions must look like, from the formulas of the paper and of the controls, and no simulation."""
+    """Make the rows of all conditions from the formulas of the paper and of the controls, without a simulation."""
     rows = []
     for name, cell in cells(STUDY.defaults).items():
-        N, epochs, sweep = cell["agents"], cell["epochs"], cell["sweep"]
+        N, epochs, sweep = cell.agents, cell.epochs, cell.sweep
         for seed in range(seeds):
             c2 = C2 + 0.37 * seed
             rounds = gradients = T = 0
             for epoch in range(1, epochs + 1):
                 R = math.ceil(c2 * math.log(C3 * N / (12 / 2**epoch) ** 2))
                 first = math.ceil(c2 * math.log(C3 * N / 36))
-                M = 100 if cell["schedule"] == "constant_minibatch" else 100 * 4**epoch
-                R = {"constant_minibatch": 5 * 2 ** (epoch - 1), "constant_iterations": first}.get(cell["schedule"], R)
+                M = 100 if cell.schedule == "constant_minibatch" else 100 * 4**epoch
+                R = {"constant_minibatch": 5 * 2 ** (epoch - 1), "constant_iterations": first}.get(cell.schedule, R)
                 T += (2 * R + 1) * M
-                steps = {"fedlqr": math.ceil((2 * R + 1) / 5), "fedlqr_one_step": 2 * R + 1}.get(cell["algorithm"], R)
-                gradients += {"every_step": 2 * R}.get(cell["algorithm"], steps)
+                steps = {"fedlqr": math.ceil((2 * R + 1) / 5), "fedlqr_one_step": 2 * R + 1}.get(cell.algorithm, R)
+                gradients += {"every_step": 2 * R}.get(cell.algorithm, steps)
                 rounds = gradients + epoch
-                counted = rounds * (N if cell["algorithm"] == "polling" else 1)
-                done = int(epoch >= cell["gap"])
-                lost, twice = (int(cell["algorithm"] == kind) for kind in ("losing", "repeating"))
+                counted = rounds * (N if cell.algorithm == "polling" else 1)
+                done = int(epoch >= cell.separation_epoch)
+                lost, twice = (int(cell.algorithm == kind) for kind in ("losing", "repeating"))
                 rows.append(
                     {
                         "cell": name, "seed": seed, "sweep": sweep, "mode": "calibrated",
-                        "algorithm": "pcpo" if cell["algorithm"] == "pcpo" else cell["algorithm"],
-                        "schedule": cell["schedule"], "agents": N, "unknowns": D, "Delta0": 12.0,
-                        "separation": separation_at(cell["gap"]), "c2": c2, "c3": C3, "epoch": epoch,
+                        "algorithm": "pcpo" if cell.algorithm == "pcpo" else cell.algorithm,
+                        "schedule": cell.schedule, "agents": N, "unknowns": D, "Delta0": 12.0,
+                        "separation": separation_at(cell.separation_epoch), "c2": c2, "c3": C3, "epoch": epoch,
                         "minibatch": M, "rollouts": float(T), "rounds": counted,
                         "messages_up": N * rounds - lost, "messages_down": N * rounds + twice,
                         "bytes_up": 8 * (N * (D * gradients + (D + 1) * epoch) - D * lost),
@@ -73,7 +73,7 @@ def tables() -> dict[str, pd.DataFrame]:
 
 
 def test_every_claim_is_supported_and_every_control_refuted(tables: dict[str, pd.DataFrame]) -> None:
-    found = judge(GROUP, tables)
+    found = judge("communication", GROUP.claims, tables)
     assert list(found.columns) == VERDICT_COLUMNS
     claims, controls = (found[found["role"] == role] for role in ("claim", "negative_control"))
     assert dict(zip(claims["claim"], claims["verdict"], strict=True)) == {c.id: "supported" for c in GROUP.claims}
@@ -93,38 +93,25 @@ def test_one_wrong_count_is_one_violation(tables: dict[str, pd.DataFrame]) -> No
         assert measure({"communication": frame}).estimate == 1
 
 
-def test_rounding_intervals_hold_the_coefficient_without_rounding() -> None:
-    """For unrounded R_l, Σ(R_l + 1) has the coefficient c2·log 4/2 exactly; rounding must stay within the interval."""
-    for seed in range(20):
-        c2 = float(stream(seed, 5).uniform(1, 20))
-        rows = pd.DataFrame({"epoch": np.arange(1, 9), "c2": c2, "agents": 4, "seed": 0, "sweep": "agents"})
-        R = c2 * np.log(C3 * 4 / (12 / 2.0 ** rows["epoch"]) ** 2)
-        exact = measured.degree_two({"communication": rows.assign(rounds=np.cumsum(R + 1), cell="a")})
-        assert exact.estimate == pytest.approx(1.0, abs=1e-9)
-        rounded = measured.degree_two({"communication": rows.assign(rounds=np.cumsum(np.ceil(R) + 1), cell="a")})
-        assert rounded.low <= 1.0 <= rounded.high
-        assert rounded.low <= rounded.estimate <= rounded.high
-
-
 def test_runs_that_never_separate_refute_the_gap(tables: dict[str, pd.DataFrame]) -> None:
     frame = tables["communication"].assign(separated=0)
-    claim = next(c for c in GROUP.claims if c.id == "gap_degree_two")
+    claim = next(c for c in GROUP.claims if c.id == "communication.gap_degree_two")
     found = claim.measure({"communication": frame})
     assert claim.rule.verdict(found, found.p_value) is Verdict.REFUTED
 
 
 def test_power() -> None:
-    assert never_power(3, 0.5) == pytest.approx(0.875)
+    assert violation_power(3, 0.5) == pytest.approx(0.875)
     wide, narrow = (bounded("", 1.0, 1 - w, 1 + w, 1.0, 3) for w in (2.0, 0.1))
-    assert agreement_power(wide, 0.0, 9) == 0.0
-    assert agreement_power(narrow, 0.0, 9) == 1.0
+    assert normal_power(wide, 1.0, ALPHA / 9, interval="arithmetic") == 0.0
+    assert normal_power(narrow, 1.0, ALPHA / 9, interval="arithmetic") == 1.0
     sampled = Finding("", 1.0, 0.5, 1.5, 1.0, 0.9, 10)
-    assert 0.9 < agreement_power(sampled, 2.0, 1) < 1.0
-    assert math.isnan(agreement_power(replace(sampled, low=math.nan), 2.0, 1))
+    assert 0.9 < normal_power(sampled, 1.0, ALPHA) < 1.0
+    assert math.isnan(normal_power(replace(sampled, low=math.nan), 1.0, ALPHA))
 
 
 def test_the_exact_oracle_answers_all_agents_as_it_would_each_alone() -> None:
-    """Also where one agent's gain has infinite cost."""
+    """Check this also where one agent's gain has infinite cost."""
     spec = FleetSpec(n=2, m=1, sizes=(2, 1), gamma=0.8, separation=2.0, optimal_cost=20.0, initial_gap=1.0)
     fleet = random_fleet(spec, stream(3, 0))
     gains = fleet.initial_gains.copy()
@@ -147,17 +134,6 @@ def test_the_exact_oracle_answers_all_agents_as_it_would_each_alone() -> None:
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
-def test_schedules_hold_one_thing_constant() -> None:
-    schedule = Schedule(Constants("calibrated", 0.01, C2, C3, 50.0, 1.0, 0.3), 12.0, 0.05, 4, 2)
-    assert planner("table2", schedule) is schedule
-    flat, even = planner("constant_minibatch", schedule), planner("constant_iterations", schedule)
-    assert [flat.plan(k).minibatch for k in (1, 3)] == [schedule.plan(1).minibatch] * 2
-    assert [flat.plan(k).iterations for k in (1, 2, 3)] == [5, 10, 20]
-    assert [even.plan(k).iterations for k in (1, 3)] == [schedule.plan(1).iterations] * 2
-    assert even.plan(3).minibatch == schedule.plan(3).minibatch
-    assert PCPO().name == "pcpo"
-
-
 @pytest.mark.parametrize(
     ("option", "value"), [("epochs", 3), ("agents", [3, 4]), ("agents", [4]), ("gaps", [1, 2]), ("gaps", ["a"])]
 )
@@ -173,25 +149,25 @@ def test_missing_runs_are_named() -> None:
 
 @pytest.fixture(scope="module")
 def simulated() -> dict[str, pd.DataFrame]:
-    """The smallest grid that the claims can be measured on."""
+    """Simulate the smallest grid on which the claims can be measured."""
     small = {"epochs": 4, "agents": [2, 4]}
     parts = [simulate(cell, [7]).assign(cell=name) for name, cell in cells_of(STUDY, small).items()]
     return {"communication": pd.concat(parts, ignore_index=True)}
 
 
 def test_simulation(simulated: dict[str, pd.DataFrame], tmp_path: object) -> None:
-    """Counts at the server obey the identities; controls that are really run are refuted; the figure is drawn."""
+    """Check that counts at the server obey the identities, simulated controls are refuted, and the figure is drawn."""
     frame = simulated["communication"]
     assert sorted(frame.columns) == sorted(["cell", *COLUMNS])
     assert not frame.isna().any().any()
-    found = judge(GROUP, simulated).set_index(["claim", "role"])
+    found = judge("communication", GROUP.claims, simulated).set_index(["claim", "role"])
     for claim in ("rounds", "messages", "bytes", "gap_nothing", "per_minibatch", "fedlqr"):
-        assert found.loc[(claim, "claim"), "estimate"] == 0
-        assert (found.loc[[(claim, "negative_control")], "verdict"] == "refuted").all()
+        assert found.loc[(f"communication.{claim}", "claim"), "estimate"] == 0
+        assert (found.loc[[(f"communication.{claim}", "negative_control")], "verdict"] == "refuted").all()
     for claim in ("degree_two", "agents", "gap_degree_two"):
-        row = found.loc[(claim, "claim")]
+        row = found.loc[(f"communication.{claim}", "claim")]
         assert row["ci_low"] <= 1 <= row["ci_high"]
-        assert (found.loc[[(claim, "negative_control")], "verdict"] == "refuted").all()
+        assert (found.loc[[(f"communication.{claim}", "negative_control")], "verdict"] == "refuted").all()
     figure = GROUP.figures["communication"]
     save(figure.table(simulated), figure.draw, f"{tmp_path}/communication")
 

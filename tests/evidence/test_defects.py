@@ -1,4 +1,4 @@
-"""Claims on the paper's defects: the arithmetic against brute force, synthetic tables, and one small simulation."""
+"""Test the claims on the paper's defects: exact arithmetic against decimals, and one small simulation."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from scipy import stats
 from pcpo import lqr
 from pcpo.claims.contract import Study, Tables, Verdict
 from pcpo.claims.findings import violations
-from pcpo.claims.judging import check_group, judge
+from pcpo.claims.judging import check_claims, judge
 from pcpo.claims.options import cells_of
 from pcpo.errors import ConfigError, ResultsError
+from pcpo.evidence import load_group
 from pcpo.evidence.defects import measures as measured
-from pcpo.evidence.defects.arithmetic import NOISE, READINGS, Surd
-from pcpo.evidence.defects.claims import GROUP
-from pcpo.evidence.defects.studies import BUDGET, RUNS, expected_ratio
+from pcpo.evidence.defects.measures import expected_ratio
+from pcpo.evidence.defects.studies import plateaus, prepared
+from pcpo.evidence.defects.studies_text import Surd
 from pcpo.figures.style import save
 from pcpo.simulation.noise import stream
 
+GROUP = load_group("defects")
 CLAIMS = {claim.id: claim for claim in GROUP.claims}
 STUDIES = {study.name: study for study in GROUP.studies}
 
@@ -39,7 +41,7 @@ def simulated(study: Study, seeds: list[int], **options: object) -> pd.DataFrame
 
 @pytest.fixture(scope="module")
 def tables() -> Tables:
-    """Runs of one seed with few iterations; budgets made by hand, for those need many runs."""
+    """Simulate every study with few seeds; make the table of budgets by hand, since it needs many runs."""
     rng = stream(11, 5)
     R, size = 15, 400
     spread = stats.chi2.ppf((np.arange(size) + 0.5) / size, 4) / 4  # quantiles, so that means are as said
@@ -57,25 +59,25 @@ def tables() -> Tables:
         for name, gap in gaps.items()
     ]  # fmt: skip
     return {
-        "defects_runs": simulated(RUNS, [7]),
+        "defects_runs": simulated(STUDIES["defects_runs"], [7]),
         "defects_rounds": simulated(STUDIES["defects_rounds"], [7]),
-        "defects_readings": simulated(READINGS, list(range(25))),
-        "defects_noise": simulated(NOISE, list(range(60))),
+        "defects_readings": simulated(STUDIES["defects_readings"], list(range(25))),
+        "defects_noise": simulated(STUDIES["defects_noise"], list(range(60))),
         "defects_budget": pd.concat(rows, ignore_index=True),
     }
 
 
 def test_group_is_complete() -> None:
-    check_group(GROUP)
+    check_claims("defects", GROUP.claims)
     assert all(claim.figure == "defects" for claim in GROUP.claims)
 
 
 def test_claims_hold_and_controls_are_refuted(tables: Tables, tmp_path: object) -> None:
-    """One run of the deterministic ones is too few to support them, by rule; none may be refuted."""
-    found = judge(GROUP, tables)
+    """Check that no claim is refuted; by their rule, one run is too few to support the deterministic claims."""
+    found = judge("defects", GROUP.claims, tables)
     claims, controls = (found[found["role"] == role] for role in ("claim", "negative_control"))
     assert (claims["verdict"] != "refuted").all(), claims[claims["verdict"] == "refuted"]["claim"].tolist()
-    enough = {"log_squared", "printed_delta", "gaussian", "break_even"}
+    enough = {f"defects.{claim}" for claim in ("log_squared", "printed_delta", "gaussian", "break_even")}
     assert set(claims.loc[claims["verdict"] == "supported", "claim"]) == enough
     wrong = controls[controls["verdict"] != "refuted"]
     assert wrong.empty, wrong[["claim", "control"]].to_numpy().tolist()
@@ -106,11 +108,9 @@ def test_the_defects_are_where_they_are_said_to_be(tables: Tables) -> None:
 
 
 def test_the_plateau_is_the_minimum_over_common_shifts() -> None:
-    """No shift of all agents together lowers the mean gap below the column `plateau`."""
-    from pcpo.evidence.defects.studies import _plateaus, _prepared
-
-    fleet, _ = _prepared("single", 7, 0.02)
-    found = _plateaus(fleet)["plateau"]
+    """Check that no common shift of all agents lowers the mean gap below the column `plateau`."""
+    fleet, _ = prepared("single", 7, 0.02)
+    found = plateaus(fleet)["plateau"]
     d = fleet.initial_gains - fleet.initial_gains.mean(axis=0)
     rng = stream(1, 5)
     for scale in (1e-3, 1e-2):
@@ -143,7 +143,7 @@ class TestSurds:
         assert not Surd(Fraction(3, 2) * -1, 1).positive()  # √2 < 1.5
 
     def test_sums_of_the_readings(self, tables: Tables) -> None:
-        """Limits: π²/24, 1/(2(√2 − 1)) = 1.207…, and 0.2822…"""
+        """Compare with the limits π²/24, 1/(2(√2 − 1)) = 1.207…, and 0.2822…"""
         last = tables["defects_readings"].groupby("reading")["union"].max()
         assert last["appendix"] < np.pi**2 / 24
         assert 1.18 < last["algorithm"] < 0.5 / (np.sqrt(2) - 1)
@@ -151,7 +151,7 @@ class TestSurds:
 
 
 def test_gaussian_slope_is_two(tables: Tables) -> None:
-    """E max of n draws of χ²_2 is 2·(1 + ½ + … + 1/n); within four standard errors of that."""
+    """Check the mean of the largest of n draws of χ²_2, 2·(1 + ½ + … + 1/n), within four standard errors."""
     frame = tables["defects_noise"].query("law == 'gaussian'").pivot(index="seed", columns="draws", values="largest")
     harmonic = 2 * np.sum(1 / np.arange(1, 10**5 + 1))
     assert abs(frame[10**5].mean() - harmonic) < 4 * frame[10**5].std() / np.sqrt(len(frame))
@@ -160,16 +160,17 @@ def test_gaussian_slope_is_two(tables: Tables) -> None:
 
 
 def test_budgets_are_equal_and_the_cap_is_inactive() -> None:
-    frame = simulated(BUDGET, [1, 2]).set_index(["cell", "seed"])
+    budget = STUDIES["defects_budget"]
+    frame = simulated(budget, [1, 2]).set_index(["cell", "seed"])
     spent = frame["rollouts"].unstack(0)
     assert (spent["local_whole"] <= spent["pcpo_4"]).all()
     assert (spent["local_whole"] > 0.99 * spent["pcpo_4"]).all()
     assert (frame["capped"] == 0).all()
     assert (frame["reinitialised"] == 0).all()
     assert frame["minibatch"].nunique() == 1
-    own = cells_of(BUDGET, {})["pcpo_2"]
+    cell = cells_of(budget, {})["pcpo_2"]
     pd.testing.assert_series_equal(
-        BUDGET.simulate(own, [2])["gap"], frame.loc[[("pcpo_2", 2)], "gap"].reset_index(drop=True)
+        budget.simulate(cell, [2])["gap"], frame.loc[[("pcpo_2", 2)], "gap"].reset_index(drop=True)
     )
 
 
@@ -177,7 +178,7 @@ def test_runs_without_separation_do_not_count(tables: Tables) -> None:
     never = {**tables, "defects_runs": tables["defects_runs"].assign(separated=0)}
     assert np.isinf(measured.first_correct(never["defects_runs"])).all()
     assert measured.repaired(never).estimate == 0
-    claim = CLAIMS["local_output"]
+    claim = CLAIMS["defects.local_output"]
     for nothing in (never, claim.controls[0].tables(never)):
         found = claim.measure(nothing)
         assert found.n_runs == 0

@@ -1,4 +1,4 @@
-"""Figure `communication`: counted rounds against T, N and 1/Δ."""
+"""Draw the figure `communication`: counted rounds against T, N and 1/Δ."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURES", "communication_figure"]
+__all__ = ["FIGURES"]
 
 _NAMES = {
     ("pcpo", "table2"): "PCPO",
@@ -26,8 +26,12 @@ _NAMES = {
 }
 
 
-def table(tables: Tables) -> pd.DataFrame:
-    """Rounds of one run (the lowest seed) by panel: "time", "agents", "gap"; closed: Σ(R_l + 1), R_l not rounded."""
+def _table(tables: Tables) -> pd.DataFrame:
+    """Collect the rounds of the run with the lowest seed.
+
+    Returns:
+        Rows by `panel` ("time", "agents", "gap"), with the counted `rounds` and `closed`, Σ(R_l + 1) without rounding.
+    """
     everything = tables[STUDY]
     frame = everything[everything["seed"] == everything["seed"].min()]
     few = frame["agents"].min()
@@ -46,22 +50,20 @@ def table(tables: Tables) -> pd.DataFrame:
 
 
 def _closed(frame: pd.DataFrame) -> pd.Series:
-    """L̄(1 + c2·log(c3 N/Δ_0²)) + c2·log 4·L̄(L̄ + 1)/2."""
+    """Return Σ(R_l + 1) without rounding: L̄(1 + c_2·log(c_3 N/Δ_0²)) + c_2·log 4·L̄(L̄ + 1)/2."""
     L, c2 = frame["epoch"], frame["c2"]
     first = 1 + c2 * np.log(frame["c3"] * frame["agents"] / frame["Delta0"] ** 2)
     return L * first + c2 * math.log(4) * L * (L + 1) / 2
 
 
-def draw(numbers: pd.DataFrame) -> Figure:
-    """Three panels."""
+def _draw(numbers: pd.DataFrame) -> Figure:
+    """Draw the rounds against T, against N and against Δ_0/Δ, a panel each."""
     figure = new_figure(PAGE, 2.9)
     time, agents, gap = figure.subplots(1, 3, gridspec_kw={"width_ratios": [1.4, 1, 1]})
     _time(time, numbers[numbers["panel"] == "time"])
-    _against(agents, numbers[numbers["panel"] == "agents"], "agents", "agents $N$ (log scale)", "log")
+    _against(agents, numbers[numbers["panel"] == "agents"], "agents", "agents $N$ (log scale)")
     part = numbers[numbers["panel"] == "gap"]
-    _against(
-        gap, part.assign(ratio=part["Delta0"] / part["separation"]), "ratio", r"$\Delta_0/\Delta$ (log scale)", "log"
-    )
+    _against(gap, part.assign(ratio=part["Delta0"] / part["separation"]), "ratio", r"$\Delta_0/\Delta$ (log scale)")
     panel_label(time, "rounds against rollouts")
     L = int(numbers.loc[numbers["panel"] == "agents", "epoch"].max())
     panel_label(agents, rf"after $\bar L$ = {L} epochs")
@@ -76,24 +78,26 @@ def draw(numbers: pd.DataFrame) -> Figure:
 
 
 def _time(axes: Axes, part: pd.DataFrame) -> None:
+    """Draw the rounds of every method and schedule against T, and the closed form of PCPO's."""
     for k, ((algorithm, schedule), name) in enumerate(_NAMES.items()):
-        own = part[(part["algorithm"] == algorithm) & (part["schedule"] == schedule)].sort_values("rollouts")
+        runs = part[(part["algorithm"] == algorithm) & (part["schedule"] == schedule)].sort_values("rollouts")
         colour, marker = cluster_colour(k)
-        axes.plot(own["rollouts"], own["rounds"], marker + "-", color=colour, label=name)
+        axes.plot(runs["rollouts"], runs["rounds"], marker + "-", color=colour, label=name)
         if (algorithm, schedule) == ("pcpo", "table2"):
-            axes.plot(own["rollouts"], own["closed"], "--", color="black", lw=0.8)
+            axes.plot(runs["rollouts"], runs["closed"], "--", color="black", lw=0.8)
     axes.set_xscale("log")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("rollouts per agent $T$ (log scale)")
     axes.set_ylabel("rounds counted")
 
 
-def _against(axes: Axes, part: pd.DataFrame, x: str, label: str, scale: str) -> None:
+def _against(axes: Axes, part: pd.DataFrame, x: str, label: str) -> None:
+    """Draw counted rounds and their closed form against a column, on a logarithmic axis with a tick for every value."""
     part = part.sort_values(x)
     colour, marker = cluster_colour(0)
     axes.plot(part[x], part["rounds"], marker, color=colour)
     axes.plot(part[x], part["closed"], "--", color="black", lw=0.8)
-    axes.set_xscale(scale)
+    axes.set_xscale("log")
     ticks = part[x].tolist()
     axes.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
     axes.minorticks_off()
@@ -102,20 +106,18 @@ def _against(axes: Axes, part: pd.DataFrame, x: str, label: str, scale: str) -> 
     axes.set_ylabel("rounds counted")
 
 
-communication_figure = EvidenceFigure(
-    title="Rounds of communication",
-    caption="Rounds of communication counted at the server, for one random fleet of two clusters. Left: against "
-    "rollouts per agent (logarithmic axis, on which a logarithm would be a straight line): PCPO bends upwards, like "
-    "the square of the logarithm; so does FedLQR under the same schedule. With a constant minibatch both are "
-    "proportional to T. Middle: against the number of agents at the last epoch: a straight line in log N. Right: "
-    "rounds until every set is the true cluster, against the first guess over the separation. Dashed: the sum of "
-    "R_l + 1 without rounding. Counts have no error, hence no intervals.",
-    table=table,
-    draw=draw,
-)
-
-
 #: Figures by their ids.
 FIGURES: dict[str, EvidenceFigure] = {
-    "communication": communication_figure,
+    "communication": EvidenceFigure(
+        title="Rounds of communication against rollouts, agents and separation",
+        caption="Rounds of communication counted at the server, for one random fleet of two clusters. "
+        "Left: against rollouts per agent, on a logarithmic axis, where a logarithm is a straight line. PCPO bends "
+        "upwards, like the square of the logarithm; so does FedLQR under the same schedule. With a constant minibatch "
+        "the rounds of both are proportional to $T$. "
+        r"Middle: against the number of agents after the last epoch, a straight line in $\log N$. "
+        r"Right: rounds until every set is the true cluster, against $\Delta_0/\Delta$. "
+        r"Dashed: $\sum_l(R_l+1)$ without rounding $R_l$. Counts have no error, so there are no intervals.",
+        table=_table,
+        draw=_draw,
+    ),
 }

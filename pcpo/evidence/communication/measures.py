@@ -1,4 +1,4 @@
-"""What is measured on the counted runs: identities of rounds, messages and bytes, and growth in T, N and 1/Δ."""
+"""Measure the counted runs: identities of rounds, messages and bytes, and the growth of rounds in T, N and 1/Δ."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pandas as pd
 
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
-from pcpo.claims.findings import bootstrap, violations
-from pcpo.claims.power import bounded
+from pcpo.claims.findings import bootstrap, bounded, violations
 from pcpo.errors import ResultsError
+from pcpo.statistics import Interval
+from pcpo.theory import rounds as theory
 
 __all__ = [
     "STUDY",
@@ -28,52 +29,43 @@ __all__ = [
     "local_exponents",
     "messages",
     "per_minibatch",
-    "relabelled",
     "rounds",
 ]
 
 STUDY = "communication"
-_COUNTED = ("agents", "gap", "rollouts")
+_COUNTED = ("agents", "gap", "rollouts")  # sweeps of PCPO under Table 2
 _DOUBLE = 8  # bytes of a number
+_LOCAL_STEPS = 5  # L of FedLQR
 
 
 def iterations_of(row: pd.Series) -> list[int]:
-    """R_1 … R_l of Table 2, max{1, ⌈c2 log(c3 N/Δ_k²)⌉ }, from the constants of a row."""
+    """Return R_1, …, R_l of Table 2, max{1, ⌈c_2 log(c_3 N/Δ_k²)⌉}, for the constants and the epoch l of a row."""
     Deltas = [row["Delta0"] / 2.0**k for k in range(1, int(row["epoch"]) + 1)]
     return [max(1, math.ceil(row["c2"] * math.log(row["c3"] * row["agents"] / D**2))) for D in Deltas]
 
 
-def counted(tables: Tables, sweeps: tuple[str, ...] = _COUNTED, study: str = STUDY) -> pd.DataFrame:
-    """Rows of these sweeps; raises ResultsError if there is none."""
-    frame = tables[study]
+def counted(tables: Tables, sweeps: tuple[str, ...] = _COUNTED) -> pd.DataFrame:
+    """Select the rows of some sweeps; raises ResultsError if there are none."""
+    frame = tables[STUDY]
     found = frame[frame["sweep"].isin(sweeps)]
     if found.empty:
-        raise ResultsError(f"study {study}: found no run of the sweeps {', '.join(sweeps)}, expected some")
+        raise ResultsError(f"study {STUDY}: found no run of the sweeps {', '.join(sweeps)}, expected some")
     return found
 
 
-def relabelled(sweep: str, new: str, study: str = STUDY) -> Callable[[Tables], Tables]:
-    """Tables on which the runs of a control stand where the measurement looks for those of a claim."""
-
-    def change(tables: Tables) -> Tables:
-        return {**tables, study: counted(tables, (sweep,), study).assign(sweep=new)}
-
-    return change
-
-
 def _wrong_runs(frame: pd.DataFrame, wrong: Callable[[pd.Series], bool]) -> Finding:
-    """Runs with an epoch that is wrong, among all runs."""
+    """Count the runs in which some epoch is wrong."""
     flags = frame.apply(wrong, axis=1).groupby([frame["cell"], frame["seed"]]).any()
     return violations(int(flags.sum()), len(flags))
 
 
 def rounds(tables: Tables) -> Finding:
-    """Runs in which the rounds counted up to some epoch are not Σ_k (R_k + 1)."""
+    """Count the runs in which the rounds up to some epoch l are not Σ_(k ≤ l) (R_k + 1)."""
     return _wrong_runs(counted(tables), lambda row: row["rounds"] != sum(R + 1 for R in iterations_of(row)))
 
 
 def messages(tables: Tables) -> Finding:
-    """Runs in which not every agent has sent and received one message in every round."""
+    """Count the runs in which not every agent sends and receives one message in every round."""
 
     def wrong(row: pd.Series) -> bool:
         expected = row["agents"] * row["rounds"]
@@ -83,7 +75,10 @@ def messages(tables: Tables) -> Finding:
 
 
 def bytes_(tables: Tables) -> Finding:
-    """Runs in which the bytes are not 8N(D·ΣR_l + (D + 1)l) up and 8N(D·ΣR_l + l + D·reinitialisations) down."""
+    """Count the runs in which the bytes up to some epoch l are not those of the protocol.
+
+    These are 8N(D·ΣR_k + (D + 1)l) up and 8N(D·ΣR_k + l + D·reinitialisations) down, with 8 bytes a number.
+    """
 
     def wrong(row: pd.Series) -> bool:
         D, epochs = row["unknowns"], row["epoch"]
@@ -95,69 +90,42 @@ def bytes_(tables: Tables) -> Finding:
     return _wrong_runs(counted(tables), wrong)
 
 
-def _leading(x: FloatArray, degree: int) -> FloatArray:
-    """Weights w with Σ w_k y_k the leading coefficient of the least-squares polynomial of y over x."""
-    return np.asarray(np.linalg.pinv(np.vander(x, degree + 1))[0], dtype=np.float64)
+def _up_to_rounding(name: str, found: Interval, runs: int) -> Finding:
+    """Compare a coefficient in units of its prediction with 1; the interval holds all that rounding R_l can do."""
+    statistic = f"{name}; interval: what rounding R_l up may do"
+    return bounded(statistic, found.estimate, found.low, found.high, 1.0, runs)
 
 
-def _rounded(weights: FloatArray, l_of: FloatArray, estimate: float) -> tuple[float, float]:
-    """Interval of Σ w_k y_k without rounding, where y_k holds l_k numbers R_1 … that were rounded up, by 0 to 1 each.
-
-    The same R_l occurs in every y_k with l_k ≥ l.
-    """
-    tails = np.array([weights[l_of >= k].sum() for k in range(1, int(l_of.max()) + 1)])
-    return estimate - float(tails[tails > 0].sum()), estimate - float(tails[tails < 0].sum())
-
-
-def _coefficient(frame: pd.DataFrame, x: str, name: str) -> Finding:
-    """Coefficient of x² in the counted rounds, in units of c2·log 4/2; mean over runs."""
-    ratios = []
-    for _, run in frame.groupby("seed"):
-        l_of = run["epoch"].to_numpy(dtype=np.float64)
-        weights = _leading(run[x].to_numpy(dtype=np.float64), 2)
-        estimate = float(weights @ run["rounds"].to_numpy(dtype=np.float64))
-        unit = float(run["c2"].iloc[0]) * math.log(4) / 2
-        ratios.append(np.array([estimate, *_rounded(weights, l_of, estimate)]) / unit)
-    estimate, low, high = np.mean(ratios, axis=0).tolist()
-    return bounded(f"{name}; interval: what rounding R_l up may do", estimate, low, high, 1.0, len(ratios))
-
-
-def degree_two(tables: Tables, study: str = STUDY) -> Finding:
-    """Coefficient of L̄² in rounds(L̄), fewest agents, in units of c2·log 4/2."""
-    frame = counted(tables, ("agents",), study)
-    return _coefficient(frame[frame["agents"] == frame["agents"].min()], "epoch", "coefficient of L̄²")
+def degree_two(tables: Tables) -> Finding:
+    """Fit the coefficient of L̄² in the rounds with the fewest agents, in units of c_2·log 4/2."""
+    frame = counted(tables, ("agents",))
+    few = frame[frame["agents"] == frame["agents"].min()]
+    return _up_to_rounding("coefficient of L̄²", theory.degree_two(few, "epoch"), few["seed"].nunique())
 
 
 def gap_degree(tables: Tables) -> Finding:
-    """Coefficient of (log2 1/Δ)² in the rounds until every set is the true cluster, in units of c2·log 4/2.
+    """Fit the coefficient of (log2 1/Δ)² in the rounds until every set is the true cluster, in units of c_2·log 4/2.
 
-    A run in which some Δ is not separated has none: NaN, and refutes.
+    Runs that do not separate for some Δ have no such coefficient: the finding is NaN with p = 0, which refutes.
     """
     frame = counted(tables, ("gap",))
     first = frame[frame["separated"] == 1].sort_values("epoch").groupby(["cell", "seed"], as_index=False).first()
     if len(first) < frame.groupby(["cell", "seed"]).ngroups:
         return Finding("runs that never separate", math.nan, math.nan, math.nan, 1.0, 0.0, frame["seed"].nunique())
     first = first.assign(log_gap=np.log2(first["Delta0"] / first["separation"]))
-    return _coefficient(first, "log_gap", "coefficient of (log2 1/Δ)²")
+    found = theory.degree_two(first, "log_gap")
+    return _up_to_rounding("coefficient of (log2 1/Δ)²", found, first["seed"].nunique())
 
 
 def agents_slope(tables: Tables) -> Finding:
-    """Slope of the rounds in log N at the last common epoch, in units of c2·L̄; mean over runs."""
+    """Fit the slope of the rounds in log N at the last epoch that all N reach, in units of c_2·L̄."""
     frame = counted(tables, ("agents",))
     last = frame[frame["epoch"] == frame.groupby("cell")["epoch"].max().min()]
-    ratios = []
-    for _, run in last.groupby("seed"):
-        weights = _leading(np.log(run["agents"].to_numpy(dtype=np.float64)), 1)
-        L, c2 = float(run["epoch"].iloc[0]), float(run["c2"].iloc[0])
-        estimate = float(weights @ run["rounds"].to_numpy(dtype=np.float64))
-        spread = L * np.array([0.0, weights[weights > 0].sum(), weights[weights < 0].sum()])
-        ratios.append((estimate - spread) / (c2 * L))
-    estimate, low, high = np.mean(ratios, axis=0).tolist()
-    return bounded("slope in log N; interval: what rounding R_l up may do", estimate, low, high, 1.0, len(ratios))
+    return _up_to_rounding("slope in log N", theory.agents_slope(last), last["seed"].nunique())
 
 
 def gap_nothing(tables: Tables) -> Finding:
-    """Pairs (run, epoch) in which the rounds differ between separations Δ."""
+    """Count the pairs (run, epoch) in which the rounds differ between separations Δ."""
     frame = counted(tables, ("gap",))
     kinds = frame.groupby(["seed", "epoch"])["rounds"].agg(["nunique", "size"])
     several = kinds[kinds["size"] > 1]
@@ -165,7 +133,7 @@ def gap_nothing(tables: Tables) -> Finding:
 
 
 def local_exponents(run: pd.DataFrame) -> FloatArray:
-    """d log(rounds)/d log T between epochs two apart, in the order of the epochs."""
+    """Return d log(rounds)/d log T between epochs that are two apart, ``(epochs − 2,)``, in the order of the epochs."""
     run = run.sort_values("epoch")
     x, y = np.log(run["rollouts"].to_numpy()), np.log(run["rounds"].to_numpy(dtype=np.float64))
     slopes: FloatArray = (y[2:] - y[:-2]) / (x[2:] - x[:-2])
@@ -173,7 +141,10 @@ def local_exponents(run: pd.DataFrame) -> FloatArray:
 
 
 def exponents(tables: Tables) -> Finding:
-    """Last local exponent of the rounds in T over the first, mean over runs; a power of T has 1, a logarithm less."""
+    """Compare the last exponent of T in the rounds with half of the first one, mean of their ratio over runs.
+
+    For a power of T the ratio is 1; for a polynomial in log T it falls to 0.
+    """
     frame = counted(tables, ("agents",))
     frame = frame[frame["agents"] == frame["agents"].min()]
     pairs = [local_exponents(run)[[0, -1]] for _, run in frame.groupby("seed")]
@@ -183,15 +154,17 @@ def exponents(tables: Tables) -> Finding:
 
 
 def per_minibatch(tables: Tables) -> Finding:
-    """Runs of FedLQR with a constant minibatch M in which rounds·L·M < T at some epoch, L = 5 local steps."""
+    """Count the runs of FedLQR with a constant minibatch M in which rounds·L·M < T at some epoch, L = 5 local steps."""
     frame = counted(tables, ("time",))
     runs = frame[frame["algorithm"].str.startswith("fedlqr") & (frame["schedule"] == "constant_minibatch")]
     first = runs.groupby(["cell", "seed"])["minibatch"].transform("first")
-    return _wrong_runs(runs.assign(first=first), lambda row: row["rounds"] * 5 * row["first"] < row["rollouts"])
+    return _wrong_runs(
+        runs.assign(first=first), lambda row: row["rounds"] * _LOCAL_STEPS * row["first"] < row["rollouts"]
+    )
 
 
 def fedlqr_rounds(tables: Tables) -> Finding:
-    """Runs in which FedLQR, under Table 2, has counted more rounds than PCPO at the end of some epoch."""
+    """Count the runs in which FedLQR under Table 2 has more rounds than PCPO at the end of some epoch."""
     frame = counted(tables, ("time", "agents"))
     table2 = frame[(frame["schedule"] == "table2") & (frame["agents"] == frame["agents"].min())]
     by = table2.pivot_table(index=["seed", "epoch"], columns="sweep", values="rounds").dropna()

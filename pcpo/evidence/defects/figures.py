@@ -1,4 +1,4 @@
-"""Figure `defects`: four of them, each beside its repair."""
+"""Draw the figure `defects`: four defects of the printed algorithm, each with its repair."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pcpo.claims.contract import EvidenceFigure, Tables
-from pcpo.evidence.defects.measures import runs_of
+from pcpo.evidence.defects.measures import READINGS, ROUNDS, RUNS, rows_of
 from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label, whole_ticks
 from pcpo.statistics import binomial_interval
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURES", "defects_figure"]
+__all__ = ["FIGURES"]
 
 _SERIES = {
     "single": "as printed",
@@ -33,27 +33,28 @@ _SERIES = {
 _COLUMNS = ["panel", "cell", "x", "y", "low", "high", "reference", "mode", "runs"]
 
 
-def table(tables: Tables) -> pd.DataFrame:
-    """Rows by panel: gap (one run), destabilised (share of runs), rounds (one run), delta (exact)."""
+def _table(tables: Tables) -> pd.DataFrame:
+    """Collect rows by `panel`: gap (one run), destabilised (share of runs), rounds (one run), delta (exact)."""
     return pd.concat([_gaps(tables), _destabilised(tables), _rounds(tables), _deltas(tables)], ignore_index=True)
 
 
-def _one_run(frame: pd.DataFrame) -> pd.DataFrame:
-    one: pd.DataFrame = frame[frame["seed"] == frame["seed"].min()].assign(runs=frame["seed"].nunique())
-    return one
+def _first_run(frame: pd.DataFrame) -> pd.DataFrame:
+    """Select the run with the lowest seed; add a column `runs`, the number of all runs."""
+    run: pd.DataFrame = frame[frame["seed"] == frame["seed"].min()].assign(runs=frame["seed"].nunique())
+    return run
 
 
 def _gaps(tables: Tables) -> pd.DataFrame:
-    one = _one_run(runs_of(tables, "single", "single_sync"))
-    return one.assign(panel="gap", x=one["rollouts"], y=one["gap"], reference=one["quadratic"]).reindex(
-        columns=_COLUMNS
-    )
+    """Collect the mean gap of one cluster against rollouts, as printed and with (8) at the end of epoch 1."""
+    run = _first_run(rows_of(tables, RUNS, "single", "single_sync"))
+    drawn = run.assign(panel="gap", x=run["rollouts"], y=run["gap"], reference=run["quadratic"])
+    return drawn.reindex(columns=_COLUMNS)
 
 
 def _destabilised(tables: Tables) -> pd.DataFrame:
-    """Share of runs with an agent whose global policy has infinite cost."""
+    """Estimate the share of runs with an agent whose global policy has infinite cost, by epoch."""
     rows = []
-    frame = runs_of(tables, "forked", "forked_no_reinit")
+    frame = rows_of(tables, RUNS, "forked", "forked_no_reinit")
     for (cell, epoch), part in frame.groupby(["cell", "epoch"]):
         share = binomial_interval(int((part["destabilised"] > 0).sum()), len(part))
         named = {"panel": "destabilised", "cell": cell, "x": epoch, "mode": part["mode"].iloc[0], "runs": len(part)}
@@ -62,18 +63,20 @@ def _destabilised(tables: Tables) -> pd.DataFrame:
 
 
 def _rounds(tables: Tables) -> pd.DataFrame:
-    one = _one_run(tables["defects_rounds"])
-    return one.assign(panel="rounds", x=one["epoch"], y=one["rounds"]).reindex(columns=_COLUMNS)
+    """Collect the counted rounds against epochs, with R_l of Table 2 and with R_l = R_1."""
+    run = _first_run(tables[ROUNDS])
+    return run.assign(panel="rounds", x=run["epoch"], y=run["rounds"]).reindex(columns=_COLUMNS)
 
 
 def _deltas(tables: Tables) -> pd.DataFrame:
-    one = _one_run(tables["defects_readings"])
-    drawn = one.assign(panel="delta", x=one["epoch"], y=one["union"], reference=0.5, mode="exact")
+    """Collect the sums of δ_k/2 up to epoch l, in units of δ, for the three readings."""
+    run = _first_run(tables[READINGS])
+    drawn = run.assign(panel="delta", x=run["epoch"], y=run["union"], reference=0.5, mode="exact")
     return drawn.reindex(columns=_COLUMNS)
 
 
-def draw(numbers: pd.DataFrame) -> Figure:
-    """Two by two."""
+def _draw(numbers: pd.DataFrame) -> Figure:
+    """Draw the four panels, two by two."""
     figure = new_figure(PAGE, 5.0)
     grid = figure.subplots(2, 2)
     panels = dict(zip(("gap", "destabilised", "rounds", "delta"), grid.ravel(), strict=True))
@@ -103,18 +106,19 @@ def draw(numbers: pd.DataFrame) -> Figure:
 
 
 def _lines(axes: Axes, part: pd.DataFrame) -> None:
-    for k, (cell, one) in enumerate(part.groupby("cell", sort=False)):
+    """Draw a line for every cell, with intervals where there are any."""
+    for k, (cell, line) in enumerate(part.groupby("cell", sort=False)):
         colour, marker = cluster_colour(k)
-        one = one.sort_values("x")
-        bars = bool(one["low"].notna().all())
-        x = one["x"] + 0.06 * k if bars else one["x"]  # side by side
-        axes.plot(x, one["y"], marker + "-", color=colour, label=_SERIES[str(cell)])
+        line = line.sort_values("x")
+        bars = bool(line["low"].notna().all())
+        x = line["x"] + 0.06 * k if bars else line["x"]  # intervals side by side
+        axes.plot(x, line["y"], marker + "-", color=colour, label=_SERIES[str(cell)])
         if bars:
-            axes.vlines(x, one["low"], one["high"], color=colour, lw=1)
+            axes.vlines(x, line["low"], line["high"], color=colour, lw=1)
 
 
 def _gap_axes(axes: Axes, part: pd.DataFrame) -> None:
-    """Logarithmic; below 1e-12 an exact gap is rounding."""
+    """Make both axes logarithmic and draw the predicted plateau; an exact gap below 1e-12 is rounding."""
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_ylim(1e-12, 10 ** math.ceil(np.log10(part["y"].max()) + 0.5))
@@ -124,19 +128,19 @@ def _gap_axes(axes: Axes, part: pd.DataFrame) -> None:
     axes.set(xlabel="rollouts per agent", ylabel="mean gap $C-C^*$ (cost units)")
 
 
-defects_figure = EvidenceFigure(
-    title="What the printed algorithm does",
-    caption="Upper left: one cluster whose agents start apart; as printed the gap stays at the predicted plateau, "
-    "however many rollouts; with (8) applied once it vanishes (values below 1e-12 are not shown). Upper right: share "
-    "of runs in which an agent's global policy has infinite cost, on a fleet with two clusters without a common "
-    "gain: (8) causes it before the sets are right, and the (8) of the last change ends it. Lower left: rounds "
-    "counted against epochs. Lower right: sum of the failure probabilities for three readings of the text.",
-    table=table,
-    draw=draw,
-)
-
-
 #: Figures by their ids.
 FIGURES: dict[str, EvidenceFigure] = {
-    "defects": defects_figure,
+    "defects": EvidenceFigure(
+        title="Four defects of the printed algorithm, and their repairs",
+        caption="Upper left: one cluster whose agents start apart. As printed, the gap stays at the predicted plateau "
+        "for any number of rollouts; with (8) applied once it vanishes (values below 1e-12 are not shown). "
+        "Upper right: share of runs in which some agent's global policy has infinite cost, on a fleet with two "
+        "clusters that have no stabilising gain in common. (8) causes it before the sets are right, and the (8) of "
+        "the last change ends it. "
+        "Lower left: counted rounds against epochs. "
+        r"Lower right: sum of the failure probabilities $\delta_k/2$ for three readings of the text.",
+        table=_table,
+        draw=_draw,
+        inputs=("defects_runs", "defects_rounds", "defects_readings"),
+    ),
 }

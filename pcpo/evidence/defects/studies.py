@@ -1,9 +1,8 @@
-"""Runs that show where the paper's text leads if followed: offsets that stay, policies that destabilise, sets that are
-no partition, clusters that cannot be told apart, and a budget that ends at separation.
+"""Run Algorithm 1 where its text, followed to the letter, leads elsewhere than the paper says.
 
-Answers are exact (no rollout noise) unless a condition says so: what happens here is not a matter of sampling.
-
-PCPO against agents that learn alone and spend their whole budget well: rollouts, one cluster, a common start.
+The study `defects_runs` has a fleet for each place: agents of one cluster that keep their offsets, policies that
+destabilise, sets that are no partition, clusters of equal cost, and a budget that ends when the clusters separate.
+Answers are exact unless a condition asks for rollouts: these effects do not come from sampling.
 """
 
 from __future__ import annotations
@@ -11,22 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from pcpo import lqr
-from pcpo.algorithms.baselines.base import Progress, State, alone
-from pcpo.algorithms.baselines.local import Local
+from pcpo.algorithms.pcpo import PCPO, no_reinitialisation, synchronised
 from pcpo.algorithms.protocol import Algorithm, EpochReport, Setting
-from pcpo.algorithms.registry import make_algorithm
-from pcpo.algorithms.schedule import EpochPlan, Schedule
-from pcpo.algorithms.server import Server, same_label
+from pcpo.algorithms.schedule import Schedule
+from pcpo.algorithms.server import same_label
 from pcpo.arrays import BoolArray, FloatArray
 from pcpo.claims.contract import Study
-from pcpo.claims.options import Option, several, whole
-from pcpo.evidence.communication.studies import communication_study
+from pcpo.claims.options import Option, whole
 from pcpo.experiments.driver import run
 from pcpo.experiments.experiment import side_information
 from pcpo.fleets.fleet import Fleet, LinearSystem
@@ -37,13 +33,11 @@ from pcpo.oracles.rollout import ExactOracle, RolloutOracle
 from pcpo.simulation.noise import Purpose, noise_law, stream
 from pcpo.theory.calibration import calibrated_constants, horizon_for, local_constants
 
-__all__ = ["BUDGET", "RUNS", "STUDIES", "cells", "expected_ratio", "simulate"]
+__all__ = ["STUDIES", "Cell", "cells", "plateaus", "prepared", "simulate"]
 
 _DELTA0 = 24.0  # Δ_0, in units of cost
 _NOISE = noise_law("signs")
-_NEWTON = 6  # from K*, with offsets that cost a thousandth of C*
-# κ_M; what rollouts say matters only where they are simulated.
-_SCALES: Mapping[str, Mapping[str, float]] = {"exact": {}, "rollouts": {"single": 0.5, "pair": 0.1}}
+_NEWTON = 6  # iterations from K*, with offsets that cost a thousandth of C*
 
 COLUMNS: Mapping[str, str] = {
     "seed": "run: draws the first gains, and the systems where they are random",
@@ -69,44 +63,69 @@ COLUMNS: Mapping[str, str] = {
     "distance": "smallest relative Frobenius distance of two clusters' (A, B)",
 }
 
-OPTIONS: Mapping[str, Option] = {"epochs": whole(4, least=4), "equal_epochs": whole(6, least=4)}
+_OPTIONS: Mapping[str, Option] = {"epochs": whole(4, least=4), "equal_epochs": whole(6, least=4)}
+
+_ALGORITHMS: Mapping[str, Callable[[], Algorithm]] = {
+    "pcpo": PCPO,
+    "pcpo_sync": synchronised,
+    "pcpo_no_reinit": no_reinitialisation,
+}
 
 
-def cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Conditions by name."""
-    base = {"algorithm": "pcpo", "answers": "exact", "epochs": options["epochs"]}
+@dataclass(frozen=True)
+class Cell:
+    """Describe a condition of `defects_runs`.
+
+    Args:
+        scenario: fleet, by a name of `_RANDOM` or `_built`.
+        epochs: number of epochs.
+        algorithm: PCPO, PCPO with (8) at the end of epoch 1, or PCPO without (8), by a name of `_ALGORITHMS`.
+        answers: whether the oracle is exact or simulates rollouts.
+        minibatch_scale: κ_M of the calibration; with exact answers it changes the number of rollouts only.
+    """
+
+    scenario: str
+    epochs: int
+    algorithm: str = "pcpo"
+    answers: Literal["exact", "rollouts"] = "exact"
+    minibatch_scale: float = 0.02
+
+
+def cells(options: Mapping[str, Any]) -> dict[str, Cell]:
+    """Return the conditions by name: every fleet, with repairs and comparisons where a claim or control needs them."""
     names = ("single", "forked", "related", "chain", "pair")
-    grid = {name: {**base, "scenario": name} for name in names}
+    grid = {name: Cell(name, options["epochs"]) for name in names}
     for name in ("equal", "far"):
-        grid[name] = {**base, "scenario": name, "epochs": options["equal_epochs"]}
-    grid["single_sync"] = {**grid["single"], "algorithm": "pcpo_sync"}
-    grid["single_rollouts"] = {**grid["single"], "answers": "rollouts", "epochs": 2}
-    grid["pair_rollouts"] = {**grid["pair"], "answers": "rollouts", "epochs": 3}
-    grid["single_sync_rollouts"] = {**grid["single_rollouts"], "algorithm": "pcpo_sync"}
-    grid["forked_no_reinit"] = {**grid["forked"], "algorithm": "pcpo_no_reinit"}
+        grid[name] = Cell(name, options["equal_epochs"])
+    grid["single_sync"] = replace(grid["single"], algorithm="pcpo_sync")
+    grid["single_rollouts"] = Cell("single", 2, answers="rollouts", minibatch_scale=0.5)
+    grid["pair_rollouts"] = Cell("pair", 3, answers="rollouts", minibatch_scale=0.1)
+    grid["single_sync_rollouts"] = replace(grid["single_rollouts"], algorithm="pcpo_sync")
+    grid["forked_no_reinit"] = replace(grid["forked"], algorithm="pcpo_no_reinit")
     return grid
 
 
-def simulate(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
-    """A row per run and epoch."""
+def simulate(cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
+    """Run a condition with every seed; return a row per run and epoch, with the columns `COLUMNS`."""
     return pd.concat([_run(cell, seed) for seed in seeds], ignore_index=True)
 
 
-def _run(cell: Mapping[str, Any], seed: int) -> pd.DataFrame:
-    fleet, schedule = _prepared_scenario(cell["scenario"], seed, _SCALES[cell["answers"]].get(cell["scenario"], 0.02))
+def _run(cell: Cell, seed: int) -> pd.DataFrame:
+    """Run a condition with one seed."""
+    fleet, schedule = prepared(cell.scenario, seed, cell.minibatch_scale)
     oracle: Oracle = ExactOracle(fleet)
-    if cell["answers"] == "rollouts":
-        oracle = RolloutOracle(fleet, seed=seed, horizon=horizon_for(fleet, schedule, cell["epochs"]), law=_NOISE)
+    if cell.answers == "rollouts":
+        oracle = RolloutOracle(fleet, seed=seed, horizon=horizon_for(fleet, schedule, cell.epochs), law=_NOISE)
     setting = Setting(fleet.initial_gains, schedule, side_information(fleet))
-    result = run(make_algorithm(cell["algorithm"]), oracle, setting, schedule.rollouts_for(cell["epochs"]))
-    named = {"seed": seed, "mode": schedule.mode, "distance": _distance(fleet)}
-    named |= {key: cell[key] for key in ("scenario", "algorithm", "answers")} | _plateaus(fleet)
+    result = run(_ALGORITHMS[cell.algorithm](), oracle, setting, schedule.rollouts_for(cell.epochs))
+    named = {"seed": seed, "scenario": cell.scenario, "algorithm": cell.algorithm, "answers": cell.answers}
+    named |= {"mode": schedule.mode, "distance": _distance(fleet), **plateaus(fleet)}
     return pd.DataFrame([{**named, **_row(fleet, report)} for report in result.epochs])[list(COLUMNS)]
 
 
 @lru_cache(maxsize=256)
-def _prepared_scenario(scenario: str, seed: int, minibatch_scale: float) -> tuple[Fleet, Schedule]:
-    """Fleet and calibrated schedule of a run."""
+def prepared(scenario: str, seed: int, minibatch_scale: float) -> tuple[Fleet, Schedule]:
+    """Return the fleet and the calibrated schedule of a run."""
     rng = stream(seed, Purpose.FLEET)
     fleet = random_fleet(_RANDOM[scenario], rng, scenario) if scenario in _RANDOM else _built(scenario, rng)
     constants = calibrated_constants(
@@ -117,6 +136,7 @@ def _prepared_scenario(scenario: str, seed: int, minibatch_scale: float) -> tupl
 
 _ONE = FleetSpec(n=2, m=1, sizes=(4,), gamma=0.8, optimal_cost=20.0, condition_limit=3.0, initial_gap=0.02)
 _PAIR = replace(_ONE, sizes=(2, 2), separation=4.0, gain_distance=0.1, initial="per_cluster")
+#: One cluster, two clusters, and three with equally spaced optimal costs.
 _RANDOM: Mapping[str, FleetSpec] = {
     "single": _ONE,
     "pair": _PAIR,
@@ -127,14 +147,20 @@ _A, _B = np.array([[1.3, 0.2], [0.0, 0.8]]), np.array([[1.0], [0.3]])
 
 
 def _system(input_matrix: FloatArray, cost: float, A: FloatArray = _A) -> LinearSystem:
+    """Return the system (A, B) with C* equal to `cost`."""
     return with_optimal_cost(LinearSystem(A, input_matrix, np.eye(2), np.eye(1), 0.85), cost)
 
 
 def _built(scenario: str, rng: np.random.Generator) -> Fleet:
-    """Unstable systems with opposite inputs have no gain of finite cost in common; two agents each, starts at gap 1.
+    """Build a fleet of unstable systems, two agents each; the first gains have a gap of 1.
 
-    forked: such a pair 2 apart, and a third cluster 20 apart, which makes (8) fire before the pair is separated;
-    related: the same with inputs of one sign; equal: a pair whose costs differ by 1e-8 of themselves; far: by 4.
+    Systems with opposite inputs have no gain of finite cost in common.
+
+    Args:
+        scenario: "forked", such a pair with Δ = 2, and a third cluster 20 apart, for which (8) fires before the pair
+            separates; "related", the same with inputs of one sign; "equal", a pair whose optimal costs differ by a
+            relative 1e-8; "far", by 4.
+        rng: draws the first gains.
     """
     third = _system(_B, 40.0, np.array([[0.9, 0.2], [0.0, 0.7]]))
     made: dict[str, Callable[[], tuple[LinearSystem, ...]]] = {
@@ -149,6 +175,7 @@ def _built(scenario: str, rng: np.random.Generator) -> Fleet:
 
 
 def _row(fleet: Fleet, report: EpochReport) -> dict[str, Any]:
+    """Evaluate an epoch on the true systems: the columns that differ from epoch to epoch."""
     Delta, sets = report.plan.Delta, report.neighbourhoods
     error = np.abs(report.cost_estimates - fleet.optimal_costs[fleet.labels])
     local = {gain.tobytes() for gain in report.local_gains}
@@ -171,12 +198,17 @@ def _row(fleet: Fleet, report: EpochReport) -> dict[str, Any]:
 
 
 def _partition(sets: BoolArray) -> bool:
-    """Reflexive and symmetric, and N_i = N_j for all j ∈ N_i."""
+    """Say whether the sets ``(N, N)`` are a partition: symmetric, and N_i = N_j for all j ∈ N_i."""
     return bool(np.array_equal(sets, sets.T) and all(np.array_equal(sets[i], sets[j]) for i, j in np.argwhere(sets)))
 
 
 def _offset_change(fleet: Fleet, gains: FloatArray) -> float:
-    """max |(Y_i − Y_j) − (K_i⁰ − K_j⁰)| / max |K_i⁰ − K_j⁰| over entries and pairs; NaN for several clusters."""
+    """Return max |(Y_i − Y_j) − (K_i⁰ − K_j⁰)| / max |K_i⁰ − K_j⁰| over entries and pairs; NaN for several clusters.
+
+    Args:
+        fleet: with the first gains K_i⁰.
+        gains: Y_i ``(N, m, n)``.
+    """
     if fleet.H > 1:
         return float("nan")
     K = fleet.initial_gains
@@ -184,9 +216,12 @@ def _offset_change(fleet: Fleet, gains: FloatArray) -> float:
     return float(np.max(np.abs(now - start)) / np.max(np.abs(start)))
 
 
-def _plateaus(fleet: Fleet) -> dict[str, float]:
-    """Where gradient descent on x ↦ mean_i C(x + d_i) ends, by Newton's method, and ½ d_iᵀHd_i; NaN for several
-    clusters."""
+def plateaus(fleet: Fleet) -> dict[str, float]:
+    """Find where gradient descent on x ↦ mean_i C(x + d_i) ends, by Newton's method, d_i the start's offset.
+
+    Returns:
+        `plateau`, the mean gap there, and `quadratic`, the mean of ½ d_iᵀHd_i; NaN for several clusters.
+    """
     if fleet.H > 1:
         return {"plateau": float("nan"), "quadratic": float("nan")}
     system, K_star = fleet.systems[0], fleet.optimal_gains[0]
@@ -205,124 +240,22 @@ def _plateaus(fleet: Fleet) -> dict[str, float]:
 
 
 def _distance(fleet: Fleet) -> float:
-    """min over pairs of clusters of ‖[A B] − [A' B']‖ / max; infinite for one cluster."""
+    """Return the smallest relative Frobenius distance of [A B] of two clusters; infinite for one cluster."""
     dynamics = [np.hstack([s.A, s.B]) for s in fleet.systems]
     pairs = [(X, Y) for k, X in enumerate(dynamics) for Y in dynamics[:k]]
     return min((relative_distance(X, Y) for X, Y in pairs), default=np.inf)
 
 
-RUNS = Study(
-    name="defects_runs",
-    title="Where the text of Algorithm 1 leads",
-    cells=cells,
-    simulate=simulate,
-    columns=COLUMNS,
-    key=("seed", "epoch"),
-    may_be_missing=frozenset({"offset_change", "plateau", "quadratic"}),
-    options=OPTIONS,
-)
-
-
-_WIDE_DELTA0 = 40.0  # Δ_0, in units of cost: so wide that no noise of Ĉ_i eliminates anybody, and (8) never fires
-
-
-@dataclass(frozen=True)
-class _LocalWhole(Local):
-    """Every agent alone, R_l iterations as PCPO's local half, but all T_l rollouts in them: M = ⌊T_l/R_l⌋, about
-    2M_l, and the radius that Table 2 has for that M."""
-
-    name = "local_whole"
-
-    def advance(self, state: State, plan: Any, oracle: Oracle, server: Server) -> Progress:
-        """R_l iterations; the rest of the division is not spent."""
-        assert isinstance(plan, EpochPlan)
-        M = plan.rollouts // plan.iterations
-        larger = replace(plan, minibatch=M, radius_uncapped=plan.radius_uncapped * (plan.minibatch / M) ** 0.25)
-        return Progress(alone(state.gains, plan.iterations, larger, oracle))
-
-
-def expected_ratio(iterations: float) -> float:
-    """√|M|·E gap_PCPO/E gap_alone = √(T_l/(R_l M_l)) = √(2 + 1/R_l): both gaps go as the effective minibatch to −½."""
-    return float(np.sqrt(2 + 1 / iterations))
-
-
-def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    sizes = options["sizes"]
-    largest = max(sizes)
-    grid = {f"pcpo_{size}": {"algorithm": "pcpo", "size": size, "largest": largest} for size in sizes}
-    for name in ("local_whole", "local"):
-        grid[name] = {"algorithm": name, "size": largest, "largest": largest}
-    return grid
-
-
-@lru_cache(maxsize=8)
-def _prepared_budget(size: int, largest: int) -> tuple[Fleet, Schedule, int]:
-    """One system, all agents at one start near K*; the schedule of the largest cluster for all sizes.
-
-    c5 is a quarter of the calibrated one, so that the cap c6 cuts no radius: radii are half as large.
-    """
-    spec = FleetSpec(
-        n=2, m=1, sizes=(size,), gamma=0.7, optimal_cost=20.0, condition_limit=2.0, initial="common", initial_gap=0.02
-    )
-    fleet = random_fleet(spec, stream(8, Purpose.FLEET), "one cluster")
-    local = local_constants(fleet, _NOISE, _WIDE_DELTA0)
-    constants = calibrated_constants(local, D=fleet.D, Delta0=_WIDE_DELTA0, minibatch_scale=2.0)
-    schedule = Schedule(replace(constants, c5=constants.c5 / 4), _WIDE_DELTA0, 0.05, largest, fleet.D)
-    return fleet, schedule, horizon_for(fleet, schedule, 1)
-
-
-def _rows(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
-    fleet, schedule, horizon = _prepared_budget(cell["size"], cell["largest"])
-    rows = []
-    for seed in seeds:
-        algorithm: Algorithm = (
-            _LocalWhole() if cell["algorithm"] == "local_whole" else make_algorithm(cell["algorithm"])
-        )
-        oracle = RolloutOracle(fleet, seed=seed, horizon=horizon, law=_NOISE)
-        last = run(algorithm, oracle, Setting(fleet.initial_gains, schedule), schedule.rollouts_for(1)).final
-        rows.append(
-            {
-                "seed": seed,
-                "algorithm": cell["algorithm"],
-                "mode": schedule.mode,
-                "size": cell["size"],
-                "iterations": last.plan.iterations,
-                "minibatch": last.plan.minibatch,
-                "rollouts": float(last.rollouts),
-                "capped": int(last.plan.local_cap_active),
-                "reinitialised": int(last.reinitialised),
-                "gap": float(np.mean(lqr.gaps(fleet, last.global_gains))),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-BUDGET = Study(
-    name="defects_budget",
-    title="PCPO against learning alone at an equal budget",
-    cells=_cells,
-    simulate=_rows,
-    columns={
-        "seed": "run: seed of the rollouts",
-        "algorithm": "pcpo; local_whole: R_l iterations with all rollouts; local: 2R_l + 1 iterations with M_l",
-        "mode": "mode of the schedule's constants",
-        "size": "|M|: agents of the one cluster",
-        "iterations": "R_1",
-        "minibatch": "M_1, rollouts",
-        "rollouts": "rollouts per agent spent",
-        "capped": "1 if the cap c6 cuts the local radius",
-        "reinitialised": "1 if (8) was applied",
-        "gap": "mean over agents of the exact gap after epoch 1, in units of cost",
-    },
-    options={"sizes": several([1, 2, 4], whole())},
-)
-
-
 #: Studies by the names that configurations use.
 STUDIES: dict[str, Study] = {
-    "defects_runs": RUNS,
-    "defects_rounds": communication_study(
-        "defects_rounds", "Rounds counted at the server", lambda cell: cell in ("agents_4", "constant_iterations")
+    "defects_runs": Study(
+        name="defects_runs",
+        title="Where the text of Algorithm 1 leads",
+        cells=cells,
+        simulate=simulate,
+        columns=COLUMNS,
+        key=("seed", "epoch"),
+        may_be_missing=frozenset({"offset_change", "plateau", "quadratic"}),
+        options=_OPTIONS,
     ),
-    "defects_budget": BUDGET,
 }

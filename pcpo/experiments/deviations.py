@@ -1,5 +1,7 @@
-"""What the counted runs are compared with: schedules with one thing held constant, and servers and agents that
-communicate otherwise than they should.
+"""Deviate from Algorithm 1 in what is communicated: other schedules, and servers or agents that break the protocol.
+
+A deviation changes one thing.  Runs with deviations are what the counted runs of `pcpo.experiments.messages` are
+compared with; most are negative controls.
 """
 
 from __future__ import annotations
@@ -19,84 +21,103 @@ from pcpo.simulation.noise import Purpose
 
 __all__ = ["COUNTED_ALGORITHMS", "planner"]
 
+_AFFECTED_ROUND = 5  # the round in which a faulty server loses or repeats a message
+_FIRST_ITERATIONS = 5  # R_1 with constant minibatches
+
 
 @dataclass(frozen=True)
 class _Replanned:
-    """A schedule with one thing of Table 2 held at its value in epoch 1."""
+    """Replace part of every plan of a schedule.
+
+    Args:
+        schedule: Table 2.
+        change: from the plans of epoch l and of epoch 1 to the plan of epoch l that is used instead.
+        mode: mode of the schedule's constants.
+    """
 
     schedule: Schedule
     change: Callable[[EpochPlan, EpochPlan], EpochPlan]
-    mode: str = "calibrated"
+    mode: str
 
     def plan(self, epoch: int) -> EpochPlan:
-        """Plan of epoch l."""
+        """Return the plan of epoch l."""
         return self.change(self.schedule.plan(epoch), self.schedule.plan(1))
 
 
-#: constant_minibatch: as FedLQR's published experiment; epochs get longer by iterations instead, R_l = 5·2^(l−1).
-_SCHEDULES: Mapping[str, Callable[[EpochPlan, EpochPlan], EpochPlan]] = {
-    "constant_minibatch": lambda own, first: replace(
-        own, minibatch=first.minibatch, iterations=5 * 2 ** (own.epoch - 1)
-    ),
-    "constant_iterations": lambda own, first: replace(own, iterations=first.iterations),
+def _constant_minibatch(plan: EpochPlan, first: EpochPlan) -> EpochPlan:
+    """Keep M_l = M_1, as in FedLQR's published experiment; epochs grow by their iterations, R_l = 5·2^(l−1)."""
+    return replace(plan, minibatch=first.minibatch, iterations=_FIRST_ITERATIONS * 2 ** (plan.epoch - 1))
+
+
+def _constant_iterations(plan: EpochPlan, first: EpochPlan) -> EpochPlan:
+    """Keep R_l = R_1; the minibatches are those of Table 2."""
+    return replace(plan, iterations=first.iterations)
+
+
+_CHANGES: Mapping[str, Callable[[EpochPlan, EpochPlan], EpochPlan]] = {
+    "constant_minibatch": _constant_minibatch,
+    "constant_iterations": _constant_iterations,
 }
 
 
 def planner(name: str, schedule: Schedule) -> Planner:
-    """The schedule of that name: "table2", or Table 2 with a constant minibatch or constant iterations."""
-    return schedule if name == "table2" else _Replanned(schedule, _SCHEDULES[name], schedule.mode)
+    """Return the schedule itself for "table2", or Table 2 with "constant_minibatch" or "constant_iterations"."""
+    return schedule if name == "table2" else _Replanned(schedule, _CHANGES[name], schedule.mode)
 
 
 class _LosingServer(Server):
-    """Loses one message of the fifth round on its way up."""
+    """Lose one message from an agent to the server, in the fifth round."""
 
     def up(self, *payload: FloatArray | IntArray) -> None:
         super().up(*payload)
-        if self.traffic.rounds == 5:
+        if self.traffic.rounds == _AFFECTED_ROUND:
             size = sum(array[0].nbytes for array in payload)
             up, bytes_up = self.traffic.messages_up - 1, self.traffic.bytes_up - size
             self.traffic = replace(self.traffic, messages_up=up, bytes_up=bytes_up)
 
 
 class _RepeatingServer(Server):
-    """Sends one message of the fifth round twice."""
+    """Send one message from the server to an agent twice, in the fifth round."""
 
     def down(self, *payload: FloatArray | IntArray) -> None:
         super().down(*payload)
-        if self.traffic.rounds == 5:
+        if self.traffic.rounds == _AFFECTED_ROUND:
             size = sum(array[0].nbytes for array in payload)
             down, bytes_down = self.traffic.messages_down + 1, self.traffic.bytes_down + size
             self.traffic = replace(self.traffic, messages_down=down, bytes_down=bytes_down)
 
 
 class _PollingServer(Server):
-    """Serves one agent after the other: a round each."""
+    """Serve the agents one after another, in a round for each agent."""
 
     def open_round(self) -> None:
         self.traffic = replace(self.traffic, rounds=self.traffic.rounds + self.n_agents)
 
 
 @dataclass(frozen=True)
-class _OnServer:
-    """PCPO over a server of another kind."""
+class _PCPOThrough:
+    """Run PCPO through a server of another class, in place of the driver's."""
 
-    kind: type[Server]
+    server_class: type[Server]
     name: str = "pcpo"
     uses: frozenset[str] = frozenset()
 
     def init(self, setting: Setting) -> Any:
-        return PCPO().init(setting), self.kind(len(setting.initial_gains))
+        """Return PCPO's state before the first epoch, and the server."""
+        return PCPO().init(setting), self.server_class(len(setting.initial_gains))
 
     def next_rollouts(self, state: Any) -> int:
+        """Return the rollouts per agent that PCPO needs for its next epoch."""
         return PCPO().next_rollouts(state[0])
 
     def step(self, state: Any, oracle: Oracle, server: Server) -> tuple[Any, EpochReport]:
+        """Run one epoch of PCPO."""
         inner, report = PCPO().step(state[0], oracle, state[1])
         return (inner, state[1]), report
 
 
-class _Telling:
-    """An oracle that reports every local step to the server, and is told to go on."""
+class _ReportingOracle:
+    """Exchange a message with the server after every local gradient estimate, in a round of communication each."""
 
     def __init__(self, oracle: Oracle, server: Server) -> None:
         self._oracle, self._server = oracle, server
@@ -105,6 +126,7 @@ class _Telling:
         return getattr(self._oracle, name)
 
     def gradients(self, gains: FloatArray, minibatch: int, radii: FloatArray, **keys: Any) -> Estimates:
+        """Return the oracle's estimates, and send local ones to the server and back."""
         answer = self._oracle.gradients(gains, minibatch, radii, **keys)
         if keys["purpose"] == Purpose.LOCAL:
             self._server.open_round()
@@ -114,19 +136,20 @@ class _Telling:
 
 
 class _EveryStep(PCPO):
-    """PCPO that communicates in every local step as well."""
+    """Run PCPO with agents that also communicate in every local step."""
 
     def step(self, state: Any, oracle: Oracle, server: Server) -> tuple[Any, EpochReport]:
-        telling: Any = _Telling(oracle, server)
-        return super().step(state, telling, server)
+        reporting: Any = _ReportingOracle(oracle, server)
+        return super().step(state, reporting, server)
 
 
+#: Algorithms whose messages are counted, by name.
 COUNTED_ALGORITHMS: Mapping[str, Callable[[], Algorithm]] = {
     "pcpo": PCPO,
     "fedlqr": FedLQR,
     "fedlqr_one_step": lambda: FedLQR(local_steps=1),
     "every_step": _EveryStep,
-    "losing": lambda: _OnServer(_LosingServer),
-    "repeating": lambda: _OnServer(_RepeatingServer),
-    "polling": lambda: _OnServer(_PollingServer),
+    "losing": lambda: _PCPOThrough(_LosingServer),
+    "repeating": lambda: _PCPOThrough(_RepeatingServer),
+    "polling": lambda: _PCPOThrough(_PollingServer),
 }
