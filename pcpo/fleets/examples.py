@@ -51,7 +51,8 @@ def number_of(name: str) -> int:
 
 def fixed_direction(name: str) -> FloatArray:
     """Return a direction ``(m, n)`` of unit Frobenius norm, the same at every call, for the gains of a system."""
-    return unit_directions(SYSTEMS[name], 1, stream(0, Purpose.CALIBRATION, number_of(name), _FIXED))[0]
+    drawn = unit_directions(SYSTEMS[name], 1, stream(0, Purpose.CALIBRATION, number_of(name), _FIXED))
+    return np.asarray(drawn[0])
 
 
 def shifted_optimum(name: str, offset: float) -> FloatArray:

@@ -145,7 +145,8 @@ def _beyond(tables: Tables, *, alone: bool) -> pd.DataFrame:
     frame = paper_cells(tables, ESTIMATES.name)
     frame = frame[(frame["agents"] == 1) == alone]
     beyond = frame["deviation"] > np.sqrt(2 * np.log(2 / DELTA_PRIME))
-    return beyond.groupby(frame["cell"]).agg(["sum", "count"])
+    cells = beyond.groupby(frame["cell"])
+    return pd.DataFrame({"sum": cells.sum(), "count": cells.count()})
 
 
 def exceedances(tables: Tables, *, alone: bool) -> Finding:
@@ -159,8 +160,8 @@ def exceedances(tables: Tables, *, alone: bool) -> Finding:
         alone: (19), estimates of one agent; otherwise (20), estimates averaged over agents.
     """
     beyond = _beyond(tables, alone=alone)
-    worst = beyond.loc[(beyond["sum"] / beyond["count"]).idxmax()]
-    found = failures(int(worst["sum"]), int(worst["count"]), DELTA_PRIME)
+    worst = int((beyond["sum"] / beyond["count"]).to_numpy().argmax())
+    found = failures(int(beyond["sum"].iloc[worst]), int(beyond["count"].iloc[worst]), DELTA_PRIME)
     name = "fraction of estimates beyond the bound, worst cell, Clopper-Pearson 95 %"
     p = min(1.0, len(beyond) * found.p_value)
     return Finding(name, found.estimate, found.low, found.high, DELTA_PRIME, p, found.n_runs)

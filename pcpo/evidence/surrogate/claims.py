@@ -31,7 +31,8 @@ def _smallest(tables: Tables) -> pd.DataFrame:
     """Return the rollouts with the smallest M of the study, labelled with an M of literal runs."""
     frame = tables[SURROGATE.name]
     chosen = (frame["source"] == "rollouts") & (frame["minibatch"] == frame["minibatch"].min())
-    return frame[chosen].assign(minibatch=_LITERAL)
+    smallest: pd.DataFrame = frame[chosen].assign(minibatch=_LITERAL)
+    return smallest
 
 
 def _single(tables: Tables) -> Tables:
