@@ -1,4 +1,4 @@
-"""Small systems on which lemmas and oracles are checked: one to three states, one to six entries of the gain.
+"""Define small systems on which lemmas and oracles are checked: one to three states, gains with one to six entries.
 
 Studies refer to a system by its name.  The number of a system is part of random streams, so the order of `SYSTEMS` is
 part of every result: append new systems, never reorder them.

@@ -1,4 +1,7 @@
-"""Claims on the lemmas and inequalities behind Theorems 1 and 2: (11), (16), (17), (19), (20), (29), Lemmas 4 to 9."""
+"""Declare the claims on the lemmas and inequalities behind Theorems 1 and 2.
+
+These are (11), (16), (17), (19), (20), (29) and Lemmas 4 to 9.
+"""
 
 from __future__ import annotations
 
@@ -213,12 +216,12 @@ CLAIMS: Sequence[Claim] = [
         controls=[
             Control(
                 "step",
-                "rollouts with ten times the step size, η = 2.5/h_max, in the two-state system",
+                "ten times the step size, η = 2.5/h_max, with a tenth of the minibatch, in the two-state system",
                 swapped(DESCENT.name, "control:step", "rollouts:two"),
             ),
             Control(
                 "coefficient",
-                "η/4 in place of 3η/4, so that the check is seen to be sharp",
+                "η/4 in place of 3η/4, which shows that the check is sharp",
                 scaled(DESCENT.name, "error", 1 / 3),
             ),
         ],

@@ -1,4 +1,4 @@
-"""Constants λ, φ, ρ, μ, G∞ of the lemmas on the restricted sets (12) of the example systems.
+"""Compute the constants λ, φ, ρ, μ, G∞ of the lemmas on the restricted sets (12) of the example systems.
 
 The restricted set is G⁰ = {C(K) − C* ≤ 10 Δ̃_0}, with Δ̃_0 a fraction of C*.  λ = max ‖∇C‖, φ = max ‖∇²C‖ and G∞ are
 searched on the larger set E = {C(K) − C* ≤ 15 Δ̃_0}, with a stream that no study uses; ρ = 5 Δ̃_0/λ.  Along a path of

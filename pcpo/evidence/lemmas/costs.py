@@ -1,4 +1,4 @@
-"""Exact studies of the cost: random pairs of gains (Lemmas 4 to 6), and the bias of smoothing (17)."""
+"""Study the cost by exact formulas: random pairs of gains (Lemmas 4 to 6), and the bias of smoothing (17)."""
 
 from __future__ import annotations
 

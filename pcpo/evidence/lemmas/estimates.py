@@ -1,4 +1,4 @@
-"""Simulated zeroth-order estimates (5) at a fixed gain: their mean (16), and their deviations (19) and (20).
+"""Simulate zeroth-order estimates (5) at a fixed gain: their mean (16), and their deviations (19) and (20).
 
 In `lemmas_mean` a run is one estimate by the package's estimator.  In `lemmas_estimates` a run has many averaged
 estimates of M = 64 rollouts per agent.  They are assembled here from rollout costs, so that each control can break one

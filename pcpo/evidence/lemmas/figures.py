@@ -1,4 +1,4 @@
-"""Figure of the lemmas: six small panels and the numbers drawn in them."""
+"""Draw the figure of the lemmas: six small panels, and the numbers behind them."""
 
 from __future__ import annotations
 

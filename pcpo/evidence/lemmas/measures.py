@@ -1,4 +1,4 @@
-"""Measures of the claims on the lemmas, from tables alone.
+"""Measure what the claims on the lemmas state, from tables alone.
 
 The rows of cells named "control:…" enter no measure, unless a negative control puts them in the place of other rows.
 """

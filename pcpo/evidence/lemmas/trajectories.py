@@ -1,4 +1,4 @@
-"""Logged trajectories of local policy optimisation, K ← K − ηg: the recursion (29) and Lemma 9.
+"""Log trajectories of local policy optimisation, K ← K − ηg: the recursion (29) and Lemma 9.
 
 The gradient estimate g has three sources.  "rollouts": the package's estimator with calibrated constants.  "moments":
 the constants of (21) as printed, whose minibatches are too large to simulate, so g is normal with the exact mean and

@@ -1,4 +1,4 @@
-"""Claims on the moment oracle: from a minibatch M on, its estimates have the law of estimates from rollouts."""
+"""Declare the claims on the moment oracle: from some M on, its estimates have the law of estimates from rollouts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exact third and fourth cumulants of an estimate with M = 1, for signs as noise: how far means of M are from normal.
+"""Compute how far means of M are from normal: exact cumulants of an estimate with M = 1, for signs as noise.
 
 The cost of a rollout is C + zᵀAz, where z ∈ {−1, 1}^{n(h−1)} is all of its noise and A is symmetric with a zero
 diagonal, so

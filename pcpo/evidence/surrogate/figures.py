@@ -1,4 +1,4 @@
-"""Figure of the moment oracle against rollouts: three panels over M, and the numbers drawn in them."""
+"""Draw the figure of the moment oracle against rollouts: three panels over M, and the numbers behind them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures of the claims on the moment oracle: tests that standardised estimates are standard normal, cell by cell.
+"""Measure what the claims on the moment oracle state: test that standardised estimates are standard normal.
 
 A cell is a kind of estimate with one M, or with all M that a claim covers ("pooled").  Estimates at a fixed gain are
 independent, so each is a trial; tests are corrected by Bonferroni for the number of cells and of directions.  Mean and

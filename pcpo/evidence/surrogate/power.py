@@ -1,4 +1,4 @@
-"""Power of the checks of the moment oracle: how probably their tests reject stated alternatives.
+"""Compute the power of the checks of the moment oracle: how probably their tests reject stated alternatives.
 
 Each function returns the power of one test, in the cell with most estimates, at the judge's level divided by the number
 of tests for which the measure corrects.

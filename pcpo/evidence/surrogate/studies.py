@@ -1,4 +1,4 @@
-"""Study of the estimates of the rollout oracle and of the moment oracle at fixed gains, standardised exactly.
+"""Simulate estimates of the rollout oracle and of the moment oracle at fixed gains, and standardise them exactly.
 
 The table holds z = Σ^(−½)(g − ∇C_r)·√M of one-point gradient estimates, or (Ĉ − C)·√(M/Var C) of mean costs, with
 moments at the horizon of the rollouts.  If the moment oracle is exact, z is standard normal.  Two controls standardise
