@@ -25,7 +25,7 @@ from pcpo.errors import ConfigError
 __all__ = ["ClaimText", "GroupText", "read_texts"]
 
 _SECTION = re.compile(r"^## `(?P<id>[a-z0-9_]+)` (?P<title>.+)$", re.MULTILINE)
-_FIELD = re.compile(r"^\*\*(?P<name>\w+)\.\*\* (?P<text>.+?)(?=^\*\*\w+\.\*\* |\Z)", re.MULTILINE | re.DOTALL)
+_FIELD = re.compile(r"^\*\*(?P<name>\w+)\.\*\*\s+(?P<text>.+?)(?=^\*\*\w+\.\*\*\s|\Z)", re.MULTILINE | re.DOTALL)
 _FIELDS = ("Source", "Statement", "Measured")
 
 

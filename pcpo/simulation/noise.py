@@ -10,7 +10,7 @@ import math
 import operator
 from abc import ABC, abstractmethod
 from enum import IntEnum
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from pcpo.errors import ConfigError
 from pcpo.simulation.kernels import BLOCK, normalise
 from pcpo.simulation.normals import normals, words_per_column
+
+if TYPE_CHECKING:
+    from pcpo.lqr.system import LinearSystem
 
 __all__ = [
     "NOISE_LAWS",
@@ -27,6 +30,7 @@ __all__ = [
     "noise_law",
     "random_words",
     "stream",
+    "unit_directions",
     "unpack_signs",
 ]
 
@@ -197,6 +201,12 @@ def unpack_signs(words: NDArray[np.uint64]) -> Array:
 def draw_directions(rng: np.random.Generator, out: Array) -> None:
     """Fill out (blocks, D, 64) with independent columns, uniform on the unit sphere of R^D."""
     _fill_sphere(rng, out, 1.0)
+
+
+def unit_directions(system: LinearSystem, count: int, rng: np.random.Generator) -> Array:
+    """Draw directions of gains, uniform on the unit Frobenius sphere: ``(count, m, n)``."""
+    V = rng.standard_normal((count, system.m, system.n))
+    return np.asarray(V / np.linalg.norm(V, axis=(1, 2), keepdims=True))
 
 
 def _fill_sphere(rng: np.random.Generator, out: Array, radius: float) -> None:

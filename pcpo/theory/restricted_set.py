@@ -29,7 +29,7 @@ from pcpo.lqr.cost import cost_array, hessian_matrix
 from pcpo.lqr.moments import rollout_bound
 from pcpo.lqr.optimum import pl_constant
 from pcpo.lqr.system import LinearSystem
-from pcpo.simulation.noise import NoiseLaw, Purpose, stream
+from pcpo.simulation.noise import NoiseLaw, Purpose, stream, unit_directions
 from pcpo.theory import certified_constants, scalar_constants
 from pcpo.theory.calibration import initial_gap
 
@@ -55,12 +55,6 @@ _BISECTIONS = 20
 _STARTS, _KEPT, _CHILDREN, _ROUNDS = 200, 4, 20, 6
 
 Value = Callable[[LinearSystem, FloatArray], FloatArray]
-
-
-def unit_directions(system: LinearSystem, count: int, rng: np.random.Generator) -> FloatArray:
-    """Uniform on the unit Frobenius sphere, ``(count, m, n)``."""
-    V = rng.standard_normal((count, system.m, system.n))
-    return np.asarray(V / np.linalg.norm(V, axis=(1, 2), keepdims=True))
 
 
 def at_gap(system: LinearSystem, directions: FloatArray, gap: FloatArray | float) -> FloatArray:

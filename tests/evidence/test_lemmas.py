@@ -1,4 +1,4 @@
-"""The claims on the lemmas: judged on small simulations and on synthetic tables, with their negative controls."""
+"""Judge the claims on the lemmas on small simulations and on synthetic tables, with their negative controls."""
 
 from __future__ import annotations
 
@@ -10,39 +10,44 @@ import pytest
 
 from pcpo import lqr
 from pcpo.claims.contract import ALPHA, Claim, Study, Tables, Verdict
-from pcpo.claims.controls import binomial_power, normal_power
 from pcpo.claims.findings import failures
-from pcpo.claims.judging import check_group, judge
+from pcpo.claims.judging import check_claims, judge
 from pcpo.claims.options import cells_of
+from pcpo.claims.power import binomial_power, normal_power
 from pcpo.errors import ConfigError
-from pcpo.evidence.lemmas.claims import GROUP
+from pcpo.evidence import load_group
+from pcpo.evidence.lemmas.constants import LAW, constants, restricted_gap
 from pcpo.evidence.lemmas.measures import (
     average_exponent,
     bias_order,
+    exceedance_power,
     exceedances,
-    hotelling,
     lemma_9,
     mean_estimate,
+    mean_power,
     recursion,
 )
-from pcpo.evidence.lemmas.studies import LAW, SYSTEMS, at_gap, constants, curvature, restricted_gap, unit_directions
-from pcpo.simulation.noise import stream
+from pcpo.fleets.examples import SYSTEMS
+from pcpo.simulation.noise import stream, unit_directions
+from pcpo.statistics import hotelling
 from pcpo.theory.predictions import estimator_error
+from pcpo.theory.restricted_set import at_gap, curvature
 
 RUNS = {"lemmas_pairs": 8, "lemmas_bias": 12, "lemmas_mean": 12, "lemmas_estimates": 12, "lemmas_descent": 1}
-# Claims that so few runs cannot settle; the rest must be supported.
+# Claims that so few runs cannot settle; all others must be supported.
 UNSETTLED = {
-    "recursion",
-    "lemma_9_calibrated",
-    "lemma_9_literal",
-    "unbiased_for_smoothed",
-    "second_moment",
-    "averaging",
+    "lemmas.recursion",
+    "lemmas.lemma_9_calibrated",
+    "lemmas.lemma_9_literal",
+    "lemmas.unbiased_for_smoothed",
+    "lemmas.second_moment",
+    "lemmas.averaging",
 }
-# Controls that need more learners than these runs have: tested on synthetic tables below.
-FEW = {"lemma_9_calibrated", "lemma_9_literal"}
+# Claims whose controls need more learners than these runs have: tested on synthetic tables below.
+FEW = {"lemmas.lemma_9_calibrated", "lemmas.lemma_9_literal"}
+GROUP = load_group("lemmas")
 STUDIES = {study.name: study for study in GROUP.studies}
-CLAIMS = {claim.id: claim for claim in GROUP.claims}
+CLAIMS = {claim.id.removeprefix("lemmas."): claim for claim in GROUP.claims}
 
 
 def simulated(study: Study, runs: int) -> pd.DataFrame:
@@ -62,7 +67,8 @@ def verdict(claim: Claim, tables: Tables) -> Verdict:
 
 
 def test_the_group_is_complete() -> None:
-    check_group(GROUP)
+    check_claims(GROUP.name, GROUP.claims)
+    assert set(GROUP.figures["lemmas"].inputs) <= set(STUDIES)
     for study in GROUP.studies:
         assert set(study.key) <= set(study.columns)
         assert cells_of(study, {})
@@ -76,7 +82,7 @@ def test_tables_have_the_declared_columns_and_no_gaps(tables: Tables) -> None:
 
 
 def test_verdicts_of_a_small_simulation(tables: Tables) -> None:
-    rows = judge(GROUP, tables)
+    rows = judge(GROUP.name, GROUP.claims, tables)
     claims = rows[rows["role"] == "claim"].set_index("claim")["verdict"]
     assert not (claims == "refuted").any()
     assert (claims.drop(list(UNSETTLED)) == "supported").all()
@@ -120,7 +126,7 @@ def test_wrong_options_are_named(study: str) -> None:
 
 @pytest.mark.parametrize("name", ["scalar", "two", "three"])
 def test_constants_bound_what_they_must_and_not_by_much(name: str) -> None:
-    """λ, φ on other directions of the larger set; a ball of radius ρ around G⁰ stays in it."""
+    """Check λ and φ in other directions on the larger set E, and that a ball of radius ρ around G⁰ stays in E."""
     system, start = SYSTEMS[name], 0.01
     known, gap = constants(system, start), restricted_gap(system, start)
     rng = stream(1, 5, 99)
@@ -147,7 +153,7 @@ def test_at_gap_meets_the_gap_from_below() -> None:
 
 
 def test_rollouts_of_the_edge_system_cost_the_same() -> None:
-    """A = 0, K* = 0, signs: (18) is attained, so that Lemma 7 leaves nothing to spare there."""
+    """With A = 0, K* = 0 and signs as noise (18) is attained, so Lemma 7 has no room to spare."""
     system = SYSTEMS["edge"]
     star = lqr.riccati(system)
     known = constants(system, 1e-6)
@@ -162,7 +168,7 @@ def test_rollouts_of_the_edge_system_cost_the_same() -> None:
 
 
 def learners(count: int, failed: int = 0, left: int = 0) -> Tables:
-    """Learners of two steps: the first `failed` end above the bound, the last `left` leave the set and come back."""
+    """Make learners of two steps: the first `failed` end above the bound, the last `left` leave the set and return."""
     rows = []
     for k in range(count):
         end = 0.3 if k < failed else 0.05
@@ -206,7 +212,7 @@ def test_recursion_is_refuted_by_one_step_inside_the_set_only() -> None:
 
 @pytest.mark.parametrize(("exponent", "expected"), [(2.0, Verdict.SUPPORTED), (1.0, Verdict.REFUTED)])
 def test_bias_order_extrapolates(exponent: float, expected: Verdict) -> None:
-    """r^p (1 + .05 r²): the slopes are off by several per cent at r = 1, the extrapolation is not."""
+    """Extrapolate r^p (1 + .05 r²): the slopes are off by several per cent at r = 1, the extrapolation is not."""
     radii = 0.5 ** np.arange(3)
     frame = pd.DataFrame({"cell": "two", "seed": np.repeat([0, 1], 3), "halvings": np.tile([0, 1, 2], 2)})
     frame["bias"] = np.tile(radii**exponent * (1 + 0.05 * radii**2), 2)
@@ -223,7 +229,7 @@ def estimates(g: np.ndarray, mean: np.ndarray) -> Tables:
 
 
 def test_mean_is_judged_on_every_component() -> None:
-    """A mean that is off across ∇C_r leaves the ratio at 1, and is refuted by T² all the same."""
+    """A mean that is off in a direction orthogonal to ∇C_r leaves the ratio at 1, and T² refutes it all the same."""
     rng, mean = stream(3, 5), np.array([3.0, 0.0, 0.0])
     g = mean + 0.05 * rng.standard_normal((40, 3))
     assert verdict(CLAIMS["unbiased_for_smoothed"], estimates(g, mean)) is Verdict.SUPPORTED
@@ -234,7 +240,7 @@ def test_mean_is_judged_on_every_component() -> None:
 
 
 def test_p_values_of_the_mean_are_uniform() -> None:
-    """Under the null, the fraction of T² p-values below .05 is binomial: within 3.5 standard errors."""
+    """Under the null hypothesis the fraction of p-values of T² below .05 is binomial: within 3.5 standard errors."""
     rng, mean, count = stream(4, 5), np.array([1.0, -2.0]), 1000
     p = [hotelling(mean + rng.standard_normal((20, 2)), mean) for _ in range(count)]
     assert abs(np.mean(np.array(p) < ALPHA) - ALPHA) < 3.5 * np.sqrt(ALPHA * (1 - ALPHA) / count)
@@ -276,15 +282,30 @@ def test_power_of_a_binomial_check_is_that_of_its_rule() -> None:
     ]
     rng = stream(6, 5)
     drawn = np.isin(rng.binomial(trials, truth, 20_000), refuting)
-    expected = binomial_power(trials, bound, truth)
+    expected = binomial_power(trials, bound, truth, ALPHA)
     assert abs(drawn.mean() - expected) < 4 * np.sqrt(expected * (1 - expected) / 20_000)
-    assert binomial_power(trials, bound, bound) < ALPHA
+    assert binomial_power(trials, bound, bound, ALPHA) < ALPHA
 
 
-def test_power_against_a_shift_of_nothing_is_half_the_level(tables: Tables) -> None:
+@pytest.mark.parametrize("level", [ALPHA, ALPHA / 12])
+def test_power_of_the_worst_cell_is_at_the_level_over_the_number_of_cells(level: float) -> None:
+    frame = pd.DataFrame({"cell": np.repeat(["two:1", "edge:1", "two:4"], 2000), "deviation": 0.0})
+    tables = {"lemmas_estimates": frame.assign(agents=np.where(frame["cell"] == "two:4", 4, 1))}
+    assert exceedance_power(tables, level, alone=True, factor=1.5) == binomial_power(2000, 0.01, 0.015, level / 2)
+    assert exceedance_power(tables, level, alone=False, factor=1.5) == binomial_power(2000, 0.01, 0.015, level)
+
+
+def test_power_of_the_mean_falls_with_the_level() -> None:
+    rng, mean = stream(7, 5), np.array([0.1, 0.0])
+    tables = estimates(mean + 0.3 * rng.standard_normal((40, 2)), mean)
+    powers = [mean_power(tables, level) for level in (ALPHA, ALPHA / 12)]
+    assert 0 < powers[1] < powers[0] < 1
+
+
+def test_power_against_a_shift_of_nothing_is_the_level(tables: Tables) -> None:
     found = CLAIMS["second_moment"].measure(tables)
-    assert normal_power(found, 0.0) == pytest.approx(ALPHA / 2)
-    assert normal_power(found, 10 * (found.high - found.low)) == pytest.approx(1.0)
+    assert normal_power(found, 0.0, ALPHA) == pytest.approx(ALPHA)
+    assert normal_power(found, 10 * (found.high - found.low), ALPHA) == pytest.approx(1.0)
 
 
 def test_figure_shows_all_panels(tables: Tables) -> None:

@@ -1,4 +1,4 @@
-"""The claims on the moment oracle: on synthetic tables, with their controls, and on a small real simulation."""
+"""Judge the claims on the moment oracle on synthetic tables, with their controls, and on a small simulation."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from scipy import stats
 
 from pcpo import lqr
 from pcpo.claims.contract import Tables
-from pcpo.claims.judging import check_group, judge
+from pcpo.claims.judging import check_claims, judge
 from pcpo.claims.options import cells_of
 from pcpo.errors import ConfigError
-from pcpo.evidence.lemmas.studies import SYSTEMS
-from pcpo.evidence.surrogate.claims import GROUP
+from pcpo.evidence import load_group
 from pcpo.evidence.surrogate.cumulants import (
     answer_cumulants,
     cost_cumulants,
@@ -25,8 +24,10 @@ from pcpo.evidence.surrogate.cumulants import (
 )
 from pcpo.evidence.surrogate.measures import indistinguishable_from, likelihood_ratio, skewness, smirnov, thresholds
 from pcpo.evidence.surrogate.studies import CONTROLS, KINDS, MOST_UNKNOWNS, SURROGATE
+from pcpo.fleets.examples import SYSTEMS
 from pcpo.statistics import binomial_interval
 
+GROUP = load_group("surrogate")
 UNKNOWNS = {"scalar": 1, "two": 2, "three": 6, "narrow": 2, "cost": 1}
 SIZES = {1: 1500, 100: 1500, 100_000: 1500}
 
@@ -43,7 +44,7 @@ def rows(z: np.ndarray, source: str, kind: str, M: int) -> pd.DataFrame:
 
 
 def synthetic(*, seed: int = 2, off: float = 0.0, scale: float = 1.0) -> Tables:
-    """z a standardised mean of M exponential variables; optionally off or too wide in the cells of two unknowns."""
+    """Make z, a standardised mean of M exponential variables; optionally off or too wide in the cells of kind "two"."""
     rng = np.random.default_rng(seed)
     frames = []
     for kind, D in UNKNOWNS.items():
@@ -59,21 +60,22 @@ def synthetic(*, seed: int = 2, off: float = 0.0, scale: float = 1.0) -> Tables:
 
 
 def verdicts(tables: Tables, role: str = "claim") -> dict[str, str]:
-    judged = judge(GROUP, tables)
+    judged = judge(GROUP.name, GROUP.claims, tables)
     judged = judged[judged["role"] == role]
-    keys = judged["claim"] if role == "claim" else judged["claim"] + ":" + judged["control"]
+    claims = judged["claim"].str.removeprefix("surrogate.")
+    keys = claims if role == "claim" else claims + ":" + judged["control"]
     return dict(zip(keys, judged["verdict"], strict=True))
 
 
 def test_the_group_is_complete() -> None:
-    check_group(GROUP)
+    check_claims(GROUP.name, GROUP.claims)
     assert set(SURROGATE.key) <= set(SURROGATE.columns)
     assert set(UNKNOWNS) == set(KINDS)
 
 
 def test_what_is_normal_is_supported_and_the_controls_are_refuted() -> None:
     tables = synthetic()
-    judged = judge(GROUP, tables)
+    judged = judge(GROUP.name, GROUP.claims, tables)
     assert (judged.loc[judged["role"] == "claim", "verdict"] == "supported").all()
     assert (judged.loc[judged["role"] == "negative_control", "verdict"] == "refuted").all()
     assert judged.loc[judged["role"] == "power", "estimate"].between(0, 1).all()
@@ -89,9 +91,9 @@ def test_a_surrogate_that_is_wrong_is_refuted(wrong: dict[str, float], claim: st
 
 @pytest.mark.parametrize("D", [1, 2, 6])
 def test_tests_keep_their_level_and_have_power(D: int) -> None:
-    """600 samples of 60: rejections at 5 % within an exact 99.9 % interval; samples that are too wide are rejected.
+    """Test 600 samples of 60: rejections at 5 % within an exact 99.9 % interval; samples too wide are rejected.
 
-    Kolmogorov and Smirnov's test sees a width three times too large: sup|Φ(x) − Φ(x/3)| = .24 > 1.36/√60 = .18.
+    The Kolmogorov-Smirnov test detects a width three times too large: sup|Φ(x) − Φ(x/3)| = .24 > 1.36/√60 = .18.
     """
     rng = np.random.default_rng(D)
     draws = rng.standard_normal((600, 60, D))
@@ -106,8 +108,8 @@ def test_tests_keep_their_level_and_have_power(D: int) -> None:
 
 
 def test_a_small_simulation() -> None:
-    """Distances of single rollouts are those of the law: |z| of one scalar estimate with signs is 1 on average."""
-    options = {**SURROGATE.defaults, "minibatches": [1, 200], "samples": 60, "rollouts": 12_000, "horizon": 15}
+    """Refute normality with M = 1 by the controls only; z² of a scalar estimate is 1 on average."""
+    options = {**SURROGATE.defaults, "horizon": 15}
     options |= {"minibatches": [1, 20_000], "samples": 60, "rollouts": 600_000, "control_minibatch": 20_000}
     cells = cells_of(SURROGATE, options)
     frames = [SURROGATE.simulate(cell, [1, 2]).assign(cell=name) for name, cell in cells.items()]
@@ -133,7 +135,7 @@ def test_a_small_simulation() -> None:
 
 
 def enumerated(name: str, gains: np.ndarray, h: int) -> np.ndarray:
-    """Cost of every sequence of signs, ``(2^(n(h−1)), gains)``: what is exact is compared with all there is."""
+    """Compute the cost of every sequence of signs by simulation: ``(2^(n(h−1)), gains)``."""
     system = SYSTEMS[name]
     n = system.n
     signs = np.array(list(itertools.product((-1.0, 1.0), repeat=n * (h - 1))))
@@ -164,7 +166,7 @@ def test_cumulants_of_a_cost_are_those_of_all_sequences_of_signs(name: str, h: i
 
 
 def test_cumulants_of_an_estimate_are_those_of_all_signs_and_directions() -> None:
-    """One unknown: the sphere has two points, and an estimate is ±C(K ± r; Z)/r."""
+    """With one unknown the sphere has two points, and an estimate is ±C(K ± r; Z)/r."""
     K, r, h = lqr.riccati(SYSTEMS["scalar"]).K + 0.1, 0.3, 10
     costs = enumerated("scalar", np.stack([K - r, K + r]), h)
     second, third, fourth = cumulants(np.concatenate([-costs[:, 0], costs[:, 1]]) / r)
@@ -174,7 +176,7 @@ def test_cumulants_of_an_estimate_are_those_of_all_signs_and_directions() -> Non
 
 
 def test_edgeworth_distance_is_that_of_a_law_with_these_cumulants() -> None:
-    """Standardised gamma variables of shape M, exactly; what is left is of order M^(−3/2)."""
+    """Compare with standardised gamma variables of shape M exactly; the remainder is of order M^(−3/2)."""
     x = np.linspace(-6, 8, 20_001)
     for M in (100, 1000, 10_000):
         exact = np.abs(stats.gamma.cdf(M + np.sqrt(M) * x, M) - stats.norm.cdf(x)).max()

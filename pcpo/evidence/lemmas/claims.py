@@ -1,24 +1,28 @@
-"""Claims on the zeroth-order estimate: (16), (17), its second moment, (19) and (20).
+"""Declare the claims on the lemmas and inequalities behind Theorems 1 and 2.
 
-Claims on the lemmas and inequalities behind Theorems 1 and 2: (11)/(29), (16), (17), (19), (20), Lemmas 4 to 9.
+These are (11), (16), (17), (19), (20), (29) and Lemmas 4 to 9.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from pcpo.claims.contract import Claim, Control, Finding, Power, Tables
-from pcpo.claims.controls import binomial, normal_power, rare, replaced, scaled, swapped
+from pcpo.claims.contract import Claim, Control, Power, Tables
+from pcpo.claims.controls import replaced, scaled, swapped
 from pcpo.claims.judging import Agrees, AtMost, Never
-from pcpo.evidence.lemmas.descent import DESCENT
+from pcpo.claims.power import probability, share, shift
+from pcpo.evidence.lemmas.costs import BIAS, PAIRS
+from pcpo.evidence.lemmas.estimates import ESTIMATES, MEAN
 from pcpo.evidence.lemmas.measures import (
     DELTA_PRIME,
     average_exponent,
     bias_bound,
     bias_order,
+    exceedance_power,
     exceedances,
     lemma_9,
     mean_estimate,
@@ -27,41 +31,57 @@ from pcpo.evidence.lemmas.measures import (
     recursion,
     second_moment,
 )
-from pcpo.evidence.lemmas.studies import BIAS, ESTIMATES, MEAN, PAIRS
+from pcpo.evidence.lemmas.trajectories import DESCENT
 
-__all__ = ["CLAIMS", "FIGURE", "ON_ESTIMATES"]
+__all__ = ["CLAIMS"]
 
-#: Id of the figure of every claim of the group.
-FIGURE = "lemmas"
+_FIGURE = "lemmas"
+
+_RARE = 0.01  # share of violating trials that the checks of inequalities promise to see
+_LITTLE, _MUCH = 1.5, 3.0  # factors of the allowed probability that the checks of bounds promise to see
+
+_alone = partial(exceedances, alone=True)
+_averaged = partial(exceedances, alone=False)
+_lipschitz = partial(pairs, column="lipschitz")
+_smoothness = partial(pairs, column="smoothness")
+_domination = partial(pairs, column="domination")
+_calibrated = partial(lemma_9, source="rollouts")
+_literal = partial(lemma_9, source="moments")
+
+
+def _times(factor: float) -> str:
+    """Say the alternative that a probability is a multiple of what a bound allows."""
+    return f"{factor:g} times the probability that is allowed"
 
 
 def _as_printed(tables: Tables) -> pd.Series[float]:
-    """Deviations rescaled so that the limit is √log(2D/δ'), (19) as printed, in place of √(2 log(2/δ'))."""
+    """Rescale deviations so that the limit is √log(2D/δ'), as printed in (19), in place of √(2 log(2/δ'))."""
     frame = tables[ESTIMATES.name]
     printed = np.sqrt(np.log(2 * frame["unknowns"] / DELTA_PRIME))
     rescaled: pd.Series[float] = frame["deviation"] * np.sqrt(2 * np.log(2 / DELTA_PRIME)) / printed
     return rescaled
 
 
-def _alone(tables: Tables) -> Finding:
-    return exceedances(tables, alone=True)
+def _without_square(tables: Tables) -> pd.Series[float]:
+    """Rescale squares of errors so that they are compared with the formula with D in place of D²."""
+    scaled_up: pd.Series[float] = tables[ESTIMATES.name]["square"] * tables[ESTIMATES.name]["unknowns"]
+    return scaled_up
 
 
-def _together(tables: Tables) -> Finding:
-    return exceedances(tables, alone=False)
+def _shared(tables: Tables) -> Tables:
+    """Return tables where the averaged estimates of the two-state system share directions and noise."""
+    for agents in (4, 16):
+        tables = swapped(ESTIMATES.name, f"control:shared:{agents}", f"two:{agents}")(tables)
+    return tables
 
 
-_MOMENTS = [
+CLAIMS: Sequence[Claim] = [
     Claim(
         id="unbiased_for_smoothed",
         measure=mean_estimate,
         rule=Agrees(0.05),
         controls=[
-            Control(
-                "gradient",
-                "∇C in place of ∇C_r",
-                scaled(MEAN.name, "smoothed", 1.0, "gradient"),
-            ),
+            Control("gradient", "∇C in place of ∇C_r", scaled(MEAN.name, "smoothed", 1.0, "gradient")),
             Control(
                 "length",
                 "simulated with directions of length √D, not 1, in the two-state system",
@@ -69,7 +89,7 @@ _MOMENTS = [
             ),
         ],
         power=Power("mean ∇C in place of ∇C_r", mean_power),
-        figure=FIGURE,
+        figure=_FIGURE,
         mode="exact",
         primary=True,
     ),
@@ -78,14 +98,10 @@ _MOMENTS = [
         measure=bias_bound,
         rule=Never(100),
         controls=[
-            Control(
-                "length",
-                "directions of length √D, not 1, in E g",
-                scaled(BIAS.name, "bias", 1.0, "bias_long"),
-            )
+            Control("length", "directions of length √D, not 1, in E g", scaled(BIAS.name, "bias", 1.0, "bias_long"))
         ],
-        power=rare(bias_bound),
-        figure=FIGURE,
+        power=share(bias_bound, _RARE),
+        figure=_FIGURE,
         mode="exact",
     ),
     Claim(
@@ -99,11 +115,8 @@ _MOMENTS = [
                 scaled(BIAS.name, "bias", 1.0, "bias_aside"),
             )
         ],
-        power=Power(
-            "an exponent of 1, which (17) allows",
-            lambda t: float(bias_order(t).low > 1.0),
-        ),
-        figure=FIGURE,
+        power=shift(bias_order, 1.0, "an exponent of 1, which (17) allows", interval="arithmetic"),
+        figure=_FIGURE,
         mode="exact",
     ),
     Claim(
@@ -116,16 +129,10 @@ _MOMENTS = [
                 "simulated with directions of length √D, not 1, in the two-state system",
                 swapped(ESTIMATES.name, "control:length", "two:1"),
             ),
-            Control(
-                "factor",
-                "D in place of D² in the formula",
-                replaced(
-                    ESTIMATES.name, "square", lambda t: t[ESTIMATES.name]["square"] * t[ESTIMATES.name]["unknowns"]
-                ),
-            ),
+            Control("factor", "D in place of D² in the formula", replaced(ESTIMATES.name, "square", _without_square)),
         ],
-        power=Power("a second moment 10 % off", lambda t: normal_power(second_moment(t), 0.1)),
-        figure=FIGURE,
+        power=shift(second_moment, 0.1, "a second moment 10 % off"),
+        figure=_FIGURE,
         mode="exact",
     ),
     Claim(
@@ -133,21 +140,12 @@ _MOMENTS = [
         measure=average_exponent,
         rule=Agrees(0.05),
         controls=[
-            Control(
-                "shared",
-                "agents that share their directions and noise, in the two-state system",
-                lambda t: swapped(ESTIMATES.name, "control:shared:4", "two:4")(
-                    swapped(ESTIMATES.name, "control:shared:16", "two:16")(t)
-                ),
-            )
+            Control("shared", "agents that share their directions and noise, in the two-state system", _shared),
         ],
-        power=Power("a slope of −0.9", lambda t: normal_power(average_exponent(t), 0.1)),
-        figure=FIGURE,
+        power=shift(average_exponent, 0.1, "a slope of −0.9"),
+        figure=_FIGURE,
         mode="exact",
     ),
-]
-
-_TAILS = [
     Claim(
         id="lemma_7",
         measure=_alone,
@@ -159,13 +157,13 @@ _TAILS = [
                 replaced(ESTIMATES.name, "deviation", _as_printed),
             )
         ],
-        power=binomial(_alone, 1.5),
-        figure=FIGURE,
+        power=Power(_times(_LITTLE), partial(exceedance_power, alone=True, factor=_LITTLE)),
+        figure=_FIGURE,
         mode="exact",
     ),
     Claim(
         id="corollary_8",
-        measure=_together,
+        measure=_averaged,
         rule=AtMost(),
         controls=[
             Control(
@@ -174,84 +172,43 @@ _TAILS = [
                 swapped(ESTIMATES.name, "control:shared:edge", "edge:4"),
             )
         ],
-        power=binomial(_together, 1.5),
-        figure=FIGURE,
+        power=Power(_times(_LITTLE), partial(exceedance_power, alone=False, factor=_LITTLE)),
+        figure=_FIGURE,
         mode="exact",
     ),
-]
-
-#: In the order of the report.
-ON_ESTIMATES = [*_MOMENTS, *_TAILS]
-
-
-def _calibrated(tables: Tables) -> Finding:
-    return lemma_9(tables, "rollouts")
-
-
-def _literal(tables: Tables) -> Finding:
-    return lemma_9(tables, "moments")
-
-
-def _pair_claim(number: int, title: str, text: tuple[str, str, str], column: str, control: Control) -> Claim:
-    """Lemma 4, 5 or 6; text: source, statement, quantity."""
-
-    def measure(tables: Tables) -> Finding:
-        return pairs(tables, column)
-
-    source, statement, quantity = text
-    return Claim(
-        id=f"lemma_{number}",
-        measure=measure,
+    Claim(
+        id="lemma_4",
+        measure=_lipschitz,
         rule=Never(1000),
-        controls=[control],
-        power=rare(measure),
-        figure=FIGURE,
+        controls=[Control("half", "λ halved", scaled(PAIRS.name, "lipschitz", 2.0))],
+        power=share(_lipschitz, _RARE),
+        figure=_FIGURE,
         mode="exact",
-    )
-
-
-_PAIR_CLAIMS = [
-    _pair_claim(
-        4,
-        "The cost is locally Lipschitz",
-        (
-            "Lemma 4, equation (13)",
-            r"$|C_j(K)-C_j(K')| \leq \lambda\|K-K'\|$ for $K, K' \in \mathcal{G}_j^0$, $\|K-K'\| \leq \rho$",
-            "pairs that violate (13), λ from an independent search on a set half as large again",
-        ),
-        "lipschitz",
-        Control("half", "λ halved", scaled(PAIRS.name, "lipschitz", 2.0)),
     ),
-    _pair_claim(
-        5,
-        "The gradient is locally Lipschitz",
-        (
-            "Lemma 5, equation (14)",
-            r"$\|\nabla C_j(K)-\nabla C_j(K')\| \leq \phi\|K-K'\|$ for $K, K' \in \mathcal{G}_j^0$, "
-            r"$\|K-K'\| \leq \rho$",
-            "pairs that violate (14), φ from an independent search on a set half as large again",
-        ),
-        "smoothness",
-        Control("half", "φ halved", scaled(PAIRS.name, "smoothness", 2.0)),
+    Claim(
+        id="lemma_5",
+        measure=_smoothness,
+        rule=Never(1000),
+        controls=[Control("half", "φ halved", scaled(PAIRS.name, "smoothness", 2.0))],
+        power=share(_smoothness, _RARE),
+        figure=_FIGURE,
+        mode="exact",
     ),
-    _pair_claim(
-        6,
-        "The gradient dominates the gap",
-        (
-            "Lemma 6, equation (15)",
-            r"$\|\nabla C_j(K)\|^2 \geq \mu(C_j(K)-C_j(K_j^*))$, $\mu = 4c\,\sigma_{\min}(G^*)/\|S^*\|$",
-            "gains of finite cost, gaps from C*/1000 to 10 C*, that violate (15)",
-        ),
-        "domination",
-        Control(
-            "local",
-            "μ = 2h_min, the best constant near K*, everywhere",
-            scaled(PAIRS.name, "domination", 1.0, "local_domination"),
-        ),
+    Claim(
+        id="lemma_6",
+        measure=_domination,
+        rule=Never(1000),
+        controls=[
+            Control(
+                "local",
+                "μ = 2h_min, the best constant near K*, everywhere",
+                scaled(PAIRS.name, "domination", 1.0, "local_domination"),
+            )
+        ],
+        power=share(_domination, _RARE),
+        figure=_FIGURE,
+        mode="exact",
     ),
-]
-
-_DESCENT = [
     Claim(
         id="recursion",
         measure=recursion,
@@ -259,17 +216,17 @@ _DESCENT = [
         controls=[
             Control(
                 "step",
-                "rollouts with ten times the step size, η = 2.5/h_max, in the two-state system",
+                "ten times the step size, η = 2.5/h_max, with a tenth of the minibatch, in the two-state system",
                 swapped(DESCENT.name, "control:step", "rollouts:two"),
             ),
             Control(
                 "coefficient",
-                "η/4 in place of 3η/4, so that the check is seen to be sharp",
+                "η/4 in place of 3η/4, which shows that the check is sharp",
                 scaled(DESCENT.name, "error", 1 / 3),
             ),
         ],
-        power=rare(recursion),
-        figure=FIGURE,
+        power=share(recursion, _RARE),
+        figure=_FIGURE,
     ),
     Claim(
         id="lemma_9_calibrated",
@@ -282,8 +239,8 @@ _DESCENT = [
                 swapped(DESCENT.name, "control:minibatch", "rollouts:two"),
             )
         ],
-        power=binomial(_calibrated, 3.0),
-        figure=FIGURE,
+        power=probability(_calibrated, lambda found: _MUCH * found.predicted, _times(_MUCH)),
+        figure=_FIGURE,
     ),
     Claim(
         id="lemma_9_literal",
@@ -296,21 +253,8 @@ _DESCENT = [
                 swapped(DESCENT.name, "control:literal", "moments:two"),
             )
         ],
-        power=binomial(_literal, 3.0),
-        figure=FIGURE,
+        power=probability(_literal, lambda found: _MUCH * found.predicted, _times(_MUCH)),
+        figure=_FIGURE,
         mode="literal",
     ),
 ]
-
-_INTRODUCTION = r"""The theorems rest on a few inequalities. The cost of a linear policy is smooth and
-gradient-dominated on the restricted set $\mathcal{G}^0 = \{C(K)-C^* \leq 10\tilde\Delta_0\}$ (Lemmas 4 to 6). The
-one-point estimate (5) is unbiased for the gradient of a smoothed cost (16), whose bias is at most $\phi r$ (17),
-and it concentrates (Lemma 7, Corollary 8). Together they give the one-step recursion (29) and Lemma 9. Each is
-tested here on systems with one, two and six unknowns, with $\lambda$, $\phi$ and $\rho$ from an independent search
-on a larger set and $\mu$ proved. Beside the bounds stand the sharp statements that they hide: a bias of order
-$r^2$, and the exact second moment of the error. A fourth system with $A = 0$ makes every rollout cost the same:
-there the concentration bounds are nearly attained, and the absolute constant that (19) and (20) omit is seen to be
-needed."""
-
-
-CLAIMS: Sequence[Claim] = [*ON_ESTIMATES, *_PAIR_CLAIMS, *_DESCENT]

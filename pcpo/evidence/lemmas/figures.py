@@ -1,4 +1,4 @@
-"""Figure of the lemmas: the numbers drawn and six small panels."""
+"""Draw the figure of the lemmas: six small panels, and the numbers behind them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from pcpo.claims.contract import EvidenceFigure, Tables
-from pcpo.evidence.lemmas.descent import DESCENT
-from pcpo.evidence.lemmas.measures import paper_cells
-from pcpo.evidence.lemmas.studies import BIAS, ESTIMATES, PAIRS
+from pcpo.evidence.lemmas.costs import BIAS, PAIRS
+from pcpo.evidence.lemmas.estimates import ESTIMATES
+from pcpo.evidence.lemmas.measures import paper_cells, recursion_bound
+from pcpo.evidence.lemmas.trajectories import DESCENT
 from pcpo.figures.style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, cluster_colour, new_figure, panel_label
 from pcpo.statistics import binomial_interval, mean_interval
 
@@ -19,28 +20,39 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURES", "draw", "table"]
+__all__ = ["FIGURES"]
 
-_LEVELS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
+_LEVELS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)  # δ' of panel (d)
 _UNKNOWNS = {"scalar": "$D=1$", "two": "$D=2$", "three": "$D=6$"}
-_AT_MOST = 300  # steps drawn of each source; the table's claim uses all
+_AT_MOST = 300  # steps drawn of each source; the claim uses all
+_HIGHEST = 1e3  # value of panel (f) at which larger ones are drawn
 
 
-def table(tables: Tables) -> pd.DataFrame:
-    """Long table: panel, series, x, y, low and high (95 %, where there is an interval), runs."""
+# --- numbers --------------------------------------------------------------------------------------------------------
+
+
+def _table(tables: Tables) -> pd.DataFrame:
+    """Collect the numbers of all panels.
+
+    Returns:
+        Columns panel, series, x, y, low and high (95 %, where there is an interval), runs.
+    """
     parts = [_bias(tables), _steps(tables), _averages(tables), _tails(tables), _ratios(tables), _ends(tables)]
     return pd.concat(parts, ignore_index=True)
 
 
 def _points(panel: str, series: str, runs: int, **columns: object) -> pd.DataFrame:
+    """Make rows of one series, without an interval unless `columns` has one."""
     return pd.DataFrame({"panel": panel, "series": series, "runs": runs, "low": np.nan, "high": np.nan, **columns})
 
 
 def _runs(frame: pd.DataFrame) -> int:
+    """Count the runs of a table."""
     return int(frame["seed"].nunique())
 
 
 def _bias(tables: Tables) -> pd.DataFrame:
+    """Compute bias/(φr) at r = ρ, ρ/2, ρ/4: median and range over gains."""
     parts = []
     for cell, frame in paper_cells(tables, BIAS.name).groupby("cell", sort=False):
         by = frame.assign(ratio=frame["bias"] / frame["bound"]).groupby("halvings")["ratio"]
@@ -51,18 +63,20 @@ def _bias(tables: Tables) -> pd.DataFrame:
 
 
 def _steps(tables: Tables) -> pd.DataFrame:
+    """Pick steps from inside the restricted set: S_{k+1} against the right-hand side of (29), in units of 10 Δ̃_0."""
     parts = []
     frame = paper_cells(tables, DESCENT.name)
     frame = frame[frame["gap"] <= frame["limit"]]
     for source, part in frame.groupby(frame["cell"].str.split(":").str[0], sort=False):
-        right = (1 - part["step_size"] * part["slope"] / 4) * part["gap"] + 0.75 * part["step_size"] * part["error"]
         scale = part["limit"]
-        points = _points("steps", str(source), _runs(part), x=(right / scale).to_numpy(), y=part["next_gap"] / scale)
+        x = (recursion_bound(part) / scale).to_numpy()
+        points = _points("steps", str(source), _runs(part), x=x, y=part["next_gap"] / scale)
         parts.append(points.iloc[:: max(1, len(points) // _AT_MOST)])
     return pd.concat(parts)
 
 
 def _averages(tables: Tables) -> pd.DataFrame:
+    """Estimate E‖G − ∇C_r‖² over its exact value for one agent, against the number of agents."""
     parts = []
     frame = tables[ESTIMATES.name]
     frame = frame[~frame["cell"].str.contains("edge|length")]
@@ -75,6 +89,7 @@ def _averages(tables: Tables) -> pd.DataFrame:
 
 
 def _tails(tables: Tables) -> pd.DataFrame:
+    """Estimate the probability of an error beyond (19), with Pinelis' constant and as printed, at several δ'."""
     parts = []
     frame = tables[ESTIMATES.name]
     edge = frame[frame["cell"] == "edge:1"]
@@ -95,6 +110,7 @@ def _tails(tables: Tables) -> pd.DataFrame:
 
 
 def _ratios(tables: Tables) -> pd.DataFrame:
+    """Compute quantiles of left side over right side of (13), (14) and (15) over pairs."""
     parts = []
     frame = paper_cells(tables, PAIRS.name)
     inside = frame[frame["inside"] == 1]
@@ -111,6 +127,7 @@ def _ratios(tables: Tables) -> pd.DataFrame:
 
 
 def _ends(tables: Tables) -> pd.DataFrame:
+    """Compute the final gap of every learner over the right-hand side of (24)."""
     parts = []
     frame = tables[DESCENT.name]
     frame = frame[frame["cell"].str.contains("rollouts|moments|minibatch")]
@@ -121,8 +138,11 @@ def _ends(tables: Tables) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def draw(numbers: pd.DataFrame) -> Figure:
-    """Six panels; the number of runs of each is in its title."""
+# --- picture --------------------------------------------------------------------------------------------------------
+
+
+def _draw(numbers: pd.DataFrame) -> Figure:
+    """Draw the six panels; the title of each says its number of runs."""
     figure = new_figure(PAGE, 5.0)
     panels = dict(zip(_DRAWN, figure.subplots(2, 3).ravel(), strict=True))
     for letter, (panel, (title, draw_panel)) in zip("abcdef", _DRAWN.items(), strict=True):
@@ -133,6 +153,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
 
 
 def _draw_bias(axes: Axes, part: pd.DataFrame) -> None:
+    """Draw panel (a): bias over its bound, against the radius."""
     for k, (series, one) in enumerate(part.groupby("series", sort=False)):
         colour, marker = cluster_colour(k)
         x = one["x"] * 1.07 ** (k - 1)
@@ -140,7 +161,7 @@ def _draw_bias(axes: Axes, part: pd.DataFrame) -> None:
         axes.vlines(x, one["low"], one["high"], color=colour, lw=1)
     ends = np.array([0.22, 1.15])
     axes.plot(ends, np.ones(2), color="black", label=r"bound $\phi r$")
-    # The ratio to φr of a bias ∝ r² falls as r.
+    # The ratio of a bias ∝ r² to φr is proportional to r.
     middle = part.loc[part["x"] == 1, "y"].median()
     axes.plot(ends, middle * ends, color="black", ls=":", lw=1, label=r"$\propto r$: bias $\propto r^2$")
     axes.set(xscale="log", yscale="log", xlabel=r"$r/\rho$", ylabel=r"$\|\nabla C_r-\nabla C\|/(\phi r)$")
@@ -154,6 +175,7 @@ _SOURCES = {"rollouts": "calibrated, rollouts", "moments": "literal, moments", "
 
 
 def _draw_steps(axes: Axes, part: pd.DataFrame) -> None:
+    """Draw panel (b): steps below the recursion's bound."""
     for k, (series, one) in enumerate(part.groupby("series", sort=False)):
         colour, marker = cluster_colour(k)
         label = _SOURCES[str(series)]
@@ -167,6 +189,7 @@ def _draw_steps(axes: Axes, part: pd.DataFrame) -> None:
 
 
 def _draw_averages(axes: Axes, part: pd.DataFrame) -> None:
+    """Draw panel (c): second moment against the number of agents averaged."""
     for k, (series, one) in enumerate(part.groupby("series", sort=False)):
         colour, marker = cluster_colour(k)
         x = one["x"] * 1.08 ** (k - 1)
@@ -190,6 +213,7 @@ _TAILS = {
 
 
 def _draw_tails(axes: Axes, part: pd.DataFrame) -> None:
+    """Draw panel (d): fraction beyond (19) against δ'."""
     floor = 1e-5
     for series, (label, colour, marker) in _TAILS.items():
         one = part[part["series"] == series]
@@ -211,6 +235,7 @@ _RATIOS = {
 
 
 def _draw_ratios(axes: Axes, part: pd.DataFrame) -> None:
+    """Draw panel (e): cumulative fraction of pairs against left side over right side."""
     for k, (series, (label, line)) in enumerate(_RATIOS.items()):
         one = part[part["series"] == series]
         axes.plot(one["x"], one["y"], ls=line, color=cluster_colour(k)[0], label=label)
@@ -220,10 +245,11 @@ def _draw_ratios(axes: Axes, part: pd.DataFrame) -> None:
 
 
 def _draw_ends(axes: Axes, part: pd.DataFrame) -> None:
+    """Draw panel (f): one dot for each learner."""
     names = []
     for k, (series, one) in enumerate(part.groupby("series", sort=False)):
         colour, marker = cluster_colour(k)
-        shown = one["y"].clip(upper=1e3)
+        shown = one["y"].clip(upper=_HIGHEST)
         axes.plot(one["x"], shown, marker, color=colour, ms=2.5)
         kind, system = str(series).split(":")
         source = {"control": "control", "moments": "literal"}.get(kind, "calibrated")
@@ -243,32 +269,23 @@ _DRAWN: dict[str, tuple[str, Callable[[Axes, pd.DataFrame], None]]] = {
 }
 
 
-_CAPTION = r"""(a) Bias of the smoothed gradient over its bound $\phi r$, median and range over random gains, by
-quadrature; dotted: $\propto r$, the slope of a bias $\propto r^2$. (b) Every drawn step of logged trajectories
-against the right-hand side of (29), in units of $10\tilde\Delta_0$. (c) Second moment of averaged estimates over
-the exact value for one agent, 95 % bootstrap intervals over runs; the control shares directions and noise among
-agents. (d) Fraction of estimates beyond (19), Clopper-Pearson 95 % intervals, against the nominal $\delta'$; where
-no point is drawn none was beyond. (e) Left side over right side of (13), (14), (15) on random pairs, cumulative.
-(f) Final gap over the right-hand side of (24), one dot per learner, with calibrated and with printed constants;
-values above 1000 drawn there."""
-
-
-_CAPTION = r"""(a) Bias of the smoothed gradient over its bound $\phi r$, median and range over random gains, by
-quadrature; dotted: $\propto r$, the slope of a bias $\propto r^2$. (b) Every drawn step of logged trajectories
-against the right-hand side of (29), in units of $10\tilde\Delta_0$. (c) Second moment of averaged estimates over
-the exact value for one agent, 95 % bootstrap intervals over runs; the control shares directions and noise among
-agents. (d) Fraction of estimates beyond (19), Clopper-Pearson 95 % intervals, against the nominal $\delta'$; where
-no point is drawn none was beyond. (e) Left side over right side of (13), (14), (15) on random pairs, cumulative.
-(f) Final gap over the right-hand side of (24), one dot per learner, with calibrated and with printed constants;
-values above 1000 drawn there."""
+_CAPTION = r"""(a) Bias of the smoothed gradient over its bound $\phi r$, by quadrature: median and range over random
+gains; dotted: $\propto r$, the slope of a bias $\propto r^2$. (b) Steps of logged trajectories against the right-hand
+side of (29), in units of $10\tilde\Delta_0$. (c) Second moment of averaged estimates over the exact value for one
+agent, with 95 % bootstrap intervals over runs; in the control, agents share directions and noise. (d) Fraction of
+estimates beyond (19) against the nominal $\delta'$, with Clopper-Pearson 95 % intervals; a missing point means that
+no estimate was beyond. (e) Left side over right side of (13), (14) and (15) on random pairs, cumulative. (f) Final
+gap over the right-hand side of (24), one dot for each learner, with calibrated and with printed constants; values
+above 1000 are drawn at 1000."""
 
 
 #: Figures by their ids.
 FIGURES: dict[str, EvidenceFigure] = {
     "lemmas": EvidenceFigure(
-        title="The lemmas behind the theorems",
+        title="Inequalities and exact moments behind the theorems",
         caption=_CAPTION,
-        table=table,
-        draw=draw,
+        inputs=(PAIRS.name, BIAS.name, ESTIMATES.name, DESCENT.name),
+        table=_table,
+        draw=_draw,
     ),
 }

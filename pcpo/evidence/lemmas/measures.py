@@ -1,4 +1,7 @@
-"""What the claims of the lemmas measure, on tables alone; cells named "control:…" are never measured as they are."""
+"""Measure what the claims on the lemmas state, from tables alone.
+
+The rows of cells named "control:…" enter no measure, unless a negative control puts them in the place of other rows.
+"""
 
 from __future__ import annotations
 
@@ -7,57 +10,57 @@ import pandas as pd
 import scipy  # loads scipy.stats at its first use
 
 from pcpo.arrays import FloatArray
-from pcpo.claims.contract import ALPHA, Finding, Tables
+from pcpo.claims.contract import Finding, Tables
 from pcpo.claims.findings import bootstrap, failures, violations
-from pcpo.evidence.lemmas.descent import DESCENT
-from pcpo.evidence.lemmas.studies import BIAS, ESTIMATES, MEAN, PAIRS
+from pcpo.claims.power import binomial_power
+from pcpo.evidence.lemmas.costs import BIAS, PAIRS
+from pcpo.evidence.lemmas.estimates import ESTIMATES, MEAN
+from pcpo.evidence.lemmas.trajectories import DESCENT
+from pcpo.statistics import hotelling
 
 __all__ = [
     "DELTA_PRIME",
     "average_exponent",
     "bias_bound",
     "bias_order",
+    "exceedance_power",
     "exceedances",
-    "hotelling",
     "lemma_9",
     "mean_estimate",
     "mean_power",
     "pairs",
     "paper_cells",
     "recursion",
+    "recursion_bound",
     "second_moment",
 ]
 
 #: δ' at which (19) and (20) are tested.
 DELTA_PRIME = 0.01
-_SYSTEMS = 3
+_ROUNDING = 1e-9  # relative excess over a bound that is a violation in the last digits only
 
 
 def paper_cells(tables: Tables, study: str) -> pd.DataFrame:
-    """The rows of a study that are not of a control."""
+    """Return the rows of a study that do not belong to a control."""
     frame = tables[study]
     return frame[~frame["cell"].str.startswith("control:")]
 
 
+# --- mean and bias of the estimate ----------------------------------------------------------------------------------
+
+
 def _estimates(frame: pd.DataFrame) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """g ``(runs, D)``, ∇C_r and ∇C ``(D,)`` of a cell of `lemmas_mean`."""
+    """Return g ``(runs, D)``, ∇C_r ``(D,)`` and ∇C ``(D,)`` of one cell of `lemmas_mean`."""
     g = frame.pivot(index="seed", columns="component", values="estimate").to_numpy(dtype=np.float64)
     fixed = frame.drop_duplicates("component").sort_values("component")
     return g, fixed["smoothed"].to_numpy(dtype=np.float64), fixed["gradient"].to_numpy(dtype=np.float64)
 
 
-def hotelling(g: FloatArray, mean: FloatArray) -> float:
-    """p-value of T² that independent rows ``(runs, D)`` have this mean; 1 if there are too few."""
-    runs, D = g.shape
-    if runs < D + 2:
-        return 1.0
-    off = g.mean(axis=0) - mean
-    T2 = runs * off @ np.linalg.solve(np.cov(g, rowvar=False).reshape(D, D), off)
-    return float(scipy.stats.f.sf(T2 * (runs - D) / (D * (runs - 1)), D, runs - D))
-
-
 def mean_estimate(tables: Tables) -> Finding:
-    """⟨g, ∇C_r⟩/‖∇C_r‖², mean over systems, with the p-value of all components: T² of every system, Bonferroni."""
+    """Estimate ⟨g, ∇C_r⟩/‖∇C_r‖², averaged over systems.
+
+    The p-value is of all components: Hotelling's T² of every system, with Bonferroni's correction over systems.
+    """
     ratios, p_values = [], []
     for _, cell in paper_cells(tables, MEAN.name).groupby("cell"):
         g, smoothed, _ = _estimates(cell)
@@ -70,33 +73,34 @@ def mean_estimate(tables: Tables) -> Finding:
     return Finding(label, found.estimate, found.low, found.high, 1.0, p, found.n_runs)
 
 
-def mean_power(tables: Tables) -> float:
-    """Power of one system's T² at level α/3, the best of them, if the mean were ∇C."""
+def mean_power(tables: Tables, level: float) -> float:
+    """Return the power of `mean_estimate` if the mean were ∇C: that of the best system's T² at level/systems."""
+    cells = [_estimates(cell) for _, cell in paper_cells(tables, MEAN.name).groupby("cell")]
     powers = []
-    for _, cell in paper_cells(tables, MEAN.name).groupby("cell"):
-        g, smoothed, gradient = _estimates(cell)
+    for g, smoothed, gradient in cells:
         runs, D = g.shape
         if runs < D + 2:
             continue
         off = gradient - smoothed
         away = runs * off @ np.linalg.solve(np.cov(g, rowvar=False).reshape(D, D), off)
-        limit = scipy.stats.f.isf(ALPHA / _SYSTEMS, D, runs - D)
-        # F → χ²/D for the non-central tail, which SciPy cannot evaluate far out.
+        limit = scipy.stats.f.isf(level / len(cells), D, runs - D)
+        # χ²/D in place of the non-central F, whose far tail SciPy cannot evaluate.
         powers.append(float(scipy.stats.ncx2.sf(limit * D, D, away)))
     return max(powers, default=float("nan"))
 
 
 def bias_bound(tables: Tables) -> Finding:
-    """Gains and radii where ‖∇C_r − ∇C‖, less the error of the quadrature, exceeds φr."""
+    """Count gains and radii where ‖∇C_r − ∇C‖, less the error of the quadrature, exceeds φr."""
     frame = paper_cells(tables, BIAS.name)
     return violations(int((frame["bias"] - frame["error"] > frame["bound"]).sum()), len(frame))
 
 
 def bias_order(tables: Tables) -> Finding:
-    """Exponent of ‖∇C_r − ∇C‖ in r at r → 0: log₂ ratios at ρ, ρ/2, ρ/4, extrapolated, mean over gains.
+    """Extrapolate the exponent of ‖∇C_r − ∇C‖ in r to r → 0, from r = ρ, ρ/2, ρ/4; mean over gains.
 
-    With s(r) = log₂ bias(r)/bias(r/2) = p + O(r²), the estimate is (4s(ρ/2) − s(ρ))/3; the interval is its largest
-    difference from s(ρ/2), which bounds the error of extrapolation and is no standard error.
+    With s(r) = log₂ bias(r)/bias(r/2) = p + O(r²), the estimate is (4s(ρ/2) − s(ρ))/3.  The half-width of the interval
+    is the largest difference between this and s(ρ/2) over gains: it bounds the error of extrapolation and is no
+    standard error.
     """
     bias = paper_cells(tables, BIAS.name).pivot(index=["cell", "seed"], columns="halvings", values="bias")
     logs = np.log2(bias.to_numpy(dtype=np.float64))
@@ -108,8 +112,11 @@ def bias_order(tables: Tables) -> Finding:
     return Finding(name, estimate, estimate - error, estimate + error, 2.0, p, len(logs))
 
 
+# --- deviations of the estimate -------------------------------------------------------------------------------------
+
+
 def second_moment(tables: Tables) -> Finding:
-    """Mean of ‖g − ∇C_r‖² over its exact value, of one agent, mean over systems; runs resampled."""
+    """Estimate the mean of ‖g − ∇C_r‖² over its exact value, for one agent; mean over systems."""
     frame = paper_cells(tables, ESTIMATES.name)
     alone = frame[(frame["agents"] == 1) & ~frame["cell"].str.startswith("edge")]
     means = alone.groupby(["seed", "cell"])["square"].mean().unstack().to_numpy(dtype=np.float64)
@@ -117,7 +124,7 @@ def second_moment(tables: Tables) -> Finding:
 
 
 def average_exponent(tables: Tables) -> Finding:
-    """Least-squares slope of log E‖G − ∇C_r‖² in log |M|, one intercept per system; runs resampled."""
+    """Estimate the slope of log E‖G − ∇C_r‖² in log |M| by least squares, with an intercept for each system."""
     frame = paper_cells(tables, ESTIMATES.name)
     frame = frame[~frame["cell"].str.startswith("edge")]
     means = frame.groupby(["seed", "cell"])["square"].mean().unstack()
@@ -133,41 +140,75 @@ def average_exponent(tables: Tables) -> Finding:
     return bootstrap(means.to_numpy(dtype=np.float64), slope, -1.0, name)
 
 
-def exceedances(tables: Tables, *, alone: bool) -> Finding:
-    """Fraction of estimates beyond (19) or (20) with Pinelis' constant, c8·(D/r)·√(2 log(2/δ')/(M|M|)).
-
-    The cell with the largest fraction speaks for all, its p-value times the number of cells; estimates of a fixed gain
-    are independent, so each of them is a trial.
-    """
+def _beyond(tables: Tables, *, alone: bool) -> pd.DataFrame:
+    """Count estimates beyond (19), or (20) with alone=False, with Pinelis' constant: "sum" of "count" in each cell."""
     frame = paper_cells(tables, ESTIMATES.name)
     frame = frame[(frame["agents"] == 1) == alone]
-    beyond = (frame["deviation"] > np.sqrt(2 * np.log(2 / DELTA_PRIME))).groupby(frame["cell"]).agg(["sum", "count"])
-    worst = beyond.loc[(beyond["sum"] / beyond["count"]).idxmax()]
-    found = failures(int(worst["sum"]), int(worst["count"]), DELTA_PRIME)
+    beyond = frame["deviation"] > np.sqrt(2 * np.log(2 / DELTA_PRIME))
+    cells = beyond.groupby(frame["cell"])
+    return pd.DataFrame({"sum": cells.sum(), "count": cells.count()})
+
+
+def exceedances(tables: Tables, *, alone: bool) -> Finding:
+    """Estimate the probability of an error beyond (19) or (20), c8·(D/r)·√(2 log(2/δ')/(M|M|)), in the worst cell.
+
+    The p-value is that of the cell with the largest fraction times the number of cells (Bonferroni).  Estimates at a
+    fixed gain are independent, so each is a trial.
+
+    Args:
+        tables: of the group.
+        alone: (19), estimates of one agent; otherwise (20), estimates averaged over agents.
+    """
+    beyond = _beyond(tables, alone=alone)
+    worst = int((beyond["sum"] / beyond["count"]).to_numpy().argmax())
+    found = failures(int(beyond["sum"].iloc[worst]), int(beyond["count"].iloc[worst]), DELTA_PRIME)
     name = "fraction of estimates beyond the bound, worst cell, Clopper-Pearson 95 %"
     p = min(1.0, len(beyond) * found.p_value)
     return Finding(name, found.estimate, found.low, found.high, DELTA_PRIME, p, found.n_runs)
 
 
+def exceedance_power(tables: Tables, level: float, *, alone: bool, factor: float) -> float:
+    """Return the power of `exceedances` if the worst cell exceeds the bound with `factor` times the probability δ'."""
+    found, cells = exceedances(tables, alone=alone), len(_beyond(tables, alone=alone))
+    return binomial_power(found.n_runs, DELTA_PRIME, factor * DELTA_PRIME, level / cells)
+
+
+# --- Lemmas 4 to 6, the recursion and Lemma 9 -----------------------------------------------------------------------
+
+
 def pairs(tables: Tables, column: str) -> Finding:
-    """Pairs (both in the restricted set, for Lemmas 4 and 5) where a ratio of `lemmas_pairs` exceeds 1."""
+    """Count pairs whose ratio in a column of `lemmas_pairs`, left side over right side of the lemma, exceeds 1.
+
+    Lemmas 4 and 5 ("lipschitz", "smoothness") are about pairs with both gains in the restricted set; Lemma 6
+    ("domination") is about all gains of finite cost.
+    """
     frame = paper_cells(tables, PAIRS.name)
     if column != "domination":
         frame = frame[frame["inside"] == 1]
-    # A violation in the last digits of a ratio of 1 would be rounding.
-    return violations(int((frame[column] > 1 + 1e-9).sum()), len(frame))
+    return violations(int((frame[column] > 1 + _ROUNDING).sum()), len(frame))
+
+
+def recursion_bound(steps: pd.DataFrame) -> pd.Series[float]:
+    """Return (1 − ημ/4)S_k + (3η/4)‖e_k‖², the right-hand side of (29), for steps of `lemmas_descent`."""
+    contraction = 1 - steps["step_size"] * steps["slope"] / 4
+    bound: pd.Series[float] = contraction * steps["gap"] + 0.75 * steps["step_size"] * steps["error"]
+    return bound
 
 
 def recursion(tables: Tables) -> Finding:
-    """Steps from inside the restricted set with S_{k+1} > (1 − ημ/4)S_k + (3η/4)‖e_k‖²."""
+    """Count steps from inside the restricted set that end above the right-hand side of (29)."""
     frame = paper_cells(tables, DESCENT.name)
     frame = frame[frame["gap"] <= frame["limit"]]
-    right = (1 - frame["step_size"] * frame["slope"] / 4) * frame["gap"] + 0.75 * frame["step_size"] * frame["error"]
-    return violations(int((frame["next_gap"] > right * (1 + 1e-9)).sum()), len(frame))
+    return violations(int((frame["next_gap"] > recursion_bound(frame) * (1 + _ROUNDING)).sum()), len(frame))
 
 
 def lemma_9(tables: Tables, source: str) -> Finding:
-    """Fraction of learners whose iterates leave the restricted set, or that end above (24); systems pooled."""
+    """Estimate the probability that a learner leaves the restricted set or ends above (24); systems pooled.
+
+    Args:
+        tables: of the group.
+        source: of the gradient estimates, "rollouts" or "moments".
+    """
     frame = paper_cells(tables, DESCENT.name)
     frame = frame[frame["cell"].str.startswith(source)]
     learners = frame.groupby(["cell", "seed", "learner"])

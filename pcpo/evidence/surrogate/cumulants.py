@@ -1,15 +1,17 @@
-"""Third and fourth cumulants of one rollout's answer, exact for the law `signs`: how far means of M are from normal.
+"""Compute how far means of M are from normal: exact cumulants of an estimate with M = 1, for signs as noise.
 
-A rollout's cost is C + zᵀAz with z ∈ {−1, 1}^{n(h−1)} all its noise and A symmetric with a zero diagonal, so
+The cost of a rollout is C + zᵀAz, where z ∈ {−1, 1}^{n(h−1)} is all of its noise and A is symmetric with a zero
+diagonal, so
 
     κ_2 = 2 tr A²,  κ_3 = 8 tr A³,  κ_4 = 48 tr A⁴ − 96 Σ_i (Σ_j A_ij²)² + 32 Σ_ij A_ij⁴
 
-(products of entries have a mean only if every index is met an even number of times: double edges, triangles, squares).
-Edgeworth's expansion has the distribution function of a mean of M, standardised, at a distance from the normal one of
+(a product of entries of z has a mean only if every index occurs an even number of times: double edges, triangles,
+squares).  By Edgeworth's expansion, the distribution function of a standardised mean of M differs from the normal one
+by at most
 
     d(M) = |κ_3|/(6√M)·sup|He_2 φ| + |κ_4|/(24M)·sup|He_3 φ| + κ_3²/(72M)·sup|He_5 φ|
 
-at most, up to higher orders in 1/√M, where κ are those of the standardised answer.
+up to higher orders in 1/√M, where κ_3 and κ_4 are those of the standardised estimate with M = 1.
 """
 
 from __future__ import annotations
@@ -24,19 +26,22 @@ from pcpo.lqr.system import LinearSystem
 
 __all__ = ["DIRECTIONS", "answer_cumulants", "cost_cumulants", "directions", "edgeworth_distance", "visible_below"]
 
-#: Random directions along which vectors are tested.
+#: Number of random directions along which vectors are tested.
 DIRECTIONS = 4
-_CHUNK = 64
+_CHUNK = 64  # gains at a time
 
 
 def directions(D: int) -> FloatArray:
-    """Fixed unit vectors ``(4, D)``, or the one there is if D = 1, ``(1, 1)``."""
+    """Return the fixed unit vectors along which estimates are tested: ``(4, D)``, or ``(1, 1)`` if D = 1."""
     drawn = np.random.default_rng(np.random.SeedSequence(D)).standard_normal((DIRECTIONS if D > 1 else 1, D))
     return np.asarray(drawn / np.linalg.norm(drawn, axis=1, keepdims=True))
 
 
 def _forms(system: LinearSystem, gains: FloatArray, horizon: int) -> FloatArray:
-    """A ``(gains, n(h−1), n(h−1))``: blocks γ^{s+1}·P_{h−1−s} A_K^{s−s′}, s′ ≤ s; P_k = Σ_{i<k} γ^i A_K^{iᵀ}WA_K^i."""
+    """Return A ``(gains, n(h−1), n(h−1))`` of the cost C + zᵀAz under each gain.
+
+    Its blocks are γ^{s+1}·P_{h−1−s} A_K^{s−s′} for s′ ≤ s, with P_k = Σ_{i<k} γ^i A_K^{iᵀ}WA_K^i.
+    """
     n, steps, gamma = system.n, horizon - 1, system.gamma
     A_K, W = closed_loop(system, gains), stage_weight(system, gains)
     transposed = np.swapaxes(A_K, -1, -2)
@@ -57,8 +62,16 @@ def _forms(system: LinearSystem, gains: FloatArray, horizon: int) -> FloatArray:
 
 
 def cost_cumulants(system: LinearSystem, gains: FloatArray, horizon: int) -> FloatArray:
-    """κ_2, κ_3, κ_4 ``(3, gains)`` of the cost of a rollout of that many stages under gains ``(gains, m, n)``; law
-    `signs`."""
+    """Return κ_2, κ_3, κ_4 of the cost of a rollout with signs as noise.
+
+    Args:
+        system: the system that is rolled out.
+        gains: ``(gains, m, n)``.
+        horizon: stages of the rollout.
+
+    Returns:
+        ``(3, gains)``.
+    """
     parts = []
     for start in range(0, len(gains), _CHUNK):
         A = _forms(system, gains[start : start + _CHUNK], horizon)
@@ -72,8 +85,18 @@ def cost_cumulants(system: LinearSystem, gains: FloatArray, horizon: int) -> Flo
 def answer_cumulants(
     system: LinearSystem, gain: FloatArray, radius: float, horizon: int, order: int | None
 ) -> FloatArray:
-    """Skewness and excess kurtosis ``(2, directions)`` of one one-point estimate, standardised by its covariance, along
-    `directions`; integrals over the sphere by the rule of that order."""
+    """Return skewness and excess kurtosis of a one-point estimate (5) with M = 1, standardised by its covariance.
+
+    Args:
+        system: the system that is rolled out.
+        gain: ``(m, n)``.
+        radius: smoothing radius.
+        horizon: stages of a rollout.
+        order: of the quadrature on the sphere, None for the default.
+
+    Returns:
+        ``(2, directions)``, along the fixed `directions`.
+    """
     nodes, weights = sphere_nodes(system.D, order)
     gains = gain + radius * nodes.reshape(-1, system.m, system.n)
     mean = truncated_cost_array(system, gains, horizon)
@@ -97,17 +120,23 @@ _HE2, _HE3, _HE5 = (float(np.max(np.abs(p) * _PHI)) for p in (_X**2 - 1, _X**3 -
 
 
 def edgeworth_distance(skewness: float, kurtosis: float, minibatch: float) -> float:
-    """d(M), at most 1: the distance of the law of a mean of M from the normal law, by its first two terms."""
+    """Return d(M), at most 1: a bound on the distance of the law of a mean of M from the normal law, to order 1/M."""
     first = abs(skewness) / (6 * np.sqrt(minibatch)) * _HE2
     return float(min(1.0, first + (abs(kurtosis) / 24 * _HE3 + skewness**2 / 72 * _HE5) / minibatch))
 
 
 def visible_below(skewness: float, kurtosis: float, samples: int, level: float) -> float:
-    """M*: from it on a Kolmogorov-Smirnov test of that level and number of samples rejects at most twice as often as if
-    means of M were normal.
+    """Return M*, from which on a Kolmogorov-Smirnov test rejects at most twice as often as if means of M were normal.
 
-    A test at level a has the critical distance c = √(log(2/a)/(2S)); at a distance d it rejects with probability
-    2exp(−2S(c − d)²) at most (Dvoretzky, Kiefer, Wolfowitz and Massart), which is 2a for c − d = √(log(1/a)/(2S)).
+    A test of S samples at level a has the critical distance c = √(log(2/a)/(2S)); at a distance d it rejects with
+    probability 2exp(−2S(c − d)²) at most (Dvoretzky, Kiefer, Wolfowitz and Massart), which is 2a for
+    c − d = √(log(1/a)/(2S)).
+
+    Args:
+        skewness: of an estimate with M = 1.
+        kurtosis: excess kurtosis of an estimate with M = 1.
+        samples: S.
+        level: a.
     """
     room = (np.sqrt(np.log(2 / level)) - np.sqrt(np.log(1 / level))) / np.sqrt(2 * samples)
     # d = a/√M + b/M: a quadratic equation in 1/√M.

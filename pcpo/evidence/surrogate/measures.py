@@ -1,8 +1,8 @@
-"""What the claims on the surrogate measure: tests that standardised estimates are standard normal, cell by cell.
+"""Measure what the claims on the moment oracle state: test that standardised estimates are standard normal.
 
-A cell is one question and one M, or all M of a question that a claim covers, pooled; every test is corrected for the
-number of cells (and directions) by Bonferroni, and an estimate is one trial: the estimates of a fixed gain are
-independent.  Mean and covariance are exact at every M, only their tests want nearly normal data: from M = FROM on.
+A cell is a kind of estimate with one M, or with all M that a claim covers ("pooled").  Estimates at a fixed gain are
+independent, so each is a trial; tests are corrected by Bonferroni for the number of cells and of directions.  Mean and
+covariance are exact at every M, but their tests assume nearly normal data and start at M = FROM.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import scipy  # loads scipy.stats at its first use
 
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import ALPHA, Finding, Tables
-from pcpo.evidence.lemmas.measures import hotelling
 from pcpo.evidence.surrogate.cumulants import DIRECTIONS, directions, visible_below
 from pcpo.evidence.surrogate.studies import MOST_UNKNOWNS, SURROGATE
+from pcpo.statistics import hotelling
 
 __all__ = [
     "FROM",
+    "TESTS",
     "Tested",
     "by_cell",
     "covariance",
@@ -29,6 +30,7 @@ __all__ = [
     "indistinguishable_from",
     "likelihood_ratio",
     "mean",
+    "mean_square",
     "mean_width",
     "own_draws",
     "pooled_cells",
@@ -44,12 +46,28 @@ __all__ = [
 
 #: The M from which on means and covariances are tested.
 FROM = 100
+#: Tests of each cell: mean, covariance and distribution.
+TESTS = 3
 _POOLED = 0  # in place of M
+
+
+# --- cells and their tests ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Tested:
-    """A cell: z ``(S, D)``, and the p-values of the three tests (KS: of the worst direction, corrected for them)."""
+    """Hold a cell with its tests.
+
+    Args:
+        kind: of estimate.
+        minibatch: M, or `_POOLED`.
+        z: standardised estimates ``(S, D)``.
+        p_mean: p-value of Hotelling's T² that the mean is 0.
+        p_covariance: p-value of the likelihood-ratio test that the covariance is I.
+        p_distribution: p-value of the Kolmogorov-Smirnov test along the worst direction, corrected for the number of
+            directions.
+        distance: the largest Kolmogorov-Smirnov distance.
+    """
 
     kind: str
     minibatch: int
@@ -61,13 +79,20 @@ class Tested:
 
 
 def standardised(frame: pd.DataFrame) -> FloatArray:
-    """z ``(S, D)`` of the rows of one cell and source."""
+    """Return z ``(S, D)`` of the rows of one kind and source."""
     D = int(frame["unknowns"].iloc[0])
     return frame[[f"z{d}" for d in range(MOST_UNKNOWNS)]].to_numpy(dtype=np.float64)[:, :D]
 
 
 def likelihood_ratio(z: FloatArray) -> float:
-    """p-value of the likelihood-ratio test of Cov z = I, mean unknown, with Bartlett's correction; 1 for few rows."""
+    """Return the p-value of the likelihood-ratio test of Cov z = I with unknown mean.
+
+    Args:
+        z: ``(S, D)``.
+
+    Returns:
+        With Bartlett's correction; 1 with fewer than D + 3 rows.
+    """
     S, D = z.shape
     n = S - 1
     if n <= D + 1:
@@ -79,14 +104,18 @@ def likelihood_ratio(z: FloatArray) -> float:
 
 
 def smirnov(z: FloatArray) -> tuple[float, float]:
-    """(p, distance) of Kolmogorov-Smirnov against N(0, 1) along fixed random directions, the worst of them."""
+    """Compare z ``(S, D)`` with N(0, 1) along the fixed random directions by Kolmogorov-Smirnov tests.
+
+    Returns:
+        The smallest p-value, corrected for the number of directions, and the largest distance.
+    """
     along = directions(z.shape[1])
     found = [scipy.stats.kstest(z @ u, "norm") for u in along]
     return min(1.0, len(along) * min(float(f.pvalue) for f in found)), max(float(f.statistic) for f in found)
 
 
 def by_cell(frame: pd.DataFrame) -> list[Tested]:
-    """Every cell of rows of one source."""
+    """Test every kind and M in rows of one source."""
     cells = []
     for _, part in frame.groupby(["kind", "minibatch"], sort=False):
         kind, M = part["kind"].iloc[0], part["minibatch"].iloc[0]
@@ -97,21 +126,32 @@ def by_cell(frame: pd.DataFrame) -> list[Tested]:
     return cells
 
 
+def pooled_cells(frame: pd.DataFrame) -> list[Tested]:
+    """Test every kind in rows of one source, all M together."""
+    return by_cell(frame.assign(minibatch=_POOLED))
+
+
+# --- rows and M* ----------------------------------------------------------------------------------------------------
+
+
 def rows_from(tables: Tables, source: str, least: int = FROM) -> pd.DataFrame:
-    """Rows of a source with M of at least that."""
+    """Return the rows of a source with M ≥ `least`."""
     frame = tables[SURROGATE.name]
     return frame[(frame["source"] == source) & (frame["minibatch"] >= least)]
 
 
-def rows_from_thresholds(tables: Tables, source: str) -> pd.DataFrame:
-    """Rows of a source with M of at least the M* of their kind."""
-    frame = rows_from(tables, source, 0)
+def rows_from_thresholds(tables: Tables) -> pd.DataFrame:
+    """Return the rollouts with M ≥ M* of their kind."""
+    frame = rows_from(tables, "rollouts", 0)
     return frame[frame["minibatch"] >= frame["kind"].map(thresholds(tables))]
 
 
 def thresholds(tables: Tables) -> dict[str, float]:
-    """M* by kind, before anything is compared: from the exact skewness and kurtosis, and as many estimates as the study
-    has of that kind from M = FROM on, tested together at the level of one cell."""
+    """Compute M* by kind, from the exact skewness and kurtosis and the number of estimates alone.
+
+    It is for as many estimates as the study has of that kind from M = FROM on, tested together at the level of one
+    cell.
+    """
     frame = rows_from(tables, "rollouts", 0)
     cells = len(frame[["kind", "minibatch"]].drop_duplicates())
     found = {}
@@ -125,9 +165,16 @@ def thresholds(tables: Tables) -> dict[str, float]:
     return found
 
 
-def pooled_cells(frame: pd.DataFrame) -> list[Tested]:
-    """Every kind, all its M together."""
-    return by_cell(frame.assign(minibatch=_POOLED))
+def indistinguishable_from(tables: Tables) -> str:
+    """Return the smallest M of the study from which on no test rejects (Bonferroni over cells and tests), as text."""
+    cells = by_cell(rows_from(tables, "rollouts", 0))
+    level = ALPHA / (TESTS * len(cells))
+    bad = [c.minibatch for c in cells if min(c.p_mean, c.p_covariance, c.p_distribution) < level]
+    good = sorted({c.minibatch for c in cells if c.minibatch > max(bad, default=0)})
+    return f"{good[0]:,}" if good else "none of these"
+
+
+# --- findings -------------------------------------------------------------------------------------------------------
 
 
 def _finding(
@@ -138,8 +185,20 @@ def _finding(
     predicted: float,
     name: str,
 ) -> Finding:
-    """p of the worst of all cells and kinds with their M pooled; estimate and interval of the pooled kind with the
-    smallest p-value, as wide as the widest; the level is α over the number of all."""
+    """Make one finding of all cells, single and pooled.
+
+    The p-value is that of the worst cell, corrected for the number of cells.  Estimate and interval are those of the
+    pooled cell with the smallest p-value; the interval is as wide as the widest of a pooled cell at α over the number
+    of cells.
+
+    Args:
+        frame: rows of one source.
+        p_value: of a cell.
+        estimate: of a cell.
+        width: half-width of a cell's interval at a level.
+        predicted: value of the estimate if z is standard normal.
+        name: what is estimated.
+    """
     if frame.empty:
         return Finding(f"{name}; no cell", float("nan"), -np.inf, np.inf, predicted, 1.0, 0)
     single, pooled = by_cell(frame), pooled_cells(frame)
@@ -153,30 +212,35 @@ def _finding(
 
 
 def mean_width(cell: Tested, level: float) -> float:
-    """Radius of the confidence ball of a mean, in standard deviations of one estimate."""
+    """Return the radius of the confidence ball of a mean, in standard deviations of one estimate."""
     S, D = cell.z.shape
     if S < D + 2:
         return float("inf")
     return float(np.sqrt(scipy.stats.f.isf(level, D, S - D) * D * (S - 1) / (S * (S - D))))
 
 
-def _mean_norm(cell: Tested) -> float:
-    """√(T²/S)."""
+def mean_square(cell: Tested) -> float:
+    """Return T²/S, the squared mean of z in units of its covariance; nan with fewer than D + 2 rows."""
     S, D = cell.z.shape
     if S < D + 2:
         return float("nan")
     centre = cell.z.mean(axis=0)
-    return float(np.sqrt(centre @ np.linalg.solve(np.cov(cell.z, rowvar=False).reshape(D, D), centre)))
+    return float(centre @ np.linalg.solve(np.cov(cell.z, rowvar=False).reshape(D, D), centre))
 
 
-def mean(tables: Tables, source: str = "rollouts") -> Finding:
-    """‖mean of z‖, in standard deviations of one estimate, with the p-value of Hotelling's T²."""
+def mean(tables: Tables) -> Finding:
+    """Estimate ‖mean of z‖ = √(T²/S), in standard deviations of one estimate, with the p-value of Hotelling's T²."""
     name = "distance of the means in standard deviations of one estimate, Hotelling's T²"
-    return _finding(rows_from(tables, source), lambda c: c.p_mean, _mean_norm, mean_width, 0.0, name)
+    rows = rows_from(tables, "rollouts")
+    return _finding(rows, lambda c: c.p_mean, lambda c: float(np.sqrt(mean_square(c))), mean_width, 0.0, name)
 
 
 def variance_interval(z: FloatArray, level: float) -> tuple[float, float, float]:
-    """tr Cov z / D, which is 1, with its χ² interval."""
+    """Estimate tr Cov z / D, which is 1 for standard normal z ``(S, D)``.
+
+    Returns:
+        Estimate, low and high of the χ² interval at 1 − level; nan with a single row.
+    """
     freedom = z.size - z.shape[1]
     if freedom < 1:
         return float("nan"), float("nan"), float("nan")
@@ -186,15 +250,16 @@ def variance_interval(z: FloatArray, level: float) -> tuple[float, float, float]
 
 
 def _variance_width(cell: Tested, level: float) -> float:
+    """Return the larger half of the χ² interval of tr Cov z / D."""
     ratio, low, high = variance_interval(cell.z, level)
     return max(high - ratio, ratio - low) if np.isfinite(ratio) else float("inf")
 
 
-def covariance(tables: Tables, source: str = "rollouts") -> Finding:
-    """Total variance of z over D, with the p-value of the likelihood-ratio test that Cov z = I."""
+def covariance(tables: Tables) -> Finding:
+    """Estimate tr Cov z / D, with the p-value of the likelihood-ratio test that Cov z = I."""
     name = "variance over that of the surrogate; p of the likelihood-ratio test of the whole covariance"
     return _finding(
-        rows_from(tables, source),
+        rows_from(tables, "rollouts"),
         lambda c: c.p_covariance,
         lambda c: variance_interval(c.z, ALPHA)[0],
         _variance_width,
@@ -204,31 +269,34 @@ def covariance(tables: Tables, source: str = "rollouts") -> Finding:
 
 
 def smirnov_width(cell: Tested, level: float) -> float:
-    """Half-width of the band around a distribution function, by Dvoretzky, Kiefer, Wolfowitz and Massart."""
+    """Return the half-width of the band around a distribution function (Dvoretzky, Kiefer, Wolfowitz and Massart)."""
     S, D = cell.z.shape
     count = DIRECTIONS if D > 1 else 1
     return float(np.sqrt(np.log(2 * count / level) / (2 * S)))
 
 
-def distribution(tables: Tables, source: str = "rollouts") -> Finding:
-    """Kolmogorov-Smirnov distance along random directions of the M from M* on; says M*, and from which M on nothing at
-    all was rejected."""
+def distribution(tables: Tables) -> Finding:
+    """Estimate the Kolmogorov-Smirnov distance of rollouts with M ≥ M* along fixed random directions.
+
+    The label names M* and the smallest M from which on no test at all rejected.
+    """
     stars = ", ".join(f"{kind} {M:,.0f}" for kind, M in thresholds(tables).items())
     name = (
         f"Kolmogorov-Smirnov distance, random directions, from M* on ({stars}); "
         f"nothing rejected from M = {indistinguishable_from(tables)}"
     )
-    frame = rows_from_thresholds(tables, source)
-    return _finding(frame, lambda c: c.p_distribution, lambda c: c.distance, smirnov_width, 0.0, name)
+    rows = rows_from_thresholds(tables)
+    return _finding(rows, lambda c: c.p_distribution, lambda c: c.distance, smirnov_width, 0.0, name)
 
 
-def skewness(tables: Tables, source: str = "rollouts") -> Finding:
-    """Measured third moments on exact ones, all M: Σ s z³/Σ s², s = κ_3/√M, z along the direction of largest |κ_3|.
+def skewness(tables: Tables) -> Finding:
+    """Estimate the third moments of rollouts over the exact ones at all M by least squares: Σ s z³/Σ s².
 
-    E z³ = s for every M, as z is standardised exactly; a normal interval of the mean of s z³ over independent z.
+    z is along the direction of largest |κ_3| and s = κ_3/√M.  Since z is standardised exactly, E z³ = s at every M.
+    The interval is the normal interval of the mean of s z³ over independent z.
     """
     products, squares = [], []
-    for _, part in rows_from(tables, source, 0).groupby(["kind", "minibatch"], sort=False):
+    for _, part in rows_from(tables, "rollouts", 0).groupby(["kind", "minibatch"], sort=False):
         u = directions(int(part["unknowns"].iloc[0]))[int(part["direction"].iloc[0])]
         s = float(part["skewness"].iloc[0]) / np.sqrt(float(part["minibatch"].iloc[0]))
         products.append(s * (standardised(part) @ u) ** 3)
@@ -237,27 +305,20 @@ def skewness(tables: Tables, source: str = "rollouts") -> Finding:
     ratio = float(found.sum()) / scale
     error = float(np.sqrt(sum(len(x) * x.var(ddof=1) for x in products if len(x) > 1))) / scale
     half = float(scipy.stats.norm.isf(ALPHA / 2)) * error
+    p = float(2 * scipy.stats.norm.sf(abs(ratio - 1) / error))
     name = "third moment over the exact one, least squares over all M and questions; normal interval"
-    return Finding(
-        name, ratio, ratio - half, ratio + half, 1.0, float(2 * scipy.stats.norm.sf(abs(ratio - 1) / error)), len(found)
-    )
-
-
-def indistinguishable_from(tables: Tables) -> str:
-    """The smallest M of the study such that no test rejected there or beyond (Bonferroni over cells and tests)."""
-    cells = by_cell(rows_from(tables, "rollouts", 0))
-    level = ALPHA / (3 * len(cells))
-    bad = [c.minibatch for c in cells if min(c.p_mean, c.p_covariance, c.p_distribution) < level]
-    good = sorted({c.minibatch for c in cells if c.minibatch > max(bad, default=0)})
-    return f"{good[0]:,}" if good else "none of these"
+    return Finding(name, ratio, ratio - half, ratio + half, 1.0, p, len(found))
 
 
 def own_draws(tables: Tables) -> Finding:
-    """The moment oracle's own draws: the three tests of every cell, pooled z for the estimate."""
+    """Estimate the mean square of the moment oracle's standardised draws, pooled over cells.
+
+    The p-value is the smallest of the three tests of every cell, corrected for the number of tests.
+    """
     cells = by_cell(rows_from(tables, "moments"))
-    p = min(1.0, 3 * len(cells) * min(min(c.p_mean, c.p_covariance, c.p_distribution) for c in cells))
+    p = min(1.0, TESTS * len(cells) * min(min(c.p_mean, c.p_covariance, c.p_distribution) for c in cells))
     square = np.concatenate([(c.z**2).ravel() for c in cells])
-    half = float(scipy.stats.norm.isf(ALPHA / 2 / 3) * np.sqrt(2 / square.size))
+    half = float(scipy.stats.norm.isf(ALPHA / 2 / TESTS) * np.sqrt(2 / square.size))
     estimate = float(square.mean())
     name = "mean square of standardised draws; p of the smallest of three tests in every cell, Bonferroni"
     return Finding(name, estimate, estimate - half, estimate + half, 1.0, p, sum(len(c.z) for c in cells))

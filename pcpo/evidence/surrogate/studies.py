@@ -1,14 +1,15 @@
-"""Estimates of the rollout oracle and of the moment oracle at fixed gains, standardised by their exact moments.
+"""Simulate estimates of the rollout oracle and of the moment oracle at fixed gains, and standardise them exactly.
 
-One table: z = Σ^(−½)(g − ∇C_r)·√M of one-point gradient estimates, or (Ĉ − C)·√(M/Var C) of mean costs, at the same
-horizon.  If the surrogate is exact, z is standard normal.  Two controls standardise the rollouts wrongly: by ∇C, and by
-the isotropic covariance (D V_r/r²)·I; from M = control_minibatch on.  Beside z stand the exact skewness and kurtosis of
-one rollout's answer, which say how far from normal means of M are.
+The table holds z = Σ^(−½)(g − ∇C_r)·√M of one-point gradient estimates, or (Ĉ − C)·√(M/Var C) of mean costs, with
+moments at the horizon of the rollouts.  If the moment oracle is exact, z is standard normal.  Two controls standardise
+the rollouts wrongly, from M = control_minibatch on: by ∇C, and by the isotropic covariance (D V_r/r²)·I.  The table
+also has the exact skewness and kurtosis of an estimate with M = 1, which say how far from normal means of M are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -19,17 +20,19 @@ from pcpo import lqr
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Study
 from pcpo.claims.options import number, several, whole
-from pcpo.evidence.lemmas.studies import LAW, SYSTEMS, number_of, unit_directions
 from pcpo.evidence.surrogate.cumulants import answer_cumulants, cost_cumulants
+from pcpo.fleets.examples import SYSTEMS, shifted_optimum
 from pcpo.fleets.fleet import Fleet
+from pcpo.lqr.system import LinearSystem
 from pcpo.oracles.moment import MomentOracle
 from pcpo.oracles.protocol import Oracle
 from pcpo.oracles.rollout import RolloutOracle
-from pcpo.simulation.noise import Purpose, stream
+from pcpo.simulation.noise import NoiseLaw, Purpose, noise_law
 
 __all__ = ["CONTROLS", "KINDS", "MOST_UNKNOWNS", "STUDIES", "SURROGATE"]
 
-#: Question and system of each series.  A wide radius is one where ∇C_r, ∇C and the isotropic covariance differ.
+#: Question ("wide" and "narrow": a gradient at that radius; "cost") and example system of each kind of estimate.  At a
+#: wide radius ∇C_r differs from ∇C, and the covariance from the isotropic one.
 KINDS: dict[str, tuple[str, str]] = {
     "scalar": ("wide", "scalar"),
     "two": ("wide", "two"),
@@ -37,99 +40,193 @@ KINDS: dict[str, tuple[str, str]] = {
     "narrow": ("narrow", "two"),
     "cost": ("cost", "two"),
 }
-#: Wrong standardisations of the rollouts, as sources of the table.
+#: Wrong standardisations of the rollouts, as sources of the table: by ∇C, and by the isotropic covariance.
 CONTROLS = ("control:gradient", "control:isotropic")
+#: Components of z in the table.
 MOST_UNKNOWNS = 6
-_FEW_NODES = 4  # order of the sphere rule for six unknowns
+
+_LAW: NoiseLaw = noise_law("signs")  # the cumulants are those of signs
+_MANY_UNKNOWNS, _FEW_NODES = 4, 4  # beyond so many unknowns, the order of the quadrature on the sphere
 
 
-def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    numbers = {name: value for name, value in options.items() if name != "minibatches"}
-    return {f"{kind}:{M}": {"kind": kind, "minibatch": M, **numbers} for kind in KINDS for M in options["minibatches"]}
+@dataclass(frozen=True)
+class Cell:
+    """Describe a condition of the study.
+
+    Args:
+        kind: of estimate, a key of `KINDS`.
+        minibatch: M, rollouts of an estimate.
+        wide: smoothing radius of the kinds "scalar", "two" and "three" (units of the gain).
+        narrow: smoothing radius of the kind "narrow" (units of the gain).
+        offset: ‖K − K*‖ (units of the gain).
+        horizon: stages of a rollout.
+        rollouts: at most so many rollouts in a run.
+        samples: at most so many estimates in a run.
+        control_minibatch: smallest M at which the controls are made.
+    """
+
+    kind: str
+    minibatch: int
+    wide: float
+    narrow: float
+    offset: float
+    horizon: int
+    rollouts: int
+    samples: int
+    control_minibatch: int
+
+    @property
+    def question(self) -> str:
+        """Return what the oracle is asked."""
+        return KINDS[self.kind][0]
+
+    @property
+    def system(self) -> LinearSystem:
+        """Return the example system."""
+        return SYSTEMS[KINDS[self.kind][1]]
+
+    @property
+    def gain(self) -> FloatArray:
+        """Return the gain K* + offset·V ``(m, n)``, with a fixed unit direction V."""
+        return shifted_optimum(KINDS[self.kind][1], self.offset)
+
+    @property
+    def radius(self) -> float:
+        """Return the smoothing radius; costs have none."""
+        return self.narrow if self.question == "narrow" else self.wide
+
+    @property
+    def estimates(self) -> int:
+        """Return the number of estimates in a run: what `rollouts` allow, but at least one."""
+        return max(1, min(self.samples, self.rollouts // self.minibatch))
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Hold the exact moments of an estimate with M = 1.
+
+    Args:
+        mean: ∇C_r ``(D,)``, or the cost ``(1,)``.
+        slope: ∇C ``(D,)``, or the cost.
+        covariance: ``(D, D)``, or ``(1, 1)``.
+        isotropic: D V_r/r², or the variance.
+    """
+
+    mean: FloatArray
+    slope: FloatArray
+    covariance: FloatArray
+    isotropic: float
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """Hold what is not normal in a standardised estimate with M = 1.
+
+    Args:
+        direction: index of the fixed direction with the largest skewness.
+        skewness: along that direction.
+        kurtosis: the largest excess kurtosis along any of the directions.
+    """
+
+    direction: int
+    skewness: float
+    kurtosis: float
+
+
+def _cells(options: Mapping[str, Any]) -> dict[str, Cell]:
+    """Make a cell for each kind of estimate and each minibatch."""
+    rest = {name: value for name, value in options.items() if name != "minibatches"}
+    return {f"{kind}:{M}": Cell(kind=kind, minibatch=M, **rest) for kind in KINDS for M in options["minibatches"]}
+
+
+def _order(system: LinearSystem) -> int | None:
+    """Return the order of the quadrature on the sphere, None for the default."""
+    return _FEW_NODES if system.D > _MANY_UNKNOWNS else None
 
 
 @lru_cache(maxsize=64)
-def _gain(name: str, offset: float) -> FloatArray:
-    """K* + offset·V, V a fixed unit direction."""
-    system = SYSTEMS[name]
-    fixed = unit_directions(system, 1, stream(0, Purpose.CALIBRATION, number_of(name), 9))[0]
-    return np.asarray(lqr.riccati(system).K + offset * fixed)
-
-
-@lru_cache(maxsize=64)
-def _moments(name: str, offset: float, radius: float, horizon: int) -> tuple[FloatArray, FloatArray, FloatArray, float]:
-    """∇C_r and ∇C, ``(D,)``, the covariance of one estimate and its isotropic part D V_r/r²."""
-    system, K = SYSTEMS[name], _gain(name, offset)
-    order = _FEW_NODES if system.D > 4 else None
-    found = lqr.estimator_moments(system, K, radius, LAW, horizon=horizon, order=order)
+def _moments(name: str, offset: float, radius: float, horizon: int) -> _Moments:
+    """Return the moments of a gradient estimate."""
+    system, K = SYSTEMS[name], shifted_optimum(name, offset)
+    found = lqr.estimator_moments(system, K, radius, _LAW, horizon=horizon, order=_order(system))
     isotropic = system.D * found.second_moment / radius**2
-    return found.mean.ravel(), lqr.gradient(system, K).ravel(), found.covariance, isotropic
+    return _Moments(found.mean.ravel(), lqr.gradient(system, K).ravel(), found.covariance, isotropic)
+
+
+def _cost_moments(system: LinearSystem, K: FloatArray, horizon: int) -> _Moments:
+    """Return the moments of the cost of a rollout."""
+    mean = np.array([lqr.truncated_cost(system, K, horizon)])
+    covariance = lqr.truncated_variance_array(system, K[None], horizon, _LAW).reshape(1, 1)
+    return _Moments(mean, mean, covariance, float(covariance[0, 0]))
 
 
 @lru_cache(maxsize=64)
-def _cumulants(kind: str, offset: float, radius: float, horizon: int) -> tuple[int, float, float]:
-    """Direction of the largest skewness of one standardised answer, that skewness, and the largest kurtosis."""
+def _shape(kind: str, offset: float, radius: float, horizon: int) -> _Shape:
+    """Return the exact skewness and kurtosis of a standardised estimate with M = 1."""
     question, name = KINDS[kind]
-    system, K = SYSTEMS[name], _gain(name, offset)
+    system, K = SYSTEMS[name], shifted_optimum(name, offset)
     if question == "cost":
         second, third, fourth = cost_cumulants(system, K[None], horizon).ravel()
-        return 0, float(third / second**1.5), float(fourth / second**2)
-    skewness, kurtosis = answer_cumulants(system, K, radius, horizon, _FEW_NODES if system.D > 4 else None)
+        return _Shape(0, float(third / second**1.5), float(fourth / second**2))
+    skewness, kurtosis = answer_cumulants(system, K, radius, horizon, _order(system))
     worst = int(np.argmax(np.abs(skewness)))
-    return worst, float(skewness[worst]), float(kurtosis[np.argmax(np.abs(kurtosis))])
+    return _Shape(worst, float(skewness[worst]), float(kurtosis[np.argmax(np.abs(kurtosis))]))
 
 
 def _standardised(values: FloatArray, mean: FloatArray, covariance: FloatArray, minibatch: int) -> FloatArray:
-    """z ``(samples, D)`` of estimates, by the Cholesky factor."""
+    """Standardise estimates by the Cholesky factor of their covariance: z ``(samples, D)``."""
     return np.asarray(np.linalg.solve(np.linalg.cholesky(covariance / minibatch), (values - mean).T).T)
 
 
-def _answers(oracle: Oracle, cell: Mapping[str, Any], K: FloatArray, radius: float, samples: int) -> FloatArray:
-    """``(samples, D)`` gradient estimates, or ``(samples, 1)`` costs."""
-    M = epoch = int(cell["minibatch"])
-    purpose, radii = Purpose.EVALUATION, np.array([radius])
-    if cell["kind"] == "cost":
-        return np.stack([oracle.costs(K[None], M, purpose=purpose, epoch=epoch).values for _ in range(samples)])
-    answers = [oracle.gradients(K[None], M, radii, purpose=purpose, epoch=epoch) for _ in range(samples)]
+def _answers(oracle: Oracle, cell: Cell) -> FloatArray:
+    """Ask an oracle for gradient estimates ``(samples, D)`` or costs ``(samples, 1)``."""
+    M, K, count = cell.minibatch, cell.gain, cell.estimates
+    purpose, epoch = Purpose.EVALUATION, cell.minibatch
+    if cell.question == "cost":
+        return np.stack([oracle.costs(K[None], M, purpose=purpose, epoch=epoch).values for _ in range(count)])
+    radii = np.array([cell.radius])
+    answers = [oracle.gradients(K[None], M, radii, purpose=purpose, epoch=epoch) for _ in range(count)]
     return np.stack([answer.values.ravel() for answer in answers])
 
 
-def _simulate(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
-    question, name = KINDS[cell["kind"]]
-    system, K, h, M = SYSTEMS[name], _gain(name, float(cell["offset"])), int(cell["horizon"]), int(cell["minibatch"])
-    radius = float(cell["narrow" if question == "narrow" else "wide"])
-    if question == "cost":
-        mean = slope = np.array([lqr.truncated_cost(system, K, h)])
-        covariance = lqr.truncated_variance_array(system, K[None], h, LAW).reshape(1, 1)
-        isotropic = float(covariance[0, 0])
-    else:
-        mean, slope, covariance, isotropic = _moments(name, float(cell["offset"]), radius, h)
+def _by_source(cell: Cell, exact: _Moments, seed: int) -> dict[str, FloatArray]:
+    """Simulate one run: z ``(samples, D)`` of each source."""
+    system, K, M, h = cell.system, cell.gain, cell.minibatch, cell.horizon
     fleet = Fleet("surrogate", (system,), np.zeros(1, dtype=np.int64), K[None])
-    samples = max(1, min(int(cell["samples"]), int(cell["rollouts"]) // M))
-    direction, skewness, kurtosis = _cumulants(cell["kind"], float(cell["offset"]), radius, h)
+    oracle_seed = 10 * seed + list(KINDS).index(cell.kind)  # kinds do not share random numbers
+    simulated = _answers(RolloutOracle(fleet, seed=oracle_seed, horizon=h, law=_LAW), cell)
+    drawn = _answers(MomentOracle(fleet, seed=oracle_seed, horizon=h, law=_LAW), cell)
+    sources = {
+        "rollouts": _standardised(simulated, exact.mean, exact.covariance, M),
+        "moments": _standardised(drawn, exact.mean, exact.covariance, M),
+    }
+    if cell.question == "wide" and cell.control_minibatch <= M:
+        wrong = exact.isotropic * np.eye(system.D)
+        sources |= {
+            CONTROLS[0]: _standardised(simulated, exact.slope, exact.covariance, M),
+            CONTROLS[1]: _standardised(simulated, exact.mean, wrong, M),
+        }
+    return sources
+
+
+def _simulate(cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
+    """Compare the oracles in one condition; a row for each estimate of each source."""
+    _, name = KINDS[cell.kind]
+    if cell.question == "cost":
+        exact = _cost_moments(cell.system, cell.gain, cell.horizon)
+    else:
+        exact = _moments(name, cell.offset, cell.radius, cell.horizon)
+    shape = _shape(cell.kind, cell.offset, cell.radius, cell.horizon)
     frames = []
     for seed in seeds:
-        own = 10 * seed + list(KINDS).index(cell["kind"])  # of the oracles: kinds do not share random numbers
-        simulated = _answers(RolloutOracle(fleet, seed=own, horizon=h, law=LAW), cell, K, radius, samples)
-        drawn = _answers(MomentOracle(fleet, seed=own, horizon=h, law=LAW), cell, K, radius, samples)
-        sources = {
-            "rollouts": _standardised(simulated, mean, covariance, M),
-            "moments": _standardised(drawn, mean, covariance, M),
-        }
-        if question == "wide" and int(cell["control_minibatch"]) <= M:
-            wrong = isotropic * np.eye(system.D)
-            sources |= {
-                CONTROLS[0]: _standardised(simulated, slope, covariance, M),
-                CONTROLS[1]: _standardised(simulated, mean, wrong, M),
-            }
-        for source, z in sources.items():
-            padded = np.full((samples, MOST_UNKNOWNS), np.nan)
+        for source, z in _by_source(cell, exact, seed).items():
+            padded = np.full((len(z), MOST_UNKNOWNS), np.nan)
             padded[:, : z.shape[1]] = z
             columns = {f"z{d}": padded[:, d] for d in range(MOST_UNKNOWNS)}
-            own_rows = pd.DataFrame({"seed": seed, "sample": np.arange(samples), "source": source, **columns})
-            frames.append(own_rows.assign(kind=cell["kind"], minibatch=M, unknowns=z.shape[1]))
+            rows = pd.DataFrame({"seed": seed, "sample": np.arange(len(z)), "source": source, **columns})
+            frames.append(rows.assign(kind=cell.kind, minibatch=cell.minibatch, unknowns=z.shape[1]))
     found = pd.concat(frames, ignore_index=True)
-    return found.assign(direction=direction, skewness=skewness, kurtosis=kurtosis)
+    return found.assign(direction=shape.direction, skewness=shape.skewness, kurtosis=shape.kurtosis)
 
 
 SURROGATE = Study(
@@ -139,14 +236,14 @@ SURROGATE = Study(
     simulate=_simulate,
     columns={
         "seed": "run",
-        "sample": "estimate of the run",
+        "sample": "number of the estimate in the run",
         "source": "oracle that answered, or how rollouts were standardised wrongly on purpose",
-        "kind": "system and radius, or that it is a cost",
+        "kind": "kind of estimate: example system with a wide radius, two states with a narrow radius, or a cost",
         "minibatch": "M, rollouts of one estimate",
         "unknowns": "D, or 1 for a cost",
-        "direction": "of the fixed random directions, the one of the largest skewness",
-        "skewness": "exact skewness of one rollout's standardised answer along it; that of a mean of M is 1/√M of it",
-        "kurtosis": "exact excess kurtosis of one rollout's answer, the largest over the directions",
+        "direction": "index of the fixed random direction with the largest skewness",
+        "skewness": "exact skewness of a standardised estimate with M = 1 along it; with M rollouts it is 1/√M of this",
+        "kurtosis": "exact excess kurtosis of an estimate with M = 1, the largest over the directions",
         **{f"z{d}": f"component {d} of the standardised estimate; NaN from D on" for d in range(MOST_UNKNOWNS)},
     },
     key=("seed", "sample", "source"),
