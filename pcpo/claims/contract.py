@@ -139,7 +139,7 @@ class Claim:
 class Study:
     """Where a table comes from.
 
-    cells(options): conditions by name, each a flat mapping of numbers and texts, from all `options`, each valid by its
+    cells(options): conditions by name, each a frozen dataclass of the study, from all `options`, each valid by its
     schema; raises ConfigError for options that do not fit together.
     simulate(cell, seeds): the rows of these seeds in one condition; the same rows whatever other seeds there are.
     columns: every column → what it holds, with its unit; a study's tables also have `cell` and `seed`, which the
@@ -150,8 +150,8 @@ class Study:
 
     name: str
     title: str
-    cells: Callable[[Mapping[str, Any]], dict[str, dict[str, Any]]]
-    simulate: Callable[[Mapping[str, Any], Sequence[int]], pd.DataFrame]
+    cells: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    simulate: Callable[[Any, Sequence[int]], pd.DataFrame]
     columns: Mapping[str, str]
     key: Sequence[str] = ("seed",)
     may_be_missing: frozenset[str] = frozenset()

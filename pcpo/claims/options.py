@@ -87,6 +87,6 @@ def key_of(study: str, name: str) -> str:
     return f"evidence.{study}.options.{name}"
 
 
-def cells_of(study: Study, options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def cells_of(study: Study, options: Mapping[str, Any]) -> Mapping[str, Any]:
     """The conditions of a study by name; raises ConfigError for options that are not valid."""
     return study.cells(with_defaults(study, options))
