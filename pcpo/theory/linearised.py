@@ -146,7 +146,7 @@ def _contraction(smoothed_hessian: FloatArray, step_size: float) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class Stationary:
-    """Hold the steady state of the linearised iteration: mean K_r ``(m, n)``, covariance Σ and H_r ``(D, D)``, and η."""
+    """Hold the steady state of the linearised iteration: K_r ``(m, n)``, Σ and H_r ``(D, D)``, and η."""
 
     mean: FloatArray
     covariance: FloatArray
