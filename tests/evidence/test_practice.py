@@ -1,4 +1,4 @@
-"""Claims on PCPO in practice: synthetic tables of known truth, the parts they rest on, and one small simulation."""
+"""Test the group "practice": claims on synthetic tables of known truth, their parts, and one small simulation."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 def truth(study: str, name: str, value: float, cell: Cell) -> Iterator[dict[str, Any]]:
-    """Rows of one run, by epoch, of a world in which every claim holds; "mean" and "own" are means of gaps."""
+    """Yield the rows of a run, by epoch, for which every claim holds; "mean" and "own": mean global and local gaps."""
     lost = name in ("step", "radius", "rule_times_ten") or name == "forced_mirror"
     lost |= study == "initial_guess" and name == "fixed" and value >= 100
     lost |= name == "step_factor" and value >= 8
@@ -82,7 +82,7 @@ def truth(study: str, name: str, value: float, cell: Cell) -> Iterator[dict[str,
 
 
 def table(study: Any, runs: int) -> pd.DataFrame:
-    """Gaps are exponential variables (a χ²_2 law) of the true means; plateaus have a tenth of that spread."""
+    """Draw a table: gaps are exponential (a χ²_2 law) with the true means; plateaus have a tenth of that spread."""
     rows = []
     for name, cell in cells_of(study, {}).items():
         for value in cell.values if cell.vary else [1.0]:
@@ -110,11 +110,13 @@ def table(study: Any, runs: int) -> pd.DataFrame:
 
 @cache
 def tables(runs: int = RUNS) -> dict[str, pd.DataFrame]:
+    """Draw the tables of all studies."""
     return {study.name: table(study, runs) for study in GROUP.studies}
 
 
 @cache
 def verdicts() -> pd.DataFrame:
+    """Judge the group on its synthetic tables."""
     return judge(GROUP.name, GROUP.claims, tables())
 
 
@@ -240,7 +242,7 @@ def test_drawn_fleets_follow_the_seed() -> None:
 
 
 def test_predictions_have_the_limits_of_the_closed_forms() -> None:
-    """At small radius and after many iterations: the steady state of C_r's leading order; N agents: M·N rollouts."""
+    """Small radius, many iterations: the steady state at leading order in r; N agents together have M·N rollouts."""
     cell = Cell(fleet="one", agents=4, start="common", start_gap=0.01, radius_factor=0.1, iterations_factor=8.0)
     fleet, plan = fleet_of(cell), schedule_of(cell, 12.0).plan(1)
     system, R = fleet.systems[0], [plan.iterations]
@@ -250,11 +252,11 @@ def test_predictions_have_the_limits_of_the_closed_forms() -> None:
     shared = steady_state_gap(system, radius=radius, minibatch=4 * plan.minibatch, **common).gap
     assert local_gaps(fleet, [plan], R, LAW) == pytest.approx([alone], rel=0.01)
     assert shared_gaps(fleet, common_gain(fleet), [plan], R, LAW) == pytest.approx([shared], rel=0.01)
-    assert shared < 0.6 * alone  # so that one is no answer for the other
+    assert shared < 0.6 * alone  # else the two could be mistaken for each other
 
 
 def test_without_noise_the_mean_follows_the_exact_iteration() -> None:
-    """A minibatch without end: Y ← Y − η∇C_r(Y), here run with the quadrature itself."""
+    """An infinite minibatch gives Y ← Y − η∇C_r(Y), which is run here with the quadrature itself."""
     cell = Cell(fleet="one", agents=2, start="common", start_gap=0.05)
     fleet, plan = fleet_of(cell), schedule_of(replace(cell, minibatch_factor=1e12), 12.0).plan(2)
     system, radius = fleet.systems[0], plan.radius_local
@@ -284,8 +286,10 @@ def test_the_rule_is_the_spread_between_a_floor_and_the_mean() -> None:
 
 
 def test_the_jackknife_has_its_level() -> None:
-    """Exponential runs: of 400 intervals for a log ratio of means, those that miss are binomial(400, 0.05); with skew
-    and 30 runs up to 0.09 (of the true level; checked with a control that must miss)."""
+    """Of 400 intervals for a log ratio of means, a fraction 0.05 misses the truth.
+
+    The runs are exponential variables: with their skew and 30 runs the true level is up to 0.09.  A control must miss.
+    """
     rng = stream(11, 2)
     draws = rng.exponential(size=(400, 2, 30))
     missed = sum(mean_ratio(a, b, 1.0).p_value < 0.05 for a, b in draws)

@@ -1,4 +1,4 @@
-"""Claims on Theorem 2: synthetic tables of known truth, and one small simulation through the judge."""
+"""Test the claims on Theorem 2: synthetic tables of known truth, and one small simulation through the judge."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def table(
     wobble: float = 0.0,
     naive: bool = True,
 ) -> dict[str, pd.DataFrame]:
-    """Gaps = exponential variables (a χ²_2 law) of mean factor·overlay·|M|^(exponent + ½)·(1 ± wobble) + floor."""
+    """Draw exponential gaps (a χ²_2 law) of mean factor·overlay·|M|^(exponent + ½)·(1 ± wobble) + floor."""
     rng = stream(5, 1)
     rows = []
     for algorithm in ("pcpo", "naive_average") if naive else ("pcpo",):
@@ -88,12 +88,12 @@ def table(
 
 @cache
 def verdicts(runs: int) -> pd.DataFrame:
-    """The judge on a table whose gaps follow the overlay."""
+    """Judge a table whose gaps follow the overlay."""
     return judge(GROUP.name, GROUP.claims, table(runs))
 
 
 def of_claims(tables: dict[str, pd.DataFrame]) -> dict[str, Verdict]:
-    """Verdicts of the claims alone, with Holm's correction as the judge makes it."""
+    """Return the verdicts of the claims without their controls, with the judge's Holm correction."""
     found = {claim.id: claim.measure(tables) for claim in GROUP.claims}
     secondary = [claim.id for claim in GROUP.claims if not claim.primary]
     adjusted = dict(zip(secondary, holm([found[c].p_value for c in secondary]), strict=True))
@@ -184,7 +184,7 @@ def test_exponents_of_exact_power_laws() -> None:
 
 
 def test_scatter_covers_the_truth_in_its_interval() -> None:
-    """|ρ − 1| = .6 in every cell; and no scatter gives an interval that starts at 0."""
+    """|ρ − 1| is 0.6 in every cell; without scatter the interval starts at 0."""
     found = collapse(table(200, wobble=0.6), 0.2)
     assert found.low < 0.6 < found.high
     assert collapse(table(200), 0.2).low == 0.0
