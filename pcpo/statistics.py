@@ -199,7 +199,7 @@ def jackknife(runs: FloatArray, statistic: Callable[[FloatArray], float], predic
 
 def student_quantile(n: int) -> float:
     """Return the half-width of a 95 % interval of n runs in standard errors."""
-    return float(scipy.stats.t.isf((1 - _CONFIDENCE) / 2, n - 1))
+    return float(scipy.stats.t.isf(0.025, n - 1))  # exactly: (1 − 0.95)/2 rounds to a number above it
 
 
 def student_p(distance: float, se: float, n: int) -> float:

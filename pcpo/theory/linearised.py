@@ -1,21 +1,30 @@
-"""The mean gap at the end of an epoch, to all orders in the radius: the overlay of the scaling claims, nothing fitted.
+"""Predict mean gaps by linearising the iteration at the minimiser of the smoothed cost: nothing is fitted.
 
-`pcpo.theory.predictions.steady_state_gap` is its leading order in r, which is too high by a fraction of order r².
+Agents that average their gradients descend f_r = Σ_j share_j C_(j,r), the smoothed mean of their costs f (one agent
+alone: f_r = C_r).  About the minimiser K_r of f_r, Y ← Y − ηg is linear up to the order of the squared noise::
 
-Predictions of the group "practice", no fitted parameter: means of gaps through all epochs of a run.
+    m ← K_r + J(m − K_r),   Σ ← JΣJ + η²S,   J = I − ηH_r,   E f(Y) − f* = f(m) − f* + ½ tr(∇²f Σ),
 
-Agents that average their gradients minimise f_r = Σ_i C_(i,r)/|S|, S the set that averages (|S| = 1: local learning).
-About its stationary point K_r, Y ← Y − ηg is linear up to the order of the squared noise:
+with m = E Y, Σ = Cov Y, H_r = ∇²f_r(K_r) and S = Σ_j share_j cov_j/(M|S|), where M is the minibatch, |S| the number of
+agents that average and cov_j the covariance of one sample of the estimate (5) at K_r with radius r
+(`pcpo.lqr.estimator_moments`).  Smoothing bias and covariance are exact in r; `pcpo.theory.predictions` has the leading
+order, which is too high by a fraction of order r².
 
-    m ← (I − ηH_r)m,   Σ ← (I − ηH_r)Σ(I − ηH_r) + η²S_r/M,   E f(Y) − f* = f(K_r + m) − f* + ½tr(HΣ),
+Two predictions rest on this linearisation:
 
-m = E Y − K_r, H_r = ∇²f_r(K_r), H = ∇²f(K_r), S_r = Σ_i cov_i/|S|², cov_i the covariance of one sample of agent i's
-estimate at K_r with radius r (`pcpo.lqr.estimator_moments`).  The bias of smoothing is exact here, not its order r⁴.
+* `stationary` and `epoch_gaps`: one cluster at its steady state, and how much of the previous epoch R_l iterations
+  leave.  Σ solves Lyapunov's equation, so there must be a steady state.  K_r comes from a fixed number of Newton steps
+  with ∇²f_r.
+* `run_of_means`, `local_gaps` and `shared_gaps`: a whole run from given initial gains, epoch by epoch, for one system
+  or several that average.  Σ is iterated R_l times, so the prediction exists for step sizes without a steady state too.
+  K_r comes from steps with ∇²f, which is cheaper than ∇²f_r, until they are small.
+
+The numbers of both are parts of published tables, so neither borrows the other's order of quadrature or stopping rule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -43,15 +52,101 @@ __all__ = [
     "stationary",
 ]
 
+#: Steps to K_r with ∇²f_r, which converge quadratically.
 _NEWTON_STEPS = 5
+#: Largest number of steps to K_r with ∇²f, and the step below which they end.
+_MOST_STEPS, _TOLERANCE = 30, 1e-7
+#: Half-width of the central differences that give ∇²f_r.
 _DIFFERENCE = 1e-4
-#: Quadrature order on the sphere; exact to degree 7 in U.
-_ORDER = 4
+#: Order of the sphere quadrature of a steady state; exact to degree 7 in U.
+_STEADY_ORDER = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Averaging:
+    """Describe agents that average their gradients, and evaluate their mean cost f = Σ_j share_j C_j.
+
+    Args:
+        systems: the distinct systems among the agents.
+        shares: fraction of the agents with each system, ``(H,)``.
+        size: |S|, the number of agents that average.
+        gain: the minimiser of f, ``(m, n)``.
+        order: of the quadrature on the sphere; by default the largest that `pcpo.lqr` allows.
+    """
+
+    systems: Sequence[LinearSystem]
+    shares: FloatArray
+    size: int
+    gain: FloatArray
+    order: int | None = None
+
+    def cost(self, K: FloatArray) -> float:
+        """Return f(K)."""
+        return float(self.shares @ [lqr.cost(s, K) for s in self.systems])
+
+    def hessian(self, K: FloatArray) -> FloatArray:
+        """Return ∇²f(K), ``(D, D)``."""
+        return np.asarray(np.tensordot(self.shares, [lqr.hessian_at(s, K) for s in self.systems], axes=1))
+
+    def smoothed_gradient(self, K: FloatArray, radius: float) -> FloatArray:
+        """Return ∇f_r(K), ``(D,)``; not finite if the sphere of that radius about K reaches infinite cost."""
+        values = [lqr.smoothed_gradient(s, K, radius, order=self.order).value.ravel() for s in self.systems]
+        return np.asarray(self.shares @ np.stack(values))
+
+    def smoothed_hessian(self, K: FloatArray, radius: float) -> FloatArray:
+        """Return ∇²f_r(K), ``(D, D)``, by central differences of ∇f_r."""
+        basis = _DIFFERENCE * np.eye(K.size).reshape(-1, *K.shape)
+        rows = np.stack(
+            [
+                (self.smoothed_gradient(K + e, radius) - self.smoothed_gradient(K - e, radius)) / (2 * _DIFFERENCE)
+                for e in basis
+            ]
+        )
+        return np.asarray((rows + rows.T) / 2)
+
+    def noise(self, K: FloatArray, radius: float, minibatch: float, law: QuarticLaw) -> FloatArray:
+        """Return S ``(D, D)``, the covariance of the averaged gradient estimate at K with M rollouts per agent."""
+        moments = [lqr.estimator_moments(s, K, radius, law, order=self.order) for s in self.systems]
+        S = self.shares @ np.stack([found.covariance.ravel() for found in moments])
+        return np.asarray(S.reshape(K.size, K.size) / (self.size * minibatch))
+
+    def smoothed_minimiser(
+        self, radius: float, curvature: Callable[[FloatArray], FloatArray], *, steps: int, tolerance: float = 0.0
+    ) -> FloatArray | None:
+        """Find K_r ``(m, n)`` by steps K ← K − curvature(K)⁻¹∇f_r(K) from the minimiser of f.
+
+        Args:
+            radius: smoothing radius r.
+            curvature: ∇²f_r, or ∇²f in its place, ``(D, D)``.
+            steps: how many at most.
+            tolerance: end after a step with no entry as large as this.
+
+        Returns:
+            K_r, or None if the spheres of radius r reach infinite cost on the way.
+        """
+        K = self.gain
+        for _ in range(steps):
+            g = self.smoothed_gradient(K, radius)
+            if not np.isfinite(g).all():
+                return None
+            H = curvature(K)
+            if not np.isfinite(H).all():
+                return None
+            step = np.linalg.solve(H, g).reshape(K.shape)
+            K = K - step
+            if np.abs(step).max() < tolerance:
+                break
+        return K
+
+
+def _contraction(smoothed_hessian: FloatArray, step_size: float) -> FloatArray:
+    """Return J = I − ηH_r, ``(D, D)``."""
+    return np.asarray(np.eye(len(smoothed_hessian)) - step_size * smoothed_hessian)
 
 
 @dataclass(frozen=True, eq=False)
 class Stationary:
-    """Law of Y ← Y − ηg linearised at the minimiser K_r of C_r: mean K_r (m, n), covariance Σ (D, D), ∇²C_r (D, D)."""
+    """Hold the steady state of the linearised iteration: K_r ``(m, n)``, Σ and H_r ``(D, D)``, and η."""
 
     mean: FloatArray
     covariance: FloatArray
@@ -59,55 +154,59 @@ class Stationary:
     step_size: float
 
     def after(self, iterations: int, start: Stationary) -> tuple[FloatArray, FloatArray]:
-        """Mean gain and covariance R steps after a draw from the law `start`: J = I − η∇²C_r,
-        m_R = K_r + Jᴿ(m_0 − K_r) and Σ_R = Σ + Jᴿ(Σ_0 − Σ)Jᴿ."""
-        J = np.eye(len(self.covariance)) - self.step_size * self.smoothed_hessian
-        power = np.linalg.matrix_power(J, iterations)
+        """Return mean ``(m, n)`` and covariance ``(D, D)`` of the gain R iterations after a draw from the law `start`.
+
+        m_R = K_r + Jᴿ(m_0 − K_r) and Σ_R = Σ + Jᴿ(Σ_0 − Σ)Jᴿ.
+        """
+        power = np.linalg.matrix_power(_contraction(self.smoothed_hessian, self.step_size), iterations)
         offset = (power @ (start.mean - self.mean).ravel()).reshape(self.mean.shape)
         return self.mean + offset, self.covariance + power @ (start.covariance - self.covariance) @ power
 
 
 @lru_cache(maxsize=1024)
 def stationary(system: LinearSystem, *, step_size: float, radius: float, minibatch: float, law: NoiseLaw) -> Stationary:
-    """The steady state with radius r and effective minibatch M·|M|, to all orders in r.
+    """Compute the steady state of the linearised iteration of one system.
 
-    K_r by Newton's method on C_r, ∇²C_r by central differences of ∇C_r, and Σ = JΣJ + η²S with the exact covariance S
-    of the averaged estimate at K_r.  It neglects higher powers of the noise.
-    Raises ConfigError if the smoothed cost is infinite, or if η is too large for a steady state.
+    Args:
+        system: the system that all agents of the set share.
+        step_size: η.
+        radius: smoothing radius r.
+        minibatch: rollouts per iteration of the whole set, M·|S|.
+        law: of the noise.
+
+    Raises:
+        ConfigError: if the smoothed cost is infinite, or if η is too large for a steady state.
     """
-    K, D, shape = lqr.riccati(system).K, system.D, (system.m, system.n)
+    case = Averaging([system], np.ones(1), 1, lqr.riccati(system).K, _STEADY_ORDER)
 
-    def gradient(K: FloatArray) -> FloatArray:
-        return np.asarray(lqr.smoothed_gradient(system, K, radius, order=_ORDER).value.ravel())
+    def curvature(K: FloatArray) -> FloatArray:
+        return case.smoothed_hessian(K, radius)
 
-    def hessian(K: FloatArray) -> FloatArray:
-        steps = _DIFFERENCE * np.eye(D).reshape(D, *shape)
-        columns = np.stack([(gradient(K + v) - gradient(K - v)) / (2 * _DIFFERENCE) for v in steps])
-        return np.asarray(0.5 * (columns + columns.T))
-
-    for _ in range(_NEWTON_STEPS):
-        H = hessian(K)
-        if not np.isfinite(H).all():
-            raise ConfigError(f"radius: found {radius:g}, expected one at which the cost is finite around K*")
-        K = K - np.linalg.solve(H, gradient(K)).reshape(shape)
-    H = hessian(K)
+    K = case.smoothed_minimiser(radius, curvature, steps=_NEWTON_STEPS)
+    if K is None or not np.isfinite(H := curvature(K)).all():
+        raise ConfigError(f"radius: found {radius:g}, expected one at which the cost is finite around K*")
     top = float(np.linalg.eigvalsh(H)[-1])
     if not 0 < step_size * top < 2:
         raise ConfigError(f"step_size: found {step_size:g}, expected a positive number below {2 / top:g}")
-    S = lqr.estimator_moments(system, K, radius, law, order=_ORDER).covariance / minibatch
-    covariance = np.asarray(solve_discrete_lyapunov(np.eye(D) - step_size * H, step_size**2 * S), dtype=np.float64)
+    S = case.noise(K, radius, minibatch, law)
+    covariance = np.asarray(solve_discrete_lyapunov(_contraction(H, step_size), step_size**2 * S), dtype=np.float64)
     return Stationary(K, covariance, H, step_size)
 
 
 def _mean_gap(system: LinearSystem, mean: FloatArray, covariance: FloatArray) -> float:
-    """C(m) − C* + ½ tr(∇²C(m) Σ)."""
+    """Return C(m) − C* + ½ tr(∇²C(m) Σ)."""
     return float(lqr.suboptimality_gap(system, mean) + 0.5 * np.trace(lqr.hessian_at(system, mean) @ covariance))
 
 
 @dataclass(frozen=True)
 class EpochGaps:
-    """Mean gaps (units of cost): leading order and all orders in r, and what is left of the previous epoch in the
-    latter, as a fraction of it."""
+    """Hold predicted mean gaps at the end of an epoch (cost units).
+
+    Args:
+        leading: at the steady state, at leading order in r.
+        overlay: after R_l iterations, to all orders in r.
+        transient: how far `overlay` is above the gap of the steady state, relative to the latter.
+    """
 
     leading: float
     overlay: float
@@ -115,10 +214,10 @@ class EpochGaps:
 
 
 def epoch_gaps(system: LinearSystem, schedule: Schedule, epoch: int, size: int, law: NoiseLaw) -> EpochGaps:
-    """The mean gap after R_l iterations of epoch l ≥ 2 in a set of `size` agents (1: the local sequence).
+    """Predict the mean gap after R_l iterations of epoch l ≥ 2 in a set of `size` agents (1: the local sequence).
 
-    The start has the law of a local policy of epoch l − 1, as (8) leaves it; after a collaborative epoch it is better,
-    so `transient` bounds what R_l iterations leave.
+    The start has the law of a local policy of epoch l − 1, as (8) leaves it.  After a collaborative epoch the start is
+    better than that, so `transient` bounds what R_l iterations leave of it.
     """
     plan, before = schedule.plan(epoch), schedule.plan(epoch - 1)
     radii, _ = plan.radius_global(np.array([size]))
@@ -132,52 +231,6 @@ def epoch_gaps(system: LinearSystem, schedule: Schedule, epoch: int, size: int, 
     return EpochGaps(leading, overlay, overlay / limit - 1)
 
 
-_MOST_NEWTON_STEPS = 30
-_TOLERANCE = 1e-7
-
-
-@dataclass(frozen=True, eq=False)
-class Averaging:
-    """Agents that average: distinct systems with their shares of the set, |S|, and the minimiser K of Σ share_j C_j."""
-
-    systems: Sequence[LinearSystem]
-    shares: FloatArray
-    size: int
-    gain: FloatArray
-
-    def cost(self, K: FloatArray) -> float:
-        """f(K) = Σ_j share_j C_j(K)."""
-        return float(self.shares @ [lqr.cost(s, K) for s in self.systems])
-
-    def smoothed(self, K: FloatArray, radius: float) -> FloatArray:
-        """∇f_r(K), ``(D,)``; NaN if its spheres reach infinite cost."""
-        values = [lqr.smoothed_gradient(s, K, radius).value.ravel() for s in self.systems]
-        return np.asarray(self.shares @ np.stack(values))
-
-    def hessian(self, K: FloatArray) -> FloatArray:
-        """∇²f(K), ``(D, D)``."""
-        return np.asarray(np.tensordot(self.shares, [lqr.hessian_at(s, K) for s in self.systems], axes=1))
-
-    def stationary(self, radius: float) -> tuple[FloatArray, FloatArray]:
-        """K_r ``(m, n)`` by Newton's method with ∇²f for ∇²f_r, and H_r ``(D, D)`` by central differences; NaN where
-        there is none."""
-        K, D = self.gain, self.gain.size
-        for _ in range(_MOST_NEWTON_STEPS):
-            g = self.smoothed(K, radius)
-            if not np.isfinite(g).all():
-                return np.full_like(K, np.nan), np.full((D, D), np.nan)
-            step = np.linalg.solve(self.hessian(K), g).reshape(K.shape)
-            K = K - step
-            if np.abs(step).max() < _TOLERANCE:
-                break
-        return K, self._hessian(K, radius)
-
-    def _hessian(self, K: FloatArray, radius: float) -> FloatArray:
-        basis = _DIFFERENCE * np.eye(K.size).reshape(-1, *K.shape)
-        rows = [(self.smoothed(K + e, radius) - self.smoothed(K - e, radius)) / (2 * _DIFFERENCE) for e in basis]
-        return np.asarray((np.stack(rows) + np.stack(rows).T) / 2)
-
-
 def run_of_means(
     case: Averaging,
     starts: FloatArray,
@@ -186,31 +239,39 @@ def run_of_means(
     plans: Sequence[EpochPlan],
     law: QuarticLaw,
 ) -> FloatArray:
-    """E f(Y) − f(K) at the end of every epoch, mean over the starts ``(·, m, n)``; ``(epochs,)``.
+    """Predict E f(Y) − f* at the end of every epoch of a run, mean over the initial gains.
 
-    NaN from the first epoch whose spheres of radius r reach infinite cost, infinite where a mean does.
+    Args:
+        case: the agents that average.
+        starts: initial gains ``(·, m, n)``.
+        radii: smoothing radius of every epoch.
+        iterations: number of iterations of every epoch.
+        plans: step size and minibatch of every epoch.
+        law: of the noise.
+
+    Returns:
+        ``(epochs,)``: NaN from the first epoch whose spheres of radius r reach infinite cost, infinite where a mean
+        gain has infinite cost.
     """
     Sigma = np.zeros((case.gain.size, case.gain.size))
     means, gaps = np.array(starts, dtype=np.float64), np.full(len(plans), np.nan)
     for k, (plan, radius, R) in enumerate(zip(plans, radii, iterations, strict=True)):
-        K, H_r = case.stationary(radius)
-        if not np.isfinite(H_r).all():
+        K = case.smoothed_minimiser(radius, case.hessian, steps=_MOST_STEPS, tolerance=_TOLERANCE)
+        if K is None or not np.isfinite(H_r := case.smoothed_hessian(K, radius)).all():
             return gaps
-        S = case.shares @ np.stack([lqr.estimator_moments(s, K, radius, law).covariance.ravel() for s in case.systems])
-        S = S.reshape(Sigma.shape) / (case.size * plan.minibatch)
-        H = case.hessian(K)
-        step = np.eye(len(Sigma)) - plan.step_size * H_r
+        S = case.noise(K, radius, plan.minibatch, law)
+        J = _contraction(H_r, plan.step_size)
         for _ in range(R):
-            Sigma = step @ Sigma @ step + plan.step_size**2 * S
-        offsets = (means - K).reshape(len(means), -1) @ np.linalg.matrix_power(step, R).T
+            Sigma = J @ Sigma @ J + plan.step_size**2 * S
+        offsets = (means - K).reshape(len(means), -1) @ np.linalg.matrix_power(J, R).T
         means = K + offsets.reshape(means.shape)
-        spread = 0.5 * float(np.trace(H @ Sigma))
+        spread = 0.5 * float(np.trace(case.hessian(K) @ Sigma))
         gaps[k] = float(np.mean([case.cost(Y) for Y in means])) - case.cost(case.gain) + spread
     return gaps
 
 
 def local_gaps(fleet: Fleet, plans: Sequence[EpochPlan], iterations: Sequence[int], law: QuarticLaw) -> FloatArray:
-    """Mean over agents of E C(X_i^(l)) − C*, each agent alone from its own start; ``(epochs,)``."""
+    """Predict the mean over agents of E C(X_i^(l)) − C*, ``(epochs,)``, each agent alone from its own initial gain."""
     radii, total = [plan.radius_local for plan in plans], np.zeros(len(plans))
     for system, members, gain in zip(fleet.systems, fleet.clusters, fleet.optimal_gains, strict=True):
         case = Averaging([system], np.ones(1), 1, gain)
@@ -221,10 +282,19 @@ def local_gaps(fleet: Fleet, plans: Sequence[EpochPlan], iterations: Sequence[in
 def shared_gaps(
     fleet: Fleet, common: CommonGain, plans: Sequence[EpochPlan], iterations: Sequence[int], law: QuarticLaw
 ) -> FloatArray:
-    """Mean over agents of E C(K̂_i^(l)) − C* while N_i = [N] for all and the start is common; ``(epochs,)``.
+    """Predict the mean over agents of E C(K̂_i^(l)) − C* while N_i = [N] for all agents, from a common initial gain.
 
-    Σ_j |M_j|(C_j(K̄) − C_j*)/N, the price of one policy for all, plus what noise and smoothing add.  NaN without a
-    common gain.
+    It is Σ_j |M_j|(C_j(K̄) − C_j*)/N, the price of one policy for all, plus what noise and smoothing add.
+
+    Args:
+        fleet: the fleet, whose first initial gain is that of all agents.
+        common: K̄ = argmin Σ_j |M_j|C_j and its gaps.
+        plans: schedule of every epoch.
+        iterations: number of iterations of every epoch.
+        law: of the noise.
+
+    Returns:
+        ``(epochs,)``, cost units; NaN for a fleet without a common gain.
     """
     if not np.isfinite(common.plateaus).all():
         return np.full(len(plans), np.nan)

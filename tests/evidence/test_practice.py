@@ -1,8 +1,9 @@
-"""Claims on PCPO in practice: synthetic tables of known truth, the parts they rest on, and one small simulation."""
+"""Test the group "practice": claims on synthetic tables of known truth, their parts, and one small simulation."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,13 @@ import pytest
 
 from pcpo import lqr
 from pcpo.claims.contract import Verdict
+from pcpo.claims.findings import jackknife, mean_ratio, within
 from pcpo.claims.judging import judge
 from pcpo.claims.options import cells_of
 from pcpo.claims.tables import write_table
 from pcpo.errors import BudgetError, ConfigError, ResultsError
-from pcpo.evidence.practice.claims import GROUP
-from pcpo.evidence.practice.estimates import jackknife, mean_ratio, within
-from pcpo.evidence.practice.fleets import CONDITIONS, NOISE, cell_of, experiment_of, fleet_of, resolved, schedule_of
+from pcpo.evidence import load_group
+from pcpo.evidence.practice.fleets import NOISE, Cell, experiment_of, fleet_of, resolved, schedule_of
 from pcpo.evidence.practice.guess_rule import initial_guess
 from pcpo.evidence.practice.runs import COLUMNS, simulate
 from pcpo.evidence.practice.studies import FAILURES, FIRST, GUESS, LIMIT, SENSITIVITY
@@ -30,6 +31,7 @@ from pcpo.theory.linearised import Averaging, local_gaps, run_of_means, shared_g
 from pcpo.theory.predictions import steady_state_gap
 from pcpo.theory.transfer import common_gain
 
+GROUP = load_group("practice")
 LAW = noise_law(NOISE)
 RUNS = 120
 SMALL: dict[str, dict[str, Any]] = {
@@ -43,8 +45,8 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-def truth(study: str, name: str, value: float, cell: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Rows of one run, by epoch, of a world in which every claim holds; "mean" and "own" are means of gaps."""
+def truth(study: str, name: str, value: float, cell: Cell) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a run, by epoch, for which every claim holds; "mean" and "own": mean global and local gaps."""
     lost = name in ("step", "radius", "rule_times_ten") or name == "forced_mirror"
     lost |= study == "initial_guess" and name == "fixed" and value >= 100
     lost |= name == "step_factor" and value >= 8
@@ -66,7 +68,7 @@ def truth(study: str, name: str, value: float, cell: dict[str, Any]) -> Iterator
     for epoch in range(1, epochs + 1):
         yield {
             "epoch": 0 if study == "initial_guess" and name == "fixed" and value < 6 else epoch,
-            "Delta": cell["Delta0"] / 2**epoch,
+            "Delta": cell.Delta0 / 2**epoch,
             "own": own,
             "mean": own if name == "local" else shared,
             "lost": lost,
@@ -80,10 +82,10 @@ def truth(study: str, name: str, value: float, cell: dict[str, Any]) -> Iterator
 
 
 def table(study: Any, runs: int) -> pd.DataFrame:
-    """Gaps are exponential variables (a χ²_2 law) of the true means; plateaus have a tenth of that spread."""
+    """Draw a table: gaps are exponential (a χ²_2 law) with the true means; plateaus have a tenth of that spread."""
     rows = []
     for name, cell in cells_of(study, {}).items():
-        for value in [float(v) for v in cell["values"].split(";")] if cell["vary"] else [1.0]:
+        for value in cell.values if cell.vary else [1.0]:
             rng = stream(3, len(name), int(1000 * value))
             for row in truth(study.name, name, value, cell):
                 spread = 0.1 if row["mean"] >= 1 else 1.0
@@ -93,14 +95,14 @@ def table(study: Any, runs: int) -> pd.DataFrame:
                 infinite = np.inf if lost else 0.0
                 fixed = {"mode": "calibrated", "minibatch": 100.0, "iterations": 9, "radius": 0.3, "sets": 2}
                 gaps = {"local_gap": own * rng.gamma(4, 0.25, runs) + infinite, "global_gap": mean * chi + infinite}
-                smallest = 2 if row["exact"] else cell["agents"]
+                smallest = 2 if row["exact"] else cell.agents
                 counts = {
                     "infinite_local": 3 * lost,
                     "infinite_global": 3 * lost,
                     "smallest_set": smallest,
                 }
                 blank = {"predicted_local": np.nan, "predicted_global": np.nan, "plateau": np.nan}
-                known = {c: cell[c] for c in ("fleet", "draw", "agents", "separation", "Delta0", "algorithm")}
+                known = {c: getattr(cell, c) for c in ("fleet", "draw", "agents", "separation", "Delta0", "algorithm")}
                 first = {**known, "step_curvature": 0.2, "value": value, "seed": np.arange(runs), "cell": name}
                 rows.append(pd.DataFrame({**first, **fixed, **blank, **gaps, **counts, **row}))
     return pd.concat(rows, ignore_index=True)
@@ -108,12 +110,14 @@ def table(study: Any, runs: int) -> pd.DataFrame:
 
 @cache
 def tables(runs: int = RUNS) -> dict[str, pd.DataFrame]:
+    """Draw the tables of all studies."""
     return {study.name: table(study, runs) for study in GROUP.studies}
 
 
 @cache
 def verdicts() -> pd.DataFrame:
-    return judge(GROUP, tables())
+    """Judge the group on its synthetic tables."""
+    return judge(GROUP.name, GROUP.claims, tables())
 
 
 @pytest.mark.parametrize("claim", [claim.id for claim in GROUP.claims])
@@ -126,7 +130,7 @@ def test_claims_are_supported_where_they_hold_and_refuted_on_their_controls(clai
 
 
 def test_a_refuted_control_needs_few_runs() -> None:
-    found = judge(GROUP, tables(25))
+    found = judge(GROUP.name, GROUP.claims, tables(25))
     controls = found[found["role"] == "negative_control"]
     assert (controls["verdict"] == "refuted").all(), controls[controls["verdict"] != "refuted"].to_string()
     assert not (found.loc[found["role"] == "claim", "verdict"] == "refuted").any()
@@ -159,7 +163,7 @@ def test_claims_are_refuted_where_they_do_not_hold(claim: str) -> None:
 def test_a_missing_cell_is_named() -> None:
     frame = tables()["failures"]
     with pytest.raises(ResultsError, match="'radius'"):
-        judge(GROUP, {**tables(), "failures": frame[frame["cell"] != "radius"]})
+        judge(GROUP.name, GROUP.claims, {**tables(), "failures": frame[frame["cell"] != "radius"]})
 
 
 @pytest.mark.parametrize("figure", list(GROUP.figures))
@@ -177,13 +181,13 @@ def test_the_whole_group_on_a_small_simulation(tmp_path: Path) -> None:
         found[study.name] = pd.concat([f.assign(cell=name) for name, f in frames.items()], ignore_index=True)
         write_table(study, [1], found[study.name], tmp_path / f"{study.name}.parquet", {})
         assert not found[study.name].duplicated(["cell", *study.key]).any()
-    rows = judge(GROUP, found)
+    rows = judge(GROUP.name, GROUP.claims, found)
     assert set(rows.loc[rows["role"] == "claim", "claim"]) == {claim.id for claim in GROUP.claims}
     assert not (rows.loc[rows["role"] == "claim", "verdict"] == "refuted").any(), rows.to_string()
 
 
 def test_a_run_depends_on_its_cell_and_seed_alone() -> None:
-    cell = cell_of(agents=2, epochs=1, kappa=0.01, vary="step_factor", values="0.5;1")
+    cell = Cell(agents=2, epochs=1, kappa=0.01, vary="step_factor", values=(0.5, 1.0))
     together = simulate(cell, [4, 7])
     assert list(together.columns) == list(COLUMNS)
     alone = simulate(cell, [7])
@@ -192,7 +196,7 @@ def test_a_run_depends_on_its_cell_and_seed_alone() -> None:
 
 
 def test_a_budget_below_the_first_epoch_leaves_the_start() -> None:
-    cell = cell_of(agents=2, rollouts=50)
+    cell = Cell(agents=2, rollouts=50)
     with pytest.raises(BudgetError):
         experiment_of(cell, 12.0)
     row = simulate(cell, [1]).iloc[0]
@@ -202,7 +206,7 @@ def test_a_budget_below_the_first_epoch_leaves_the_start() -> None:
 
 
 def test_a_factor_changes_one_quantity() -> None:
-    base = schedule_of(cell_of(), 12.0).plan(2)
+    base = schedule_of(Cell(), 12.0).plan(2)
     changed = {
         "step_factor": ("step_size", 3.0, 1e-12),
         "radius_factor": ("radius_uncapped", 3.0, 1e-12),
@@ -211,7 +215,7 @@ def test_a_factor_changes_one_quantity() -> None:
         "iterations_factor": ("iterations", 3.0, 2 / base.iterations),
     }
     for factor, (name, ratio, error) in changed.items():
-        plan = schedule_of(cell_of(**{factor: 3.0}), 12.0).plan(2)
+        plan = schedule_of(Cell(**{factor: 3.0}), 12.0).plan(2)
         assert getattr(plan, name) / getattr(base, name) == pytest.approx(ratio, rel=error)
         for other, _, _ in changed.values():
             if other != name and not (factor == "iterations_factor" and other == "minibatch"):  # L_l has log R_l
@@ -220,7 +224,7 @@ def test_a_factor_changes_one_quantity() -> None:
 
 
 def test_the_mirror_fleet_is_that_of_the_file() -> None:
-    ours, file = fleet_of(cell_of(fleet="mirror")), read_fleet(Path(__file__).parents[2] / "config/fleets/mirror.yaml")
+    ours, file = fleet_of(Cell(fleet="mirror")), read_fleet(Path(__file__).parents[2] / "config/fleets/mirror.yaml")
     for a, b in zip(ours.systems, file.systems, strict=True):
         np.testing.assert_array_equal(a.A, b.A)
         np.testing.assert_array_equal(a.B, b.B)
@@ -228,18 +232,18 @@ def test_the_mirror_fleet_is_that_of_the_file() -> None:
 
 
 def test_drawn_fleets_follow_the_seed() -> None:
-    cell = cell_of(draw=-1)
+    cell = Cell(draw=-1)
     first, second = (resolved(cell, seed) for seed in (1, 2))
-    assert first["draw"] == 1
-    assert 2 <= first["separation"] <= 8
-    assert first["separation"] != second["separation"]
-    assert fleet_of(first).separation == pytest.approx(first["separation"])
-    assert resolved(cell_of(), 1) == cell_of()
+    assert first.draw == 1
+    assert 2 <= first.separation <= 8
+    assert first.separation != second.separation
+    assert fleet_of(first).separation == pytest.approx(first.separation)
+    assert resolved(Cell(), 1) == Cell()
 
 
 def test_predictions_have_the_limits_of_the_closed_forms() -> None:
-    """At small radius and after many iterations: the steady state of C_r's leading order; N agents: M·N rollouts."""
-    cell = cell_of(fleet="one", agents=4, start="common", start_gap=0.01, radius_factor=0.1, iterations_factor=8.0)
+    """Small radius, many iterations: the steady state at leading order in r; N agents together have M·N rollouts."""
+    cell = Cell(fleet="one", agents=4, start="common", start_gap=0.01, radius_factor=0.1, iterations_factor=8.0)
     fleet, plan = fleet_of(cell), schedule_of(cell, 12.0).plan(1)
     system, R = fleet.systems[0], [plan.iterations]
     common: dict[str, Any] = {"step_size": plan.step_size, "law": LAW}
@@ -248,13 +252,13 @@ def test_predictions_have_the_limits_of_the_closed_forms() -> None:
     shared = steady_state_gap(system, radius=radius, minibatch=4 * plan.minibatch, **common).gap
     assert local_gaps(fleet, [plan], R, LAW) == pytest.approx([alone], rel=0.01)
     assert shared_gaps(fleet, common_gain(fleet), [plan], R, LAW) == pytest.approx([shared], rel=0.01)
-    assert shared < 0.6 * alone  # so that one is no answer for the other
+    assert shared < 0.6 * alone  # else the two could be mistaken for each other
 
 
 def test_without_noise_the_mean_follows_the_exact_iteration() -> None:
-    """A minibatch without end: Y ← Y − η∇C_r(Y), here run with the quadrature itself."""
-    cell = cell_of(fleet="one", agents=2, start="common", start_gap=0.05)
-    fleet, plan = fleet_of(cell), schedule_of({**cell, "minibatch_factor": 1e12}, 12.0).plan(2)
+    """An infinite minibatch gives Y ← Y − η∇C_r(Y), which is run here with the quadrature itself."""
+    cell = Cell(fleet="one", agents=2, start="common", start_gap=0.05)
+    fleet, plan = fleet_of(cell), schedule_of(replace(cell, minibatch_factor=1e12), 12.0).plan(2)
     system, radius = fleet.systems[0], plan.radius_local
     case = Averaging([system], np.ones(1), 1, fleet.optimal_gains[0])
     found = run_of_means(case, fleet.initial_gains[:1], [radius], [plan.iterations], [plan], LAW)
@@ -265,7 +269,7 @@ def test_without_noise_the_mean_follows_the_exact_iteration() -> None:
 
 
 def test_a_radius_beyond_the_margin_has_no_prediction() -> None:
-    cell = cell_of(agents=2, radius_factor=20.0, cap_factor=20.0)
+    cell = Cell(agents=2, radius_factor=20.0, cap_factor=20.0)
     plan = schedule_of(cell, 12.0).plan(1)
     assert np.isnan(local_gaps(fleet_of(cell), [plan], [plan.iterations], LAW)).all()
 
@@ -282,8 +286,10 @@ def test_the_rule_is_the_spread_between_a_floor_and_the_mean() -> None:
 
 
 def test_the_jackknife_has_its_level() -> None:
-    """Exponential runs: of 400 intervals for a log ratio of means, those that miss are binomial(400, 0.05); with skew
-    and 30 runs up to 0.09 (of the true level; checked with a control that must miss)."""
+    """Of 400 intervals for a log ratio of means, a fraction 0.05 misses the truth.
+
+    The runs are exponential variables: with their skew and 30 runs the true level is up to 0.09.  A control must miss.
+    """
     rng = stream(11, 2)
     draws = rng.exponential(size=(400, 2, 30))
     missed = sum(mean_ratio(a, b, 1.0).p_value < 0.05 for a, b in draws)
@@ -325,9 +331,10 @@ def test_wrong_options_are_named(study: Any, options: dict[str, Any], message: s
 
 @pytest.mark.parametrize(
     ("conditions", "message"),
-    [({"fleet": "two"}, "fleet"), ({"algorithm": "magic"}, "algorithm"), ({"guess": "x"}, "guess"), ({"N": 3}, "N")],
+    [({"fleet": "two"}, "fleet"), ({"algorithm": "magic"}, "algorithm"), ({"guess": "x"}, "guess")],
 )
 def test_wrong_conditions_are_named(conditions: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        cell_of(**conditions)
-    assert set(cell_of()) == set(CONDITIONS)
+        Cell(**conditions)
+    with pytest.raises(TypeError, match="N"):
+        Cell(**conditions, N=3)

@@ -1,4 +1,4 @@
-"""Claims on Theorem 2: synthetic tables of known truth, and one small simulation through the judge."""
+"""Test the claims on Theorem 2: synthetic tables of known truth, and one small simulation through the judge."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pcpo import lqr
 from pcpo.claims.contract import Finding, Verdict
 from pcpo.claims.judging import holm, judge
 from pcpo.claims.options import cells_of
+from pcpo.claims.power import normal_power
 from pcpo.claims.tables import write_table
 from pcpo.errors import ConfigError, ResultsError
-from pcpo.evidence.scaling.claims import GROUP
+from pcpo.evidence import load_group
 from pcpo.evidence.scaling.measures import (
     bound_failures,
     collapse,
-    normal_power,
     overlay_ratio,
     plateau,
     read_cells,
@@ -32,6 +32,7 @@ from pcpo.simulation.noise import noise_law, stream
 from pcpo.theory.linearised import epoch_gaps, stationary
 from pcpo.theory.predictions import steady_state_gap
 
+GROUP = load_group("scaling")
 LAW = noise_law("signs")
 SMALL = {"sizes": [1, 3], "control_sizes": [1, 3], "strangers": 1, "epochs": 3, "control_epochs": 3}
 SIZES, EPOCHS = (1, 2, 4, 8, 16), (2, 3, 4)
@@ -46,7 +47,7 @@ def table(
     wobble: float = 0.0,
     naive: bool = True,
 ) -> dict[str, pd.DataFrame]:
-    """Gaps = exponential variables (a χ²_2 law) of mean factor·overlay·|M|^(exponent + ½)·(1 ± wobble) + floor."""
+    """Draw exponential gaps (a χ²_2 law) of mean factor·overlay·|M|^(exponent + ½)·(1 ± wobble) + floor."""
     rng = stream(5, 1)
     rows = []
     for algorithm in ("pcpo", "naive_average") if naive else ("pcpo",):
@@ -87,12 +88,12 @@ def table(
 
 @cache
 def verdicts(runs: int) -> pd.DataFrame:
-    """The judge on a table whose gaps follow the overlay."""
-    return judge(GROUP, table(runs))
+    """Judge a table whose gaps follow the overlay."""
+    return judge(GROUP.name, GROUP.claims, table(runs))
 
 
 def of_claims(tables: dict[str, pd.DataFrame]) -> dict[str, Verdict]:
-    """Verdicts of the claims alone, with Holm's correction as the judge makes it."""
+    """Return the verdicts of the claims without their controls, with the judge's Holm correction."""
     found = {claim.id: claim.measure(tables) for claim in GROUP.claims}
     secondary = [claim.id for claim in GROUP.claims if not claim.primary]
     adjusted = dict(zip(secondary, holm([found[c].p_value for c in secondary]), strict=True))
@@ -183,7 +184,7 @@ def test_exponents_of_exact_power_laws() -> None:
 
 
 def test_scatter_covers_the_truth_in_its_interval() -> None:
-    """|ρ − 1| = .6 in every cell; and no scatter gives an interval that starts at 0."""
+    """|ρ − 1| is 0.6 in every cell; without scatter the interval starts at 0."""
     found = collapse(table(200, wobble=0.6), 0.2)
     assert found.low < 0.6 < found.high
     assert collapse(table(200), 0.2).low == 0.0
@@ -191,9 +192,10 @@ def test_scatter_covers_the_truth_in_its_interval() -> None:
 
 def test_power_of_a_normal_test() -> None:
     found = Finding("", 0.0, -1.959964, 1.959964, 0.0, 1.0, 10)
-    assert normal_power(found, 0.0) == pytest.approx(0.05, abs=1e-6)
-    assert normal_power(found, 2.8) == pytest.approx(0.8, abs=0.01)
-    assert np.isnan(normal_power(replace(found, low=0.0, high=0.0), 1.0))
+    assert normal_power(found, 0.0, 0.05) == pytest.approx(0.05, abs=1e-6)
+    assert normal_power(found, 2.8, 0.05) == pytest.approx(0.8, abs=0.01)
+    assert normal_power(replace(found, low=0.0, high=0.0), 1.0, 0.05) == 1.0
+    assert np.isnan(normal_power(replace(found, low=np.nan), 1.0, 0.05))
 
 
 def test_overlay_tends_to_the_closed_form_as_the_radius_falls() -> None:
@@ -255,7 +257,7 @@ def test_a_small_simulation_goes_through_tables_judge_and_figures(
 ) -> None:
     frame = simulated["scaling"]
     write_table(STUDY, [0, 1], frame, tmp_path_factory.mktemp("t") / "a.parquet", {})
-    rows = judge(GROUP, simulated)
+    rows = judge(GROUP.name, GROUP.claims, simulated)
     assert set(rows["role"]) == {"claim", "negative_control", "power"}
     assert frame.loc[frame["algorithm"] == "pcpo", "clean"].mean() > 0.5
     for figure in GROUP.figures.values():

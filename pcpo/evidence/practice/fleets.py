@@ -1,18 +1,21 @@
-"""Cells of the group "practice": tiny fleets, and calibrated schedules with one constant scaled at a time.
+"""Describe the conditions of the group "practice": small fleets, and calibrated schedules with a constant scaled.
 
-A factor changes one quantity and leaves the others alone, so M_l scales c4 by f and c5 by √f (r̃_l² = c5 Δ_l/√c4).
+A factor changes one quantity of the schedule and leaves the others alone; therefore a factor f of M_l scales c4 by f
+and c5 by √f (r̃_l² = c5 Δ_l/√c4).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
-from pcpo.algorithms.registry import ALGORITHMS
+from pcpo.algorithms.baselines.local import Local
+from pcpo.algorithms.baselines.naive_average import NaiveAverage
+from pcpo.algorithms.pcpo import PCPO, no_elimination
+from pcpo.algorithms.protocol import Algorithm
 from pcpo.algorithms.schedule import Schedule
 from pcpo.errors import BudgetError, ConfigError, FleetError
 from pcpo.experiments.experiment import Experiment
@@ -22,71 +25,113 @@ from pcpo.fleets.random import FleetSpec, random_fleet, with_optimal_cost
 from pcpo.simulation.noise import Purpose, noise_law, stream
 from pcpo.theory.calibration import LocalConstants, calibrated_constants, horizon_for, initial_gap, local_constants
 
-__all__ = ["CONDITIONS", "FLEETS", "NOISE", "cell_of", "experiment_of", "fleet_of", "resolved", "schedule_of"]
+__all__ = ["FLEETS", "METHODS", "NOISE", "Cell", "experiment_of", "fleet_of", "resolved", "schedule_of"]
 
 NOISE = "signs"
-DELTA = 0.05
+_DELTA = 0.05
+#: Kinds of fleets: a single cluster, two random clusters, and two clusters without a common gain.
 FLEETS = ("one", "pair", "mirror")
-#: Condition → (value where a study says nothing, what it is).
-CONDITIONS: dict[str, tuple[Any, str]] = {
-    "condition": ("", "name of the condition"),
-    "fleet": ("pair", "one: one cluster; pair: two random clusters; mirror: two that no gain suits"),
-    "draw": (1, "number of the random fleet; -1: each seed has a fleet and a Δ of its own"),
-    "agents": (6, "N"),
-    "separation": (6.0, "Δ (cost units)"),
-    "start": ("per_agent", "first gains: common or per_agent"),
-    "start_gap": (1.0, "initial gap (cost units)"),
-    "guess": ("fixed", "Δ_0: fixed, known (2Δ) or rule"),
-    "guess_factor": (1.0, "multiple of that Δ_0"),
-    "Delta0": (12.0, "Δ_0 (cost units)"),
-    "kappa": (0.03, "κ_M"),
-    "rollouts": (0, "budget per agent; 0: as many as the epochs need"),
-    "epochs": (2, "epochs, where the budget is 0"),
-    "algorithm": ("pcpo", "method"),
-    "synchronise": (0, "1: (8) at the end of epoch 1 whatever the sets, a named deviation"),
-    "step_factor": (1.0, "multiple of the calibrated η"),
-    "radius_factor": (1.0, "multiple of the calibrated r_l, before the cap"),
-    "cap_factor": (1.0, "multiple of the calibrated cap c6"),
-    "minibatch_factor": (1.0, "multiple of the calibrated M_l"),
-    "iterations_factor": (1.0, "multiple of the calibrated R_l"),
-    "predict": ("", "mean gaps that are predicted: local, global, both or none"),
-    "vary": ("", "condition that takes every one of the values"),
-    "values": ("", "its values"),
+#: What makes each method that a condition may name.
+METHODS: Mapping[str, Callable[..., Algorithm]] = {
+    "pcpo": PCPO,
+    "pcpo_no_elimination": no_elimination,
+    "naive_average": NaiveAverage,
+    "local": Local,
 }
+_GUESSES = ("fixed", "known", "rule")
+_PREDICTED = ("", "local", "global", "both")
 _DRAWS = 50
 _SEPARATIONS = (2.0, 8.0)
 
 
-def cell_of(**conditions: Any) -> dict[str, Any]:
-    """A cell, with the defaults of `CONDITIONS`; raises ConfigError for an unknown key, fleet or method."""
-    if unknown := sorted(set(conditions) - set(CONDITIONS)):
-        raise ConfigError(f"cell: found {', '.join(unknown)}, expected some of {', '.join(CONDITIONS)}")
-    cell = {name: type(default)(conditions.get(name, default)) for name, (default, _) in CONDITIONS.items()}
-    if cell["fleet"] not in FLEETS:
-        raise ConfigError(f"fleet: found {cell['fleet']!r}, expected one of {', '.join(FLEETS)}")
-    if cell["algorithm"] not in ALGORITHMS:
-        raise ConfigError(f"algorithm: found {cell['algorithm']!r}, expected one of {', '.join(sorted(ALGORITHMS))}")
-    if cell["guess"] not in ("fixed", "known", "rule"):
-        raise ConfigError(f"guess: found {cell['guess']!r}, expected fixed, known or rule")
-    return cell
+@dataclass(frozen=True)
+class Cell:
+    """Describe one condition of a study; a condition may vary, and then every seed runs with each of the values.
+
+    Args:
+        fleet: one of `FLEETS`.
+        draw: number of the random fleet; −1: each seed draws a fleet and a separation.
+        agents: N.
+        separation: Δ (cost units).
+        start: initial gains, "common" or "per_agent".
+        start_gap: initial gap (cost units).
+        guess: how Δ_0 is chosen: "fixed" (as `Delta0`), "known" (2Δ) or "rule" (`guess_rule.initial_guess`).
+        guess_factor: multiple of that Δ_0.
+        Delta0: Δ_0 (cost units).
+        kappa: κ_M.
+        rollouts: budget per agent; 0: as many as the epochs need.
+        epochs: number of epochs where the budget is 0.
+        algorithm: a key of `METHODS`.
+        synchronise: whether (8) is applied at the end of epoch 1 even if no set changed, a named deviation of PCPO.
+        step_factor: multiple of the calibrated η.
+        radius_factor: multiple of the calibrated r_l, before the cap.
+        cap_factor: multiple of the calibrated cap c6.
+        minibatch_factor: multiple of the calibrated M_l.
+        iterations_factor: multiple of the calibrated R_l.
+        predict: mean gaps that are predicted: "local", "global", "both" or "" for none.
+        vary: field that takes each of the values in turn; "" for none.
+        values: the values of that field.
+
+    Raises:
+        ConfigError: for an unknown fleet, method, choice of Δ_0 or prediction.
+    """
+
+    fleet: str = "pair"
+    draw: int = 1
+    agents: int = 6
+    separation: float = 6.0
+    start: str = "per_agent"
+    start_gap: float = 1.0
+    guess: str = "fixed"
+    guess_factor: float = 1.0
+    Delta0: float = 12.0
+    kappa: float = 0.03
+    rollouts: int = 0
+    epochs: int = 2
+    algorithm: str = "pcpo"
+    synchronise: bool = False
+    step_factor: float = 1.0
+    radius_factor: float = 1.0
+    cap_factor: float = 1.0
+    minibatch_factor: float = 1.0
+    iterations_factor: float = 1.0
+    predict: str = ""
+    vary: str = ""
+    values: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        known = {"fleet": FLEETS, "algorithm": sorted(METHODS), "guess": _GUESSES, "predict": _PREDICTED}
+        for name, allowed in known.items():
+            if (found := getattr(self, name)) not in allowed:
+                raise ConfigError(f"{name}: found {found!r}, expected one of {', '.join(allowed)}")
+
+    def at(self, value: float) -> Cell:
+        """Return the cell with its varied field at a value."""
+        kind = type(getattr(self, self.vary))  # a number of agents stays an integer
+        return replace(self, **{self.vary: kind(value)})
 
 
-def resolved(cell: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """The cell as this seed meets it: draw = -1 becomes the seed, with Δ log-uniform on [2, 8] (C*_1 = 20)."""
-    found = dict(cell)
-    if cell["draw"] < 0:
-        low, high = np.log(_SEPARATIONS)
-        found |= {"draw": seed, "separation": float(np.exp(stream(seed, Purpose.FLEET, 9).uniform(low, high)))}
-    return found
+def resolved(cell: Cell, seed: int) -> Cell:
+    """Return the cell with what depends on the seed filled in.
+
+    If every seed draws a fleet (draw = −1), the fleet's number is the seed and Δ is log-uniform on [2, 8], where
+    C*_1 = 20 (cost units).
+    """
+    if cell.draw >= 0:
+        return cell
+    low, high = np.log(_SEPARATIONS)
+    separation = float(np.exp(stream(seed, Purpose.FLEET, 9).uniform(low, high)))
+    return replace(cell, draw=seed, separation=separation)
 
 
-def fleet_of(cell: Mapping[str, Any]) -> Fleet:
-    """The fleet of a cell."""
-    return _fleet(*(cell[name] for name in ("fleet", "draw", "agents", "separation", "start", "start_gap")))
+def fleet_of(cell: Cell) -> Fleet:
+    """Make the fleet of a cell."""
+    return _fleet(cell.fleet, cell.draw, cell.agents, cell.separation, cell.start, cell.start_gap)
 
 
 @lru_cache(maxsize=128)
 def _fleet(kind: str, draw: int, agents: int, separation: float, start: str, gap: float) -> Fleet:
+    """Make a fleet of `agents` agents, in two halves unless it is a single cluster."""
     half = (agents // 2, agents - agents // 2)
     if kind == "mirror":
         return _mirror(half, draw, separation, start, gap)
@@ -102,7 +147,7 @@ def _fleet(kind: str, draw: int, agents: int, separation: float, start: str, gap
         initial=start,
         initial_gap=gap,
     )
-    for attempt in range(_DRAWS):  # limits that one generator state cannot meet, another can
+    for attempt in range(_DRAWS):  # if one state of the generator cannot meet the limits, the next may
         try:
             return random_fleet(spec, stream(draw, Purpose.FLEET, attempt), kind)
         except FleetError as error:
@@ -111,7 +156,7 @@ def _fleet(kind: str, draw: int, agents: int, separation: float, start: str, gap
 
 
 def _mirror(sizes: tuple[int, int], draw: int, separation: float, start: str, gap: float) -> Fleet:
-    """The dynamics of config/fleets/mirror.yaml: unstable, with opposite inputs; C* = 20 and 20 + Δ."""
+    """Make two clusters with the dynamics of config/fleets/mirror.yaml: unstable, opposite inputs; C* = 20, 20 + Δ."""
     A, B = np.array([[1.3, 0.2], [0.0, 0.8]]), np.array([[1.0], [0.3]])
     systems = tuple(
         with_optimal_cost(LinearSystem(A, sign * B, np.eye(2), np.eye(1), 0.85), level)
@@ -124,36 +169,44 @@ def _mirror(sizes: tuple[int, int], draw: int, separation: float, start: str, ga
 
 @lru_cache(maxsize=128)
 def _local_constants(fleet: Fleet) -> LocalConstants:
+    """Measure the constants of a fleet that its calibration starts from."""
     return local_constants(fleet, noise_law(NOISE), initial_gap(fleet))
 
 
-def schedule_of(cell: Mapping[str, Any], Delta0: float, *, scaled: bool = True) -> Schedule:
-    """The calibrated schedule of a cell; scaled=False: without its factors."""
+def schedule_of(cell: Cell, Delta0: float, *, scaled: bool = True) -> Schedule:
+    """Calibrate the schedule of a cell for an initial guess Δ_0 (cost units); scaled=False leaves out the factors."""
     fleet = fleet_of(cell)
     found = _local_constants(fleet)
     found = replace(found, Delta0_tilde=max(found.Delta0_tilde, Delta0))
-    k = calibrated_constants(found, D=fleet.D, Delta0=Delta0, minibatch_scale=cell["kappa"])
+    k = calibrated_constants(found, D=fleet.D, Delta0=Delta0, minibatch_scale=cell.kappa)
     if scaled:
-        M = cell["minibatch_factor"]
+        M = cell.minibatch_factor
         k = replace(
             k,
-            c1=k.c1 * cell["step_factor"],
-            c2=k.c2 * cell["iterations_factor"],
+            c1=k.c1 * cell.step_factor,
+            c2=k.c2 * cell.iterations_factor,
             c4=k.c4 * M,
-            c5=k.c5 * float(np.sqrt(M)) * cell["radius_factor"] ** 2,
-            c6=k.c6 * cell["cap_factor"],
+            c5=k.c5 * float(np.sqrt(M)) * cell.radius_factor**2,
+            c6=k.c6 * cell.cap_factor,
         )
-    return Schedule(k, Delta0, DELTA, fleet.N, fleet.D)
+    return Schedule(k, Delta0, _DELTA, fleet.N, fleet.D)
 
 
-def experiment_of(cell: Mapping[str, Any], Delta0: float, spent: int = 0) -> Experiment:
-    """The experiment of a cell, with `spent` rollouts of its budget gone already.
+def experiment_of(cell: Cell, Delta0: float, spent: int = 0) -> Experiment:
+    """Make the experiment of a cell.
 
-    Raises BudgetError if the rest does not reach the end of epoch 1.  The horizon is that of the unscaled constants: a
-    radius beyond the finite-cost margin must not stretch it.
+    The horizon is that of the unscaled constants: a radius beyond the finite-cost margin must not stretch it.
+
+    Args:
+        cell: the condition.
+        Delta0: Δ_0 (cost units).
+        spent: rollouts per agent of the budget that the search for Δ_0 took.
+
+    Raises:
+        BudgetError: if the rest of the budget does not reach the end of epoch 1.
     """
     schedule = schedule_of(cell, Delta0)
-    budget = cell["rollouts"] - spent if cell["rollouts"] else schedule.rollouts_for(cell["epochs"])
+    budget = cell.rollouts - spent if cell.rollouts else schedule.rollouts_for(cell.epochs)
     last = schedule.epochs_within(budget)
     if last == 0:
         raise BudgetError(f"rollouts: found {budget:,}, expected at least {schedule.rollouts_for(1):,}")
@@ -164,4 +217,5 @@ def experiment_of(cell: Mapping[str, Any], Delta0: float, spent: int = 0) -> Exp
 
 @lru_cache(maxsize=256)
 def _horizon(fleet: Fleet, schedule: Schedule, epochs: int) -> int:
+    """Return the horizon of a rollout (steps)."""
     return horizon_for(fleet, schedule, epochs)

@@ -1,9 +1,10 @@
-"""A rule for Δ_0, which the paper leaves open: from the spread of the agents' first cost estimates.
+"""Choose Δ_0, which the paper leaves open, from the spread of the agents' first cost estimates.
 
-Too small a Δ_0 makes epoch 1 dear (M_1 ∝ Δ_0⁻²) and leaves no epoch after the separation, so nobody collaborates.
-Too large a Δ_0 is worse: epoch 1 promises gaps of Δ_1/8 only, and where that exceeds what a cost may rise before it is
-infinite, the policies are lost for ever.  (The printed c_(p,4) ≥ Δ_0² forbids that at the price of T ∝ Δ_0²; the
-calibrated c4 has no such term.)  Between the two, an epoch more costs a third more rollouts at most, Σ 4⁻ᵏ = 4/3.
+Too small a Δ_0 makes epoch 1 expensive (M_1 ∝ Δ_0⁻²) and leaves no epoch after the separation, so nobody collaborates.
+Too large a Δ_0 is worse: epoch 1 promises gaps of Δ_1/8 only, and where Δ_1/8 exceeds the margin by which a cost may
+rise before it is infinite, the policies are lost for good.  (The printed c_(p,4) ≥ Δ_0² prevents it at the price of
+T ∝ Δ_0²; the calibrated c4 has no such term.)  Between the two, all earlier epochs together cost at most a third of the
+rollouts of the last epoch, Σ 4⁻ᵏ = 4/3.
 """
 
 from __future__ import annotations
@@ -25,12 +26,18 @@ _BISECTIONS = 40
 
 
 def initial_guess(estimates: FloatArray, epochs: Callable[[float], int]) -> float:
-    """Δ_0 = min{mean Ĉ, max{2(max Ĉ − min Ĉ), Δ_T}}, in cost units; Δ_T' if Δ_T > mean Ĉ; mean Ĉ if Δ_T' is too.
+    """Choose Δ_0 = min{mean Ĉ, max{2(max Ĉ − min Ĉ), Δ_T}}, in cost units.
 
-    estimates ``(N,)``: Ĉ_i at K_i⁰; epochs(Δ_0): how many epochs the budget allows (not decreasing); Δ_T, Δ_T': the
-    smallest Δ_0 that leaves `EPOCHS_NEEDED` of them, or one.  The spread is about Δ or more when starts are equally
-    good; the mean is a cost that K⁰ has, so Δ_1/8 is a small fraction of it.  With a single epoch, the finest is best.
-    Raises ConfigError unless the estimates are finite and positive.
+    Δ_T is the smallest Δ_0 that leaves `EPOCHS_NEEDED` epochs in the budget.  If Δ_T > mean Ĉ, Δ_0 is the smallest
+    guess that leaves a single epoch (the finest such epoch), but at most mean Ĉ.  The spread is about Δ or more when
+    initial gains are equally good; the mean is a cost that the initial gains have, so Δ_1/8 is a small fraction of it.
+
+    Args:
+        estimates: Ĉ_i at K_i⁰, ``(N,)``, cost units.
+        epochs: maps Δ_0 to the number of epochs that the budget allows, which must not decrease in Δ_0.
+
+    Raises:
+        ConfigError: unless the estimates are finite and positive.
     """
     mean, spread = float(estimates.mean()), float(estimates.max() - estimates.min())
     if not (math.isfinite(mean) and mean > 0):
@@ -42,7 +49,7 @@ def initial_guess(estimates: FloatArray, epochs: Callable[[float], int]) -> floa
 
 
 def _smallest(enough: Callable[[float], bool], scale: float) -> float:
-    """Smallest Δ_0 that is enough, by bisection of its logarithm about a scale."""
+    """Find the smallest Δ_0 that is enough, by bisection of its logarithm about a scale."""
     low, high = _LOW * scale, _HIGH * scale
     for _ in range(_BISECTIONS):
         middle = math.sqrt(low * high)

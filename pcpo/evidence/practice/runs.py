@@ -1,8 +1,8 @@
-"""Runs of the group "practice" as tables: a row per run, value of the varied condition, and epoch."""
+"""Run a condition of the group "practice" and tabulate it: a row per seed, value of the varied field, and epoch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -14,7 +14,7 @@ from pcpo import lqr
 from pcpo.algorithms.schedule import EpochPlan, Schedule
 from pcpo.arrays import FloatArray
 from pcpo.errors import BudgetError
-from pcpo.evidence.practice.fleets import CONDITIONS, NOISE, cell_of, experiment_of, fleet_of, resolved, schedule_of
+from pcpo.evidence.practice.fleets import METHODS, NOISE, Cell, experiment_of, fleet_of, resolved, schedule_of
 from pcpo.evidence.practice.guess_rule import FIRST_ROLLOUTS, initial_guess
 from pcpo.experiments.experiment import Experiment
 from pcpo.fleets.fleet import Fleet
@@ -25,9 +25,18 @@ from pcpo.theory.transfer import CommonGain, common_gain
 __all__ = ["COLUMNS", "KEY", "MAY_BE_MISSING", "simulate"]
 
 KEY = ("seed", "value", "epoch")
-_MEASURED = {
+#: Fields of the cell that a table repeats.
+_RECORDED = {
+    "fleet": "one: one cluster; pair: two random clusters; mirror: two clusters without a common gain",
+    "draw": "number of the random fleet; -1: each seed draws a fleet and Δ",
+    "agents": "N",
+    "separation": "Δ (cost units)",
+    "Delta0": "Δ_0 (cost units)",
+    "algorithm": "method",
+}
+COLUMNS = {
     "seed": "seed of the run",
-    "value": "value of the varied condition",
+    "value": "value of the varied field of the cell",
     "epoch": "epoch l; 0 if the budget ends before epoch 1 does",
     "mode": "mode of the schedule's constants",
     "Delta": "Δ_l (cost units)",
@@ -36,37 +45,38 @@ _MEASURED = {
     "radius": "r_l of the local sequence (norm of a gain)",
     "step_curvature": "η·h_max, h_max the largest curvature at the optima",
     "spent": "rollouts per agent so far",
-    "local_gap": "mean over agents of C(X_i) − C* (cost units; infinite if one is)",
-    "global_gap": "mean over agents of C(K̂_i) − C* (cost units; infinite if one is)",
+    "local_gap": "mean over agents of C(X_i) − C* (cost units; infinite if any is)",
+    "global_gap": "mean over agents of C(K̂_i) − C* (cost units; infinite if any is)",
     "infinite_local": "agents whose local policy has infinite cost",
     "infinite_global": "agents whose global policy has infinite cost",
     "exact": "whether N_i is the true cluster for every agent",
     "sets": "number of different sets N_i",
     "smallest_set": "least |N_i|",
     "reinitialised": "whether (8) was applied at the end of the epoch",
-    "saturated": "share of the epoch's rollouts whose cost was not a number below 1e30",
+    "saturated": "fraction of the epoch's rollouts whose cost was saturated, not a number below 1e30",
     "worst_estimate": "largest Ĉ_i over the largest C(K_i⁰)",
     "predicted_local": "linearised mean of local_gap (cost units)",
     "predicted_global": "linearised mean of global_gap if N_i = [N] throughout (cost units)",
     "plateau": "Σ_j |M_j|(C_j(K̄) − C_j*)/N (cost units)",
+    **_RECORDED,
 }
-#: Conditions that a table repeats; the others are in the study, under the name of the cell.
-_RECORDED = ("fleet", "draw", "agents", "separation", "Delta0", "algorithm")
-COLUMNS = _MEASURED | {name: CONDITIONS[name][1] for name in _RECORDED}
 MAY_BE_MISSING = frozenset({"worst_estimate", "plateau", "predicted_local", "predicted_global"})
 
 
-def simulate(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
-    """Rows (seed, value, epoch) with `COLUMNS`; a cell that varies a condition runs every value with every seed."""
-    frames = []
-    for text in cell["values"].split(";") if cell["vary"] else [""]:
-        one = cell_of(**{**cell, cell["vary"]: float(text)}) if text else dict(cell)
-        value = float(text) if text else 1.0
-        frames += [_run(resolved(one, seed), cell, seed).assign(seed=seed, value=value) for seed in seeds]
+def simulate(cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
+    """Run a cell with every seed, and with every value of its varied field if it has one.
+
+    Returns:
+        A row per seed, value (1 if nothing varies) and epoch, with `COLUMNS`.
+    """
+    variants = [(value, cell.at(value)) for value in cell.values] if cell.vary else [(1.0, cell)]
+    frames = [_run(one, seed).assign(seed=seed, value=value) for value, one in variants for seed in seeds]
     return pd.concat(frames, ignore_index=True)[list(COLUMNS)]
 
 
-def _run(cell: Mapping[str, Any], declared: Mapping[str, Any], seed: int) -> pd.DataFrame:
+def _run(declared: Cell, seed: int) -> pd.DataFrame:
+    """Run a cell without a varied field; a row per epoch."""
+    cell = resolved(declared, seed)
     fleet = fleet_of(cell)
     Delta0, spent = _guess(cell, fleet, seed)
     try:
@@ -74,27 +84,28 @@ def _run(cell: Mapping[str, Any], declared: Mapping[str, Any], seed: int) -> pd.
     except BudgetError:
         rows = pd.DataFrame([_nothing(fleet, schedule_of(cell, Delta0))])
     else:
-        options: dict[str, Any] = {"synchronise_first": True} if cell["synchronise"] else {}
-        runs = experiment.run(cell["algorithm"], seed=seed, **options)
+        options = {"synchronise_first": True} if cell.synchronise else {}
+        runs = experiment.run(METHODS[cell.algorithm](**options), seed=seed)
         rows = _summary(fleet, experiment, cell, runs, spent)
-    return rows.assign(**{name: cell[name] for name in _RECORDED} | {"Delta0": Delta0, "draw": declared["draw"]})
+    recorded = {name: getattr(cell, name) for name in _RECORDED}
+    return rows.assign(**recorded | {"Delta0": Delta0, "draw": declared.draw})
 
 
-def _guess(cell: Mapping[str, Any], fleet: Fleet, seed: int) -> tuple[float, int]:
-    """(Δ_0, rollouts per agent that it took to find)."""
-    if cell["guess"] != "rule":
-        known = 2 * cell["separation"] if cell["guess"] == "known" else cell["Delta0"]
-        return known * cell["guess_factor"], 0
-    experiment = experiment_of({**cell, "rollouts": 0, "epochs": 1}, cell["Delta0"])
+def _guess(cell: Cell, fleet: Fleet, seed: int) -> tuple[float, int]:
+    """Choose Δ_0; return it with the rollouts per agent that the choice took."""
+    if cell.guess != "rule":
+        known = 2 * cell.separation if cell.guess == "known" else cell.Delta0
+        return known * cell.guess_factor, 0
+    experiment = experiment_of(replace(cell, rollouts=0, epochs=1), cell.Delta0)
     oracle = replace(experiment, fleet=fleet).make_oracle(seed)
     estimates = oracle.costs(fleet.initial_gains, FIRST_ROLLOUTS, purpose=Purpose.CALIBRATION, epoch=0).values
-    left = cell["rollouts"] - FIRST_ROLLOUTS
+    left = cell.rollouts - FIRST_ROLLOUTS
     Delta0 = initial_guess(estimates, lambda guess: schedule_of(cell, guess).epochs_within(left))
-    return Delta0 * cell["guess_factor"], FIRST_ROLLOUTS
+    return Delta0 * cell.guess_factor, FIRST_ROLLOUTS
 
 
 def _nothing(fleet: Fleet, schedule: Schedule) -> dict[str, Any]:
-    """The budget ends before epoch 1 does: everyone keeps K_i⁰ and knows of no cluster."""
+    """Return the row of a budget that ends before epoch 1 does: every agent keeps K_i⁰ and N_i = [N]."""
     gap = float(lqr.gaps(fleet, fleet.initial_gains).mean())
     return {
         **_plan_columns(fleet, schedule.plan(1)),
@@ -118,6 +129,7 @@ def _nothing(fleet: Fleet, schedule: Schedule) -> dict[str, Any]:
 
 
 def _plan_columns(fleet: Fleet, plan: EpochPlan) -> dict[str, Any]:
+    """Return the columns that the schedule alone decides."""
     curvature = max(float(lqr.hessian_eigenvalues(s)[-1]) for s in fleet.systems)
     return {
         "Delta": plan.Delta,
@@ -128,12 +140,10 @@ def _plan_columns(fleet: Fleet, plan: EpochPlan) -> dict[str, Any]:
     }
 
 
-def _summary(
-    fleet: Fleet, experiment: Experiment, cell: Mapping[str, Any], runs: pd.DataFrame, spent: int
-) -> pd.DataFrame:
-    """A row per epoch from the rows per agent of a run."""
+def _summary(fleet: Fleet, experiment: Experiment, cell: Cell, runs: pd.DataFrame, spent: int) -> pd.DataFrame:
+    """Summarise the rows per agent of a run by epoch."""
     epochs = int(runs["epoch"].max())
-    predicted = _predictions(fleet, experiment.schedule, epochs, cell["algorithm"], cell["predict"])
+    predicted = _predictions(fleet, experiment.schedule, epochs, cell.algorithm, cell.predict)
     start = float(lqr.costs(fleet, fleet.initial_gains).max())
     rows, before = [], 0.0
     for epoch in range(1, epochs + 1):
@@ -158,7 +168,7 @@ def _summary(
                 "worst_estimate": float(part["cost_estimate"].max()) / start,
                 "predicted_local": predicted[0][epoch - 1],
                 "predicted_global": predicted[1][epoch - 1],
-                "plateau": _plateau(fleet) if cell["predict"] else np.nan,
+                "plateau": _plateau(fleet) if cell.predict else np.nan,
             }
         )
         before = total
@@ -167,11 +177,12 @@ def _summary(
 
 @lru_cache(maxsize=128)
 def _common(fleet: Fleet) -> CommonGain | None:
-    """K̄, where the predictions need it: agents with a common start."""
+    """Find K̄, which the predictions need; None unless the agents have a common initial gain."""
     return common_gain(fleet) if np.ptp(fleet.initial_gains, axis=0).max() == 0 else None
 
 
 def _plateau(fleet: Fleet) -> float:
+    """Return the mean gap of one policy for all (cost units); NaN where it is not known or infinite."""
     found = _common(fleet)
     plateau = np.nan if found is None else float(found.plateaus @ np.bincount(fleet.labels)) / fleet.N
     return plateau if np.isfinite(plateau) else np.nan
@@ -181,12 +192,15 @@ def _plateau(fleet: Fleet) -> float:
 def _predictions(
     fleet: Fleet, schedule: Schedule, epochs: int, algorithm: str, wanted: str
 ) -> tuple[FloatArray, FloatArray]:
-    """(local, global) by epoch, NaN where not wanted; one sequence takes 2R_l + 1 iterations."""
+    """Predict mean local and global gaps by epoch, NaN where they are not wanted.
+
+    A method with one sequence instead of two takes 2R_l + 1 iterations.
+    """
     plans, law = [schedule.plan(epoch) for epoch in range(1, epochs + 1)], noise_law(NOISE)
     iterations = [plan.iterations for plan in plans]
     if not algorithm.startswith("pcpo"):
         iterations = [2 * R + 1 for R in iterations]
-        iterations[0] -= algorithm == "naive_average"  # one minibatch of epoch 1 finds the cheapest start
+        iterations[0] -= algorithm == "naive_average"  # a minibatch of epoch 1 goes into its (8)
     local, shared = np.full(epochs, np.nan), np.full(epochs, np.nan)
     if wanted in ("local", "both"):
         local = local_gaps(fleet, plans, iterations, law)

@@ -1,4 +1,4 @@
-"""Figures `scaling` and `collapse`: mean gaps of the collaborative epochs with their overlay, and exponents."""
+"""Draw mean gaps of the collaborative epochs with their overlay, and exponents: figures `scaling` and `collapse`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLLAPSE", "FIGURES", "SCALING"]
+__all__ = ["FIGURES"]
 
 
 def _curves(tables: Tables) -> pd.DataFrame:
-    """A row per size and epoch: mean gaps with 95 % bootstrap intervals over runs, overlays, runs that count."""
+    """Tabulate by size and epoch: mean gaps with 95 % bootstrap intervals over runs, overlays, number of runs."""
     c = read_cells(tables)
     mode = tables["scaling"]["mode"].iloc[0]
     rows = []
@@ -52,10 +52,12 @@ def _curves(tables: Tables) -> pd.DataFrame:
 
 
 def _mean_of(c: Cells, cell: int, series: str) -> Finding:
+    """Estimate the mean gap of a cell, "shared" or "own"."""
     return c.finding(lambda gaps: gaps[..., cell], np.nan, "mean gap", series)
 
 
 def _scaling_table(tables: Tables) -> pd.DataFrame:
+    """Tabulate mean gaps (kind "gap"), and two exponents and the paired ratio (kind "number")."""
     found = {
         "slope in\n" r"$\log(M|\mathcal{M}|)$": total_exponent(tables),
         "slope in\n" r"$\log|\mathcal{M}|$": size_exponent(tables),
@@ -69,18 +71,20 @@ def _scaling_table(tables: Tables) -> pd.DataFrame:
 
 
 def _heading(lines: pd.DataFrame) -> str:
+    """Say how many runs the points are means of, and their mode."""
     seeds, mode = int(lines["seeds"].max()), lines["mode"].iloc[0]
     return f"mean over {seeds} runs with 95 % bootstrap intervals; lines: overlay, nothing fitted; mode: {mode}"
 
 
 def _draw_scaling(numbers: pd.DataFrame) -> Figure:
+    """Draw a panel of gaps for each size, and one of exponents."""
     lines = numbers[numbers["kind"] == "gap"]
     sizes = sorted(lines["size"].unique().astype(int))
     figure = new_figure(PAGE, 3.6 if len(sizes) > 2 else 2.2)
     columns = 3
     rows = int(np.ceil((len(sizes) + 1) / columns))
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    low = 0.6 * float(lines[["ci_low", "gap", "overlay"]].min().min())  # of few runs there is no interval
+    low = 0.6 * float(lines[["ci_low", "gap", "overlay"]].min().min())  # few runs have no interval
     high = 1.6 * float(lines[["ci_high", "local_high", "gap", "local_gap"]].max().max())
     for axes, size in zip(panels, sizes, strict=False):
         _panel(axes, lines[lines["size"] == size].sort_values("epoch"))
@@ -99,6 +103,7 @@ def _draw_scaling(numbers: pd.DataFrame) -> Figure:
 
 
 def _panel(axes: Axes, part: pd.DataFrame) -> None:
+    """Draw the gaps of one size against the minibatch."""
     colour, marker = cluster_colour(0)
     x = part["minibatch"]
     axes.set_xscale("log")
@@ -114,7 +119,7 @@ def _panel(axes: Axes, part: pd.DataFrame) -> None:
 
 
 def _exponents(axes: Axes, numbers: pd.DataFrame) -> None:
-    """Two slopes and the paired ratio, with the overlay's values."""
+    """Draw two slopes and the paired ratio beside the overlay's values."""
     ticks = np.arange(len(numbers))[::-1]
     middle = numbers["gap"].to_numpy()
     bars = np.abs(np.stack([middle - numbers["ci_low"], numbers["ci_high"] - middle]))
@@ -129,6 +134,7 @@ def _exponents(axes: Axes, numbers: pd.DataFrame) -> None:
 
 
 def _draw_collapse(numbers: pd.DataFrame) -> Figure:
+    """Draw the gaps of all sizes against the rollouts of the cluster, and measured over predicted below."""
     figure = new_figure(COLUMN, 3.6)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
     for k, (size, part) in enumerate(numbers.groupby("size")):
@@ -156,34 +162,30 @@ def _draw_collapse(numbers: pd.DataFrame) -> Figure:
 
 
 def _guide(axes: Axes, numbers: pd.DataFrame) -> None:
-    """A line of slope −1/2 above the points."""
+    """Draw a line of slope −1/2 above the points."""
     total = numbers["rollouts"] * numbers["size"]
     x = np.array([total.min(), total.max()])
     level = 2.5 * float((numbers["overlay"] * np.sqrt(total)).max())
     axes.plot(x, level / np.sqrt(x), color="0.6", ls="--", lw=0.8, label=r"slope $-1/2$")
 
 
-SCALING = EvidenceFigure(
-    title="The gap against minibatch and cluster size",
-    caption=r"Mean gap (cost units) after the collaborative epochs against the minibatch $M_l$, by cluster size, with "
-    r"95 % bootstrap intervals over runs. Lines are predictions without fitted parameter: solid to all orders in the "
-    r"radius, dotted at leading order. Last panel: exponents of the mean global gap and the paired ratio, with "
-    r"the same intervals, beside the overlay's values at the same points.",
-    table=_scaling_table,
-    draw=_draw_scaling,
-)
-
-COLLAPSE = EvidenceFigure(
-    title="One curve for rollouts and agents together",
-    caption=r"The same mean global gaps against the rollouts $|\mathcal{M}|T$ of the whole cluster: one curve for all "
-    r"cluster sizes, above; measured over predicted, below. 95 % bootstrap intervals over runs; nothing is fitted.",
-    table=_curves,
-    draw=_draw_collapse,
-)
-
-
 #: Figures by their ids.
 FIGURES: dict[str, EvidenceFigure] = {
-    "scaling": SCALING,
-    "collapse": COLLAPSE,
+    "scaling": EvidenceFigure(
+        title="The gap against minibatch and cluster size",
+        caption=r"Mean gap (cost units) after the collaborative epochs against the minibatch $M_l$, by cluster size, "
+        r"with 95 % bootstrap intervals over runs. Lines are predictions without a fitted parameter: solid to all "
+        r"orders in the radius, dotted at leading order. Last panel: exponents of the mean global gap and the paired "
+        r"ratio, with the same intervals, beside the overlay's values at the same points.",
+        table=_scaling_table,
+        draw=_draw_scaling,
+    ),
+    "collapse": EvidenceFigure(
+        title="One curve for rollouts and agents together",
+        caption=r"The same mean global gaps against the rollouts $|\mathcal{M}|T$ of the whole cluster: one curve for "
+        r"all cluster sizes, above; measured over predicted, below. 95 % bootstrap intervals over runs; nothing is "
+        r"fitted.",
+        table=_curves,
+        draw=_draw_collapse,
+    ),
 }

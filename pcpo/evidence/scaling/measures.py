@@ -1,8 +1,11 @@
-"""What the scaling claims measure: collaborative epochs of the cluster under study, by size |M| and epoch.
+"""Measure the scaling claims on the collaborative epochs of the cluster under study, by size |M| and epoch.
 
-A replicate is a seed with all its fleets, and is resampled whole.  A collaborative ("clean") epoch has right sets
-before and after it and no (8) at its end; whether it is one depends on the local sequences alone, so conditioning on it
-does not bias the global gaps.  Epochs in which the cap c_(p,6) is active are left out: they follow another power.
+A replicate is a seed with all its fleets, and is resampled whole.  An epoch is collaborative (column `clean`) if the
+sets are right before and after it and (8) is not applied at its end.  Whether an epoch is collaborative depends on the
+local sequences alone, so conditioning on it does not bias the global gaps.  Epochs in which the cap c_(p,6) is active
+are left out: their gaps follow another power law.
+
+A cell is one size and one epoch; the overlay is the gap that `pcpo.theory.linearised.epoch_gaps` predicts for it.
 """
 
 from __future__ import annotations
@@ -15,36 +18,44 @@ import scipy  # loads scipy.stats at its first use
 
 from pcpo.arrays import FloatArray
 from pcpo.claims import findings
-from pcpo.claims.contract import ALPHA, Finding, Tables
+from pcpo.claims.contract import Finding, Tables
 from pcpo.errors import ResultsError
-from pcpo.evidence.scaling.studies import PCPO
+from pcpo.evidence.scaling.studies import PCPO_NAME
 from pcpo.statistics import FEWEST
 
 __all__ = [
     "Cells",
     "bound_failures",
     "collapse",
-    "normal_power",
     "overlay_ratio",
     "paired_ratio",
     "plateau",
     "read_cells",
+    "scatter",
     "size_exponent",
     "total_exponent",
 ]
 
 _CONFIDENCE = 0.95
-#: A (size, epoch) is left out if fewer than this fraction of its runs were collaborative.
+#: A cell is left out if fewer than this fraction of its runs were collaborative.
 _ENOUGH = 0.5
 Statistic = Callable[..., FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Gaps of the cells (one size, one epoch) that count; C cells, n runs.
+    """Hold the gaps of the cells that count; C cells, n runs.
 
-    shared, own: global and local gaps ``(n, C)``, mean over agents, 0 where `clean` ``(n, C)`` is False; size |M|,
-    minibatch M_l, rollouts T_l per agent, overlays of both, all ``(C,)``.
+    Args:
+        shared: global gaps ``(n, C)``, mean over agents, cost units; 0 where `clean` is.
+        own: local gaps ``(n, C)``, likewise.
+        clean: 1 where the epoch of the run is collaborative, else 0, ``(n, C)``.
+        size: |M| of each cell, ``(C,)``.
+        epoch: l, ``(C,)``.
+        minibatch: M_l, ``(C,)``.
+        rollouts: T up to the end of the epoch, per agent, ``(C,)``.
+        shared_overlay: predicted mean global gap, ``(C,)``, cost units.
+        own_overlay: predicted mean local gap, ``(C,)``, cost units.
     """
 
     shared: FloatArray
@@ -58,15 +69,21 @@ class Cells:
     own_overlay: FloatArray
 
     def finding(self, statistic: Statistic, predicted: float, name: str, *series: str) -> Finding:
-        """Bootstrap over runs of a statistic of mean gaps, each ``(resamples, C)``: of those of the `series` "shared"
-        (if none is named) and "own", in that order."""
+        """Bootstrap a statistic of mean gaps over runs.
+
+        Args:
+            statistic: maps the mean gaps of every series, each ``(resamples, C)``, to ``(resamples,)``.
+            predicted: what the statistic is compared with.
+            name: of the statistic, in the finding.
+            series: "shared" (the default) and "own", in the order of the statistic's arguments.
+        """
         gaps: list[FloatArray] = [getattr(self, one) for one in series or ("shared",)]
         if self.clean.all():  # every mean is over all runs
             runs = np.stack(gaps, axis=1)
             return findings.bootstrap(runs, lambda drawn: statistic(*_series(drawn.mean(axis=1))), predicted, name)
         runs = np.stack([*gaps, self.clean], axis=1)
         whole = runs.sum(axis=0)
-        fallback = whole[:-1] / whole[-1]  # for a resample without any clean run of a cell
+        fallback = whole[:-1] / whole[-1]  # for a resample that has no collaborative run of a cell
 
         def of_means(drawn: FloatArray) -> FloatArray:
             sums = drawn.sum(axis=1)
@@ -77,13 +94,18 @@ class Cells:
 
 
 def _series(means: FloatArray) -> list[FloatArray]:
+    """Split mean gaps ``(resamples, series, C)`` by series."""
     return list(np.moveaxis(means, 1, 0))
 
 
 def read_cells(tables: Tables) -> Cells:
-    """Cluster 0 under PCPO; raises ResultsError if no cell has enough collaborative runs."""
+    """Read the cells of cluster 0 under PCPO.
+
+    Raises:
+        ResultsError: if no cell has enough collaborative runs.
+    """
     frame = tables["scaling"]
-    frame = frame[(frame["cluster"] == 0) & (frame["algorithm"] == PCPO)]
+    frame = frame[(frame["cluster"] == 0) & (frame["algorithm"] == PCPO_NAME)]
     frame = frame.assign(used=frame["clean"] & ~frame["local_cap_active"] & ~frame["global_cap_active"])
     by_cell = frame.groupby(["size", "epoch"])
     kept = by_cell["used"].mean() >= _ENOUGH
@@ -105,19 +127,19 @@ def read_cells(tables: Tables) -> Cells:
 
 
 def overlay_ratio(tables: Tables) -> Finding:
-    """Mean over cells of (mean gap)/(overlay), against 1."""
+    """Compare the mean over cells of (mean global gap)/(overlay) with 1."""
     c = read_cells(tables)
     return c.finding(lambda g: (g / c.shared_overlay).mean(axis=-1), 1.0, "mean over cells of measured/overlay")
 
 
 def _slope(x: FloatArray) -> Callable[[FloatArray], FloatArray]:
-    """Least-squares slope on a regressor ``(C,)`` that is centred already, of ``(…, C)``."""
+    """Return the function that maps ``(…, C)`` to least-squares slopes on a centred regressor ``(C,)``."""
     weights = x / np.sum(x * x)
     return lambda y: np.asarray(y @ weights)
 
 
 def total_exponent(tables: Tables) -> Finding:
-    """Slope of log mean gap against log(M_l |M|) over all cells, against the overlay's at the same points."""
+    """Compare the slope of log mean global gap in log(M_l|M|) with the overlay's slope at the same points."""
     c = read_cells(tables)
     x = np.log(c.minibatch * c.size)
     slope = _slope(x - x.mean())
@@ -125,8 +147,13 @@ def total_exponent(tables: Tables) -> Finding:
 
 
 def size_exponent(tables: Tables, predicted: float | None = None) -> Finding:
-    """Slope of log mean gap against log|M| with a level for every epoch, so at fixed M_l; against the overlay's slope
-    at the same points, or `predicted`."""
+    """Compare the slope of log mean global gap in log|M| with `predicted`, by default the overlay's slope.
+
+    Every epoch has an intercept, so that M_l is fixed.
+
+    Raises:
+        ResultsError: for cells of one size only.
+    """
     c = read_cells(tables)
     x = np.log(c.size)
     within = x - np.array([x[c.epoch == epoch].mean() for epoch in c.epoch])
@@ -138,7 +165,7 @@ def size_exponent(tables: Tables, predicted: float | None = None) -> Finding:
 
 
 def paired_ratio(tables: Tables) -> Finding:
-    """√|M| (mean global gap)/(mean local gap), geometric mean over the cells with |M| > 1, against the overlay's."""
+    """Compare √|M| (mean global gap)/(mean local gap), geometric mean over cells with |M| > 1, with the overlay's."""
     c = read_cells(tables)
     many = c.size > 1
 
@@ -152,15 +179,23 @@ def paired_ratio(tables: Tables) -> Finding:
 
 
 def plateau(tables: Tables) -> Finding:
-    """Constant b added to the overlay, least squares with weights 1/overlay², in units of the smallest overlay."""
+    """Compare the constant added to the overlay, in units of the smallest overlay, with 0.
+
+    The constant is fitted by least squares with weights 1/overlay².
+    """
     c = read_cells(tables)
     weights = c.shared_overlay**-2.0
     weights /= weights.sum() * c.shared_overlay.min()
     return c.finding(lambda g: (g - c.shared_overlay) @ weights, 0.0, "added constant / smallest overlay")
 
 
-def _scatter(c: Cells) -> tuple[float, FloatArray]:
-    """(Σ_c (ρ_c − 1)²/v_c, v_c): ρ_c = mean gap/overlay, v_c its variance from the spread within all cells together."""
+def scatter(c: Cells) -> tuple[float, FloatArray]:
+    """Compute how far the cells are from the overlay, in units of sampling.
+
+    Returns:
+        X = Σ_c (ρ_c − 1)²/v_c, and v ``(C,)``: ρ_c = (mean gap)/(overlay) has the variance v_c, from the spread within
+        all cells together.
+    """
     n = c.clean.sum(axis=0)
     ratios = c.shared / c.shared_overlay
     mean = ratios.sum(axis=0) / n
@@ -169,10 +204,10 @@ def _scatter(c: Cells) -> tuple[float, FloatArray]:
 
 
 def collapse(tables: Tables, limit: float) -> Finding:
-    """Root mean square over cells of (mean gap)/(overlay) − 1 beyond sampling, against `limit`.
+    """Compare the root mean square over cells of ρ − 1 beyond sampling with a limit, ρ = (mean gap)/(overlay).
 
-    X = Σ_c (ρ_c − 1)²/v_c is noncentral χ²_C; its noncentrality is C times the mean square in units of v, and the
-    interval inverts the distribution.  A gap that is infinite gives an infinite scatter.
+    X of `scatter` is noncentral χ²_C; its noncentrality is C times the mean square in units of v, and the interval
+    inverts the distribution.  An infinite gap gives an infinite root mean square.
     """
     c, name = read_cells(tables), "rms deviation of cells from the overlay, noncentral χ² 95 %"
     n, C = len(c.shared), c.shared.shape[1]
@@ -180,7 +215,7 @@ def collapse(tables: Tables, limit: float) -> Finding:
         return Finding(name, np.inf, np.nan, np.inf, limit, 0.0, n)
     if n < FEWEST:
         return Finding(name, np.nan, np.nan, np.nan, limit, 1.0, n)
-    X, v = _scatter(c)
+    X, v = scatter(c)
     unit = float(1 / np.mean(1 / v))  # λ = C·(mean square)/unit
 
     def rms(noncentrality: float) -> float:
@@ -193,7 +228,7 @@ def collapse(tables: Tables, limit: float) -> Finding:
 
 
 def _noncentrality(X: float, C: int, quantile: float) -> float:
-    """λ ≥ 0 with P(χ²_C(λ) ≤ X) = quantile, by bisection; 0 if there is none."""
+    """Find λ ≥ 0 with P(χ²_C(λ) ≤ X) = quantile by bisection; 0 if there is none."""
     if scipy.stats.chi2.cdf(X, C) <= quantile:
         return 0.0
     low, high = 0.0, 4.0 * X + 100.0
@@ -204,19 +239,13 @@ def _noncentrality(X: float, C: int, quantile: float) -> float:
 
 
 def bound_failures(tables: Tables, failure_probability: float) -> Finding:
-    """Runs (fleet × seed) in which an agent of any cluster has 8√|M|·gap/Δ_L̄ > 1 after the last epoch, against δ."""
+    """Compare the fraction of runs (fleet × seed) above the bound of Theorem 2 with δ.
+
+    A run is above it if an agent of any cluster has 8√|M|·gap/Δ_L̄ > 1 after the last epoch.
+    """
     frame = tables["scaling"]
-    frame = frame[frame["algorithm"] == PCPO]
+    frame = frame[frame["algorithm"] == PCPO_NAME]
     last = frame[frame["epoch"] == frame["epoch"].max()]
     broken = ~(8 * np.sqrt(last["size"]) * last["worst_global_gap"] / last["Delta"] <= 1)
     failed = broken.groupby([last["seed"], last["cell"]]).any()
     return findings.failures(int(failed.sum()), len(failed), failure_probability)
-
-
-def normal_power(found: Finding, shift: float) -> float:
-    """Power of the two-sided test against a true value `shift` off, from the width of the interval found."""
-    error = (found.high - found.low) / (2 * scipy.stats.norm.isf((1 - _CONFIDENCE) / 2))
-    if not error > 0:
-        return float("nan")
-    critical = scipy.stats.norm.isf(ALPHA / 2)
-    return float(scipy.stats.norm.sf(critical - shift / error) + scipy.stats.norm.sf(critical + shift / error))

@@ -1,0 +1,52 @@
+"""Tabulate means and fractions of runs with intervals, and draw them: what the figures of this group share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from pcpo.statistics import FEWEST, binomial_interval, mean_interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Row", "fraction_row", "heading", "mean_row", "points"]
+
+#: A row of a figure's table.
+Row = dict[str, Any]
+
+
+def mean_row(values: pd.Series, **labels: Any) -> Row:
+    """Return the mean over runs with its 95 % bootstrap interval; it is infinite if any run is."""
+    found = mean_interval(values.to_numpy(dtype=float))
+    return {**labels, "y": found.estimate, "ci_low": found.low, "ci_high": found.high, "runs": len(values)}
+
+
+def fraction_row(hits: pd.Series, **labels: Any) -> Row:
+    """Return the fraction of runs with its Clopper-Pearson 95 % interval."""
+    found = binomial_interval(int(hits.sum()), len(hits))
+    return {**labels, "y": found.estimate, "ci_low": found.low, "ci_high": found.high, "runs": len(hits)}
+
+
+def points(axes: Axes, x: Any, rows: pd.DataFrame, colour: Any, marker: str, **options: Any) -> None:
+    """Draw points with intervals; points without a finite value are left out, and an unknown interval is not drawn."""
+    y = rows["y"].to_numpy(dtype=float)
+    ok = np.isfinite(y)
+    x, y = np.asarray(x, dtype=float)[ok], y[ok]
+    low = np.where(np.isfinite(rows["ci_low"].to_numpy()[ok]), rows["ci_low"].to_numpy()[ok], y)
+    high = np.where(np.isfinite(rows["ci_high"].to_numpy()[ok]), rows["ci_high"].to_numpy()[ok], y)
+    bars = np.maximum(0.0, np.stack([y - low, high - y]))
+    style = {"lw": 1.2, "elinewidth": 0.8, **options}
+    axes.errorbar(x, y, yerr=bars, color=colour, marker=marker, **style)
+
+
+def heading(figure: Figure, numbers: pd.DataFrame) -> None:
+    """Write above the figure how many runs each point has, how intervals were made, and the mode."""
+    runs = numbers["runs"].dropna().astype(int)
+    many = f"{runs.min()}" if runs.min() == runs.max() else f"{runs.min()} to {runs.max()}"
+    means = "bootstrap" if runs.min() >= FEWEST else f"none (fewer than {FEWEST} runs)"
+    text = f"{many} runs per point; 95 % intervals: {means} for means and ratios, Clopper-Pearson for fractions"
+    figure.suptitle(f"{text}; mode: {numbers['mode'].iloc[0]}", fontsize=7)
