@@ -17,15 +17,7 @@ from pcpo.report.formulas import plain, prose
 
 __all__ = ["Fragment", "anchor", "badge", "embedded", "figure", "missing", "table"]
 
-_SIGNS = {
-    "supported": "✓",
-    "refuted": "✗",
-    "inconclusive": "?",
-    "appears": "✓",
-    "does not appear": "✗",
-    "undecided": "?",
-}
-_LOOKS = {"appears": "supported", "does not appear": "refuted", "undecided": "inconclusive"}
+_SIGNS = {"supported": "✓", "refuted": "✗", "inconclusive": "?"}
 _PNG = b"\x89PNG\r\n\x1a\n"
 _END = b"IEND\xaeB`\x82"
 _PIXELS_PER_INCH, _CSS_PIXELS = 300, 96 * 1.2  # figures are drawn for paper; a screen is read from farther away
@@ -61,9 +53,8 @@ def anchor(*names: str) -> str:
 
 def badge(verdict: str) -> Markup:
     """A verdict as a coloured label that also has a sign and the word."""
-    look = _LOOKS.get(verdict, verdict)
     return Markup('<span class="badge {}"><span aria-hidden="true">{}</span> {}</span>').format(
-        look, _SIGNS.get(verdict, "·"), verdict
+        verdict, _SIGNS.get(verdict, "·"), verdict
     )
 
 

@@ -108,9 +108,8 @@ def _commits(store: Store) -> dict[str, str]:
 
 
 def _part(source: Source) -> str:
-    """The study that a table belongs to, or "comparison" for runs and FedLQR's experiment."""
-    folders = Path(source.path).parts
-    return folders[2] if folders[1] == "evidence" else "comparison"
+    """Return the study that a table belongs to, or "comparison" for runs."""
+    return str(source.note.get("study", "comparison"))
 
 
 def _commit(part: str, sources: Sequence[Source], root: Path) -> str:
@@ -135,7 +134,9 @@ def _lines(verdicts: pd.DataFrame, provenance: Mapping[str, Any]) -> Iterator[st
     claims = verdicts[verdicts["role"] == "claim"]
     yield from (BEGIN, "")
     yield f"**Results of `config/{provenance['configuration']}.yaml`**, by the theorems. {summary_sentence(verdicts)}"
-    if later := [name for name in GROUPS if name not in set(verdicts["group"])]:
+    drawn = set(provenance["figures_sha256"])
+    judged = {name for name, entry in GROUPS.items() if drawn & set(entry.figures)} | set(verdicts["group"])
+    if later := [name for name in GROUPS if name not in judged]:
         yield f"Not in them: {', '.join(f'group `{name}`' for name in later)}, declared since."
     yield ""
     yield from _table(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
 from pcpo.claims.contract import Claim, Control, Finding, Power, Tables
@@ -50,6 +51,35 @@ def _exchanged(first: str, second: str) -> Callable[[Tables], Tables]:
     return apply
 
 
+def _instead(cell: str, gaps: Callable[[pd.DataFrame], pd.Series[float]]) -> Callable[[Tables], Tables]:
+    """Return tables where changed gaps of the one agent stand in for those of a condition.
+
+    Args:
+        cell: the condition.
+        gaps: from the rows of one run of the one agent, in the order of the rounds, to other gaps.
+    """
+
+    def apply(tables: Tables) -> Tables:
+        frame = tables[STUDY]
+        one = frame[frame["cell"] == "number_1"].sort_values(["seed", "round"])
+        changed = pd.concat([gaps(run) for _, run in one.groupby("seed")])
+        wrong = one.assign(cell=cell, **{PRIMARY: changed})
+        return {**tables, STUDY: pd.concat([frame[frame["cell"] != cell], wrong], ignore_index=True)}
+
+    return apply
+
+
+def _slowed(run: pd.DataFrame) -> pd.Series[float]:
+    """Return the gaps of a run that takes two rounds where the given run takes one."""
+    return pd.Series(np.interp(run["round"] / 2, run["round"], run[PRIMARY]), index=run.index)
+
+
+def _widened(run: pd.DataFrame) -> pd.Series[float]:
+    """Return gaps at twice the distance from those without noise."""
+    quiet = run[f"{PRIMARY}_noise_free"]
+    return quiet + 2 * (run[PRIMARY] - quiet)
+
+
 def _without_growth(tables: Tables) -> Tables:
     """Return tables where the runs of ε = 0 stand in for those of ε = 0.5, whose floor stays."""
     frame, floor = tables[STUDY], f"{PRIMARY}_floor"
@@ -77,8 +107,12 @@ def _exchange(first: str, second: str, what: str) -> Control:
     return Control("exchanged", what, _exchanged(first, second))
 
 
-def _instead(cell: str, stand_in: str, what: str) -> Control:
+def _counted(cell: str, stand_in: str, what: str) -> Control:
     return Control(stand_in, what, swapped(STUDY, stand_in, cell))
+
+
+def _slow(cell: str) -> Control:
+    return Control("half_the_pace", "one agent at half the pace, counted as many", _instead(cell, _slowed))
 
 
 def _spread(claim: str, copies: str) -> Claim:
@@ -87,7 +121,9 @@ def _spread(claim: str, copies: str) -> Claim:
         id=claim,
         measure=_measure(claim),
         rule=AtMost(),
-        controls=[_exchange("number_1", copies, "one agent and its copies exchanged")],
+        controls=[
+            Control("wider", "one agent's runs with twice the noise, counted as copies", _instead(copies, _widened))
+        ],
         power=_factor(claim, 2.0, "twice the spread of one agent"),
         figure=_BY_MEASURE,
         mode="literal",
@@ -107,16 +143,12 @@ def _bias(claim: str, low: str, high: str) -> Claim:
     )
 
 
-_COUNTED = "one agent counted as {} agents"
-_COPIES = "identical agents in the place of those that differ"
-_DIFFERENT = "{} agents that differ in the place of the one agent"
-
 CLAIMS: Sequence[Claim] = (
     _rounds(
         "linear_10",
         [
-            _instead("number_10", "number_1", _COUNTED.format(10)),
-            _instead("number_10", "copies_10", _COPIES),
+            _counted("number_10", "number_1", "one agent counted as ten"),
+            _exchange("number_1", "number_10", "one agent and ten exchanged"),
         ],
         2.0,
         primary=True,
@@ -124,15 +156,15 @@ CLAIMS: Sequence[Claim] = (
     _rounds(
         "linear_50",
         [
-            _instead("number_50", "number_1", _COUNTED.format(50)),
-            _instead("number_50", "copies_50", _COPIES),
+            _counted("number_50", "number_1", "one agent counted as fifty"),
+            _exchange("number_1", "number_50", "one agent and fifty exchanged"),
         ],
         2.0,
     ),
-    _rounds("speed_10", [_exchange("number_1", "number_10", "one agent and ten exchanged")], 1.5),
-    _rounds("speed_50", [_exchange("number_1", "number_50", "one agent and fifty exchanged")], 1.5),
-    _rounds("copies_10", [_instead("number_1", "number_10", _DIFFERENT.format("ten"))], 1.5),
-    _rounds("copies_50", [_instead("number_1", "number_50", _DIFFERENT.format("fifty"))], 1.5),
+    _rounds("speed_10", [_exchange("number_1", "number_10", "one agent and ten exchanged"), _slow("number_10")], 1.5),
+    _rounds("speed_50", [_exchange("number_1", "number_50", "one agent and fifty exchanged"), _slow("number_50")], 1.5),
+    _rounds("copies_10", [_slow("copies_10")], 1.5),
+    _rounds("copies_50", [_slow("copies_50")], 1.5),
     _spread("spread_10", "copies_10"),
     _spread("spread_50", "copies_50"),
     _bias("bias_low", "level_0", "level_0.1"),

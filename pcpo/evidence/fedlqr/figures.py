@@ -143,7 +143,6 @@ def draw_measures(numbers: pd.DataFrame) -> Figure:
     _rows(left, numbers, _RATIOS)
     _rows(right, numbers, _OTHERS)
     left.set_xscale("log")
-    left.axvline(1.0, color="black", ls="--", lw=1)
     left.set_xlabel("relative to one agent")
     right.set_xlabel("dimensionless")
     panel_label(left, "(a) rounds and spread")
@@ -151,12 +150,12 @@ def draw_measures(numbers: pd.DataFrame) -> Figure:
     handles, labels = left.get_legend_handles_labels()
     runs = " or ".join(map(str, sorted(set(numbers["runs"]))))
     title = f"{runs} runs, jackknife 95 %"
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, title=title, title_fontsize=7)
+    figure.legend(handles, labels, loc="outside upper center", ncols=5, title=title, title_fontsize=7)
     return figure
 
 
 def _rows(axes: Axes, numbers: pd.DataFrame, shown: dict[str, str]) -> None:
-    """Draw a row per claim, from top to bottom: an interval per measure, a bar for the bound, a cross without noise."""
+    """Draw a row per claim, from top to bottom: an interval per measure, crosses without noise, bars for the bounds."""
     for place, measure in enumerate(MEASURES):
         own = numbers[numbers["measure"] == measure].set_index("claim").loc[list(shown)]
         y = -np.arange(len(own)) - 0.3 * (place - 0.5)
@@ -166,10 +165,14 @@ def _rows(axes: Axes, numbers: pd.DataFrame, shown: dict[str, str]) -> None:
         axes.errorbar(x, y, xerr=errors, fmt=marker, color=colour, lw=1, label=f"measure {measure}")
         quiet: dict[str, Any] = {"color": "0.3", "marker": "x", "ls": "none", "ms": 5}
         axes.plot(own["noise_free"], y, label="without noise" if place else None, **quiet)
-    bounds = numbers[numbers["measure"] == MEASURES[0]].set_index("claim").loc[list(shown), "bound"]
-    rows = -np.arange(len(bounds))
-    axes.plot(bounds, rows, color="black", marker="|", ms=14, ls="none", label="bound that is claimed")
-    axes.set_yticks(rows, list(shown.values()))
+    bounds = numbers[numbers["measure"] == MEASURES[0]].set_index("claim")["bound"]
+    rows = {claim: -row for row, claim in enumerate(shown)}
+    bar: dict[str, Any] = {"marker": "|", "ms": 14, "ls": "none"}
+    axes.plot(bounds[list(shown)], list(rows.values()), color="black", label="bound that is claimed", **bar)
+    if linear := {claim.replace("speed", "linear"): row for claim, row in rows.items() if claim.startswith("speed")}:
+        label = "linear speed-up, 1/M"
+        axes.plot(bounds[list(linear)], list(linear.values()), color="grey", label=label, **bar)
+    axes.set_yticks(list(rows.values()), list(shown.values()))
 
 
 FIGURES: dict[str, EvidenceFigure] = {
