@@ -37,6 +37,10 @@ def _factor(claim: str, factor: float, alternative: str) -> Power:
     return shift(of_logarithm, math.log(factor), alternative, interval="student")
 
 
+def _slower(claim: str) -> Power:
+    return _factor(claim, 1.5, "1.5 times the rounds of one agent")
+
+
 def _off(claim: str, by: float, alternative: str) -> Power:
     return shift(_measure(claim), by, alternative, interval="student")
 
@@ -70,8 +74,10 @@ def _instead(cell: str, gaps: Callable[[pd.DataFrame], pd.Series[float]]) -> Cal
 
 
 def _slowed(run: pd.DataFrame) -> pd.Series[float]:
-    """Return the gaps of a run that takes two rounds where the given run takes one."""
-    return pd.Series(np.interp(run["round"] / 2, run["round"], run[PRIMARY]), index=run.index)
+    """Return the gaps of a run that takes two rounds where the given run takes one; infinite gaps stay infinite."""
+    with np.errstate(invalid="ignore"):
+        gaps = np.interp(run["round"] / 2, run["round"], run[PRIMARY])
+    return pd.Series(np.where(np.isnan(gaps), np.inf, gaps), index=run.index)
 
 
 def _widened(run: pd.DataFrame) -> pd.Series[float]:
@@ -88,15 +94,14 @@ def _without_growth(tables: Tables) -> Tables:
     return {**tables, STUDY: pd.concat([frame[~high], wrong], ignore_index=True)}
 
 
-def _rounds(claim: str, controls: Sequence[Control], factor: float, *, primary: bool = False) -> Claim:
+def _rounds(claim: str, controls: Sequence[Control], power: Power, *, primary: bool = False) -> Claim:
     """Declare a claim on T_M/T_1."""
-    words = "half of the speed-up that is claimed" if factor == 2 else f"{factor:g} times the rounds of one agent"
     return Claim(
         id=claim,
         measure=_measure(claim),
         rule=AtMost(),
         controls=controls,
-        power=_factor(claim, factor, words),
+        power=power,
         figure=_BY_ROUNDS,
         mode="literal",
         primary=primary,
@@ -150,7 +155,7 @@ CLAIMS: Sequence[Claim] = (
             _counted("number_10", "number_1", "one agent counted as ten"),
             _exchange("number_1", "number_10", "one agent and ten exchanged"),
         ],
-        2.0,
+        _factor("linear_10", 2.0, "half of the speed-up that is claimed"),
         primary=True,
     ),
     _rounds(
@@ -159,12 +164,20 @@ CLAIMS: Sequence[Claim] = (
             _counted("number_50", "number_1", "one agent counted as fifty"),
             _exchange("number_1", "number_50", "one agent and fifty exchanged"),
         ],
-        2.0,
+        _factor("linear_50", 2.0, "half of the speed-up that is claimed"),
     ),
-    _rounds("speed_10", [_exchange("number_1", "number_10", "one agent and ten exchanged"), _slow("number_10")], 1.5),
-    _rounds("speed_50", [_exchange("number_1", "number_50", "one agent and fifty exchanged"), _slow("number_50")], 1.5),
-    _rounds("copies_10", [_slow("copies_10")], 1.5),
-    _rounds("copies_50", [_slow("copies_50")], 1.5),
+    _rounds(
+        "speed_10",
+        [_exchange("number_1", "number_10", "one agent and ten exchanged"), _slow("number_10")],
+        _slower("speed_10"),
+    ),
+    _rounds(
+        "speed_50",
+        [_exchange("number_1", "number_50", "one agent and fifty exchanged"), _slow("number_50")],
+        _slower("speed_50"),
+    ),
+    _rounds("copies_10", [_slow("copies_10")], _slower("copies_10")),
+    _rounds("copies_50", [_slow("copies_50")], _slower("copies_50")),
     _spread("spread_10", "copies_10"),
     _spread("spread_50", "copies_50"),
     _bias("bias_low", "level_0", "level_0.1"),
@@ -177,7 +190,7 @@ CLAIMS: Sequence[Claim] = (
             Control("no_growth", "the runs of ε = 0 in the place of those of ε = 0.5", _without_growth),
             Control("low_floors", "floors that are ten times lower", scaled(STUDY, f"{PRIMARY}_floor", 0.1)),
         ],
-        power=_off("floor", math.log(2), "a growth of four times, or of a quarter of, the floor's"),
+        power=_off("floor", math.log(2), "a growth of four times the floor's, or of a quarter of it"),
         figure=_BY_MEASURE,
         mode="literal",
     ),

@@ -171,6 +171,9 @@ def test_a_run_that_diverges_refutes() -> None:
     lost = (frame["cell"] == "number_10") & (frame["seed"] == 3) & (frame["round"] > 150)
     found = estimated(QUANTITIES["linear_10"], {"fedlqr": frame.assign(own=frame["own"].mask(lost, np.inf))})
     assert (found.estimate, found.p_value) == (np.inf, 0.0)
+    one = (frame["cell"] == "number_1") & (frame["seed"] == 3) & (frame["round"] > 30)
+    rows = judge("fedlqr", GROUP.claims, {"fedlqr": frame.assign(own=frame["own"].mask(one, np.inf))})
+    assert set(rows.loc[rows["control"] == "one agent at half the pace, counted as many", "verdict"]) == {"refuted"}
 
 
 def test_few_runs_leave_claims_open() -> None:
