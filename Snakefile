@@ -41,8 +41,8 @@ rule all:
     input:
         [path for s in SCENARIOS for path in (fleet_of(s), plan_of(s))],
         [path for s in SCENARIOS for a in SCENARIOS[s]["algorithms"] for path in tuning_of(s, a) + runs_of(s, a)],
-        [f"{FIGURES}/{name}.{suffix}" for name in PICTURED + EVIDENCE_FIGURES for suffix in ("pdf", "png", "csv")],
-        FEDLQR_RUNS + ([f"{RESULTS}/fedlqr/claims.csv"] if FEDLQR else []),
+        [f"{FIGURES}/{name}.{suffix}" for name in [*WANTED, *EVIDENCE_FIGURES] for suffix in ("pdf", "png", "csv")],
+        [f"{RESULTS}/fedlqr/claims.csv"] if "fedlqr" in EVIDENCE else [],
         [path for study in EVIDENCE for path in tables_of(study)] + VERDICTS,
         [f"{RESULTS}/notebooks/{name}.html" for name in EVIDENCE_GROUPS],
         [f"{RESULTS}/verdicts.csv"] if EVIDENCE else [],

@@ -53,6 +53,7 @@ _NAMES = (
     "surrogate",
     "literal",
     "practice",
+    "fedlqr",
     "hierarchical",
     "coop_lsvi",
 )

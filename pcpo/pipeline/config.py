@@ -1,4 +1,4 @@
-"""Read what a configuration says of seeds and of tuning."""
+"""Read what a configuration says of studies, of seeds and of tuning."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from pcpo.errors import ConfigError
 
-__all__ = ["check_tuning", "seed_batches", "seeds_of"]
+__all__ = ["check_tuning", "seed_batches", "seeds_of", "studies_of"]
 
 
 def seed_batches(seeds: Mapping[str, int]) -> dict[str, list[int]]:
@@ -39,3 +39,29 @@ def check_tuning(scenarios: Mapping[str, Mapping[str, Any]]) -> None:
                     f"scenarios.{name}.tuning.seeds: found {min(shared)}, which is also a seed of the comparison; "
                     "expected seeds that it never uses"
                 )
+
+
+def studies_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what is configured for each study: the entries of `evidence`, and what the key `fedlqr` says.
+
+    Args:
+        config: a configuration with its defaults.
+
+    Returns:
+        Study → first, count and options, as under `evidence`.
+
+    Raises:
+        ConfigError: for an entry `evidence.fedlqr`, or if `fedlqr.every` does not divide `fedlqr.rounds`.
+    """
+    studies = dict(config.get("evidence", {}))
+    if "fedlqr" in studies:
+        raise ConfigError("evidence.fedlqr: found an entry, expected the key fedlqr at the top level")
+    if settings := config.get("fedlqr"):
+        if settings["rounds"] % settings["every"]:
+            raise ConfigError(
+                f"fedlqr.every: found {settings['every']}, expected a divisor of fedlqr.rounds = {settings['rounds']}"
+            )
+        options = {key: settings[key] for key in ("rounds", "every", "first_stage")}
+        options["fleet_seed"] = settings["seed"]
+        studies["fedlqr"] = {"first": settings["seed"], "count": settings["realisations"], "options": options}
+    return studies

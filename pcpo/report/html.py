@@ -23,15 +23,7 @@ from pcpo.report.formulas import plain, prose
 
 __all__ = ["Fragment", "anchor", "badge", "embedded", "figure", "macro", "missing", "table", "template"]
 
-_SIGNS = {
-    "supported": "✓",
-    "refuted": "✗",
-    "inconclusive": "?",
-    "appears": "✓",
-    "does not appear": "✗",
-    "undecided": "?",
-}
-_LOOKS = {"appears": "supported", "does not appear": "refuted", "undecided": "inconclusive"}
+_SIGNS = {"supported": "✓", "refuted": "✗", "inconclusive": "?"}
 _PNG = b"\x89PNG\r\n\x1a\n"
 _END = b"IEND\xaeB`\x82"
 _PIXELS_PER_INCH, _CSS_PIXELS = 300, 96 * 1.2  # figures are drawn for paper; a screen is read from farther away
@@ -86,7 +78,7 @@ def anchor(*names: str) -> str:
 
 def badge(verdict: str) -> Markup:
     """Show a verdict as a coloured label with a sign and the word."""
-    return macro("badge", _LOOKS.get(verdict, verdict), _SIGNS.get(verdict, "·"), verdict)
+    return macro("badge", verdict, _SIGNS.get(verdict, "·"), verdict)
 
 
 def missing(what: str) -> Markup:

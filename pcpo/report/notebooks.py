@@ -33,7 +33,7 @@ __all__ = ["execute", "notebook_page", "only_drawn", "read_notebook", "run_noteb
 _LOG = logging.getLogger("pcpo.job")
 _SECONDS = 600
 _LONGEST_SOCKET = 90  # of the 104 bytes that the shortest systems allow, with room for the port's number
-_COMPARISON = re.compile(r'r\.(?:comparison\("(?P<figure>\w+)"\)|fedlqr\(\))')
+_COMPARISON = re.compile(r'r\.comparison\("(?P<figure>\w+)"\)')
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -130,15 +130,12 @@ def _words(text: str, root: Path) -> Markup:
 
 
 def only_drawn(notebook: nbformat.NotebookNode, figures: Collection[str]) -> nbformat.NotebookNode:
-    """Drop the cells that show figures the configuration does not draw, and the texts before them.
-
-    FedLQR's claims go with its figure.
-    """
+    """Return the notebook without the cells that show a figure of runs that is not drawn, and the texts before them."""
     kept: list[nbformat.NotebookNode] = []
     for cell in notebook.cells:
         kept.append(cell)
         shown = _COMPARISON.fullmatch(cell.source.strip()) if cell.cell_type == "code" else None
-        if shown and (shown["figure"] or "fedlqr_replication") not in figures:
+        if shown and shown["figure"] not in figures:
             kept.pop()
             while kept and kept[-1].cell_type == "markdown":
                 kept.pop()

@@ -23,7 +23,7 @@ from pcpo.report.markdown import markdown
 from pcpo.report.origin import origin_of, rollouts_by_kind, time_spent
 from pcpo.report.sentences import number, summary_sentence
 from pcpo.report.store import Store, check_joined, open_store
-from pcpo.report.tables import fedlqr_table, runs_table
+from pcpo.report.tables import runs_table
 from pcpo.storage.files import write_text
 from pcpo.storage.provenance import environment_versions, git_commit, machine
 
@@ -43,7 +43,6 @@ def build_report(
     *,
     groups: Mapping[str, Group] | None = None,
     figures: Sequence[str] | None = None,
-    fedlqr: bool = True,
     reading: Path = _READING,
     spent: bool = True,
     runs: Sequence[Path] = (),
@@ -52,9 +51,9 @@ def build_report(
     """Write the report (results/report.html under `root`) and return its path.
 
     groups: all declared ones by default, none for a page without verdicts; figures: those of the comparison that the
-    configuration draws, all by default; fedlqr: whether it runs FedLQR's experiment; reading: the deviations from the
-    paper, in Markdown; spent: whether the page says what time it took on which machine; runs: files of runs to be put
-    in a table, with the titles of their scenarios.  What is not there is named at the top of the page and in its place.
+    configuration draws, all by default; reading: the deviations from the paper, in Markdown; spent: whether the page
+    says what time it took on which machine; runs: files of runs to be put in a table, with the titles of their
+    scenarios.  What is not there is named at the top of the page and in its place.
     Raises ResultsError, naming the file, for files that are not what they must be.
     """
     store = open_store(root, groups)
@@ -62,17 +61,14 @@ def build_report(
     if store.groups and joined.is_file():
         check_joined(joined, {name: rows for name in store.groups if len(rows := store.verdicts(name))})
     names = list(entries()) if figures is None else list(figures)
-    if not fedlqr:
-        names = [name for name in names if name != "fedlqr_replication"]
     page = template("report.html.j2").render(
         style=style(),
-        missing=_missing(store, names, reading, fedlqr=fedlqr),
+        missing=_missing(store, names, reading),
         summary=summary_sentence(store.verdicts()),
         overview=render.overview(store, store.groups.values(), linked=True),
         sections=[_section(store, group) for group in store.groups.values()],
         runs=runs_table(runs, titles or {}) if runs else None,
         comparison=_comparison(store, names),
-        fedlqr=_fedlqr(store) if fedlqr else None,
         reading=_reading(reading),
         defects=_defects(store),
         origin=_origin(store),
@@ -83,13 +79,11 @@ def build_report(
     return path
 
 
-def _missing(store: Store, figures: Sequence[str], reading: Path, *, fedlqr: bool) -> list[str]:
+def _missing(store: Store, figures: Sequence[str], reading: Path) -> list[str]:
     notes = store.missing()
     notes += [f"figure {name} (figures/{name}.png)" for name in figures if not store.figure_path(name).is_file()]
     names = [*store.groups, "comparison"]
     notes += [f"notebook {name} (results/{_notebook(name)})" for name in names if not _has_notebook(store, name)]
-    if fedlqr and not (store.root / "results/fedlqr/claims.csv").is_file():
-        notes.append("claims of FedLQR (results/fedlqr/claims.csv)")
     if not reading.is_file():
         notes.append(f"deviations from the paper (docs/{reading.name})")
     if not store.sources:
@@ -142,11 +136,6 @@ def _comparison(store: Store, names: Sequence[str]) -> dict[str, Any]:
         "pictures": pictures,
         "notebook": _notebook("comparison") if _has_notebook(store, "comparison") else None,
     }
-
-
-def _fedlqr(store: Store) -> Markup:
-    path = store.root / "results/fedlqr/claims.csv"
-    return fedlqr_table(path) if path.is_file() else missing("claims of FedLQR (results/fedlqr/claims.csv)")
 
 
 def _reading(path: Path) -> Markup:

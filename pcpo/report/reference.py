@@ -118,8 +118,7 @@ def _commits(store: Store) -> dict[str, str]:
 
 def _part(source: Source) -> str:
     """Return the study that a table belongs to, or "comparison" for runs."""
-    folders = Path(source.path).parts
-    return folders[2] if folders[1] == "evidence" else "comparison"
+    return str(source.note.get("study", "comparison"))
 
 
 def _commit(part: str, sources: Sequence[Source], root: Path) -> str:
@@ -144,7 +143,9 @@ def _lines(verdicts: pd.DataFrame, provenance: Mapping[str, Any]) -> Iterator[st
     claims = verdicts[verdicts["role"] == "claim"]
     yield from (BEGIN, "")
     yield f"**Results of `config/{provenance['configuration']}.yaml`**, by the theorems. {summary_sentence(verdicts)}"
-    if later := [name for name in GROUPS if name not in set(verdicts["group"])]:
+    drawn = set(provenance["figures_sha256"])
+    judged = {name for name, entry in GROUPS.items() if drawn & set(entry.figures)} | set(verdicts["group"])
+    if later := [name for name in GROUPS if name not in judged]:
         yield f"Not in them: {', '.join(f'group `{name}`' for name in later)}, declared since."
     yield ""
     yield from _table(

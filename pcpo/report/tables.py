@@ -1,8 +1,7 @@
-"""Show the numbers drawn in the figures of runs as rows of HTML tables."""
+"""Show the numbers drawn in the figures of the comparison, and the ends of runs, as HTML tables."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,31 +13,13 @@ from markupsafe import Markup
 from pcpo.errors import ResultsError
 from pcpo.experiments.comparison import final_table
 from pcpo.experiments.records import read_runs
-from pcpo.report.formulas import prose
-from pcpo.report.html import badge, table
+from pcpo.report.html import table
 from pcpo.report.sentences import interval, number
 
-__all__ = ["FEDLQR_COLUMNS", "NUMBERS", "Numbers", "fedlqr_table", "runs_table"]
+__all__ = ["NUMBERS", "Numbers", "runs_table"]
 
 Row = dict[Any, Any]
 Cells = list[str | Markup]
-
-FEDLQR_COLUMNS = [
-    *(
-        "claim",
-        "measure",
-        "statistic",
-        "ci_low",
-        "ci_high",
-        "noise_free",
-        "least",
-        "most",
-        "runs",
-        "verdict",
-        "sentence",
-    )
-]
-_FEDLQR_VERDICTS = ("appears", "does not appear", "undecided")
 
 
 @dataclass(frozen=True)
@@ -173,36 +154,3 @@ def runs_table(paths: Sequence[Path], titles: Mapping[str, str]) -> Markup:
     head = ["scenario", "algorithm", "gap, cost units [95 % interval]", "agents whose set is their cluster"]
     head += ["failed runs", "rollouts per agent", "rounds", "mode"]
     return table(head, rows, "runs at the end of their budget", numeric=(2, 3, 4, 5, 6))
-
-
-def fedlqr_table(path: Path) -> Markup:
-    """FedLQR's claims with statistics, intervals and verdicts.
-
-    Raises ResultsError, naming the file, for other columns, an unknown verdict or a claim that occurs twice.
-    """
-    try:
-        frame = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"{path}: not a readable table of FedLQR's claims ({error})") from None
-    if list(frame.columns) != FEDLQR_COLUMNS:
-        raise ResultsError(f"{path}: found columns {list(frame.columns)}, expected {FEDLQR_COLUMNS}")
-    if len(wrong := frame[~frame["verdict"].isin(_FEDLQR_VERDICTS)]):
-        raise ResultsError(f"{path}: found verdict {wrong['verdict'].iloc[0]!r}, expected one of {_FEDLQR_VERDICTS}")
-    if frame.duplicated(["claim", "measure"]).any():
-        raise ResultsError(f"{path}: found a claim twice, expected each claim and measure once")
-    head = ["claim", "measure", "statistic [95 % interval]", "claimed", "without noise", "runs", "verdict"]
-    rows = [_fedlqr(row) for row in frame.to_dict("records")]
-    return table(head, rows, "claims of FedLQR", numeric=(2, 4, 5))
-
-
-def _fedlqr(row: Row) -> Cells:
-    least, most = float(row["least"]), float(row["most"])
-    return [
-        prose(row["claim"]),
-        row["measure"],
-        _interval(row, "statistic"),
-        f"above {number(least)}" if math.isinf(most) else f"{number(least)} to {number(most)}",
-        number(row["noise_free"]),
-        str(row["runs"]),
-        badge(row["verdict"]),
-    ]

@@ -17,7 +17,6 @@ from pcpo.report import sections as render
 from pcpo.report.formulas import prose
 from pcpo.report.html import Fragment, missing
 from pcpo.report.store import Store, open_store
-from pcpo.report.tables import fedlqr_table
 
 __all__ = ["View", "load"]
 
@@ -102,11 +101,6 @@ class View:
         if name not in entries():
             raise ConfigError(f"figure: found {name!r}, expected one of {', '.join(entries())}")
         return Fragment(comparison.picture(self.store, name))
-
-    def fedlqr(self) -> Fragment:
-        """FedLQR's claims and what was found."""
-        path = self.store.root / "results/fedlqr/claims.csv"
-        return Fragment(fedlqr_table(path) if path.is_file() else missing("results/fedlqr/claims.csv"))
 
 
 def load(root: Path | str | None = None, groups: Mapping[str, Group] | None = None) -> View:

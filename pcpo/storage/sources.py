@@ -84,7 +84,9 @@ def _module(name: str) -> Path | None:
 
 @functools.cache
 def _made_of(path: Path) -> tuple[Path, ...]:
-    """Return the files that a file needs directly: packages, imported modules, and the texts that it names."""
+    """Return what a file needs directly: packages, imported modules and texts that it names; a text needs nothing."""
+    if path.suffix != ".py":
+        return ()
     tree = ast.parse(path.read_bytes(), filename=str(path))
     inside = path.is_relative_to(PACKAGE)
     here = (PACKAGE.name, *path.relative_to(PACKAGE).with_suffix("").parts) if inside else ()

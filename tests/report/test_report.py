@@ -106,12 +106,12 @@ def test_a_report_without_evidence(tree: Path) -> None:
     shutil.copy(tree / "figures/elimination.png", tree / "figures/elimination_b.png")
     shown = ["fleets", "elimination_b", "elimination", "learning_curves"]
     titles = {"a": "first", "b": "my & fleet"}
-    made = build_report(tree, groups={}, figures=shown, fedlqr=False, runs=[path], titles=titles)
+    made = build_report(tree, groups={}, figures=shown, runs=[path], titles=titles)
     page = made.read_text(encoding="utf-8")
     read = Reader(page)
     assert read.open == []
     assert "missing:" not in read.text
-    assert not {"verdicts", "defects", "missing", "comparison-fedlqr_claims"} & set(read.ids)
+    assert not {"verdicts", "defects", "missing"} & set(read.ids)
     assert {link[1:] for link in read.links if link.startswith("#")} <= set(read.ids)
     names = [name for name in read.ids if name.startswith("comparison-")]
     assert names == [f"comparison-{one}" for one in ("fleets", "elimination", "elimination_b", "learning_curves")]
@@ -174,7 +174,6 @@ PARTIAL: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "figure": (_drop("figures/toy_event.png"), ["figure toy_event"]),
     "comparison": (_drop("figures/baselines.png"), ["figure baselines"]),
     "notebook": (_drop("results/notebooks/clustering.html"), ["notebook clustering", "notebook"]),
-    "fedlqr": (_drop("results/fedlqr/claims.csv"), ["claims of FedLQR"]),
     "control": (_drop_power, ["negative control of claim clustering.toy_ratio", "power of claim clustering.toy_ratio"]),
     "runs": (_drop_tables, ["tables of runs", "rollouts simulated"]),
 }
@@ -195,10 +194,10 @@ def test_a_partial_report_says_what_is_missing(case: str, tree: Path) -> None:
 
 
 def test_what_a_configuration_does_not_draw_is_not_missing(tree: Path) -> None:
-    for name in ("baselines", "ablations", "fedlqr_replication"):
+    for name in ("baselines", "ablations"):
         (tree / f"figures/{name}.png").unlink()
     (tree / "results/fedlqr/claims.csv").unlink()
-    page = built(tree, figures=["fleets", "elimination"], fedlqr=False)
+    page = built(tree, figures=["fleets", "elimination"])
     assert "This report is partial" not in page
     assert "FedLQR" not in Reader(page).text.split("Deviations from the paper, and readings", 2)[1]
 
@@ -240,11 +239,6 @@ WRONG: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "joined": ("results/verdicts.csv", _edit("results/verdicts.csv", _first("estimate", 0.5)), "join the files again"),
     "cut figure": ("figures/toy_event.png", _cut("figures/toy_event.png", 0.5), "no whole PNG"),
     "cut parquet": (PARQUET, _cut(PARQUET, 0.5), "may be truncated"),
-    "FedLQR": (
-        "results/fedlqr/claims.csv",
-        _edit("results/fedlqr/claims.csv", lambda f: pd.concat([f, f[:1]])),
-        "found a claim twice",
-    ),
     "numbers": (
         "figures/baselines.csv",
         _edit("figures/baselines.csv", lambda f: f.drop(columns="rounds")),
@@ -298,7 +292,6 @@ def test_what_notebooks_call(tree: Path) -> None:
         r.statement("clustering.toy_event"),
         r.refutation("clustering.toy_event"),
         r.result("clustering.toy_event"),
-        r.fedlqr(),
     ]
     shown += [r.figure("toy_event"), r.figure("clustering.toy_never"), r.figure("fleets"), r.comparison("baselines")]
     for fragment in shown:

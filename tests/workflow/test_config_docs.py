@@ -15,6 +15,7 @@ from pcpo.claims.options import cells_of
 from pcpo.evidence import GROUPS, load_group
 from pcpo.fleets.files import read_fleet
 from pcpo.fleets.random import FleetSpec
+from pcpo.pipeline.config import studies_of
 from pcpo.schema import load_schema, validated
 
 ROW = re.compile(r"^\| `([\w.<>]+)` \| (.+?) \| (.+?) \| (.+) \|$", re.MULTILINE)
@@ -95,6 +96,7 @@ def test_shipped_configurations_are_valid(name: str, repository: Path, schema: d
     studies = {study.name: study for group in GROUPS for study in load_group(group).studies}
     groups = ["clustering", "scaling", "communication"] if name == "quick.yaml" else GROUPS
     wanted = {study.name for group in groups for study in load_group(group).studies}
-    assert set(config["evidence"]) == wanted, "every study is configured, so every claim gets a verdict"
-    for study, given in config["evidence"].items():
+    configured = studies_of(config)
+    assert set(configured) == wanted, "every study is configured, so every claim gets a verdict"
+    for study, given in configured.items():
         assert cells_of(studies[study], given["options"])

@@ -13,7 +13,7 @@ from pcpo.evidence import GROUPS, check_evidence, check_options, group_drawing, 
 from pcpo.evidence.fedlqr.studies import CONDITIONS
 from pcpo.figures.registry import Configured, entries
 from pcpo.oracles.plant import plant_factory
-from pcpo.pipeline.config import check_tuning, seed_batches, seeds_of
+from pcpo.pipeline.config import check_tuning, seed_batches, seeds_of, studies_of
 from pcpo.pipeline.seals import altered, set_aside
 from pcpo.pipeline.sources import Scripts
 from pcpo.schema import load_schema, validated
@@ -31,14 +31,9 @@ def checked_config():
             if "plant" in scenario:
                 plant_factory(scenario["plant"])
         check_tuning(checked["scenarios"])
-        if "fedlqr" in checked and checked["fedlqr"]["rounds"] % checked["fedlqr"]["every"]:
-            raise ConfigError(
-                f"fedlqr.every: found {checked['fedlqr']['every']}, expected a divisor of "
-                f"fedlqr.rounds = {checked['fedlqr']['rounds']}"
-            )
-        check_evidence(checked.get("evidence", {}))
+        check_evidence(studies_of(checked))
         if workflow.is_main_process:
-            check_options(checked.get("evidence", {}))
+            check_options(studies_of(checked))
         if checked["featured"] not in checked["scenarios"]:
             raise ConfigError(
                 f"featured: found {checked['featured']!r}, expected one of {', '.join(checked['scenarios'])}"
@@ -50,6 +45,7 @@ def checked_config():
 
 CONFIG = checked_config()
 SCENARIOS = CONFIG["scenarios"]
+EVIDENCE = studies_of(CONFIG)
 ROOT = "" if CONFIG["name"] == "main" else f"build/{CONFIG['name']}/"
 RESULTS = f"{ROOT}results"
 FIGURES = f"{ROOT}figures"
@@ -100,8 +96,10 @@ def fleet_inputs(wildcards):
 
 
 def tables_of(study):
-    """Files of a study: one per batch of seeds."""
-    return [f"{RESULTS}/evidence/{study}/{batch}.parquet" for batch in seed_batches(CONFIG["evidence"][study])]
+    """Files of a study: one per batch of seeds; of FedLQR's experiment one per condition."""
+    if study == "fedlqr":
+        return [f"{RESULTS}/fedlqr/runs/{condition}.parquet" for condition in CONDITIONS]
+    return [f"{RESULTS}/evidence/{study}/{batch}.parquet" for batch in seed_batches(EVIDENCE[study])]
 
 
 def drawn(name, category):

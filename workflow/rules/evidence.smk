@@ -1,10 +1,8 @@
-"""The evidence: tables of studies, verdicts, figures and notebooks of the groups of claims; only what `evidence` asks for."""
+"""The evidence: tables of studies, verdicts, figures and notebooks of the groups of claims that are configured."""
 
-EVIDENCE = CONFIG.get("evidence", {})
 EVIDENCE_GROUPS = {name: entry for name, entry in GROUPS.items() if set(entry.studies) & set(EVIDENCE)}
 VERDICTS = [f"{RESULTS}/verdicts/{name}.csv" for name in EVIDENCE_GROUPS]
 EVIDENCE_FIGURES = [figure for entry in EVIDENCE_GROUPS.values() for figure in entry.figures]
-PICTURED = list(WANTED) + (["fedlqr_replication"] if FEDLQR else [])
 
 
 def read_by(figure):

@@ -1,54 +1,37 @@
-"""The experiment of FedLQR in its own setting (docs/fedlqr.md); only if the configuration has the key `fedlqr`."""
+"""The runs of FedLQR's experiment (docs/fedlqr.md), a job per condition, and its verdicts under the experiment's path.
 
-FEDLQR = CONFIG.get("fedlqr")
-FEDLQR_CONDITIONS = list(CONDITIONS) if FEDLQR else []
-FEDLQR_RUNS = [f"{RESULTS}/fedlqr/runs/{condition}.parquet" for condition in FEDLQR_CONDITIONS]
+Only if the configuration has the key `fedlqr`; verdicts, figures and notebook are those of any group of claims.
+"""
 
 
-if FEDLQR:
+if "fedlqr" in EVIDENCE:
 
     rule fedlqr_runs:
         output:
-            runs=f"{RESULTS}/fedlqr/runs/{{condition}}.parquet",
+            table=f"{RESULTS}/{{study}}/runs/{{condition}}.parquet",
         log:
-            f"{LOGS}/fedlqr/{{condition}}.log",
+            f"{LOGS}/{{study}}/{{condition}}.log",
         benchmark:
-            f"{BENCHMARKS}/fedlqr/{{condition}}.tsv"
+            f"{BENCHMARKS}/{{study}}/{{condition}}.tsv"
+        wildcard_constraints:
+            study="fedlqr",
         conda:
             "../../environment.yml"
         params:
-            sources=lambda wildcards: SCRIPTS.made_of("fedlqr_runs.py"),
-            settings=FEDLQR,
+            sources=lambda wildcards: SCRIPTS.study("run_study.py", wildcards.study),
+            options=lambda wildcards: {**EVIDENCE["fedlqr"]["options"], "conditions": [wildcards.condition]},
+            seeds=seeds_of(EVIDENCE["fedlqr"]),
+            checkpoints=f"{RESULTS}/checkpoints/{{study}}/{{condition}}",
         message:
             "FedLQR, condition {wildcards.condition}"
         script:
-            "../scripts/fedlqr_runs.py"
-
-    rule fedlqr_replication:
-        input:
-            runs=FEDLQR_RUNS,
-        output:
-            **drawn("fedlqr_replication", "FedLQR"),
-        log:
-            f"{LOGS}/figures/fedlqr_replication.log",
-        benchmark:
-            f"{BENCHMARKS}/figures/fedlqr_replication.tsv"
-        conda:
-            "../../environment.yml"
-        params:
-            sources=lambda wildcards: SCRIPTS.made_of("fedlqr_results.py"),
-            settings=FEDLQR,
-            task="draw",
-        message:
-            "Figure fedlqr_replication"
-        script:
-            "../scripts/fedlqr_results.py"
+            "../scripts/run_study.py"
 
     rule fedlqr_claims:
         input:
-            runs=FEDLQR_RUNS,
+            parts=[f"{RESULTS}/verdicts/fedlqr.csv"],
         output:
-            claims=f"{RESULTS}/fedlqr/claims.csv",
+            verdicts=f"{RESULTS}/fedlqr/claims.csv",
         log:
             f"{LOGS}/fedlqr/claims.log",
         benchmark:
@@ -56,10 +39,8 @@ if FEDLQR:
         conda:
             "../../environment.yml"
         params:
-            sources=lambda wildcards: SCRIPTS.made_of("fedlqr_results.py"),
-            settings=FEDLQR,
-            task="judge",
+            sources=lambda wildcards: SCRIPTS.made_of("join_verdicts.py"),
         message:
-            "Claims of FedLQR"
+            "Verdicts of FedLQR's claims"
         script:
-            "../scripts/fedlqr_results.py"
+            "../scripts/join_verdicts.py"

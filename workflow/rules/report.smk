@@ -4,8 +4,7 @@
 rule notebook_comparison:
     input:
         notebook="notebooks/comparison.ipynb",
-        figures=[f"{FIGURES}/{name}.{suffix}" for name in PICTURED for suffix in ("png", "csv")],
-        claims=[f"{RESULTS}/fedlqr/claims.csv"] if FEDLQR else [],
+        figures=[f"{FIGURES}/{name}.{suffix}" for name in WANTED for suffix in ("png", "csv")],
     output:
         page=f"{RESULTS}/notebooks/comparison.html",
     log:
@@ -17,7 +16,7 @@ rule notebook_comparison:
     params:
         sources=lambda wildcards: SCRIPTS.report("run_notebook.py"),
         root=ROOT or ".",
-        figures=PICTURED,
+        figures=list(WANTED),
     message:
         "Notebook comparison"
     script:
@@ -27,11 +26,10 @@ rule notebook_comparison:
 rule report:
     input:
         verdicts=[f"{RESULTS}/verdicts.csv", *VERDICTS] if EVIDENCE else [],
-        figures=[f"{FIGURES}/{name}.{suffix}" for name in PICTURED + EVIDENCE_FIGURES for suffix in ("png", "csv")],
+        figures=[f"{FIGURES}/{name}.{suffix}" for name in [*WANTED, *EVIDENCE_FIGURES] for suffix in ("png", "csv")],
         notebooks=[f"{RESULTS}/notebooks/{name}.html" for name in (*EVIDENCE_GROUPS, "comparison")],
         tables=[path for name in EVIDENCE for path in tables_of(name)],
         runs=[path for s in SCENARIOS for algorithm in SCENARIOS[s]["algorithms"] for path in runs_of(s, algorithm)],
-        claims=[f"{RESULTS}/fedlqr/claims.csv"] if FEDLQR else [],
         reading="docs/reading.md",
     output:
         report=report(f"{RESULTS}/report.html", caption="../report/captions.rst", category="Report"),
@@ -44,9 +42,8 @@ rule report:
     params:
         sources=lambda wildcards: SCRIPTS.report("make_report.py"),
         root=ROOT or ".",
-        figures=PICTURED,
-        fedlqr=bool(FEDLQR),
-        evidence=bool(EVIDENCE),
+        figures=list(WANTED),
+        groups=list(EVIDENCE_GROUPS),
         titles=titles(SCENARIOS),
     message:
         "Report"

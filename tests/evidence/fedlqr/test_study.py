@@ -1,8 +1,7 @@
-"""FedLQR's experiment: the recursion, what the server counts, conditions, records, claims and figure."""
+"""FedLQR's experiment: the recursion, what the server counts, the conditions, and the study's tables."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +10,18 @@ import pandas as pd
 import pytest
 
 from pcpo.algorithms.protocol import Traffic
-from pcpo.arrays import FloatArray
-from pcpo.errors import ConfigError, PcpoError, ResultsError
-from pcpo.evidence.fedlqr import figures as fedlqr_replication
-from pcpo.evidence.fedlqr.claims import CLAIMS, Claim, claims_table, rounds_to, verdict
+from pcpo.claims.options import cells_of
+from pcpo.claims.tables import read_tables, simulated, write_table
+from pcpo.errors import ConfigError, ResultsError
+from pcpo.evidence import check_evidence, study_named
 from pcpo.evidence.fedlqr.model.algorithm import FedLQR, FedLQRRun, run
 from pcpo.evidence.fedlqr.model.finite_horizon import gradients
 from pcpo.evidence.fedlqr.model.oracles import ExactFiniteHorizonOracle, FiniteHorizonOracle
-from pcpo.evidence.fedlqr.records import read, write
-from pcpo.evidence.fedlqr.studies import (
-    CONDITIONS,
-    INITIAL_GAIN,
-    condition,
-    floors,
-    normalised_gaps,
-    run_condition,
-    setting_of,
-)
+from pcpo.evidence.fedlqr.studies import CONDITIONS, INITIAL_GAIN, floor_of, normalised_gaps, setting_of
+from pcpo.pipeline.config import studies_of
+
+STUDY = study_named("fedlqr")
+SMALL = {"rounds": 20, "every": 5, "fleet_seed": 3}
 
 
 def short_run(name: str, algorithm: FedLQR, rounds: int = 4, *, seed: int = 1, every: int = 1) -> FedLQRRun:
@@ -35,7 +29,7 @@ def short_run(name: str, algorithm: FedLQR, rounds: int = 4, *, seed: int = 1, e
 
 
 def setting(name: str) -> Any:
-    return setting_of(condition(name), fleet_seed=3)
+    return setting_of(CONDITIONS[name], fleet_seed=3)
 
 
 def test_steps_multiply_and_the_server_step_decays() -> None:
@@ -114,12 +108,12 @@ def test_conditions_are_the_published_fleets() -> None:
     np.testing.assert_allclose(level[2].A - nominal.A, 5 * (level[1].A - nominal.A), atol=1e-14)
     np.testing.assert_allclose(level[2].B[3, 2, 2] - 1, (level[2].A[3, 1, 1] - 0.75), atol=1e-14)
     assert np.all(level[0].A == nominal.A)
-    with pytest.raises(ConfigError, match="condition: found 'number_2'"):
-        condition("number_2")
+    with pytest.raises(ConfigError, match=r"evidence\.fedlqr\.options\.conditions\.0: found 'number_2'"):
+        cells_of(STUDY, {"conditions": ["number_2"]})
 
 
 def test_floors_vanish_for_identical_agents_only() -> None:
-    found = floors(fleet_seed=3).query("measure == 'own'").set_index("condition")["floor"]
+    found = {name: floor_of(wanted, fleet_seed=3)["own"] for name, wanted in CONDITIONS.items()}
     for name in ("number_1", "copies_10", "copies_50", "level_0"):
         assert abs(found[name]) < 1e-12
     assert 0 < found["number_10"] < found["number_50"]
@@ -140,127 +134,63 @@ def test_gaps_at_the_start_are_the_published_numbers() -> None:
 @pytest.fixture(scope="module")
 def runs() -> pd.DataFrame:
     """All conditions, 2 seeds, 20 rounds."""
-    return pd.concat([run_condition(name, (1, 2), rounds=20, every=5, fleet_seed=3) for name in CONDITIONS])
+    return simulated(STUDY, SMALL, (1, 2))
 
 
-def test_a_row_per_oracle_seed_and_record(runs: pd.DataFrame) -> None:
-    assert runs.groupby(["condition", "oracle", "seed"]).size().to_dict() == {
-        (name, kind, seed): 5 for name in CONDITIONS for kind, seed in (("exact", -1), ("rollouts", 1), ("rollouts", 2))
+def test_a_row_per_condition_seed_and_record(runs: pd.DataFrame) -> None:
+    assert runs.groupby(["cell", "seed"]).size().to_dict() == {
+        (name, seed): 5 for name in CONDITIONS for seed in (1, 2)
     }
     assert set(runs["rounds"]) == {20}
 
 
-def test_records_come_back_and_bad_ones_are_named(runs: pd.DataFrame, tmp_path: Path) -> None:
-    frame, path = runs[runs["condition"] == "number_1"].reset_index(drop=True), tmp_path / "a.parquet"
-    write(frame, path, {"commit": "x"})
-    pd.testing.assert_frame_equal(read([path]), frame, check_dtype=False)
+def test_rows_of_a_seed_depend_neither_on_other_seeds_nor_on_other_conditions(runs: pd.DataFrame) -> None:
+    alone = simulated(STUDY, {**SMALL, "conditions": ["level_0.5"]}, [2])
+    chosen = runs[(runs["cell"] == "level_0.5") & (runs["seed"] == 2)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone, chosen, check_exact=True)
+
+
+def test_columns_without_noise_are_the_exact_recursion_and_the_floor(runs: pd.DataFrame) -> None:
+    fleet = setting("level_0.1")
+    exact = run(FedLQR(1e-2), ExactFiniteHorizonOracle(fleet), INITIAL_GAIN, 20, every=5)
+    for measure, gaps in normalised_gaps(exact.gains).items():
+        for _, part in runs[runs["cell"] == "level_0.1"].groupby("seed"):
+            np.testing.assert_array_equal(part[f"{measure}_noise_free"], gaps)
+            assert set(part[f"{measure}_floor"]) == {floor_of(CONDITIONS["level_0.1"], fleet_seed=3)[measure]}
+
+
+def test_tables_come_back_and_bad_ones_are_named(runs: pd.DataFrame, tmp_path: Path) -> None:
+    """A file per condition, as the workflow writes them."""
+    paths = [tmp_path / f"{name}.parquet" for name in ("number_1", "level_0")]
+    for path in paths:
+        write_table(STUDY, (1, 2), runs[runs["cell"] == path.stem], path, {"commit": "x"})
+    both = runs[runs["cell"].isin(["number_1", "level_0"])]
+    read = read_tables(STUDY, paths)
+    pd.testing.assert_frame_equal(read[both.columns], both.reset_index(drop=True), check_exact=True, check_dtype=False)
     with pytest.raises(ResultsError, match=r"missing\.parquet: no such results file"):
-        read([tmp_path / "missing.parquet"])
+        read_tables(STUDY, [tmp_path / "missing.parquet"])
     with pytest.raises(ResultsError, match="no results files"):
-        read([])
-    for name, bad in {"nan": frame.assign(own=np.nan), "lacks": frame.iloc[:-1]}.items():
-        write(bad, tmp_path / f"{name}.parquet", {})
-        with pytest.raises(ResultsError, match=f"{name}.parquet: found"):
-            read([tmp_path / f"{name}.parquet"])
-    path.write_bytes(path.read_bytes()[:-50])
-    with pytest.raises(ResultsError, match=r"a\.parquet: not a readable"):
-        read([path])
+        read_tables(STUDY, [])
+    frame = runs[runs["cell"] == "number_1"]
+    for bad in (frame.assign(own=np.nan), frame[frame["seed"] == 1], pd.concat([frame, frame.iloc[-1:]])):
+        with pytest.raises(ResultsError, match=r"study fedlqr.*: found"):
+            write_table(STUDY, (1, 2), bad, tmp_path / "bad.parquet", {})
+    paths[0].write_bytes(paths[0].read_bytes()[:-50])
+    with pytest.raises(ResultsError, match=r"number_1\.parquet: not a readable"):
+        read_tables(STUDY, paths)
 
 
-def test_rounds_to_a_level() -> None:
-    rounds, gap = np.array([0.0, 10.0, 20.0]), np.array([4.0, 3.0, 1.0])
-    assert rounds_to(gap, rounds, 2.0) == 15.0
-    assert rounds_to(gap, rounds, 4.0) == 0.0
-    assert rounds_to(gap, rounds, 0.5) == np.inf
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [(1.1, 2, "appears"), (0.5, 0.9, "does not appear"), (0.9, 1.1, "undecided"), (np.nan, np.nan, "undecided"),
-     (3.1, 4, "does not appear"), (2.9, 3.1, "undecided"), (1.1, np.inf, "does not appear")],
-)  # fmt: skip
-def test_verdicts(low: float, high: float, expected: str) -> None:
-    claim = Claim("c", "it is so", lambda curves, rounds, floors: 0.0, 1.0, 3.0)
-    found = verdict(low, high, claim) if not np.isinf(high) else verdict(3.1, high, claim)
-    assert found == expected
-
-
-def made_up(speed: float, growth: float) -> pd.DataFrame:
-    """Curves 4·2^(−round·rate/10), rate `speed` for more than one agent, plus `growth` by level, and small noise."""
-    rng, frames = np.random.default_rng(5), []
-    rounds = np.arange(41)
-    for name, wanted in CONDITIONS.items():
-        rate = speed if wanted.group != "level" and wanted.agents > 1 else 1.0
-        extra: float = {"level_0.1": growth, "level_0.5": 2 * growth}.get(name, 0.0)
-        curve: FloatArray = 4 * 2.0 ** (-rounds * rate / 10) + extra
-        for seed in (-1, *range(8)):
-            noise = 0.0 if seed < 0 else 0.01 * rng.standard_normal()
-            kind = "exact" if seed < 0 else "rollouts"
-            gaps = curve + noise
-            frames.append(
-                pd.DataFrame(
-                    {"condition": name, "oracle": kind, "seed": seed, "round": rounds, "own": gaps, "published": gaps}
-                )
-            )
-    return pd.concat(frames, ignore_index=True)
-
-
-def made_up_floors() -> pd.DataFrame:
-    sizes = {"level_0.1": 1.0, "level_0.5": 2.0}
-    rows = [
-        {"condition": c, "measure": m, "floor": sizes.get(c, 0.0)} for c in CONDITIONS for m in ("own", "published")
-    ]
-    return pd.DataFrame(rows)
-
-
-@pytest.mark.parametrize(
-    ("speed", "growth", "expected"),
-    [
-        (20.0, 1.0, ("appears", "appears", "appears", "appears", "appears")),
-        (2.0, 0.2, ("appears", "does not appear", "appears", "appears", "does not appear")),
-        (0.5, -0.2, ("does not appear", "does not appear", "does not appear", "does not appear", "does not appear")),
-    ],
-)
-def test_claims_on_made_up_runs(speed: float, growth: float, expected: tuple[str, ...]) -> None:
-    """A world where every claim holds, one where only the weak ones do, and one where none does."""
-    names = ("speed-up, M = 10", "linear speed-up, M = 10", "control: 50 copies", "bias, 0 to 0.1", "bias is the floor")
-    found = claims_table(made_up(speed, growth), made_up_floors())
-    assert len(found) == 2 * len(CLAIMS)
-    own = found[found["measure"] == "own"].set_index("claim")
-    assert tuple(own.loc[list(names), "verdict"]) == expected
-    assert own.loc["speed-up, M = 10", "noise_free"] == pytest.approx(speed, rel=0.3)
-    assert "10 agents halve the gap" in own.loc["speed-up, M = 10", "sentence"]
-
-
-def test_claims_refuse_unequal_seeds(runs: pd.DataFrame) -> None:
-    fewer = runs[~((runs["condition"] == "level_0") & (runs["seed"] == 2))]
-    with pytest.raises(PcpoError, match="condition level_0: found other seeds"):
-        claims_table(fewer, floors(fleet_seed=3))
-
-
-def test_figure_shows_every_condition(runs: pd.DataFrame) -> None:
-    numbers = fedlqr_replication.table(runs, floors(fleet_seed=3))
-    assert set(numbers["condition"]) == set(CONDITIONS)
-    row = numbers.query("condition == 'number_10' and measure == 'own' and round == 20").iloc[0]
-    mine = runs.query("condition == 'number_10' and oracle == 'rollouts' and round == 20")["own"]
-    assert row["gap"] == pytest.approx(mine.mean(), rel=1e-14)
-    assert (row["runs"], row["infinite"]) == (2, 0)
-    figure = fedlqr_replication.draw(numbers)
-    assert [len(axes.get_legend().get_texts()) for axes in figure.axes] == [3, 3, 3]
-
-
-def test_the_page_quotes_the_reference_table(repository: Path) -> None:
-    """docs/fedlqr.md repeats docs/reference/fedlqr_claims.csv to the digits shown, verdicts included."""
-    reference = pd.read_csv(repository / "docs/reference/fedlqr_claims.csv").set_index(["measure", "claim"])
-    page = (repository / "docs/fedlqr.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (.+?) \| .+? \| ([\d.]+) \| ([\d.]+) to ([\d.]+) \| ([\d.]*) ?\| (.+?) \|$", page, re.M)
-    own = reference.loc["own"]
-    assert len(rows) == len(own)
-    for expected, found, (claim, *numbers, said) in zip(own["verdict"], own.itertuples(), rows, strict=True):
-        quoted = [float(x) for x in numbers if x]
-        exact = [found.statistic, found.ci_low, found.ci_high, found.noise_free][: len(quoted)]
-        assert claim == found.Index
-        assert quoted == [float(f"{x:.3g}") for x in exact]
-        assert said == expected
-    other = reference.loc["published"]["verdict"]
-    assert (other.to_numpy() == own["verdict"].to_numpy()).all()
+def test_the_key_fedlqr_configures_the_study() -> None:
+    settings = {"rounds": 20, "realisations": 3, "every": 5, "seed": 8, "first_stage": 1}
+    options = {"rounds": 20, "every": 5, "first_stage": 1, "fleet_seed": 8}
+    found = studies_of({"fedlqr": settings, "evidence": {"surrogate": {"count": 1}}})
+    assert found == {"surrogate": {"count": 1}, "fedlqr": {"first": 8, "count": 3, "options": options}}
+    assert set(cells_of(STUDY, options)) == set(CONDITIONS)
+    check_evidence(["fedlqr"])
+    assert studies_of({}) == {}
+    with pytest.raises(ConfigError, match=r"^fedlqr\.every: found 3, expected a divisor of fedlqr\.rounds = 20$"):
+        studies_of({"fedlqr": {**settings, "every": 3}})
+    with pytest.raises(ConfigError, match=r"evidence\.fedlqr: found an entry, expected the key fedlqr"):
+        studies_of({"evidence": {"fedlqr": {"count": 3}}})
+    with pytest.raises(ConfigError, match=r"fedlqr\.options\.every: found 3, expected a divisor of rounds = 20"):
+        cells_of(STUDY, {"rounds": 20, "every": 3})

@@ -1,7 +1,7 @@
-"""FedLQR: one common gain for all agents, by local zeroth-order steps and averages at a server.
+"""Run FedLQR: one common gain for all agents, by local zeroth-order steps and averages at a server.
 
 Wang, Toso, Mitra and Anderson, arXiv:2308.11743, with the readings of docs/fedlqr.md.  The loop is for the experiment
-of that paper, in its undiscounted finite-horizon setting; it has no epochs and no neighbourhoods.
+of that paper, in its undiscounted finite-horizon setting; it has no epochs and no neighbourhood sets.
 """
 
 from __future__ import annotations
@@ -22,10 +22,21 @@ __all__ = ["FedLQR", "FedLQRRun", "run"]
 
 @dataclass(frozen=True)
 class FedLQR:
-    """Round t = 0, 1, …: K_i ← K; L times K_i ← K_i − η g_i(K_i); then K ← K + (η_g/c^t)·(1/N) Σ_i (K_i − K).
+    """Describe the steps of round t = 0, 1, …
 
-    local_step η, local_updates L, server_step η_g, decay c ≥ 1, minibatch M, radius r.  The steps multiply: with L = 1,
-    K ← K − (η η_g/c^t)·mean g.  Raises ConfigError, naming the field, for values out of range.
+    K_i ← K; L times K_i ← K_i − η g_i(K_i); then K ← K + (η_g/c^t)·(1/N) Σ_i (K_i − K).  The steps multiply: with
+    L = 1, K ← K − (η η_g/c^t)·mean g.
+
+    Args:
+        server_step: η_g.
+        local_step: η.
+        local_updates: L.
+        decay: c ≥ 1.
+        minibatch: rollouts per gradient estimate.
+        radius: smoothing radius r.
+
+    Raises:
+        ConfigError: naming the field, for a value out of range.
     """
 
     server_step: float
@@ -45,10 +56,14 @@ class FedLQR:
 
 @dataclass(frozen=True)
 class FedLQRRun:
-    """A finished run.
+    """Hold a finished run.
 
-    gains: K after the rounds of `rounds` (0 is the start), ``(records, m, n)``; rounds: ``(records,)``;
-    rollouts: per agent; nonfinite: saturated rollouts of all agents; traffic: what the server counted.
+    Args:
+        rounds: rounds at which K was recorded, 0 for the start, ``(records,)``.
+        gains: K after these rounds, ``(records, m, n)``.
+        rollouts: per agent.
+        nonfinite: saturated rollouts of all agents.
+        traffic: what the server counted.
     """
 
     rounds: FloatArray
@@ -59,10 +74,19 @@ class FedLQRRun:
 
 
 def run(algorithm: FedLQR, oracle: Oracle, initial_gain: FloatArray, rounds: int, *, every: int = 1) -> FedLQRRun:
-    """`rounds` rounds from `initial_gain` ``(m, n)``, which all agents know; K is recorded every `every` rounds.
+    """Run the algorithm from a gain that all agents know.
 
-    Up go the agents' differences K_i − K, down comes the new K: m·n doubles per agent and round each way.
-    Raises ConfigError for rounds or every below 1, or rounds that are no multiple of every.
+    Agents send their differences K_i − K, and the server sends the new K: m·n doubles per agent and round each way.
+
+    Args:
+        algorithm: its steps.
+        oracle: answers for all agents.
+        initial_gain: K_0, ``(m, n)``.
+        rounds: how many.
+        every: rounds from one record of K to the next.
+
+    Raises:
+        ConfigError: for `rounds` or `every` below 1, or `rounds` that is no multiple of `every`.
     """
     if rounds < 1 or every < 1 or rounds % every:
         raise ConfigError(f"rounds: found {rounds} with a record every {every}, expected a positive multiple")
@@ -84,7 +108,7 @@ def run(algorithm: FedLQR, oracle: Oracle, initial_gain: FloatArray, rounds: int
 
 
 def _exchange(server: Server, common: FloatArray, differences: FloatArray, step: float) -> FloatArray:
-    """One round: differences up, K + step·mean down, a copy for each agent ``(N, m, n)``."""
+    """Count one round at the server and return K + step·mean(differences), a copy for each agent ``(N, m, n)``."""
     server.open_round()
     server.up(differences)
     mean = differences.sum(axis=0) / len(differences)

@@ -1,4 +1,4 @@
-"""The undiscounted, finite-horizon LQR with a random initial state: exact cost, exact gradient, best common gain.
+"""Compute the undiscounted, finite-horizon LQR with a random initial state: cost, gradient, best common gain.
 
 x_{t+1} = (A − BK) x_t without noise, E x_0 x_0ᵀ = S, and C(K) = E Σ_{t=s}^{s+h−1} x_tᵀ(Q + KᵀRK) x_t.  The first
 stage s is 0 in the definition, and 1 where the stage of x_0 is left out.  Every gain has finite cost; ρ(A − BK) < 1 is
@@ -24,10 +24,20 @@ _STATIONARY = 1e-9  # ‖∇C‖ at an optimum, relative to C
 
 @dataclass(frozen=True, eq=False)
 class FiniteHorizon:
-    """N systems with common costs: A (N, n, n), B (N, n, m), Q (n, n), R (m, m), horizon h ≥ 1, first stage s ∈ {0, 1}.
+    """Hold N systems with common costs.
 
-    x_0 is standard normal in rollouts, so S = I; `costs` and `gradients` take any S.
-    Raises FleetError, naming the array, what was found and what was expected.
+    x_0 is standard normal in rollouts, so S = I there and in `gradients`; `costs` takes any S.
+
+    Args:
+        A: ``(N, n, n)``.
+        B: ``(N, n, m)``.
+        Q: ``(n, n)``, symmetric and positive semidefinite.
+        R: ``(m, m)``, symmetric and positive semidefinite.
+        horizon: h ≥ 1 stages.
+        first_stage: s, 0 or 1.
+
+    Raises:
+        FleetError: naming the array, what was found and what was expected.
     """
 
     A: FloatArray
@@ -56,34 +66,34 @@ class FiniteHorizon:
 
     @property
     def N(self) -> int:
-        """Number of agents."""
+        """Return the number of agents."""
         return int(self.A.shape[0])
 
     @property
     def n(self) -> int:
-        """Number of states."""
+        """Return the number of states."""
         return int(self.A.shape[1])
 
     @property
     def m(self) -> int:
-        """Number of inputs."""
+        """Return the number of inputs."""
         return int(self.B.shape[2])
 
     def agent(self, index: int) -> FiniteHorizon:
-        """The system of one agent, as a setting with N = 1."""
+        """Return the system of one agent, as a setting with N = 1."""
         part = slice(index, index + 1)
         return FiniteHorizon(self.A[part], self.B[part], self.Q, self.R, self.horizon, self.first_stage)
 
 
 def _closed_loop(setting: FiniteHorizon, gains: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """F = A − BK and W = Q + KᵀRK, ``(…, N, n, n)``."""
+    """Compute F = A − BK and W = Q + KᵀRK, ``(…, N, n, n)``; raises PcpoError for gains of another shape."""
     if gains.shape[-3:] not in {(setting.N, setting.m, setting.n), (1, setting.m, setting.n)}:
         raise PcpoError(f"gains: found shape {gains.shape}, expected (…, N, m, n), N = {setting.N}, or (…, 1, m, n)")
     return setting.A - setting.B @ gains, setting.Q + gains.swapaxes(-1, -2) @ setting.R @ gains
 
 
 def _moments(setting: FiniteHorizon, F: FloatArray, S: FloatArray | None) -> list[FloatArray]:
-    """Σ_t = E x_t x_tᵀ for t = 0 … s + h − 1: Σ_0 = S (I if not given), Σ_{t+1} = F Σ_t Fᵀ."""
+    """Compute Σ_t = E x_t x_tᵀ for t = 0 … s + h − 1: Σ_0 = S (I if not given), Σ_{t+1} = F Σ_t Fᵀ."""
     start = np.eye(setting.n) if S is None else np.asarray(S, dtype=np.float64)
     found = [np.broadcast_to(start, F.shape)]
     with np.errstate(over="ignore", invalid="ignore"):
@@ -93,10 +103,18 @@ def _moments(setting: FiniteHorizon, F: FloatArray, S: FloatArray | None) -> lis
 
 
 def costs(setting: FiniteHorizon, gains: FloatArray, second_moment: FloatArray | None = None) -> FloatArray:
-    """C_i(K_i) = Σ_{t=s}^{s+h−1} tr(W Σ_t) of every agent.
+    """Compute C_i(K_i) = Σ_{t=s}^{s+h−1} tr(W Σ_t) of every agent.
 
-    gains: ``(…, N, m, n)``, or ``(…, 1, m, n)`` for one gain of all agents; second_moment: S ``(n, n)``, I if not
-    given.  Returns ``(…, N)``; infinite where doubles overflow.  Raises PcpoError for another shape.
+    Args:
+        setting: the systems.
+        gains: ``(…, N, m, n)``, or ``(…, 1, m, n)`` for one gain of all agents.
+        second_moment: S, ``(n, n)``; I if not given.
+
+    Returns:
+        ``(…, N)``; infinite where doubles overflow.
+
+    Raises:
+        PcpoError: for gains of another shape.
     """
     F, W = _closed_loop(setting, gains)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -106,10 +124,16 @@ def costs(setting: FiniteHorizon, gains: FloatArray, second_moment: FloatArray |
 
 
 def gradients(setting: FiniteHorizon, gains: FloatArray) -> FloatArray:
-    """∇C_i(K_i) = 2 Σ_t [1{t ≥ s} R K − Bᵀ P_{t+1} F] Σ_t, ``(…, N, m, n)``, for S = I.
+    """Compute ∇C_i(K_i) = 2 Σ_t [1{t ≥ s} R K − Bᵀ P_{t+1} F] Σ_t for S = I.
 
-    P_t = 1{t ≥ s} W + Fᵀ P_{t+1} F is the cost of what remains at t, and P_{s+h} = 0.  Arguments as for `costs`;
-    entries are not finite where doubles overflow.
+    P_t = 1{t ≥ s} W + Fᵀ P_{t+1} F gives the cost of the remaining stages at t, and P_{s+h} = 0.
+
+    Args:
+        setting: the systems.
+        gains: as for `costs`.
+
+    Returns:
+        ``(…, N, m, n)``; not finite where doubles overflow.
     """
     F, W = _closed_loop(setting, gains)
     Ft, Bt = F.swapaxes(-1, -2), setting.B.swapaxes(-1, -2)
@@ -126,11 +150,16 @@ def gradients(setting: FiniteHorizon, gains: FloatArray) -> FloatArray:
 
 
 def best_common_gain(setting: FiniteHorizon, start: FloatArray) -> FloatArray:
-    """K̄ ``(m, n)``, a minimiser of the mean cost (1/N) Σ_i C_i(K), by quasi-Newton steps and a root of the gradient.
+    """Find K̄ ``(m, n)``, a local minimiser of the mean cost (1/N) Σ_i C_i(K), by BFGS and a root of the gradient.
 
-    start: ``(m, n)``.  The problem is not convex: the answer is certified to be stationary (‖∇‖ ≤ 1e-9·C) and no worse
-    than the start, and is the minimum of its valley.  Raises PcpoError if the certificate fails, or if the cost of the
-    start overflows.
+    The problem is not convex: the answer is certified to be stationary (‖∇‖ ≤ 1e-9·C) and no worse than the start.
+
+    Args:
+        setting: the systems.
+        start: ``(m, n)``.
+
+    Raises:
+        PcpoError: if the certificate fails, or if the cost of the start overflows.
     """
     shape = (setting.m, setting.n)
 

@@ -1,6 +1,7 @@
-"""Rollouts of the finite-horizon setting for all agents at once: a Numba kernel and its NumPy twin.
+"""Simulate rollouts of the finite-horizon setting for all agents at once: a Numba kernel and its NumPy twin.
 
-Minibatches are tiny here and agents many, so the loop runs over (agent, rollout).  Both receive their random arrays.
+Minibatches are small here and agents many, so the loop runs over (agent, rollout).  Kernel and twin receive their
+random arrays.
 """
 
 from __future__ import annotations
@@ -18,11 +19,9 @@ __all__ = ["rollout_costs_twin", "rollout_kernel"]
 
 @cache
 def rollout_kernel(n: int, m: int) -> Callable[..., None]:
-    """The kernel for n states and m inputs, compiled at its first call.
+    """Return the kernel for n states and m inputs, compiled at its first call.
 
-    kernel(A, B, Q, R, gains, radii, directions, starts, first, stages, costs) fills costs (N, M) with
-    Σ_{t=first}^{stages−1} x_tᵀ(Q + GᵀRG) x_t, G = K_i + r_i U, x_{t+1} = (A_i − B_i G) x_t, x_0 = starts[i, k].
-    A: (N, n, n); B: (N, n, m); gains: (N, m, n); radii: (N,); directions: (N, M, m·n), U by rows; starts: (N, M, n).
+    The kernel's arguments are those of `rollout_costs_twin`, which computes the same in NumPy.
     """
 
     def finite_horizon_costs(A, B, Q, R, gains, radii, directions, starts, first, stages, costs):  # type: ignore[no-untyped-def]
@@ -62,7 +61,24 @@ def rollout_costs_twin(
     A: FloatArray, B: FloatArray, Q: FloatArray, R: FloatArray, gains: FloatArray, radii: FloatArray,
     directions: FloatArray, starts: FloatArray, first: int, stages: int, costs: FloatArray,
 ) -> None:  # fmt: skip
-    """The arguments and the result of `rollout_kernel`'s kernels, in plain NumPy."""
+    """Fill `costs` with the costs of rollouts, as the kernels of `rollout_kernel` do, in plain NumPy.
+
+    The cost of rollout k of agent i is Σ_{t=first}^{stages−1} x_tᵀ(Q + GᵀRG) x_t with G = K_i + r_i U,
+    x_{t+1} = (A_i − B_i G) x_t and x_0 = starts[i, k].
+
+    Args:
+        A: ``(N, n, n)``.
+        B: ``(N, n, m)``.
+        Q: ``(n, n)``.
+        R: ``(m, m)``.
+        gains: K_i, ``(N, m, n)``.
+        radii: r_i, ``(N,)``.
+        directions: U by rows, ``(N, M, m·n)``.
+        starts: ``(N, M, n)``.
+        first: first stage that costs.
+        stages: number of stages from t = 0 on.
+        costs: output, ``(N, M)``.
+    """
     G = gains[:, None] + radii[:, None, None, None] * directions.reshape(*costs.shape, *gains.shape[1:])
     F = A[:, None] - B[:, None] @ G
     x, total = starts[..., None], np.zeros(costs.shape)

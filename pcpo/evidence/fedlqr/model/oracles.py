@@ -1,4 +1,4 @@
-"""Oracles of the finite-horizon setting: zeroth-order answers from rollouts, and noise-free ones."""
+"""Answer as oracles of the finite-horizon setting: zeroth-order estimates from rollouts, or exact values."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from pcpo.simulation.normals import normals, words_per_column
 
 __all__ = ["ExactFiniteHorizonOracle", "FiniteHorizonOracle"]
 
-_BLOCKS = 16  # of 64 rollouts, drawn ahead for every agent; results do not depend on it
+_BLOCKS = 16  # blocks of 64 rollouts drawn ahead for every agent; results do not depend on their number
 
 
 class _Supply:
-    """Directions and initial states of all agents for one (purpose, epoch), in the order in which they are asked for.
+    """Draw directions and initial states of all agents for one (purpose, epoch), in the order of the requests.
 
-    Agent i has streams of its own, (seed, purpose, epoch, i, 0) and (…, 1), consumed in whole blocks of 64 rollouts.
+    Agent i has the streams (seed, purpose, epoch, i, 0) and (…, 1), consumed in whole blocks of 64 rollouts.
     """
 
     def __init__(self, key: tuple[int, ...], N: int, D: int, n: int) -> None:
@@ -34,7 +34,7 @@ class _Supply:
         self._at = 0
 
     def take(self, count: int) -> tuple[FloatArray, FloatArray]:
-        """The next `count` directions ``(N, count, D)`` and initial states ``(N, count, n)`` of every agent."""
+        """Return the next `count` directions ``(N, count, D)`` and initial states ``(N, count, n)`` of every agent."""
         if self._at + count > self._left[0].shape[1]:
             self._draw(count)
         first, self._at = self._at, self._at + count
@@ -56,17 +56,21 @@ class _Supply:
 
 
 class FiniteHorizonOracle(LedgerOracle):
-    """Answers by rollouts of h stages from x_0 ~ N(0, I), fresh for every rollout; directions uniform on the sphere.
+    """Estimate by rollouts of h stages from x_0 ~ N(0, I), drawn anew for every rollout; U uniform on the sphere.
 
     g_i = (1/M) Σ_k c_ik·(D/r_i)·U_ik: the one-point estimator, as in PCPO's (5).  A cost that is not finite or exceeds
-    `kernels.SATURATION` counts as that, and is counted.
-    seed: the run's; see `_Supply` for the streams.  kernel: for tests, what `rollout_kernel` gives otherwise.
+    `kernels.SATURATION` is replaced by it, and counted.
+
+    Args:
+        setting: the systems.
+        seed: seed of the run; see `_Supply` for the streams.
+        kernel: for tests; by default the kernel of `rollout_kernel`.
     """
 
     def __init__(self, setting: FiniteHorizon, *, seed: int, kernel: Callable[..., None] | None = None) -> None:
         super().__init__(setting.N, (setting.m, setting.n))
         self._setting = setting
-        # Private writable copies: one array type for the kernel, so that it is compiled only once.
+        # Private writable copies have one array type, so that the kernel is compiled only once.
         self._matrices = tuple(np.array(matrix) for matrix in (setting.A, setting.B, setting.Q, setting.R))
         self._seed = seed
         self._kernel = rollout_kernel(setting.n, setting.m) if kernel is None else kernel
@@ -80,7 +84,7 @@ class FiniteHorizonOracle(LedgerOracle):
         return _Supply((self._seed, purpose, epoch), s.N, s.m * s.n, s.n)
 
     def _roll(self, gains: FloatArray, radii: FloatArray, U: FloatArray, x0: FloatArray) -> Estimates:
-        """Costs ``(N, M)``, cut at SATURATION, and how many were cut."""
+        """Return costs ``(N, M)``, cut at SATURATION, and how many of each agent were cut."""
         s, values = self._setting, np.empty(U.shape[:2])
         arrays = [np.array(array, dtype=np.float64, order="C") for array in (gains, radii, U, x0)]
         self._kernel(*self._matrices, *arrays, s.first_stage, s.first_stage + s.horizon, values)
@@ -114,7 +118,7 @@ class FiniteHorizonOracle(LedgerOracle):
 
 
 class ExactFiniteHorizonOracle(LedgerOracle):
-    """Noise-free answers, ∇C_i(K_i) and C_i(K_i); the radius and the minibatch only enter the ledger.
+    """Answer without noise, by ∇C_i(K_i) and C_i(K_i); radius and minibatch only enter the ledger.
 
     Where doubles overflow the gradient is zero, the cost is `SATURATION`, and all M rollouts count as saturated.
     """
