@@ -45,8 +45,8 @@ def table(runs: pd.DataFrame, predictions: pd.DataFrame, titles: Mapping[str, st
 
     Returns:
         Among the columns, clean: fraction of runs in which every set is correct *before* the epoch, so that only
-        gradients of the cluster enter; correct: fraction of (run, agent) whose set is the true cluster at the end of the epoch;
-        infinite: number of runs with at least one agent of infinite cost.
+        gradients of the cluster enter; correct: fraction of (run, agent) whose set is the true cluster at the end of
+        the epoch; infinite: number of runs with at least one agent of infinite cost.
     """
     rows = []
     predicted = predictions.set_index(["scenario", "epoch"])

@@ -42,8 +42,8 @@ class Scripts:
         return self.made_of(script, GROUPS[group_of(study)].studies[study])
 
     def verdicts(self, script: str, group: str) -> str:
-        """Return the digest of a job that judges a group."""
-        return self.made_of(script, *modules_of(group, "claims"))
+        """Return the digest of a job that judges a group; the texts of the claims are in its table."""
+        return self.made_of(script, *modules_of(group, "claims"), _texts(group))
 
     def evidence_figure(self, script: str, figure: str) -> str:
         """Return the digest of a job that draws a figure of evidence."""
@@ -58,4 +58,11 @@ class Scripts:
         """Return the digest of a job that shows results of all groups and figures."""
         parts = [module for group in GROUPS for part in ("claims", "figures") for module in modules_of(group, part)]
         figures = [f"{PACKAGE.name}.figures.{path.stem}" for path in sorted((PACKAGE / "figures").glob("*.py"))]
-        return self.made_of(script, *parts, *[name for name in figures if not name.endswith("__init__")])
+        return self.made_of(
+            script, *parts, *map(_texts, GROUPS), *[name for name in figures if not name.endswith("__init__")]
+        )
+
+
+def _texts(group: str) -> Path:
+    """Return the file of the texts of a group's claims."""
+    return PACKAGE / "evidence" / group / "claims.md"

@@ -89,7 +89,7 @@ def declared(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     root = tmp_path_factory.mktemp("declared")
     groups: Mapping[str, Group] = declared_groups()
     frames: dict[str, pd.DataFrame] = {name: made_up(group) for name, group in groups.items()}
-    make_tree(root, groups, frames, repository / "docs/reference/fedlqr_claims.csv")
+    make_tree(root, groups, frames)
     return root
 
 
@@ -151,7 +151,7 @@ def toy_notebook(path: Path, *cells: str) -> Path:
 @pytest.fixture(scope="module")
 def toy(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete tree of the toy groups."""
-    return toy_tree(tmp_path_factory.mktemp("toy"), repository / "docs/reference/fedlqr_claims.csv")
+    return toy_tree(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture

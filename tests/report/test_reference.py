@@ -23,7 +23,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 def tree(repository: Path, tmp_path: Path) -> Path:
     """A complete run of one commit, and a checkout to write to."""
     (tmp_path / "run").mkdir()
-    root = toy_tree(tmp_path / "run", repository / "docs/reference/fedlqr_claims.csv")
+    root = toy_tree(tmp_path / "run")
     for path in root.rglob("*.parquet"):
         relabel(path, COMMIT)
     (tmp_path / "checkout").mkdir()

@@ -16,6 +16,7 @@ from support.small_fleets import experiment, three_clusters
 from pcpo.claims.judging import Agrees, AtMost, Never, judge
 from pcpo.errors import ConfigError, ResultsError
 from pcpo.experiments.records import write_runs
+from pcpo.figures.registry import entries
 from pcpo.report import build_report, load
 from pcpo.report.__main__ import main
 from pcpo.report.formulas import mathml, plain, prose
@@ -29,7 +30,7 @@ from pcpo.report.store import ROOT_VARIABLE, find_root, read_verdicts
 @pytest.fixture(scope="module")
 def whole(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete tree: to be copied, never changed."""
-    return toy_tree(tmp_path_factory.mktemp("whole"), repository / "docs/reference/fedlqr_claims.csv")
+    return toy_tree(tmp_path_factory.mktemp("whole"))
 
 
 @pytest.fixture
@@ -196,7 +197,6 @@ def test_a_partial_report_says_what_is_missing(case: str, tree: Path) -> None:
 def test_what_a_configuration_does_not_draw_is_not_missing(tree: Path) -> None:
     for name in ("baselines", "ablations"):
         (tree / f"figures/{name}.png").unlink()
-    (tree / "results/fedlqr/claims.csv").unlink()
     page = built(tree, figures=["fleets", "elimination"])
     assert "This report is partial" not in page
     assert "FedLQR" not in Reader(page).text.split("Deviations from the paper, and readings", 2)[1]

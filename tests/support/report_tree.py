@@ -206,8 +206,8 @@ def write_verdicts(root: Path, frames: Mapping[str, pd.DataFrame]) -> None:
     pd.concat(list(frames.values()), ignore_index=True).to_csv(root / "results/verdicts.csv", index=False)
 
 
-def make_tree(root: Path, groups: Mapping[str, Group], frames: Mapping[str, pd.DataFrame], fedlqr: Path) -> None:
-    """Verdicts, figures, FedLQR's claims (a copy of `fedlqr`) and a benchmark file under `root`."""
+def make_tree(root: Path, groups: Mapping[str, Group], frames: Mapping[str, pd.DataFrame]) -> None:
+    """Verdicts, figures and a benchmark file under `root`."""
     write_verdicts(root, frames)
     (root / "figures").mkdir()
     first = root / "figures/first"
@@ -217,8 +217,6 @@ def make_tree(root: Path, groups: Mapping[str, Group], frames: Mapping[str, pd.D
         (root / f"figures/{name}.png").write_bytes(first.with_suffix(".png").read_bytes())
         rows = pd.DataFrame([DRAWN.get(name, {"epoch": 1, "gap": 0.5})])
         rows.to_csv(root / f"figures/{name}.csv", index=False)
-    (root / "results/fedlqr").mkdir()
-    (root / "results/fedlqr/claims.csv").write_bytes(fedlqr.read_bytes())
     benchmark = root / "results/benchmarks/runs/toy.tsv"
     benchmark.parent.mkdir(parents=True)
     benchmark.write_text("s\th:m:s\tmax_rss\tcpu_time\n12.5\t0:00:12\t300.5\t11.0\n", encoding="utf-8")
@@ -232,10 +230,10 @@ def _write_runs(path: Path) -> None:
     pq.write_table(pa.Table.from_pandas(frame).replace_schema_metadata({b"pcpo": note}), path)
 
 
-def toy_tree(root: Path, fedlqr: Path) -> Path:
+def toy_tree(root: Path) -> Path:
     """A complete tree of the toy groups, judged for real; notebooks are stand-ins."""
     tables = toy_tables()
-    make_tree(root, TOY, {name: judge(name, group.claims, tables) for name, group in TOY.items()}, fedlqr)
+    make_tree(root, TOY, {name: judge(name, group.claims, tables) for name, group in TOY.items()})
     write_table(STUDY, range(RUNS), tables["toy"], root / "results/evidence/toy/000000-000149.parquet", PROVENANCE)
     _write_runs(root / "results/runs/toy/pcpo/000000-000001.parquet")
     (root / "results/notebooks").mkdir()

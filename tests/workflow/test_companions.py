@@ -50,7 +50,7 @@ def test_a_table_depends_on_the_code_that_it_runs_and_on_no_other(group: str, fr
     folder = Path("pcpo/evidence") / group
     idle = [*OTHERS, *(str(folder / name) for name in ("claims.py", "claims.md", "figures.py", "measures.py"))]
     idle += [f"pcpo/evidence/{other}/model/__init__.py" for other in set(CHEAP) - {group}]
-    assert {name: changed(fresh, name, table) for name in idle} == dict.fromkeys(idle, set())
+    assert {name: changed(fresh, name, table) for name in idle} == {name: set() for name in idle}
     module = GROUPS[group].studies[CHEAP[group]].replace(".", "/")
     used = [*COMMON, f"{module}.py", str(folder / "model/__init__.py")]
-    assert {name: changed(fresh, name, table) for name in used} == dict.fromkeys(used, job)
+    assert {name: changed(fresh, name, table) for name in used} == {name: job for name in used}

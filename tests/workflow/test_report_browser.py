@@ -31,7 +31,7 @@ CUT_OFF = """[...document.querySelectorAll("main *")]
 @pytest.fixture(scope="module")
 def report(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete report of toy claims."""
-    root = toy_tree(tmp_path_factory.mktemp("tree"), repository / "docs/reference/fedlqr_claims.csv")
+    root = toy_tree(tmp_path_factory.mktemp("tree"))
     return build_report(root, groups=TOY)
 
 
