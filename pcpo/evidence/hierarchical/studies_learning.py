@@ -310,8 +310,8 @@ def _actors_cells(options: Mapping[str, Any]) -> dict[str, ActorsCell]:
 
 def _actors(cell: ActorsCell, seeds: Sequence[int]) -> pd.DataFrame:
     """Return a row for each run."""
-    fixed = {"kind": cell.kind, "size": cell.size, "steps": cell.steps, "precision": cell.precision, "tried": cell.most}
-    return pd.DataFrame([{"seed": seed, **_run(cell, seed)} for seed in seeds]).assign(**fixed)
+    rows = pd.DataFrame([{"seed": seed, **_run(cell, seed)} for seed in seeds])
+    return rows.assign(kind=cell.kind, size=cell.size, steps=cell.steps, precision=cell.precision, tried=cell.most)
 
 
 def _run(cell: ActorsCell, seed: int) -> dict[str, float]:

@@ -96,7 +96,7 @@ def _lemma_1_cost(system: ExchangeableSystem, x: list[FloatArray], u: list[Float
     for blocks, parts in ((system.Q, x), (system.R, u)):
         mean = _means(parts)
         weights = np.concatenate([np.full(part.shape[1], len(part)) for part in parts])
-        total += mean @ (weights[:, None] * blocks.pulled(system.sizes)) @ mean
+        total += float(mean @ (weights[:, None] * blocks.pulled(system.sizes)) @ mean)
         total += sum(np.sum((part @ blocks.difference(a)) * part) for a, part in enumerate(parts))
     return float(total)
 
