@@ -116,7 +116,7 @@ def _as(name: str, other: str) -> Control:
 
 
 def _every_episode(given: Tables) -> Tables:
-    """Return tables where runs that communicate after every episode stand in for triggered ones."""
+    """Return tables where runs that communicate after every episode stand in for triggered runs."""
     frame = given[COMMUNICATION]
     return {**given, COMMUNICATION: frame[frame["role"] == CONTROL].assign(role="trigger")}
 

@@ -36,8 +36,8 @@ _LABELS = {
     "proof": r"$S=1$, $\beta$ of the proofs, $M=4$",
 }
 _MIXED_LABELS = {
-    "told": r"Algorithm 1, $\beta$ told $\xi$",
-    "untold": r"Algorithm 1, $\beta$ not told",
+    "told": r"Algorithm 1, $\xi$ in $\beta$",
+    "untold": r"Algorithm 1, no $\xi$ in $\beta$",
     "contexts": "Algorithm 3",
     "ignored": "contexts ignored",
     "alone": "no communication",

@@ -251,7 +251,7 @@ def _descent(cell: DescentCell, seeds: Sequence[int]) -> pd.DataFrame:
 
 
 def _descended(systems: Sequence[Regulator], K: FloatArray, steps: FloatArray, most: int) -> FloatArray:
-    """Return C(K_n) − C(K*) for n = 0, 1, …, ``(iterations + 1, systems)``, until all are as small as can be told."""
+    """Return C(K_n) − C(K*) for n = 0, 1, …, until all are 1e-16 of the first: ``(iterations + 1, systems)``."""
     stack, gaps = stacked(systems), []
     for _ in range(most + 1):
         with np.errstate(all="ignore"):  # gains that are no longer stable have no cost

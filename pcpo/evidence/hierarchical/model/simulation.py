@@ -45,7 +45,7 @@ def simulated(
         gains: gains of the policy.
         steps: length of the trajectory.
         rng: draws noise and exploration.
-        watched: number of agents of each subpopulation, its first ones, that are returned.
+        watched: number of agents that are returned, the first of each subpopulation.
 
     Yields:
         For each portion the steps of S_1, …, S_L and S̄.
