@@ -1,6 +1,7 @@
-"""What the claims on CoopLSVI measure; a replicate is a seed with all its cells, and is resampled whole.
+"""Measure the claims on CoopLSVI.
 
-Exponents are of regret over β_T√log(MT), the factor that Õ(·) hides in (64): β is the width with which a run was made.
+A replicate is a seed with all its cells, and the bootstrap resamples whole replicates.  Exponents are those of regret
+over β_T√log(MT), the factor that Õ(·) hides in (64); β is the width with which a run was made.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ from pcpo.claims.findings import bootstrap, failures, mean, violations
 from pcpo.errors import ResultsError
 
 __all__ = [
+    "COMMUNICATION",
+    "EXACT",
+    "HETEROGENEITY",
+    "PARETO",
+    "REGRET",
     "agents_exponent",
     "bound_violations",
     "chi_exponent",
@@ -26,34 +32,38 @@ __all__ = [
     "pooled_ratio",
     "proposition_3",
     "threshold_ratio",
+    "thresholds",
     "time_exponent",
-    "worst_contrast",
 ]
 
-_REGRET, _MIXED, _PARETO = "coop_lsvi_regret", "coop_lsvi_heterogeneity", "coop_lsvi_pareto"
+#: Names of the studies that are measured.
+REGRET, COMMUNICATION, HETEROGENEITY = "coop_lsvi_regret", "coop_lsvi_communication", "coop_lsvi_heterogeneity"
+PARETO, EXACT = "coop_lsvi_pareto", "coop_lsvi_exact"
 
 
 def _wide(frame: pd.DataFrame, columns: list[str], value: str, where: str) -> pd.DataFrame:
-    """A row per seed, a column per condition; raises ResultsError if there is no row."""
+    """Return a row for each seed and a column for each condition; raise ResultsError if there is no row."""
     if frame.empty:
         raise ResultsError(f"{where}: found no row, expected some")
     return frame.pivot(index="seed", columns=columns, values=value)
 
 
 def _slope(x: FloatArray, y: FloatArray) -> FloatArray:
-    """Least-squares slopes of y ``(..., n)`` over log x ``(n,)``."""
+    """Return the least-squares slopes of y ``(..., n)`` over log x ``(n,)``."""
     z = np.log(x) - np.log(x).mean()
     return np.asarray(y @ (z / (z @ z)))
 
 
 def _last(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the last episode."""
     last: pd.DataFrame = frame[frame["episode"] == frame["episode"].max()]
     return last
 
 
-def worst_contrast(frame: pd.DataFrame, by: str, contrasts: list[float]) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Regrets ``(n, K, C)`` by `by` (K values, returned second) and contrast; third: β_T√log(MT) of each value."""
-    wide = _wide(frame, [by, "contrast"], "regret", _REGRET)
+def _by_contrast(frame: pd.DataFrame, by: str) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the regrets ``(n, K, C)`` by a column and by contrast, its K values, and β_T√log(MT) of each value."""
+    contrasts = sorted(frame["contrast"].unique())
+    wide = _wide(frame, [by, "contrast"], "regret", REGRET)
     values = np.sort(frame[by].unique()).astype(np.float64)
     regrets = np.stack([wide[value][contrasts].to_numpy(dtype=np.float64) for value in values], axis=1)
     one = frame.drop_duplicates(by).sort_values(by)
@@ -62,8 +72,8 @@ def worst_contrast(frame: pd.DataFrame, by: str, contrasts: list[float]) -> tupl
 
 
 def _exponent(frame: pd.DataFrame, by: str, predicted: float, name: str, *, logs: bool = True) -> Finding:
-    contrasts = sorted(frame["contrast"].unique())
-    regrets, values, hidden = worst_contrast(frame, by, contrasts)
+    """Compare the slope of log regret over the log of a column, at the worst contrast for each of its values."""
+    regrets, values, hidden = _by_contrast(frame, by)
     scale = hidden if logs else np.ones_like(hidden)
 
     def statistic(drawn: FloatArray) -> FloatArray:
@@ -73,26 +83,33 @@ def _exponent(frame: pd.DataFrame, by: str, predicted: float, name: str, *, logs
 
 
 def agents_exponent(tables: Tables, algorithm: str, predicted: float, *, logs: bool = True) -> Finding:
-    """Slope of log regret over log M at the last episode, at the worst contrast for each M."""
-    frame = _last(tables[_REGRET])
+    """Compare the slope of log regret over log M at the last episode, at the worst contrast for each M.
+
+    Args:
+        tables: of the group.
+        algorithm: of `coop_lsvi_regret`.
+        predicted: the exponent to compare with.
+        logs: whether to divide regret by the factor β_T√log(MT) that Õ(·) hides.
+    """
+    frame = _last(tables[REGRET])
     name = "slope over log M of log mean regret" + (" less hidden logarithms" if logs else "")
     return _exponent(frame[frame["algorithm"] == algorithm], "agents", predicted, name, logs=logs)
 
 
 def time_exponent(tables: Tables, algorithm: str, predicted: float) -> Finding:
-    """Slope over log T at the largest M with this algorithm, at the worst contrast for each T."""
-    frame = tables[_REGRET]
+    """Compare the slope over log T at the algorithm's largest M, at the worst contrast for each T."""
+    frame = tables[REGRET]
     frame = frame[frame["algorithm"] == algorithm]
     frame = frame[frame["agents"] == frame["agents"].max()]
     return _exponent(frame, "episode", predicted, "slope over log T of log mean regret less hidden logarithms")
 
 
 def pooled_ratio(tables: Tables, algorithm: str, predicted: float) -> Finding:
-    """Worst mean regret of the group over the worst of one agent that acts MT times, at the largest M."""
-    frame = _last(tables[_REGRET])
+    """Compare the worst mean regret of the group over that of one agent that acts MT times, at the largest M."""
+    frame = _last(tables[REGRET])
     frame = frame[frame["agents"] == frame["agents"].max()]
     frame = frame[frame["algorithm"].isin([algorithm, "pooled"])]
-    wide = _wide(frame, ["algorithm", "contrast"], "regret", _REGRET)
+    wide = _wide(frame, ["algorithm", "contrast"], "regret", REGRET)
     runs = np.stack([wide[name].to_numpy(dtype=np.float64) for name in (algorithm, "pooled")], axis=1)
 
     def statistic(drawn: FloatArray) -> FloatArray:
@@ -103,29 +120,28 @@ def pooled_ratio(tables: Tables, algorithm: str, predicted: float) -> Finding:
 
 
 def optimism(tables: Tables, algorithm: str, alpha: float) -> Finding:
-    """Fraction of runs in which Q^t < Q* somewhere."""
-    frame = _last(tables[_REGRET])
+    """Compare the fraction of runs in which Q^t < Q* somewhere with its bound α."""
+    frame = _last(tables[REGRET])
     frame = frame[frame["algorithm"] == algorithm]
     return failures(int((frame["pessimistic"] > 0).sum()), len(frame), alpha)
 
 
-def bound_violations(tables: Tables, algorithm: str, role: str) -> Finding:
-    """Runs with more episodes with communication than the lemma allows."""
-    frame = tables["coop_lsvi_communication"]
-    frame = frame[(frame["algorithm"] == algorithm) & (frame["role"] == role)]
+def bound_violations(tables: Tables, algorithm: str) -> Finding:
+    """Count the runs of a triggered algorithm with more episodes with communication than its lemma allows."""
+    frame = tables[COMMUNICATION]
+    frame = frame[(frame["algorithm"] == algorithm) & (frame["role"] == "trigger")]
     return violations(int((frame["rounds"] > frame["bound"]).sum()), len(frame))
 
 
-def deviation_ratio(tables: Tables, *, stated: float = 1.0) -> Finding:
-    """Largest over ξ > 0 of the mean extra late regret over ξH(H + 1), for agents that are told ξ; `stated`: factor by
-    which the ξ of the bound is changed."""
-    frame = tables[_MIXED]
+def deviation_ratio(tables: Tables) -> Finding:
+    """Compare the largest mean extra late regret over ξH(H + 1) with 1, over ξ > 0, for agents whose β includes ξ."""
+    frame = tables[HETEROGENEITY]
     frame = frame[(frame["kind"] == "xi") & (frame["algorithm"] == "told")]
-    wide = _wide(frame, ["amount"], "late", _MIXED)
+    wide = _wide(frame, ["amount"], "late", HETEROGENEITY)
     amounts = np.array(sorted(wide.columns), dtype=np.float64)
     H = int(frame["horizon"].iloc[0])
     runs = wide[list(amounts)].to_numpy(dtype=np.float64)
-    bound = stated * amounts[amounts > 0] * H * (H + 1)
+    bound = amounts[amounts > 0] * H * (H + 1)
 
     def statistic(drawn: FloatArray) -> FloatArray:
         means = drawn.mean(axis=1)
@@ -135,10 +151,10 @@ def deviation_ratio(tables: Tables, *, stated: float = 1.0) -> Finding:
 
 
 def chi_exponent(tables: Tables, algorithm: str, predicted: float) -> Finding:
-    """Slope of log mean regret over log(d + χ)."""
-    frame = tables[_MIXED]
+    """Compare the slope of log mean regret over log(d + χ)."""
+    frame = tables[HETEROGENEITY]
     frame = frame[(frame["kind"] == "chi") & (frame["algorithm"] == algorithm)]
-    wide = _wide(frame, ["amount"], "regret", _MIXED)
+    wide = _wide(frame, ["amount"], "regret", HETEROGENEITY)
     x = np.array(wide.columns, dtype=np.float64) + float(frame["dimension"].iloc[0])
 
     def statistic(drawn: FloatArray) -> FloatArray:
@@ -151,29 +167,36 @@ def count_violations(
     tables: Tables,
     study: str,
     wrong: Callable[[pd.DataFrame], pd.Series[bool]],
-    trials: Callable[[pd.DataFrame], int],
+    trials: Callable[[pd.DataFrame], int] = len,
 ) -> Finding:
-    """Rows of a study that violate, among so many trials."""
+    """Count the violations in a study's rows.
+
+    Args:
+        tables: of the group.
+        study: name of the study.
+        wrong: from the rows to the violations of each.
+        trials: from the rows to the number of trials, by default a trial for each row.
+    """
     frame = tables[study]
     return violations(int(wrong(frame).sum()), trials(frame))
 
 
-def _joint(tables: Tables, threshold: float | None) -> pd.DataFrame:
-    """Runs with a threshold S, or (None) without communication."""
-    frame = tables[_PARETO]
-    return frame[frame["threshold"].isna() if threshold is None else frame["threshold"] == threshold]
-
-
 def thresholds(tables: Tables) -> list[float]:
-    """The thresholds S with communication, in order."""
-    return sorted(tables[_PARETO]["threshold"].dropna().unique())
+    """Return the thresholds S of the runs of Algorithm 2 with communication, ascending."""
+    return sorted(tables[PARETO]["threshold"].dropna().unique())
 
 
-def joint_exponent(tables: Tables, threshold: float | None, predicted: float) -> Finding:
-    """Slope of log R_C over log T from T/16 on."""
-    frame = _joint(tables, threshold)
+def _with_threshold(tables: Tables, threshold: float) -> pd.DataFrame:
+    """Return the runs of Algorithm 2 with a threshold S."""
+    frame = tables[PARETO]
+    return frame[frame["threshold"] == threshold]
+
+
+def joint_exponent(tables: Tables, threshold: float, predicted: float) -> Finding:
+    """Compare the slope of log R_C over log T, from T/16 on, at a threshold S."""
+    frame = _with_threshold(tables, threshold)
     frame = frame[frame["episode"] >= frame["episode"].max() / 16]
-    wide = _wide(frame, ["episode"], "regret", _PARETO)
+    wide = _wide(frame, ["episode"], "regret", PARETO)
     T = np.array(wide.columns, dtype=np.float64)
     one = frame.drop_duplicates("episode").sort_values("episode")
     logs = np.sqrt(np.log(one["agents"].to_numpy() * T))
@@ -187,10 +210,10 @@ def joint_exponent(tables: Tables, threshold: float | None, predicted: float) ->
     )
 
 
-def threshold_ratio(tables: Tables, *, rare: float | None) -> Finding:
-    """Mean R_C at a large threshold over √(ratio of thresholds) times that at the smallest, at the last episode."""
+def threshold_ratio(tables: Tables) -> Finding:
+    """Compare mean R_C at the largest threshold over √(ratio of thresholds) times that at the smallest with 1."""
     known = thresholds(tables)
-    cells = [_last(_joint(tables, S)).set_index("seed")["regret"] for S in (rare, known[0])]
+    cells = [_last(_with_threshold(tables, S)).set_index("seed")["regret"] for S in (known[-1], known[0])]
     pairs = pd.concat(cells, axis=1, join="inner")
     factor = float(np.sqrt(known[-1] / known[0]))
 
@@ -202,6 +225,6 @@ def threshold_ratio(tables: Tables, *, rare: float | None) -> Finding:
 
 
 def proposition_3(tables: Tables) -> Finding:
-    """Mean of R_B(T) − R_C(T)/T at the last episode, smallest S."""
-    frame = _last(_joint(tables, thresholds(tables)[0]))
+    """Compare the mean of R_B(T) − R_C(T)/T with 0, at the last episode and the smallest S."""
+    frame = _last(_with_threshold(tables, thresholds(tables)[0]))
     return mean((frame["bayes"] - frame["regret"] / frame["episode"]).to_numpy(), 0.0, "mean of R_B − R_C/T")

@@ -1,15 +1,20 @@
-"""Studies of Section 4: regrets of Algorithm 2 over random scalarisations, propositions by enumeration, one front."""
+"""Declare the studies of Section 4, where agents share an MDP: regrets, propositions by enumeration, one front.
+
+`coop_lsvi_pareto`: regrets of Algorithm 2 over random scalarisations.  `coop_lsvi_exact`: Propositions 1 and 2 against
+all joint policies.  `coop_lsvi_front`: the points of one Pareto front, and the policies played on the way to it.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pcpo.arrays import FloatArray
+from pcpo.arrays import FloatArray, IntArray
 from pcpo.claims.contract import Study
 from pcpo.claims.options import Option, number, several, whole
 from pcpo.evidence.coop_lsvi.model.bounds import betas
@@ -25,10 +30,11 @@ from pcpo.evidence.coop_lsvi.model.joint import (
     simplex_points,
 )
 from pcpo.evidence.coop_lsvi.model.mdp import MultiAgentMDP, all_policies, policy_values, random_multi_agent
-from pcpo.evidence.coop_lsvi.studies import at, checkpoints, instance_stream, noise_stream
+from pcpo.evidence.coop_lsvi.streams import at, checkpoints, instance_stream, noise_stream
 
 __all__ = ["EXACT", "FRONT", "PARETO", "STUDIES"]
 
+#: Options: sizes of the MDP, the scale of the calibrated β_t, and the number of scalarisations.
 _SIZES: Mapping[str, Option] = {
     "states": whole(3),
     "horizon": whole(2),
@@ -36,49 +42,81 @@ _SIZES: Mapping[str, Option] = {
     "scale": number(0.1),
     "points": whole(100),
 }
+#: Actions of each agent.
 _ACTIONS = (2, 2)
 _CHECKPOINTS = 11
+#: Tolerance within which two values are equal.
 _ROUNDING = 1e-10
 
 
-def _mdp(cell: Mapping[str, Any], seed: int) -> MultiAgentMDP:
-    S, H, d = (int(cell[name]) for name in ("states", "horizon", "dimension"))
-    return random_multi_agent(instance_stream(seed), S, _ACTIONS, H, d - d // 2, d // 2)
+@dataclass(frozen=True)
+class ExactCell:
+    """Describe a condition of `coop_lsvi_exact`.
+
+    Args:
+        states, horizon, dimension: sizes of the MDP; d = d₁ + d₂ is halved.
+        scale: factor of the calibrated β_t.
+        points: number of scalarisations v.
+    """
+
+    states: int
+    horizon: int
+    dimension: int
+    scale: float
+    points: int
 
 
-def _learn(cell: Mapping[str, Any], seed: int, mdp: MultiAgentMDP) -> tuple[JointRun, FloatArray]:
-    """A run of Algorithm 2, and its β_t."""
-    S, H, d = (int(cell[name]) for name in ("states", "horizon", "dimension"))
-    T, M = int(cell["episodes"]), len(_ACTIONS)
-    drawn = joint_noise(noise_stream(seed), T, M, H, S)
-    beta = betas("calibrated", T, M, H, d, scale=cell["scale"])
-    return run_joint(mdp, drawn, beta, cell["threshold"]), beta
+@dataclass(frozen=True)
+class LearningCell(ExactCell):
+    """Describe a condition of `coop_lsvi_pareto` or `coop_lsvi_front`, where Algorithm 2 learns.
+
+    Args:
+        states, horizon, dimension, scale, points: as in `ExactCell`.
+        episodes: T.
+        threshold: S, ∞ without communication.
+    """
+
+    episodes: int
+    threshold: float
 
 
-def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _mdp(cell: ExactCell, seed: int) -> MultiAgentMDP:
+    """Draw the MDP of a run."""
+    d = cell.dimension
+    return random_multi_agent(instance_stream(seed), cell.states, _ACTIONS, cell.horizon, d - d // 2, d // 2)
+
+
+def _learn(cell: LearningCell, seed: int, mdp: MultiAgentMDP) -> tuple[JointRun, FloatArray]:
+    """Run Algorithm 2 and return the run with its β_t."""
+    H, T, M = cell.horizon, cell.episodes, len(_ACTIONS)
+    drawn = joint_noise(noise_stream(seed), T, M, H, cell.states)
+    beta = betas("calibrated", T, M, H, cell.dimension, scale=cell.scale)
+    return run_joint(mdp, drawn, beta, cell.threshold), beta
+
+
+def _pareto_cells(options: Mapping[str, Any]) -> dict[str, LearningCell]:
+    """Return a cell for each threshold, and one without communication."""
     common = {name: value for name, value in options.items() if name != "thresholds"}
     thresholds = [*options["thresholds"], math.inf]
-    return {f"S_{S:g}": {**common, "threshold": float(S)} for S in thresholds}
+    return {f"S_{S:g}": LearningCell(**common, threshold=float(S)) for S in thresholds}
 
 
-def _simulate(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
-    return pd.concat([_run(cell, seed) for seed in seeds], ignore_index=True)
+def _pareto(cell: LearningCell, seeds: Sequence[int]) -> pd.DataFrame:
+    """Return a row for each checkpoint of each run."""
+    return pd.concat([_pareto_run(cell, seed) for seed in seeds], ignore_index=True)
 
 
-def _run(cell: Mapping[str, Any], seed: int) -> pd.DataFrame:
-    """One run, a row per checkpoint."""
+def _pareto_run(cell: LearningCell, seed: int) -> pd.DataFrame:
+    """Return a row for each checkpoint of one run."""
     mdp = _mdp(cell, seed)
     found, beta = _learn(cell, seed, mdp)
-    points, episodes = (
-        simplex_points(len(_ACTIONS), int(cell["points"])),
-        checkpoints(int(cell["episodes"]), _CHECKPOINTS),
-    )
+    points, episodes = simplex_points(len(_ACTIONS), cell.points), checkpoints(cell.episodes, _CHECKPOINTS)
     first = recovered(mdp, found.values, points)
     return pd.DataFrame(
         {
             "seed": seed,
             "episode": episodes,
-            "threshold": cell["threshold"] if math.isfinite(cell["threshold"]) else np.nan,
+            "threshold": cell.threshold if math.isfinite(cell.threshold) else np.nan,
             "beta": beta[episodes - 1],
             "agents": len(_ACTIONS),
             "regret": at(found.regret, episodes),
@@ -93,8 +131,8 @@ def _run(cell: Mapping[str, Any], seed: int) -> pd.DataFrame:
 PARETO = Study(
     name="coop_lsvi_pareto",
     title="CoopLSVI: regret over random scalarisations",
-    cells=_cells,
-    simulate=_simulate,
+    cells=_pareto_cells,
+    simulate=_pareto,
     columns={
         "seed": "run: MDP and noise",
         "episode": "episodes so far",
@@ -103,7 +141,7 @@ PARETO = Study(
         "agents": "M",
         "regret": "R_C of (13) with the v_t drawn, units of reward",
         "bayes": "R_B of (12), units of reward",
-        "bayes_last": "the same with the last policy alone in the place of all so far",
+        "bayes_last": "the same with the last policy alone in place of all policies so far",
         "recovered": "fraction of v for which a policy so far is as good as π*_v at every initial state",
         "rounds": "episodes with communication",
     },
@@ -117,18 +155,15 @@ PARETO = Study(
 )
 
 
-def _exact_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {"all": {**options}}
-
-
-def _exact(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
+def _exact(cell: ExactCell, seeds: Sequence[int]) -> pd.DataFrame:
+    """Return a row for each instance."""
     return pd.DataFrame([_enumerated(cell, seed) for seed in seeds])
 
 
-def _enumerated(cell: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """Propositions 1 and 2 against all deterministic joint policies of one instance."""
+def _enumerated(cell: ExactCell, seed: int) -> dict[str, Any]:
+    """Compare Propositions 1 and 2 with all deterministic joint policies of one instance."""
     mdp = _mdp(cell, seed)
-    v = simplex_points(len(_ACTIONS), int(cell["points"]))
+    v = simplex_points(len(_ACTIONS), cell.points)
     H, S, A = mdp.r.shape[1:]
     values = policy_values(mdp.P, mdp.r, all_policies(H, S, A))  # (n, M, S)
     best = np.max(np.tensordot(v, values, axes=(1, 1)), axis=1)  # over policies, for every state
@@ -137,7 +172,7 @@ def _enumerated(cell: Mapping[str, Any], seed: int) -> dict[str, Any]:
     myopic = policy_values(mdp.P, mdp.r, greedy_policy(np.tensordot(v, mdp.r, axes=1)))
     reached = np.einsum("nm,nms->ns", v, myopic)
     contrary = policy_values(mdp.P, mdp.r, greedy_policy(-Q))
-    even = np.full_like(mdp.phi[:1], 1 / mdp.phi.shape[-1])  # agent 1 is paid the same whatever happens
+    even = np.full_like(mdp.phi[:1], 1 / mdp.phi.shape[-1])  # the reward of agent 1 does not depend on state and action
     idle = MultiAgentMDP(np.concatenate([even, mdp.phi[1:]]), mdp.common, mdp.theta, mdp.mu, mdp.actions)
     boundary = greedy_policy(scalarised_optimum(idle, np.eye(len(_ACTIONS))[:1])[0])
     idle_values = policy_values(idle.P, idle.r, all_policies(H, S, A))
@@ -159,7 +194,7 @@ def _enumerated(cell: Mapping[str, Any], seed: int) -> dict[str, Any]:
 EXACT = Study(
     name="coop_lsvi_exact",
     title="CoopLSVI: scalarised optima against all joint policies",
-    cells=_exact_cells,
+    cells=lambda options: {"all": ExactCell(**options)},
     simulate=_exact,
     columns={
         "seed": "instance",
@@ -177,21 +212,19 @@ EXACT = Study(
 )
 
 
-def _front_cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {"front": {**options, "threshold": 2.0}}
-
-
-def _front(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
+def _front(cell: LearningCell, seeds: Sequence[int]) -> pd.DataFrame:
+    """Return a row for each point of each instance."""
     return pd.concat([_points(cell, seed) for seed in seeds], ignore_index=True)
 
 
-def _points(cell: Mapping[str, Any], seed: int) -> pd.DataFrame:
-    """Values, averaged over the initial states, of every Pareto-optimal policy and of every policy that was played."""
+def _points(cell: LearningCell, seed: int) -> pd.DataFrame:
+    """Return the values, averaged over initial states, of all Pareto-optimal policies and of all policies played."""
     mdp = _mdp(cell, seed)
     values = policy_values(mdp.P, mdp.r, all_policies(*mdp.r.shape[1:]))
     _, first = np.unique(values.reshape(len(values), -1).round(9), axis=0, return_index=True)
     front = values[first][pareto_optimal(values[first], values)]
-    greedy = policy_values(mdp.P, mdp.r, greedy_policy(scalarised_optimum(mdp, simplex_points(2, cell["points"]))[0]))
+    points = simplex_points(len(_ACTIONS), cell.points)
+    greedy = policy_values(mdp.P, mdp.r, greedy_policy(scalarised_optimum(mdp, points)[0]))
     played = np.swapaxes(_learn(cell, seed, mdp)[0].values, 1, 2)  # (T, M, S)
     episode = _first_equal(front, played)
     supported = _first_equal(front, greedy) > 0
@@ -207,8 +240,8 @@ def _points(cell: Mapping[str, Any], seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(seed=seed, point=np.arange(len(rows)))
 
 
-def _first_equal(wanted: FloatArray, sequence: FloatArray) -> FloatArray:
-    """Position (from 1; 0: none) of the first value of the sequence that equals each of those wanted."""
+def _first_equal(wanted: FloatArray, sequence: FloatArray) -> IntArray:
+    """Return the position (from 1; 0: none) of the first value of the sequence that equals each wanted value."""
     flat = sequence.reshape(len(sequence), -1)
     found = []
     for value in wanted.reshape(len(wanted), -1):
@@ -220,7 +253,7 @@ def _first_equal(wanted: FloatArray, sequence: FloatArray) -> FloatArray:
 FRONT = Study(
     name="coop_lsvi_front",
     title="CoopLSVI: one Pareto front",
-    cells=_front_cells,
+    cells=lambda options: {"front": LearningCell(**options, threshold=2.0)},
     simulate=_front,
     columns={
         "seed": "instance and noise",

@@ -1,4 +1,8 @@
-"""What the claims on hierarchical actor-critic measure; cells named "control:…" are never measured as they are."""
+"""Measure the claims on hierarchical actor-critic; rows of cells named "control:…" enter only through controls.
+
+Measures of exact studies count violations; measures of rates fit an exponent to every instance or trajectory and
+average over them.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,8 @@ import pandas as pd
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
 from pcpo.claims.findings import mean, violations
-from pcpo.evidence.hierarchical.studies_exact import DESCENT, GAINS, SYSTEMS
-from pcpo.evidence.hierarchical.studies_learning import ACTORS, COMPLEXITY, CRITIC, LEARNING, SAMPLES
+from pcpo.evidence.hierarchical.studies_exact import COMPLEXITY, DESCENT, GAINS, SYSTEMS
+from pcpo.evidence.hierarchical.studies_learning import ACTORS, CRITIC, LEARNING, SAMPLES
 
 __all__ = [
     "allowed",
@@ -22,6 +26,7 @@ __all__ = [
     "estimated_exponent",
     "estimated_monotone",
     "exponent",
+    "exponents",
     "gain_ratio",
     "gap_exponent",
     "growth",
@@ -34,24 +39,25 @@ __all__ = [
 
 #: Relative rounding of a ratio of gaps, which are known to about 1e-12.
 _ROUNDING = 1e-9
-#: Of a local rate, measured from gaps of 1e-12 of the first on: there K − K* is of order 1e-6, and so are second-order
-#: terms, with constants of order 10.
+#: Relative second-order error of a local rate.  It is measured from gaps of 1e-12 of the first on: there K − K* is of
+#: order 1e-6, and so are second-order terms, with constants of order 10.
 _SECOND_ORDER = 1e-4
 
 
 def _cells(tables: Tables, study: str, *names: str) -> pd.DataFrame:
+    """Return the rows of the named cells, by default of all cells that are not controls."""
     frame = tables[study]
     return frame[frame["cell"].isin(names)] if names else frame[~frame["cell"].str.startswith("control:")]
 
 
 def decomposition(tables: Tables) -> Finding:
-    """Identities that are missed by more than rounding."""
+    """Count the identities that are missed by more than rounding."""
     frame = tables[SYSTEMS.name]
     return violations(int((~(frame["residual"] <= frame["bound"])).sum()), len(frame))
 
 
 def gain_ratio(*columns: str) -> Callable[[Tables], Finding]:
-    """Ratios of the study of gains that are above 1."""
+    """Return a measure that counts the ratios above 1 in columns of `hierarchical_gains`."""
 
     def measure(tables: Tables) -> Finding:
         values = tables[GAINS.name][list(columns)].to_numpy(dtype=np.float64)
@@ -61,45 +67,62 @@ def gain_ratio(*columns: str) -> Callable[[Tables], Finding]:
 
 
 def perturbation_fails(tables: Tables) -> Finding:
-    """Gains near 0 at which the bound of Lemma 15 holds."""
+    """Count the gains near 0 at which the bound of Lemma 15 holds."""
     values = tables[GAINS.name]["perturbation_tiny"].dropna()
     return violations(int((values <= 1).sum()), len(values))
 
 
 def monotone(tables: Tables) -> Finding:
-    """Exact steps that do not lower the cost."""
+    """Count the exact steps that do not lower the cost."""
     frame = _cells(tables, DESCENT.name)
     return violations(int(frame["increases"].sum()), int(frame["steps"].sum()))
 
 
 def contraction(tables: Tables) -> Finding:
-    """Exact steps that remove less of the gap than (20) promises."""
+    """Count the exact steps that remove less of the gap than (20) promises."""
     frame = _cells(tables, DESCENT.name)
     return violations(int(frame["short"].sum()), int(frame["steps"].sum()))
 
 
 def local_rate(tables: Tables) -> Finding:
-    """Paths that near the optimum fall more slowly than max(1 − ηλ)² a step."""
+    """Count the paths that near the optimum fall more slowly than by max(1 − ηλ)² in a step."""
     frame = _cells(tables, DESCENT.name).dropna(subset=["rate"])
     return violations(int((frame["rate"] > frame["predicted"] * (1 - _SECOND_ORDER)).sum()), len(frame))
 
 
 def allowed(tables: Tables) -> Finding:
-    """Runs of one regulator that need more iterations than Theorem 3 allows."""
+    """Count the runs of one regulator that need more iterations than Theorem 3 allows."""
     frame = _cells(tables, DESCENT.name)
     known = frame[np.isfinite(frame["iterations"]) | (frame["tried"] >= frame["allowed"])]
     return violations(int((known["iterations"] > known["allowed"]).sum()), len(known))
 
 
 def iteration_bound(tables: Tables) -> Finding:
-    """Instances and sizes that need more iterations than Theorem 2 allows."""
+    """Count the instances and sizes that need more iterations than Theorem 2 allows."""
     frame = _cells(tables, COMPLEXITY.name)
     known = frame[(frame["total"] >= 0) | (frame["tried"] >= frame["allowed"])]
     return violations(int(((known["total"] < 0) | (known["total"] > known["allowed"])).sum()), len(known))
 
 
+def estimated_monotone(tables: Tables) -> Finding:
+    """Count the steps with estimated critics, from gaps above ε, that do not lower the cost."""
+    frame = _cells(tables, LEARNING.name)
+    frame = frame[frame["kind"] == "least_squares"].sort_values(["cell", "seed", "iteration"])
+    ratios = frame.groupby(["cell", "seed"])["gap"].pct_change().dropna()
+    return violations(int((~(ratios < 0)).sum()), len(ratios))
+
+
 def exponents(frame: pd.DataFrame, x: str, y: pd.Series) -> FloatArray:
-    """Slope of log y on log x of every seed, by least squares."""
+    """Fit the slope of log y on log x by least squares, for every seed.
+
+    Args:
+        frame: rows with the columns `seed` and `x`.
+        x: name of a column.
+        y: a value for each row.
+
+    Returns:
+        Slopes in the order of the seeds, ``(seeds,)``.
+    """
     logs = pd.DataFrame({"seed": frame["seed"], "x": np.log(frame[x]), "y": np.log(y)})
     centred = logs[["x", "y"]] - logs.groupby("seed")[["x", "y"]].transform("mean")
     products = pd.DataFrame({"xy": centred["x"] * centred["y"], "xx": centred["x"] ** 2}).groupby(logs["seed"]).sum()
@@ -107,39 +130,22 @@ def exponents(frame: pd.DataFrame, x: str, y: pd.Series) -> FloatArray:
 
 
 def _iterations(frame: pd.DataFrame, column: str) -> pd.Series:
-    """At least one, and as many as were tried where the precision was not reached: a lower bound."""
+    """Return numbers of iterations, at least 1; where the precision was not reached, the lower bound `tried`."""
     return frame[column].where(frame[column] >= 0, frame["tried"]).clip(lower=1)
 
 
 def exponent(tables: Tables) -> Finding:
-    """Exponent of the iterations to ε per agent in the size, mean over instances."""
+    """Estimate the exponent of the size in the iterations to ε per agent, mean over instances."""
     frame = _cells(tables, COMPLEXITY.name, "printed")
     values = exponents(frame, "size", _iterations(frame, "per_agent"))
     return mean(values, 0.0, "exponent of the size, mean over instances")
 
 
-def estimated_exponent(tables: Tables) -> Finding:
-    """Exponent of the iterations with estimated critics in the size, over both critics, mean over instances."""
-    frame = tables[ACTORS.name]
-    frame = frame[(frame["precision"] > 0) & frame["kind"].isin(["gtd", "least_squares"])]
-    values = [exponents(part, "size", _iterations(part, "needed")) for _, part in frame.groupby("kind")]
-    return mean(np.mean(values, axis=0), 0.1, "exponent of the size, mean over critics and instances")
-
-
-def gap_exponent(tables: Tables) -> Finding:
-    """Exponent of T in the gap that Algorithm 2 comes to with Algorithm 3 as its critic, mean over instances; infinite
-    for an instance that comes to an unstable gain with one of the T."""
-    frame = tables[ACTORS.name]
-    frame = frame[(frame["precision"] == 0) & (frame["kind"] == "gtd")]
-    lost = np.isinf(frame["gap"])
-    values = exponents(frame, "steps", frame["gap"].mask(lost, 1.0))
-    values = np.where(lost.groupby(frame["seed"]).any(), np.inf, values)
-    return mean(values, -0.25, "exponent of T, mean over instances")
-
-
 def growth(tables: Tables) -> Finding:
-    """Iterations to ε on the total cost: what the largest size needs beyond the smallest, over log(ratio of sizes)
-    times the iterations of a factor e, plus one for rounding."""
+    """Compare the extra iterations of the largest size over the smallest, to ε on the total cost, with their bound.
+
+    The bound is log(ratio of sizes) times the iterations in which the gap falls by a factor e, plus one for rounding.
+    """
     frame = _cells(tables, COMPLEXITY.name, "shrinking").sort_values(["seed", "size"])
     ends = frame.groupby("seed").agg(least=("size", "first"), most=("size", "last"), unit=("per_factor", "max"))
     needed = frame.assign(needed=_iterations(frame, "total")).groupby("seed")["needed"]
@@ -148,31 +154,44 @@ def growth(tables: Tables) -> Finding:
     return mean(more / predicted.to_numpy(), 1.0, "extra iterations over their bound, mean over instances")
 
 
+def sample_exponent(tables: Tables) -> Finding:
+    """Estimate the exponent of the size in the error of least-squares TD, mean over instances."""
+    frame = _cells(tables, SAMPLES.name, "decomposed")
+    return mean(exponents(frame, "size", frame["error"]), 0.0, "exponent of the size, mean over instances")
+
+
+def estimated_exponent(tables: Tables) -> Finding:
+    """Estimate the exponent of the size in the iterations with estimated critics, mean over critics and instances."""
+    frame = tables[ACTORS.name]
+    frame = frame[(frame["precision"] > 0) & frame["kind"].isin(["gtd", "least_squares"])]
+    values = [exponents(part, "size", _iterations(part, "needed")) for _, part in frame.groupby("kind")]
+    return mean(np.mean(values, axis=0), 0.1, "exponent of the size, mean over critics and instances")
+
+
 def critic_exponent(tables: Tables) -> Finding:
-    """Exponent of ‖δ̂ − δ*‖² in T, mean over trajectories, over the last half of the checkpoints (in log T)."""
+    """Estimate the exponent of T in ‖δ̂ − δ*‖² over the last half of the checkpoints (in log T)."""
     frame = _cells(tables, CRITIC.name, "gtd")
     steps = np.sort(frame["iterations"].unique())
     late = frame[frame["iterations"] >= steps[len(steps) // 2]]
     return mean(exponents(late, "iterations", late["error"]), -0.5, "exponent of T, mean over trajectories")
 
 
-def sample_exponent(tables: Tables) -> Finding:
-    """Exponent of the error of least-squares TD in the size, mean over instances."""
-    frame = _cells(tables, SAMPLES.name, "decomposed")
-    return mean(exponents(frame, "size", frame["error"]), 0.0, "exponent of the size, mean over instances")
+def gap_exponent(tables: Tables) -> Finding:
+    """Estimate the exponent of T in the gap that Algorithm 2 reaches with Algorithm 3 as its critic.
+
+    An instance with an unstable gain at any of the T has the exponent ∞.
+    """
+    frame = tables[ACTORS.name]
+    frame = frame[(frame["precision"] == 0) & (frame["kind"] == "gtd")]
+    lost = np.isinf(frame["gap"])
+    values = exponents(frame, "steps", frame["gap"].mask(lost, 1.0))
+    values = np.where(lost.groupby(frame["seed"]).any(), np.inf, values)
+    return mean(values, -0.25, "exponent of T, mean over instances")
 
 
 def assumption_4(tables: Tables) -> Finding:
-    """log₁₀ of δ_n of Assumption 4 over the critic's error, at steps that lowered the cost; mean over instances."""
+    """Estimate log₁₀ of δ_n of Assumption 4 over the critic's error, at steps that lowered the cost."""
     frame = tables[ACTORS.name]
     frame = frame[frame["kind"].isin(["gtd", "least_squares"])].dropna(subset=["error"])
     room = -frame.groupby("seed")["error"].mean().to_numpy(dtype=np.float64)
     return mean(room, 0.0, "log10 of what Assumption 4 allows over the error, mean over instances")
-
-
-def estimated_monotone(tables: Tables) -> Finding:
-    """Steps with estimated critics, from gaps above ε, that do not lower the cost."""
-    frame = _cells(tables, LEARNING.name)
-    frame = frame[frame["kind"] == "least_squares"].sort_values(["cell", "seed", "iteration"])
-    ratios = frame.groupby(["cell", "seed"])["gap"].pct_change().dropna()
-    return violations(int((~(ratios < 0)).sum()), len(ratios))

@@ -1,21 +1,33 @@
-"""Exact studies: the decomposition (Lemma 1, Propositions 1, 2), inequalities at random gains (Lemmas 3, 4, 5, 15).
+"""Declare the studies with exact critics: identities, inequalities, descent, and iterations against the size.
 
-Exact natural policy gradient: monotone decrease, contraction, rate and number of iterations (Theorem 3, Lemma 4).
+`hierarchical_systems` checks the decomposition (Lemma 1, Propositions 1 and 2); `hierarchical_gains` the inequalities
+of Lemmas 3, 4, 5 and 15 at random gains; `hierarchical_descent` monotone decrease, contraction, rate and number of
+iterations (Theorem 3, Lemma 4); `hierarchical_complexity` counts iterations on instances of section 6 (Figure 1,
+Theorem 2).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Study
-from pcpo.claims.options import number, whole
+from pcpo.claims.options import number, several, whole
 from pcpo.evidence.hierarchical.model.identities import broken, residuals
-from pcpo.evidence.hierarchical.model.instances import general_system, perturbed, section6_instance
+from pcpo.evidence.hierarchical.model.instances import (
+    LARGEST,
+    counted,
+    general_system,
+    perturbed,
+    section6_instance,
+    slowest,
+    theorem_2,
+)
 from pcpo.evidence.hierarchical.model.regulator import (
     Regulator,
     allowed_change,
@@ -27,13 +39,23 @@ from pcpo.evidence.hierarchical.model.regulator import (
 from pcpo.evidence.hierarchical.model.system import Gains
 from pcpo.simulation.noise import Purpose, stream
 
-__all__ = ["DESCENT", "GAINS", "STUDIES", "SYSTEMS", "drawn_regulators"]
+__all__ = ["COMPLEXITY", "DESCENT", "GAINS", "STUDIES", "SYSTEMS", "drawn_regulators"]
 
+#: Sizes, states and inputs of the subpopulations of a full system of twelve agents.
 _SHAPES = ((3, 4, 5), (2, 3, 1), (1, 2, 2))
+#: Norm of the gains near 0 at which the bound of Lemma 15 is tried.
 _TINY = 1e-6
 
+Family = Literal["general", "section6"]
 
-def _identities(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
+
+@dataclass(frozen=True)
+class SystemsCell:
+    """Describe the only condition of `hierarchical_systems`, which has no parameters."""
+
+
+def _identities(cell: SystemsCell, seeds: Sequence[int]) -> pd.DataFrame:
+    """Return a row for each identity of each random system."""
     del cell
     rows = []
     for seed in seeds:
@@ -55,7 +77,7 @@ def _identities(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
 SYSTEMS = Study(
     name="hierarchical_systems",
     title="Identities of the decomposition on full systems of twelve agents",
-    cells=lambda options: {"general": {**options}},
+    cells=lambda options: {"general": SystemsCell(**options)},
     simulate=_identities,
     columns={
         "seed": "system and gains",
@@ -63,32 +85,57 @@ SYSTEMS = Study(
         "residual": "largest difference of the two sides (units of the state or of cost)",
         "broken": "the same if one agent is not exchangeable",
         "unweighted": "the same with one agent's cost in place of |N^l| of them in Proposition 2",
-        "bound": "what rounding can leave",
+        "bound": "largest difference that rounding can make",
     },
     key=("seed", "identity"),
 )
 
 
-def drawn_regulators(family: str, rng: np.random.Generator) -> list[Regulator]:
-    """S_1, S_2 and S̄ (in √|N^l| x̄^l) of a random system: "general", or of "section6" with 50 agents each."""
+def drawn_regulators(family: Family, rng: np.random.Generator) -> list[Regulator]:
+    """Draw a random system and return its S_1, S_2 and S̄ (in the coordinates √|N^l| x̄^l).
+
+    Args:
+        family: "general", or "section6" with 50 agents in each subpopulation.
+        rng: the generator.
+    """
     system = general_system(rng, (4, 6), (2, 2), (1, 1)) if family == "general" else section6_instance(rng).system(50)
     return [*system.auxiliary, system.balanced]
 
 
-def _inequalities(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
+@dataclass(frozen=True)
+class GainsCell:
+    """Describe a condition of `hierarchical_gains`.
+
+    Args:
+        family: of the systems.
+        draws: number of random gains of each regulator.
+    """
+
+    family: Family
+    draws: int
+
+
+def _gains_cells(options: Mapping[str, Any]) -> dict[str, GainsCell]:
+    """Return a cell for each family of systems."""
+    families: tuple[Family, ...] = ("general", "section6")
+    return {family: GainsCell(family, **options) for family in families}
+
+
+def _inequalities(cell: GainsCell, seeds: Sequence[int]) -> pd.DataFrame:
+    """Return a row for each random gain of each regulator."""
     frames = []
     for seed in seeds:
         rng = stream(seed, Purpose.EVALUATION, 2)
-        for place, S in enumerate(drawn_regulators(cell["family"], rng)):
+        for place, S in enumerate(drawn_regulators(cell.family, rng)):
             best = float(S.cost(S.K_star))
-            gains = [perturbed(S, rng, best * 10 ** rng.uniform(-3, 1)) for _ in range(int(cell["draws"]))]
+            gains = [perturbed(S, rng, best * 10 ** rng.uniform(-3, 1)) for _ in range(cell.draws)]
             ratios = pd.DataFrame([_ratios(S, K, rng) for K in gains])
             frames.append(ratios.assign(seed=seed, regulator=place, draw=range(len(gains))))
     return pd.concat(frames, ignore_index=True)
 
 
 def _ratios(S: Regulator, K: FloatArray, rng: np.random.Generator) -> dict[str, float]:
-    """Left side over right side of (18), (19), (21) and Lemma 15."""
+    """Return the left side over the right side of (18), (19), (21) and Lemma 15."""
     gap, E = float(S.gap(K)), S.E(K)
     square, G = float(np.sum(E * E)), S.R + S.B.T @ S.P(K) @ S.B
     step = S.step(K)
@@ -114,7 +161,7 @@ def _ratios(S: Regulator, K: FloatArray, rng: np.random.Generator) -> dict[str, 
 
 
 def _perturbation(S: Regulator, K: FloatArray) -> float:
-    """|C(K') − C(K)| over the bound of Lemma 15, K' = K − tE_K with the largest ‖K' − K‖ that (57) allows."""
+    """Return |C(K') − C(K)| over the bound of Lemma 15, K' = K − tE_K with the largest ‖K' − K‖ that (57) allows."""
     closed, B, spread = (float(operator_norm(M)) for M in (S.A - S.B @ K, S.B, S.Sigma(K)))
     size, R = float(operator_norm(K)), float(operator_norm(S.R))
     sigma_min = smallest(S.Phi)
@@ -129,7 +176,7 @@ def _perturbation(S: Regulator, K: FloatArray) -> float:
 GAINS = Study(
     name="hierarchical_gains",
     title="Inequalities at random stable gains, gaps from C*/1000 to 10 C*",
-    cells=lambda options: {family: {"family": family, **options} for family in ("general", "section6")},
+    cells=_gains_cells,
     simulate=_inequalities,
     columns={
         "seed": "system",
@@ -144,7 +191,7 @@ GAINS = Study(
         "estimated": "left over right side of (21), K_0 = K_n, ε = min(1, gap), error of norm δ_n of (17)",
         "estimated_blind": "the same for an error of norm ‖E_K‖",
         "perturbation": "|C(K') − C(K)| over the bound of Lemma 15",
-        "perturbation_tiny": "the same at a gain of norm 1e-6; NaN if the system needs a larger one",
+        "perturbation_tiny": "the same at a gain of norm 1e-6; NaN if that gain is not stable",
     },
     key=("seed", "regulator", "draw"),
     may_be_missing=frozenset({"perturbation_tiny"}),
@@ -152,27 +199,51 @@ GAINS = Study(
 )
 
 
-#: Gaps, relative to the first one, between which the final rate is measured.
+#: Gaps, relative to the first gap, between which the final rate is measured.
 _TAIL = (1e-12, 1e-16)
 #: Relative rounding of a ratio of gaps: at 1e-16 of the first, K − K* is of order 1e-8 and known to 1e-16.
 _ROUNDING = 1e-7
 
 
-def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    kinds = {"general": ("general", 1.0), "section6": ("section6", 1.0)}
-    kinds |= {"control:far": ("general", 20.0), "control:short": ("section6", 0.01)}
-    return {name: {"family": family, "factor": factor, **options} for name, (family, factor) in kinds.items()}
+@dataclass(frozen=True)
+class DescentCell:
+    """Describe a condition of `hierarchical_descent`.
+
+    Args:
+        family: of the systems.
+        factor: multiple of the step (15).
+        start: first gap, as a multiple of C*.
+        precision: gap that ends the count of iterations, relative to the first gap.
+        most: largest number of iterations.
+    """
+
+    family: Family
+    factor: float
+    start: float
+    precision: float
+    most: int
 
 
-def _simulate(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
+def _descent_cells(options: Mapping[str, Any]) -> dict[str, DescentCell]:
+    """Return a cell for each family with the step (15), and the controls with other steps."""
+    return {
+        "general": DescentCell("general", 1.0, **options),
+        "section6": DescentCell("section6", 1.0, **options),
+        "control:far": DescentCell("general", 20.0, **options),
+        "control:short": DescentCell("section6", 0.01, **options),
+    }
+
+
+def _descent(cell: DescentCell, seeds: Sequence[int]) -> pd.DataFrame:
+    """Return a row for each regulator of each random system."""
     rows = []
     for seed in seeds:
         rng = stream(seed, Purpose.EVALUATION, 3)
-        drawn = drawn_regulators(cell["family"], rng)
-        starts = [perturbed(S, rng, float(cell["start"]) * float(S.cost(S.K_star))) for S in drawn]
+        drawn = drawn_regulators(cell.family, rng)
+        starts = [perturbed(S, rng, cell.start * float(S.cost(S.K_star))) for S in drawn]
         for systems, K in ((drawn[:2], starts[:2]), (drawn[2:], starts[2:])):
             steps = np.array([S.step(gain) for S, gain in zip(systems, K, strict=True)])
-            gaps = _descended(systems, np.stack(K), float(cell["factor"]) * steps, int(cell["most"]))
+            gaps = _descended(systems, np.stack(K), cell.factor * steps, cell.most)
             for k, (S, step) in enumerate(zip(systems, steps, strict=True)):
                 regulator = k if len(systems) == 2 else 2
                 rows.append({"seed": seed, "regulator": regulator, **_summary(S, step, gaps[:, k], cell)})
@@ -180,10 +251,10 @@ def _simulate(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
 
 
 def _descended(systems: Sequence[Regulator], K: FloatArray, steps: FloatArray, most: int) -> FloatArray:
-    """C(K_n) − C(K*) for n = 0, 1, …, ``(iterations + 1, systems)``, until all are as small as can be told."""
+    """Return C(K_n) − C(K*) for n = 0, 1, …, until all are 1e-16 of the first: ``(iterations + 1, systems)``."""
     stack, gaps = stacked(systems), []
     for _ in range(most + 1):
-        with np.errstate(all="ignore"):  # gains that left the stable ones have no cost
+        with np.errstate(all="ignore"):  # gains that are no longer stable have no cost
             gap = stack.gap(K)
         gaps.append(np.where(np.isfinite(gap) & (gap >= 0), gap, np.inf))
         if not np.isfinite(gaps[-1]).all() or (gaps[-1] <= _TAIL[1] * gaps[0]).all():
@@ -192,13 +263,13 @@ def _descended(systems: Sequence[Regulator], K: FloatArray, steps: FloatArray, m
     return np.array(gaps)
 
 
-def _summary(S: Regulator, step: float, gaps: FloatArray, cell: Mapping[str, Any]) -> dict[str, float]:
-    """step: η of (15); the run had `factor` times that."""
+def _summary(S: Regulator, step: float, gaps: FloatArray, cell: DescentCell) -> dict[str, float]:
+    """Return a row's columns; `step` is η of (15), of which the run had `cell.factor` times."""
     relative = gaps / gaps[0]
     kept = gaps[: 1 + int(np.argmax(relative <= _TAIL[1]))] if (relative <= _TAIL[1]).any() else gaps
     ratios = kept[1:] / kept[:-1]
-    target = relative <= float(cell["precision"])
-    slowest = (1 - float(cell["factor"]) * step * np.linalg.eigvalsh(S.G_star)) ** 2
+    target = relative <= cell.precision
+    slowest_part = (1 - cell.factor * step * np.linalg.eigvalsh(S.G_star)) ** 2
     first, last = (int(np.argmax(relative <= level)) if (relative <= level).any() else -1 for level in _TAIL)
     measured = np.log(relative[last] / relative[first]) / (last - first) if 0 < first < last else np.nan
     return {
@@ -206,10 +277,10 @@ def _summary(S: Regulator, step: float, gaps: FloatArray, cell: Mapping[str, Any
         "increases": float(np.sum(~(ratios < 1))),
         "short": float(np.sum(~(ratios <= (1 - S.decrease(step)) * (1 + _ROUNDING)))),
         "iterations": float(np.argmax(target)) if target.any() else np.inf,
-        "allowed": float(np.ceil(2 / S.decrease(step) * np.log(1 / float(cell["precision"])))),
+        "allowed": float(np.ceil(2 / S.decrease(step) * np.log(1 / cell.precision))),
         "tried": float(len(gaps) - 1),
         "rate": float(measured),
-        "predicted": float(np.log(slowest.max())),
+        "predicted": float(np.log(slowest_part.max())),
         "worst_case": float(np.log1p(-S.decrease(step))),
     }
 
@@ -217,13 +288,13 @@ def _summary(S: Regulator, step: float, gaps: FloatArray, cell: Mapping[str, Any
 DESCENT = Study(
     name="hierarchical_descent",
     title="Natural policy gradient with exact critics and the step (15)",
-    cells=_cells,
-    simulate=_simulate,
+    cells=_descent_cells,
+    simulate=_descent,
     columns={
-        "seed": "system and start",
+        "seed": "system and initial gains",
         "regulator": "0, 1: the subpopulations, 2: the mean field",
         "steps": "steps until the gap is 1e-16 of the first, or the last",
-        "increases": "steps that did not lower the cost, or left the stable gains",
+        "increases": "steps that did not lower the cost, or led to a gain that is not stable",
         "short": "steps that removed less of the gap than (20) promises",
         "iterations": "to a gap of `precision` times the first; ∞ if more than were run",
         "allowed": "number of Theorem 3",
@@ -238,9 +309,87 @@ DESCENT = Study(
 )
 
 
+@dataclass(frozen=True)
+class ComplexityCell:
+    """Describe a condition of `hierarchical_complexity`.
+
+    Args:
+        sizes: |N^l| of both subpopulations, ascending.
+        precision: ε, in units of cost.
+        most: largest number of iterations.
+        shrinking: whether off-diagonal terms are proportional to 1/size.
+        decomposed: False for natural gradient on the undecomposed problem.
+        factor: multiple of the step of Assumption 3.
+    """
+
+    sizes: tuple[int, ...]
+    precision: float
+    most: int
+    shrinking: bool = False
+    decomposed: bool = True
+    factor: float = 1.0
+
+
+def _complexity_cells(options: Mapping[str, Any]) -> dict[str, ComplexityCell]:
+    """Return the cells with all sizes, and the controls with few sizes."""
+    sizes, few = (tuple(sorted(options[name])) for name in ("sizes", "few_sizes"))
+    rest = {"precision": options["precision"], "most": options["most"]}
+    return {
+        "printed": ComplexityCell(sizes, **rest),
+        "shrinking": ComplexityCell(sizes, **rest, shrinking=True),
+        "control:undecomposed": ComplexityCell(few, **rest, decomposed=False),
+        "control:slow": ComplexityCell(few, **rest, factor=0.01),
+    }
+
+
+def _complexity(cell: ComplexityCell, seeds: Sequence[int]) -> pd.DataFrame:
+    """Return a row for each size of each instance."""
+    frames = []
+    for seed in seeds:
+        instance = section6_instance(stream(seed, Purpose.EVALUATION, 5), max(LARGEST, *cell.sizes))
+        start = instance.gains()
+        systems = [instance.system(size, shrinking=cell.shrinking) for size in cell.sizes]
+        found = counted(systems, start, cell.precision, cell.most, decomposed=cell.decomposed, factor=cell.factor)
+        columns = {
+            "size": cell.sizes,
+            "total": found.total,
+            "per_agent": found.per_agent,
+            "allowed": [theorem_2(system, start, cell.precision) for system in systems],
+            "per_factor": [1 / abs(np.log(slowest(system, start))) for system in systems],
+            "tried": cell.most,
+        }
+        frames.append(pd.DataFrame({"seed": seed, **columns}))
+    return pd.concat(frames, ignore_index=True)
+
+
+COMPLEXITY = Study(
+    name="hierarchical_complexity",
+    title="Iterations of Algorithm 2 with exact critics on instances of section 6",
+    cells=_complexity_cells,
+    simulate=_complexity,
+    columns={
+        "seed": "instance",
+        "size": "|N^l|, both subpopulations",
+        "total": "iterations until C(K) − C(K*) ≤ ε; −1 if more than were run",
+        "per_agent": "iterations until [C(K) − C(K*)]/|N| ≤ ε; −1 if more than were run",
+        "allowed": "number of Theorem 2",
+        "per_factor": "iterations in which the slowest mode of the gap falls by a factor e, near the optimum",
+        "tried": "largest number of iterations",
+    },
+    key=("seed", "size"),
+    options={
+        "sizes": several([50, 100, 150, 200, 250, 300, 350, 400, 450, 500], whole(least=2), fewest=2),
+        "few_sizes": several([10, 20, 40], whole(least=2), fewest=2),
+        "precision": number(1e-5),
+        "most": whole(600),
+    },
+)
+
+
 #: Studies by the names that configurations use.
 STUDIES: dict[str, Study] = {
     "hierarchical_systems": SYSTEMS,
     "hierarchical_gains": GAINS,
     "hierarchical_descent": DESCENT,
+    "hierarchical_complexity": COMPLEXITY,
 }

@@ -1,4 +1,4 @@
-"""Algorithms 1, 2 and 3: kernels against plain twins, the trigger, traffic, and limits that are known."""
+"""Test Algorithms 1, 2 and 3: kernels against plain Python, the trigger, traffic, and known limits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from pcpo.evidence.coop_lsvi.model.bounds import (
     lemma_9,
     lemma_14,
     remark_2_threshold,
-    theorem_1,
 )
 from pcpo.evidence.coop_lsvi.model.joint import joint_noise, run_joint
 from pcpo.evidence.coop_lsvi.model.mdp import (
@@ -48,7 +47,7 @@ def parallel(*, contexts: bool) -> ParallelMDP:
 def twin(
     mdp: ParallelMDP, drawn: Noise, beta: FloatArray, threshold: float, contexts: bool
 ) -> tuple[list[int], FloatArray]:
-    """Algorithms 1 and 3 as printed, with lists of transitions; (rounds, regret)."""
+    """Run Algorithms 1 and 3 as printed, with lists of transitions, and return (rounds, regret)."""
     features = mdp.features(use_contexts=contexts)
     of = lambda m: m if contexts else 0  # noqa: E731
     known: list[list[list[tuple[int, int, int, int, float]]]] = [[[] for _ in range(H)] for _ in range(M)]
@@ -136,17 +135,17 @@ def test_same_noise_same_bits_and_a_prefix_is_a_shorter_run() -> None:
     np.testing.assert_array_equal(first.regret[:20], short.regret)
 
 
-def test_printed_widths_are_optimistic_and_explore_for_ever() -> None:
+def test_printed_widths_are_optimistic_and_never_leave_exploration() -> None:
     mdp, drawn = parallel(contexts=False), noise(rng(7), T, M, H, S)
     printed = run(mdp, drawn, betas("proof", T, M, H, D, scale=1.0), 1.0)
     assert printed.pessimism.max() <= 0
     assert run(mdp, drawn, np.zeros(T), 1.0).pessimism.max() > 0.1
     regrets = {round(float(value), 9) for value in printed.regret.ravel()}
-    assert len(regrets) <= S, "the first action for ever: its regret depends on the initial state alone"
+    assert len(regrets) <= S, "agents always take the first action, whose regret depends on the initial state alone"
 
 
 def test_widths_sum_to_less_than_lemma_9() -> None:
-    """Σ‖φ‖ over all agents and episodes; the control sums those of agents that never communicate."""
+    """Sum ‖φ‖ over all agents and episodes; as a control, over agents that never communicate."""
     many, long = 16, 2000
     mdp, drawn = homogeneous(random_mdp(rng(8), S, A, 1, D), many), noise(rng(9), long, many, 1, S)
     beta = np.full(long, 0.2)
@@ -157,7 +156,7 @@ def test_widths_sum_to_less_than_lemma_9() -> None:
 
 
 def joint_twin(mdp: MultiAgentMDP, drawn, beta: FloatArray, threshold: float) -> tuple[list[int], FloatArray]:  # type: ignore[no-untyped-def]
-    """Algorithm 2 as printed, with lists; (rounds, V_1^π of every episode)."""
+    """Run Algorithm 2 as printed, with lists, and return (rounds, V_1^π of every episode)."""
     Phi = np.moveaxis(mdp.columns, 0, -1)  # (S, A, d, M)
     d, agents = Phi.shape[2:]
     seen: list[list[tuple[int, int, int]]] = [[] for _ in range(H)]
@@ -211,6 +210,13 @@ def test_wrong_numbers_are_refused() -> None:
         run_joint(mdp, joint_noise(rng(0), 2, 2, H, S), np.ones(2), 0)
     with pytest.raises(ConfigError, match="beta: found 'x', expected one of calibrated, theorem, proof"):
         betas("x", 10, 1, 1, 1, scale=1.0)
+
+
+def theorem_1(T: float, M: float, H: float, d: float, S: float, alpha: float = 0.05) -> float:
+    """Return (64) with c_β = 1, the bound on group regret with probability at least 1 − α."""
+    noise = np.sqrt(2 * H**3 * M * T * np.log(2 / alpha))
+    width = 2 * d * H**2 * np.sqrt(2 * np.log(d * M * T * H / alpha))
+    return float(noise + width * (2 * np.log(d * M * T) * M * np.sqrt(S) + 2 * np.sqrt(2 * d * M * T * np.log(M * T))))
 
 
 def test_bounds_in_numbers() -> None:

@@ -1,4 +1,4 @@
-"""The claims on CoopLSVI: on synthetic tables, with their controls, and on a small real simulation."""
+"""Test the claims on CoopLSVI: on synthetic tables, with their controls, and on a small real simulation."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from pcpo.claims.judging import judge
 from pcpo.claims.options import cells_of
 from pcpo.claims.tables import read_tables, simulated, write_table
 from pcpo.errors import ConfigError, ResultsError
-from pcpo.evidence.coop_lsvi.claims import GROUP
+from pcpo.evidence import load_group
 from pcpo.evidence.coop_lsvi.measures import agents_exponent, deviation_ratio, joint_exponent
-from pcpo.evidence.coop_lsvi.studies import COMMUNICATION, CONTROL, HETEROGENEITY, REGRET
+from pcpo.evidence.coop_lsvi.studies import HETEROGENEITY, REGRET
+from pcpo.evidence.coop_lsvi.studies_communication import COMMUNICATION, CONTROL
 from pcpo.evidence.coop_lsvi.studies_joint import EXACT, FRONT, PARETO
 from pcpo.figures.style import save
 
+GROUP = load_group("coop_lsvi")
 RUNS = 80
 SMALL = {
     REGRET.name: {"agents": [1, 4], "contrasts": [0.5, 0.25], "episodes": 32, "states": 3, "dimension": 3},
@@ -40,12 +42,12 @@ CLAIMS = {claim.id: claim for claim in GROUP.claims}
 
 
 def scatter(seed: int, size: int) -> np.ndarray:
-    """Factors of mean 1 by which runs differ."""
+    """Draw factors of mean 1 by which runs differ."""
     return np.random.default_rng(np.random.SeedSequence(seed)).uniform(0.7, 1.3, size)
 
 
 def regret_rows() -> pd.DataFrame:
-    """√(MT) together, M√T alone, MT with the printed widths; two contrasts of which one is the worse."""
+    """Make regrets of √(MT) together, M√T alone, MT with the printed widths; one of two contrasts is worse."""
     rows = []
     for k, (name, power_M, power_T, pessimistic) in enumerate(
         [("shared", 0.4, 0.4, 0.0), ("remark", 0.4, 0.4, 0.0), ("alone", 1.0, 0.4, 0.0), ("pooled", 0.4, 0.4, 0.0),
@@ -129,12 +131,12 @@ def good_tables() -> dict[str, pd.DataFrame]:
 
 @pytest.fixture(scope="module")
 def real() -> dict[str, pd.DataFrame]:
-    """A small simulation of every study, two runs."""
+    """Simulate two runs of every study, of small sizes."""
     return {study.name: simulated(study, SMALL[study.name], [0, 1]) for study in GROUP.studies}
 
 
 def test_claims_are_supported_by_good_data_and_refuted_by_their_controls() -> None:
-    verdicts = judge(GROUP, good_tables())
+    verdicts = judge(GROUP.name, GROUP.claims, good_tables())
     for role, expected in (("claim", Verdict.SUPPORTED), ("negative_control", Verdict.REFUTED)):
         found = verdicts[verdicts["role"] == role]
         assert set(found["verdict"]) == {expected.value}, found[["claim", "control", "estimate", "verdict"]]
@@ -158,7 +160,7 @@ def test_tables_without_rows_are_refused() -> None:
     tables = good_tables()
     tables[REGRET.name] = tables[REGRET.name][tables[REGRET.name]["algorithm"] != "shared"]
     with pytest.raises((ResultsError, ValueError, IndexError)):
-        CLAIMS["coop.together"].measure(tables)
+        CLAIMS["coop_lsvi.together"].measure(tables)
 
 
 def test_studies_make_what_they_declare(real: dict[str, pd.DataFrame], tmp_path: Path) -> None:
@@ -176,9 +178,9 @@ def test_runs_depend_on_their_seed_alone(real: dict[str, pd.DataFrame]) -> None:
 
 
 def test_real_runs_are_judged_and_drawn(real: dict[str, pd.DataFrame], tmp_path: Path) -> None:
-    verdicts = judge(GROUP, real)
+    verdicts = judge(GROUP.name, GROUP.claims, real)
     assert not (verdicts.loc[verdicts["role"] == "claim", "verdict"] == "refuted").any()
-    exact = verdicts[(verdicts["claim"] == "coop.proposition_1") & (verdicts["role"] == "claim")]
+    exact = verdicts[(verdicts["claim"] == "coop_lsvi.proposition_1") & (verdicts["role"] == "claim")]
     assert exact["estimate"].item() == 0
     for name, figure in GROUP.figures.items():
         numbers = figure.table(real)

@@ -1,4 +1,4 @@
-"""The environments: conventions of Gymnasium and PettingZoo, and the same trajectories as the kernels."""
+"""Test the environments: conventions of Gymnasium and PettingZoo, and the same trajectories as the kernels."""
 
 from __future__ import annotations
 

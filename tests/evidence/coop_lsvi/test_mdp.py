@@ -1,4 +1,4 @@
-"""Finite linear MDPs: what is refused, what the generators promise, and dynamic programming against enumeration."""
+"""Test finite linear MDPs: invalid input, promises of the generators, dynamic programming against enumeration."""
 
 from __future__ import annotations
 

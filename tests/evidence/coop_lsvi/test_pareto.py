@@ -1,4 +1,4 @@
-"""Pareto fronts, scalarised optima and the two Bayes regrets against plain definitions."""
+"""Test Pareto fronts, scalarised optima and the two Bayes regrets against plain definitions."""
 
 from __future__ import annotations
 

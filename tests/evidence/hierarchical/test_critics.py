@@ -1,4 +1,4 @@
-"""Critics and simulated agents: stationary moments, Algorithm 3 line by line, least squares, and both actors."""
+"""Test critics and simulated agents: stationary moments, Algorithm 3 line by line, least squares, and both actors."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_svec_and_its_inverse() -> None:
 
 
 def test_a_chain_has_the_stationary_covariance() -> None:
-    """Lemma 17; the standard error of a mean over 500 independent chains of their last pair."""
+    """Compare Lemma 17 with the last pairs of 500 independent chains, by the standard error of their mean."""
     rng = np.random.default_rng(1)
     ends = np.stack([chain(SCALAR, GAIN, 3, rng)[-1] for _ in range(500)])
     products = ends[:, :, None] * ends[:, None]
@@ -60,7 +60,7 @@ def test_a_chain_has_the_stationary_covariance() -> None:
 
 
 def _algorithm_3(v: np.ndarray, costs: np.ndarray, radii: np.ndarray, T: int, alpha: float) -> np.ndarray:
-    """The same with matrices and projections written out."""
+    """Run Algorithm 3 with matrices and projections written out."""
     phi = svec(v[:, :, None] * v[:, None])
     gamma, xi = np.zeros(1 + phi.shape[1]), np.zeros(1 + phi.shape[1])
     total, average = 0.0, np.zeros_like(gamma)
@@ -83,13 +83,13 @@ def test_algorithm_3_line_by_line(shrink: float) -> None:
     found = gtd_estimates(v, costs, radii, [100, 300], alpha=0.1)
     for row, T in zip(found, (100, 300), strict=True):
         np.testing.assert_allclose(row, _algorithm_3(v, costs, radii, T, 0.1), rtol=1e-10, atol=1e-14)
-    unset = np.full((1, 4), np.nan)  # what is there before does not matter
+    unset = np.full((1, 4), np.nan)  # the result does not depend on the initial contents
     gtd(features(v), costs, 0.1, 0.5, radii, np.array([300]), unset)
     np.testing.assert_array_equal(unset[0], found[1])
 
 
 def test_the_sets_hold_the_solution() -> None:
-    """Lemma 7: C(K) ≤ Γ¹ and ‖δ*‖ ≤ Γ²; and the dual optimum at the corners of the box that γ is in."""
+    """Check Lemma 7: C(K) ≤ Γ¹ and ‖δ*‖ ≤ Γ²; and the dual optimum at the corners of the box of γ."""
     radii = gtd_radii(SCALAR, GAIN)
     assert float(SCALAR.cost(GAIN)) <= radii[0] == radii[2]
     assert np.linalg.norm(svec(SCALAR.Delta(GAIN))) <= radii[1]
@@ -97,7 +97,7 @@ def test_the_sets_hold_the_solution() -> None:
 
 
 def test_least_squares_is_unbiased_enough_and_knows_its_limits() -> None:
-    """Error of E over 20 trajectories: its mean is within 4.5 standard errors of 0, and falls like 1/T."""
+    """Over 20 trajectories the mean error of E is within 4.5 standard errors of 0; its spread decreases with T."""
     errors = {}
     for T in (2000, 8000):
         rng, found = np.random.default_rng(T), []
@@ -116,7 +116,7 @@ def test_least_squares_is_unbiased_enough_and_knows_its_limits() -> None:
 
 
 def test_agents_move_as_the_auxiliary_systems_do() -> None:
-    """Different shapes, padded in the kernel: x̃' − A_l x̃ − B_l ũ sums to zero over N^l and is the noise otherwise."""
+    """Subpopulations of different shapes are padded: x̃' − A_l x̃ − B_l ũ sums to zero over N^l; S̄ has its noise."""
     system = general_system(np.random.default_rng(1), (3, 2, 4), (2, 3, 1), (1, 2, 2))
     gains = system.optimal_gains()
     seen = next(iter(simulated(system, gains, 40, np.random.default_rng(3), watched=10)))
@@ -132,7 +132,7 @@ def test_agents_move_as_the_auxiliary_systems_do() -> None:
 
 
 def test_portions_and_seeds(instance: Instance) -> None:
-    """A trajectory does not depend on how many of its agents are watched, and goes on over portions."""
+    """A trajectory does not depend on how many of its agents are watched, and is continuous over portions."""
     system, gains = instance.system(200), instance.gains()
     few, many = ([*simulated(system, gains, 700, np.random.default_rng(4), watched=w)] for w in (2, 5))
     assert len(few) == len(many) > 1
@@ -144,7 +144,7 @@ def test_portions_and_seeds(instance: Instance) -> None:
 
 
 def test_actors(instance: Instance) -> None:
-    """With exact critics both actors lower the cost; least squares on simulated agents comes within a tenth of it."""
+    """With exact critics both actors lower the cost; with least squares the gap differs by at most a tenth."""
     system, start = instance.system(20), instance.gains()
     for natural in (True, False):
         path = islice(actor_critic(system, start, exact_critic(system), natural=natural), 6)
@@ -156,8 +156,10 @@ def test_actors(instance: Instance) -> None:
 
 
 def test_critics_on_chains_estimate_what_the_exact_one_knows() -> None:
-    """Subpopulations of different sizes: relative errors of E_K and Σ_K fall with T, and least squares, on the same
-    chains, is the closer one; an error in the change of coordinates would stay."""
+    """Relative errors of E_K and Σ_K fall with T, for subpopulations of different sizes.
+
+    Least squares is closer than Algorithm 3 on the same chains; a wrong change of coordinates would leave an error.
+    """
     system = general_system(np.random.default_rng(1), (3, 6), (2, 2), (1, 1))
     gains = Gains([0 * S.K_star for S in system.auxiliary], 0 * system.mean_field.K_star)
     exact = exact_critic(system)(gains)

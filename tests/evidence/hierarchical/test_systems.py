@@ -1,4 +1,4 @@
-"""Partially exchangeable systems: blocks, coordinates, Propositions 1 and 2, exact quantities, and what is refused."""
+"""Test exchangeable systems: blocks, coordinates, Propositions 1 and 2, exact quantities, and invalid input."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def some_gains(system: ExchangeableSystem) -> Gains:
 
 
 def exchange(M: np.ndarray, i: int, j: int, d: int) -> np.ndarray:
-    """Rows and columns of agents i and j exchanged, all with d coordinates."""
+    """Exchange rows and columns of agents i and j, where all agents have d coordinates."""
     order = np.arange(len(M) // d)
     order[[i, j]] = j, i
     at = (order[:, None] * d + np.arange(d)).ravel()
@@ -122,7 +122,7 @@ def test_identities_hold_to_rounding_and_the_check_sees_what_is_wrong(system: Ex
 
 
 def test_exact_quantities_by_other_means(system: ExchangeableSystem) -> None:
-    """Lyapunov by SciPy, the gradient by central differences (error of order h², rounding of order eps/h)."""
+    """Solve Lyapunov's equation by SciPy, and take central differences (error of order h², rounding of order eps/h)."""
     S, K = system.balanced, system.optimal_gains().mean_field
     K = perturbed(S, np.random.default_rng(5), float(S.cost(S.K_star)))
     closed = S.A - S.B @ K
@@ -143,7 +143,7 @@ def test_exact_quantities_by_other_means(system: ExchangeableSystem) -> None:
 
 
 def test_balanced_coordinates_keep_the_cost(instance: Instance) -> None:
-    """Equal sizes: the gain is the same in both, and so is the step of Assumption 3 up to the factor |N^l|."""
+    """For equal sizes the gain is the same in both coordinates, and the step of Assumption 3 is |N^l| times as long."""
     system, K = instance.system(50), instance.gains().mean_field
     assert np.isclose(system.balanced.cost(K), system.mean_field.cost(K), rtol=1e-12)
     assert np.isclose(system.balanced.step(K), 50 * system.mean_field.step(K), rtol=1e-12)
@@ -159,7 +159,7 @@ def test_stacks_are_the_single_regulators(instance: Instance) -> None:
 
 
 def test_the_undecomposed_problem_without_its_matrices(instance: Instance) -> None:
-    """The recursion in orthogonal coordinates is natural gradient on the full matrices."""
+    """Compare the recursion in orthogonal coordinates with natural gradient on the full matrices."""
     system, start = instance.system(3), instance.gains()
     S, K = system.full, system.full_gain(start)
     step = undecomposed_step(system, start)
@@ -184,7 +184,7 @@ def test_counted_iterations_are_those_of_algorithm_2(instance: Instance) -> None
 
 
 def test_the_error_that_assumption_4_allows() -> None:
-    """Scalar a = b = k = 1/2 with unit costs and noises, by hand from (31) to (39)."""
+    """Evaluate (31) to (39) by hand for the scalars a = b = k = 1/2 with unit costs and noises."""
     half, one = 0.5 * np.eye(1), np.eye(1)
     S = Regulator(half, half, one, one, one, one)
     closed = 0.5 - 0.25

@@ -1,10 +1,10 @@
-"""The MDPs as environments for other agents: Gymnasium's `Env`, and PettingZoo's `ParallelEnv` for a shared one.
+"""Offer the MDPs as environments: Gymnasium's `Env`, and PettingZoo's `ParallelEnv` for an MDP that agents share.
 
 Both packages are optional (`pip install ".[environments]"` from the checkout); the algorithms of this package do not
 need them.
 
-An observation is one number: h·S + x, the step and the state, h = 0, …, H, so that policies of observations are all
-that is needed.  An episode *terminates* after H steps and is never truncated.  Transitions take one uniform number each
+An observation is the number h·S + x of step h = 0, …, H and state x, so that the optimal policy is a function of the
+observation.  An episode *terminates* after H steps and is never truncated.  Each transition takes one uniform number
 through the same inverse distribution function as the kernels, so that equal numbers give equal trajectories.
 """
 
@@ -26,12 +26,12 @@ __all__ = ["AgentEnv", "SharedEnv", "agent_envs"]
 
 
 def _next_state(P: FloatArray, uniform: float) -> int:
-    """The state that a uniform number in [0, 1) selects from probabilities ``(S,)``."""
+    """Return the state that a uniform number in [0, 1) selects from probabilities ``(S,)``."""
     return int(np.searchsorted(np.cumsum(P)[:-1], uniform, side="right"))
 
 
 def _start(options: dict[str, Any] | None, rng: np.random.Generator, S: int) -> int:
-    """The state in `options`, or one drawn uniformly; raises ConfigError for a state that is not there."""
+    """Return the initial state in `options`, or draw one uniformly; raise ConfigError for a state that is not there."""
     state = (options or {}).get("state")
     if state is None:
         return int(rng.integers(S))
@@ -41,9 +41,11 @@ def _start(options: dict[str, Any] | None, rng: np.random.Generator, S: int) -> 
 
 
 class AgentEnv(gymnasium.Env):  # type: ignore[misc]
-    """The MDP of one agent: P ``(H, S, A, S)``, r ``(H, S, A)``.
+    """Offer the MDP of one agent; `reset(options={"state": x})` starts in a given state.
 
-    `reset(options={"state": x})` starts in a given state.
+    Args:
+        P: ``(H, S, A, S)``.
+        r: ``(H, S, A)``.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
@@ -56,13 +58,17 @@ class AgentEnv(gymnasium.Env):  # type: ignore[misc]
         self.step_number, self.state = self.H, 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
-        """(observation, info) of the first step."""
+        """Start an episode and return (observation, info)."""
         super().reset(seed=seed)
         self.step_number, self.state = 0, _start(options, self.np_random, self.S)
         return self._observed()
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
-        """(observation, reward, terminated, truncated, info); raises ConfigError for an action that is not there."""
+        """Take a step and return (observation, reward, terminated, truncated, info).
+
+        Raises:
+            ConfigError: for an action that is not there, and for a step after the last.
+        """
         if self.step_number >= self.H:
             raise ConfigError(f"step: found step {self.step_number + 1}, expected reset() after {self.H} steps")
         if not self.action_space.contains(action):
@@ -74,16 +80,17 @@ class AgentEnv(gymnasium.Env):  # type: ignore[misc]
         return observation, float(self.r[h, x, a]), self.step_number == self.H, False, info
 
     def _observed(self) -> tuple[int, dict[str, Any]]:
+        """Return (observation, info) of the current step."""
         return self.step_number * self.S + self.state, {"step": self.step_number, "state": self.state}
 
 
 def agent_envs(mdp: ParallelMDP) -> list[AgentEnv]:
-    """An environment for each agent of a parallel MDP."""
+    """Return an environment for each agent of a parallel MDP."""
     return [AgentEnv(mdp.P[m], mdp.r[m]) for m in range(mdp.M)]
 
 
 class SharedEnv(ParallelEnv):  # type: ignore[misc]
-    """A multi-agent MDP: agents "agent_0", … act at once, all see the state, and each gets its own reward."""
+    """Offer a multi-agent MDP: "agent_0", … act at once, all observe the state, and each receives a reward."""
 
     metadata: dict[str, Any] = {"name": "coop_lsvi_v0", "render_modes": [], "is_parallelizable": True}  # noqa: RUF012
 
@@ -100,17 +107,17 @@ class SharedEnv(ParallelEnv):  # type: ignore[misc]
         self.step_number, self.state_number = self.H, 0
 
     def observation_space(self, agent: str) -> Any:
-        """The same space object at every call."""
+        """Return the observation space of an agent, the same object at every call."""
         return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> Any:
-        """The same space object at every call."""
+        """Return the action space of an agent, the same object at every call."""
         return self.action_spaces[agent]
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, int], dict[str, dict[str, Any]]]:
-        """(observations, infos) of the first step, by agent."""
+        """Start an episode and return (observations, infos), each by agent."""
         if seed is not None or self.np_random is None:
             self.np_random, _ = seeding.np_random(seed)
         self.agents = list(self.possible_agents)
@@ -118,7 +125,12 @@ class SharedEnv(ParallelEnv):  # type: ignore[misc]
         return self._observed()
 
     def step(self, actions: dict[str, int]) -> tuple[dict[str, Any], ...]:
-        """(observations, rewards, terminations, truncations, infos), each by agent."""
+        """Take a step and return (observations, rewards, terminations, truncations, infos), each by agent.
+
+        Raises:
+            ConfigError: before the first reset and after the last step, and unless there is a valid action of each
+                agent.
+        """
         if not self.agents or self.np_random is None:
             raise ConfigError("step: found no agent that acts, expected reset() first and after the last step")
         if actions.keys() != set(self.agents):
@@ -140,6 +152,7 @@ class SharedEnv(ParallelEnv):  # type: ignore[misc]
         return observations, rewards, over, dict.fromkeys(over, False), infos
 
     def _observed(self) -> tuple[dict[str, int], dict[str, dict[str, Any]]]:
+        """Return (observations, infos) of the current step, each by agent."""
         observation = self.step_number * self.S + self.state_number
         info = {"step": self.step_number, "state": self.state_number}
         return dict.fromkeys(self.agents, observation), {name: dict(info) for name in self.agents}

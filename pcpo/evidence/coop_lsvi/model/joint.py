@@ -1,6 +1,7 @@
-"""Algorithm 2: agents in one MDP that share rewards at rare rounds and act for random scalarisations.
+"""Run Algorithm 2, and compute scalarised optima, Pareto fronts and Bayes regrets.
 
-Scalarised optima, the Pareto front by enumeration (Definition 4), and the two Bayes regrets.
+In Algorithm 2 the agents of one MDP share rewards in rare rounds and act for random scalarisations.  Pareto fronts are
+found by enumeration (Definition 4).
 """
 
 from __future__ import annotations
@@ -30,9 +31,13 @@ __all__ = [
 ]
 
 
+#: Tolerance of values, which are sums of H terms of order one.
+_ROUNDING = 1e-10
+
+
 @dataclass(frozen=True)
 class JointNoise:
-    """Initial states ``(T,)``, uniforms behind the transitions ``(T, H)``, and v_t in the simplex ``(T, M)``."""
+    """Hold initial states ``(T,)``, uniforms behind the transitions ``(T, H)``, and v_t in the simplex ``(T, M)``."""
 
     starts: IntArray
     uniforms: FloatArray
@@ -40,14 +45,20 @@ class JointNoise:
 
 
 def joint_noise(rng: np.random.Generator, T: int, M: int, H: int, S: int) -> JointNoise:
-    """Initial states uniform over S, scalarisations uniform over the simplex."""
+    """Draw initial states uniform over S, uniform numbers, and scalarisations uniform over the simplex."""
     return JointNoise(rng.integers(0, S, T), rng.random((T, H)), rng.dirichlet(np.ones(M), T))
 
 
 @dataclass(frozen=True)
 class JointRun:
-    """regret: max_x [V*_{v_t} − V_{v_t}^{π_t}] ``(T,)``; values: V_1^{π_t} ``(T, S, M)``; rounds: episodes after which
-    the agents communicated; traffic: what the server counted."""
+    """Hold the results of a run.
+
+    Args:
+        regret: max_x [V*_{v_t} − V_{v_t}^{π_t}] ``(T,)``.
+        values: V_1^{π_t} ``(T, S, M)``.
+        rounds: episodes after which the agents communicated, ``(rounds,)``.
+        traffic: messages and bytes that the server counted.
+    """
 
     regret: FloatArray
     values: FloatArray
@@ -58,9 +69,18 @@ class JointRun:
 def run_joint(
     mdp: MultiAgentMDP, noise: JointNoise, betas: FloatArray, threshold: float, *, lam: float = 1.0
 ) -> JointRun:
-    """T episodes with β_t ``(T,)`` and threshold S: communication once det Λ_h is S times that of the last round.
+    """Run Algorithm 2.
 
-    S ≤ 1 communicates after every episode, S = ∞ never.  Raises ConfigError for S ≤ 0.
+    Args:
+        mdp: the agents' MDP.
+        noise: of T episodes.
+        betas: β_t ``(T,)``.
+        threshold: S; agents communicate once det Λ_h is S times that of the last round, after every episode if S ≤ 1,
+            and never if S = ∞.
+        lam: λ.
+
+    Raises:
+        ConfigError: for S ≤ 0.
     """
     if not threshold > 0:
         raise ConfigError(f"threshold: found {threshold}, expected a number above 0")
@@ -87,9 +107,9 @@ def run_joint(
 def _exchange(
     server: Server, mdp: MultiAgentMDP, moves: IntArray, common: Common, columns: FloatArray, Lambda: FloatArray
 ) -> None:
-    """One round: r_{m,h} of all steps since the last one up, all of them down; states and actions are common knowledge.
+    """Exchange rewards in one round: r_{m,h} since the last round up, those of all agents down.
 
-    Raises nothing; `Lambda` ``(H, d, d)`` and `common` are brought up to date in place.
+    States and actions are common knowledge.  Updates `Lambda` ``(H, d, d)`` and `common` in place.
     """
     steps = np.arange(moves.shape[1])
     rewards = np.ascontiguousarray(mdp.r[:, steps, moves[:, :, 0], moves[:, :, 1]])  # (M, episodes, H)
@@ -107,7 +127,7 @@ def _exchange(
 
 
 def _refresh(common: Common, columns: FloatArray, Lambda: FloatArray) -> None:
-    """Λ⁻¹ and the bonus √‖ΦᵀΛ⁻¹Φ‖₂ of all states and actions."""
+    """Recompute Λ⁻¹ and the bonus √‖ΦᵀΛ⁻¹Φ‖₂ of all states and actions in `common`, and reset the trigger."""
     inverse = np.linalg.inv(Lambda)
     inverse = (inverse + np.swapaxes(inverse, 1, 2)) / 2
     Phi = np.moveaxis(columns, 0, 2)  # (S, A, M, d)
@@ -117,32 +137,40 @@ def _refresh(common: Common, columns: FloatArray, Lambda: FloatArray) -> None:
     common.growth[:] = 0.0
 
 
-#: Values are sums of H terms of order one.
-_ROUNDING = 1e-10
-
-
 def scalarised_optimum(mdp: MultiAgentMDP, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Q*_v ``(n, H, S, A)`` and V*_v ``(n, H, S)`` for weights v ``(n, M)``, by Proposition 1 with V*_{v,h+1}."""
+    """Compute Q*_v ``(n, H, S, A)`` and V*_v ``(n, H, S)`` by Proposition 1 with V*_{v,h+1}.
+
+    Args:
+        mdp: the agents' MDP.
+        weights: v ``(n, M)``.
+    """
     r = np.tensordot(weights, mdp.r, axes=1)
     return optimal(np.broadcast_to(mdp.P, (len(weights), *mdp.P.shape)), r)
 
 
 def greedy_policy(Q: FloatArray) -> IntArray:
-    """First greedy action of Q ``(..., A)``; a policy ``(..., H, S)``."""
+    """Return the first greedy action of Q ``(..., H, S, A)`` at every state: policies ``(..., H, S)``."""
     return np.asarray(np.argmax(Q, axis=-1), dtype=np.int64)
 
 
 def pareto_optimal(values: FloatArray, among: FloatArray | None = None) -> BoolArray:
-    """Which of the values V_1^π ``(n, M, S)`` no other of `among` dominates, ``(n,)``.
+    """Find the values that no other value dominates.
 
     π' dominates π if it is nowhere worse, for no agent and at no initial state, and somewhere better.  As printed,
     Definition 4 does not ask for the latter, and every policy would dominate itself.
+
+    Args:
+        values: V_1^π ``(n, M, S)``.
+        among: values ``(k, M, S)`` to compare with, by default `values`.
+
+    Returns:
+        True for values on the front, ``(n,)``.
     """
     flat = values.reshape(len(values), -1)
     if among is not None:
         others = among.reshape(len(among), -1)
         return np.array([not _dominated(v, others) for v in flat])
-    # What dominates has the larger sum, and is itself on the front or dominated by what is.
+    # A dominating value has a larger sum, and is on the front or dominated by a value on the front.
     front, size, optimal_ones = np.empty_like(flat), 0, np.zeros(len(flat), dtype=np.bool_)
     for k in np.argsort(-flat.sum(axis=1), kind="stable"):
         if not _dominated(flat[k], front[:size]):
@@ -152,12 +180,12 @@ def pareto_optimal(values: FloatArray, among: FloatArray | None = None) -> BoolA
 
 
 def _dominated(value: FloatArray, others: FloatArray) -> bool:
-    """Whether one of the others is nowhere worse and somewhere better."""
+    """Return whether one of the others is nowhere worse and somewhere better."""
     return bool(np.any(np.all(others >= value - _ROUNDING, axis=1) & np.any(others > value + _ROUNDING, axis=1)))
 
 
 def simplex_points(M: int, count: int) -> FloatArray:
-    """Points ``(count, M)`` that stand for the uniform distribution: midpoints for M = 2, else fixed draws."""
+    """Return points ``(count, M)`` that represent the uniform distribution: midpoints for M = 2, else fixed draws."""
     if M == 2:
         first = (np.arange(count) + 0.5) / count
         return np.stack([first, 1 - first], axis=1)
@@ -165,9 +193,16 @@ def simplex_points(M: int, count: int) -> FloatArray:
 
 
 def bayes_regret(mdp: MultiAgentMDP, values: FloatArray, weights: FloatArray, at: IntArray) -> FloatArray:
-    """R_B of (12) after `at` episodes ``(k,)``: mean over v of max_x [V*_v(x) − max_{t ≤ T} vᵀV^{π_t}(x)], ``(k,)``.
+    """Compute R_B(T) of (12), the mean over v of max_x [V*_v(x) − max_{t ≤ T} vᵀV^{π_t}(x)].
 
-    values: V_1^{π_t} ``(T, S, M)``; weights: v ``(n, M)``.
+    Args:
+        mdp: the agents' MDP.
+        values: V_1^{π_t} of the policies played, ``(episodes, S, M)``.
+        weights: v ``(n, M)``.
+        at: numbers of episodes T, ``(k,)``.
+
+    Returns:
+        R_B(T) at each of them, ``(k,)``.
     """
     best = scalarised_optimum(mdp, weights)[1][:, 0]
     total = np.zeros(len(at))
@@ -178,7 +213,16 @@ def bayes_regret(mdp: MultiAgentMDP, values: FloatArray, weights: FloatArray, at
 
 
 def recovered(mdp: MultiAgentMDP, values: FloatArray, weights: FloatArray) -> IntArray:
-    """First episode (from 1; 0: never) that had a policy as good as π*_v at every state, for each v ``(n,)``."""
+    """Find the first episode with a policy as good as π*_v at every initial state, for each v.
+
+    Args:
+        mdp: the agents' MDP.
+        values: V_1^{π_t} of the policies played, ``(T, S, M)``.
+        weights: v ``(n, M)``.
+
+    Returns:
+        Numbers of episodes from 1, 0 for never, ``(n,)``.
+    """
     best = scalarised_optimum(mdp, weights)[1][:, 0]
     first = np.zeros(len(weights), dtype=np.int64)
     for k, (v, optimum) in enumerate(zip(weights, best, strict=True)):

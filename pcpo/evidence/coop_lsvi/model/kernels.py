@@ -1,10 +1,8 @@
-"""Episodes of Algorithms 1 and 3 between two rounds of communication: a Numba kernel; noise comes as arrays.
+"""Compile the episodes between two rounds of communication: Algorithms 1 and 3, and Algorithm 2.
 
-With finitely many states, the sums of (4) are sufficient statistics: u = b + B·V with b = Σ φ r and
-B[:, (n, y)] = Σ φ 1{agent n, next state y}, so that the targets of a new V cost one product, and an episode adds rows
-of rank one to Λ⁻¹ and to φᵀΛ⁻¹φ (Sherman and Morrison).
-
-Episodes of Algorithm 2 between two rounds of communication: a Numba kernel; noise comes as arrays.
+All noise is passed in as arrays.  With finitely many states, the sums of (4) are sufficient statistics: u = b + B·V
+with b = Σ φ r and B[:, (n, y)] = Σ φ 1{agent n, next state y}, so that the targets of a new V cost one product, and an
+episode updates Λ⁻¹ and φᵀΛ⁻¹φ by terms of rank one (Sherman and Morrison).
 """
 
 from __future__ import annotations
@@ -32,10 +30,54 @@ __all__ = [
 ]
 
 
-class Truth(NamedTuple):
-    """What the recorder knows and the agents do not.
+@numba.njit(nogil=True, error_model="numpy")
+def grow(inverse, phi, g):  # type: ignore[no-untyped-def]
+    """Update Λ⁻¹ for Λ ← Λ + φφᵀ (Sherman and Morrison), and return s = φᵀΛ⁻¹φ of the old Λ.
 
-    P: ``(M, H, S, A, S)``; cumulative: its sums along the last axis; r: ``(M, H, S, A)``; Q, V: optimal values.
+    Fills g with Λ⁻¹φ of the old Λ.  log det Λ grows by log(1 + s).
+    """
+    s = 0.0
+    for i in range(len(phi)):
+        total = 0.0
+        for j in range(len(phi)):
+            total += inverse[i, j] * phi[j]
+        g[i] = total
+        s += phi[i] * total
+    for i in range(len(phi)):
+        for j in range(len(phi)):
+            inverse[i, j] -= g[i] * g[j] / (1.0 + s)
+    return s
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def next_state(cumulative, uniform):  # type: ignore[no-untyped-def]
+    """Return the state that a number in [0, 1) selects by a distribution function ``(S,)``."""
+    y = 0
+    while y < len(cumulative) - 1 and uniform >= cumulative[y]:
+        y += 1
+    return y
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def policy_value(P, r, policy, now, following):  # type: ignore[no-untyped-def]
+    """Fill `now` ``(S,)`` with V_1^π of a policy ``(H, S)``; `following` is scratch space."""
+    H, S = policy.shape
+    following[:] = 0.0
+    for h in range(H - 1, -1, -1):
+        for x in range(S):
+            a = policy[h, x]
+            total = r[h, x, a]
+            for y in range(S):
+                total += P[h, x, a, y] * following[y]
+            now[x] = total
+        following[:] = now
+
+
+class Truth(NamedTuple):
+    """Hold what the recorder of Algorithms 1 and 3 knows and the agents do not.
+
+    P: ``(M, H, S, A, S)``; cumulative: sums of P along the last axis; r: ``(M, H, S, A)``; Q ``(M, H, S, A)`` and
+    V ``(M, H, S)``: optimal values.
     """
 
     P: FloatArray
@@ -46,10 +88,10 @@ class Truth(NamedTuple):
 
 
 class Model(NamedTuple):
-    """What each agent has learnt; D features, G groups of agents (1, or M with contexts).
+    """Hold what each agent has learnt; D features, G groups of agents (1, or M with contexts).
 
     inverse: Λ⁻¹ ``(M, H, D, D)``; b: ``(M, H, D)``; B: ``(M, H, D, G·S)``; variance: φᵀΛ⁻¹φ ``(M, H, G·S, A)``;
-    growth: log det of (7) ``(M, H)``.
+    growth: log det(Λ_t)/det(Λ_{k_t}) of (7) ``(M, H)``.
     """
 
     inverse: FloatArray
@@ -60,7 +102,7 @@ class Model(NamedTuple):
 
 
 class Log(NamedTuple):
-    """What happened, by episode and agent.
+    """Hold what happened, by episode and agent.
 
     moves: (x, a, x') of every step ``(T, M, H, 3)``; rewards: ``(T, M, H)``; regret: V*_1 − V_1^π at the initial state
     ``(T, M)``; width: Σ_h ‖φ‖_{Λ⁻¹} along the way ``(T, M)``; pessimism: max of Q* − Q^t ``(T, M)``.
@@ -75,7 +117,7 @@ class Log(NamedTuple):
 
 @numba.njit(nogil=True, error_model="numpy")
 def _weights(inverse, b, B, V, u, w):  # type: ignore[no-untyped-def]
-    """w = Λ⁻¹(b + B V)."""
+    """Fill w with Λ⁻¹(b + B V), and u with b + B V."""
     D = len(b)
     for i in range(D):
         total = b[i]
@@ -91,7 +133,7 @@ def _weights(inverse, b, B, V, u, w):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, error_model="numpy")
 def _optimistic(features, w, variance, beta, ceiling, Q):  # type: ignore[no-untyped-def]
-    """Q = min(φᵀw + β‖φ‖_{Λ⁻¹}, ceiling) for all (group, state) and actions (eq. (1))."""
+    """Fill Q with min(φᵀw + β‖φ‖_{Λ⁻¹}, ceiling) for all (group, state) and actions (eq. (1))."""
     for i in range(Q.shape[0]):
         for a in range(Q.shape[1]):
             total = beta * np.sqrt(max(variance[i, a], 0.0))
@@ -102,7 +144,7 @@ def _optimistic(features, w, variance, beta, ceiling, Q):  # type: ignore[no-unt
 
 @numba.njit(nogil=True, error_model="numpy")
 def _greedy(Q, truth, offset, V, policy):  # type: ignore[no-untyped-def]
-    """V = max_a Q, the first greedy action at every state, and the largest Q* − Q of the own group."""
+    """Fill V with max_a Q and policy with the first greedy actions; return the largest Q* − Q of the agent's group."""
     worst = -np.inf
     for i in range(Q.shape[0]):
         best = 0
@@ -119,27 +161,8 @@ def _greedy(Q, truth, offset, V, policy):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def grow(inverse, phi, g):  # type: ignore[no-untyped-def]
-    """Λ⁻¹ after Λ ← Λ + φφᵀ (Sherman and Morrison); fills g with Λ⁻¹φ of before, returns s = φᵀΛ⁻¹φ of before.
-
-    log det Λ grows by log(1 + s).
-    """
-    s = 0.0
-    for i in range(len(phi)):
-        total = 0.0
-        for j in range(len(phi)):
-            total += inverse[i, j] * phi[j]
-        g[i] = total
-        s += phi[i] * total
-    for i in range(len(phi)):
-        for j in range(len(phi)):
-            inverse[i, j] -= g[i] * g[j] / (1.0 + s)
-    return s
-
-
-@numba.njit(nogil=True, error_model="numpy")
 def _learn(features, inverse, variance, phi, g):  # type: ignore[no-untyped-def]
-    """Λ ← Λ + φφᵀ in Λ⁻¹ and in every φᵀΛ⁻¹φ; returns the growth of log det Λ."""
+    """Update Λ⁻¹ and every φᵀΛ⁻¹φ for Λ ← Λ + φφᵀ, and return the growth of log det Λ."""
     s = grow(inverse, phi, g)
     for i in range(variance.shape[0]):
         for a in range(variance.shape[1]):
@@ -150,35 +173,11 @@ def _learn(features, inverse, variance, phi, g):  # type: ignore[no-untyped-def]
     return np.log1p(s)
 
 
-@numba.njit(nogil=True, error_model="numpy")
-def next_state(cumulative, uniform):  # type: ignore[no-untyped-def]
-    """The state that a number in [0, 1) selects by a distribution function ``(S,)``."""
-    y = 0
-    while y < len(cumulative) - 1 and uniform >= cumulative[y]:
-        y += 1
-    return y
-
-
-@numba.njit(nogil=True, error_model="numpy")
-def policy_value(P, r, policy, now, following):  # type: ignore[no-untyped-def]
-    """V_1^π of a policy (H, S) into `now`."""
-    H, S = policy.shape
-    following[:] = 0.0
-    for h in range(H - 1, -1, -1):
-        for x in range(S):
-            a = policy[h, x]
-            total = r[h, x, a]
-            for y in range(S):
-                total += P[h, x, a, y] * following[y]
-            now[x] = total
-        following[:] = now
-
-
 def _episodes(features, group, truth, model, log, starts, uniforms, betas, S_threshold, since, first, last):  # type: ignore[no-untyped-def]
-    """Episodes first, …, last − 1, or up to the one in which (7) holds for an agent; returns (next episode, held).
+    """Run the episodes first, …, last − 1, or up to the first in which (7) holds for an agent.
 
-    features: ``(G·S, A, D)``; group: ``(M,)``; starts: ``(T, M)``; uniforms: ``(T, M, H)``; betas: β_t ``(T,)``;
-    since: episodes up to the last communication, k_t.
+    Returns (next episode, whether (7) held).  features: ``(G·S, A, D)``; group: ``(M,)``; starts: ``(T, M)``;
+    uniforms: ``(T, M, H)``; betas: β_t ``(T,)``; since: k_t, episodes up to the last communication.
     """
     M, H = model.b.shape[0], model.b.shape[1]
     S, A, D = truth.r.shape[2], truth.r.shape[3], features.shape[2]
@@ -222,7 +221,10 @@ episodes = compiled(_episodes)
 
 
 class World(NamedTuple):
-    """What the recorder knows: P ``(H, S, A, S)``, its sums along the last axis, and r ``(M, H, S, A)``."""
+    """Hold what the recorder of Algorithm 2 knows.
+
+    P: ``(H, S, A, S)``; cumulative: sums of P along the last axis; r: ``(M, H, S, A)``.
+    """
 
     P: FloatArray
     cumulative: FloatArray
@@ -230,7 +232,7 @@ class World(NamedTuple):
 
 
 class Common(NamedTuple):
-    """What all agents have since the last round, and the running Λ⁻¹ and log det that trigger the next.
+    """Hold what all agents have since the last round, and the running Λ⁻¹ and log det that trigger the next round.
 
     inverse, running: ``(H, d, d)``; b = Σ Φ r ``(H, d)``; C = Σ Φ1_M 1{next state} ``(H, d, S)``; bonus of (14)
     ``(H, S, A)``; growth: log det(Λ_t)/det(Λ_{k_t}) ``(H,)``.
@@ -245,7 +247,10 @@ class Common(NamedTuple):
 
 
 class History(NamedTuple):
-    """moves: (x, a, x') ``(T, H, 3)``; regret: max_x V*_v − V_v^π ``(T,)``; values: V_1^π ``(T, S, M)``."""
+    """Hold what happened in each episode of Algorithm 2.
+
+    moves: (x, a, x') ``(T, H, 3)``; regret: max_x V*_v − V_v^π ``(T,)``; values: V_1^π ``(T, S, M)``.
+    """
 
     moves: IntArray
     regret: FloatArray
@@ -254,7 +259,10 @@ class History(NamedTuple):
 
 @numba.njit(nogil=True, error_model="numpy")
 def _plan(columns, common, v, beta, h, V, u, w, policy):  # type: ignore[no-untyped-def]
-    """V and the greedy policy of min(vᵀΦᵀΛ⁻¹U + β·bonus, H − h), eqs. (14) and (15); V is V_{h+1} on entry."""
+    """Fill V and policy with the greedy values and actions of min(vᵀΦᵀΛ⁻¹U + β·bonus, H − h), eqs. (14) and (15).
+
+    V is V_{h+1} on entry; u and w are scratch space.
+    """
     d, S, A, H = len(u), len(V), columns.shape[2], len(common.b)
     for i in range(d):
         u[i] = common.b[h, i]
@@ -279,7 +287,7 @@ def _plan(columns, common, v, beta, h, V, u, w, policy):  # type: ignore[no-unty
 
 @numba.njit(nogil=True, error_model="numpy")
 def _evaluate(world, policy, v, values, best, spare):  # type: ignore[no-untyped-def]
-    """Fills values (S, M) with V_1^π; returns max_x of V*_v − vᵀV^π."""
+    """Fill values ``(S, M)`` with V_1^π and return max_x of V*_v − vᵀV^π; best and spare are scratch space."""
     M, H, S, A = world.r.shape
     for m in range(M):
         policy_value(world.P, world.r[m], policy, best, spare)
@@ -306,10 +314,10 @@ def _evaluate(world, policy, v, values, best, spare):  # type: ignore[no-untyped
 
 
 def _joint_episodes(columns, world, common, history, weights, starts, uniforms, betas, log_threshold, first, last):  # type: ignore[no-untyped-def]
-    """Episodes first, …, last − 1, or up to the one in which the determinant has grown S-fold at some step.
+    """Run the episodes first, …, last − 1, or up to the first in which the determinant has grown S-fold at some step.
 
-    columns: [φ_m; φ_c] ``(M, S, A, d)``; weights: v_t ``(T, M)``; starts: ``(T,)``; uniforms: ``(T, H)``; betas:
-    ``(T,)``; log_threshold: log S.  Returns (next episode, whether it has).
+    Returns (next episode, whether it has grown so).  columns: [φ_m; φ_c] ``(M, S, A, d)``; weights: v_t ``(T, M)``;
+    starts: ``(T,)``; uniforms: ``(T, H)``; betas: ``(T,)``; log_threshold: log S.
     """
     M, S, d, H = columns.shape[0], columns.shape[1], columns.shape[3], len(common.b)
     u, w, g, V, spare = np.empty(d), np.empty(d), np.empty(d), np.empty(S), np.empty(S)

@@ -1,4 +1,4 @@
-"""Algorithms 1 and 3, their baselines, and the rounds in which agents exchange transitions through the server."""
+"""Run Algorithms 1 and 3 and their baselines, with rounds in which agents exchange transitions through the server."""
 
 from __future__ import annotations
 
@@ -14,29 +14,37 @@ from pcpo.evidence.coop_lsvi.model.mdp import ParallelMDP, optimal
 
 __all__ = ["ALONE", "EVERY_EPISODE", "Noise", "Run", "noise", "run"]
 
-#: Thresholds S with which the trigger (7) holds never, and always.
+#: Thresholds S for which the trigger (7) never holds, and always holds.
 ALONE, EVERY_EPISODE = np.inf, 0.0
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Initial states ``(T, M)`` and the uniform numbers behind the transitions ``(T, M, H)``."""
+    """Hold initial states ``(T, M)`` and the uniform numbers behind the transitions ``(T, M, H)``."""
 
     starts: IntArray
     uniforms: FloatArray
 
 
 def noise(rng: np.random.Generator, T: int, M: int, H: int, S: int) -> Noise:
-    """Initial states uniform over S; fewer agents or episodes of the same generator have other noise."""
+    """Draw initial states uniform over S, and uniform numbers.
+
+    Fewer agents or episodes of the same generator have different noise.
+    """
     return Noise(rng.integers(0, S, (T, M)), rng.random((T, M, H)))
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: see `Log` for regret, width and pessimism ``(T, M)``.
+    """Hold the results of a run.
 
-    rounds: episodes after which the agents communicated; log_det: log det Λ_h − log det λI with the data of all
-    agents, ``(H,)``; traffic: what the server counted.
+    Args:
+        regret: ``(T, M)``, as in `Log`; likewise width and pessimism.
+        width: ``(T, M)``.
+        pessimism: ``(T, M)``.
+        rounds: episodes after which the agents communicated, ``(rounds,)``.
+        log_det: log det Λ_h − log det λI with the data of all agents, ``(H,)``.
+        traffic: messages and bytes that the server counted.
     """
 
     regret: FloatArray
@@ -50,9 +58,16 @@ class Run:
 def run(
     mdp: ParallelMDP, noise: Noise, betas: FloatArray, threshold: float, *, use_contexts: bool = False, lam: float = 1.0
 ) -> Run:
-    """Algorithm 1 (Algorithm 3 with `use_contexts`): T episodes with β_t ``(T,)`` and threshold S of (7).
+    """Run Algorithm 1, or Algorithm 3 with `use_contexts`; with one agent this is LSVI-UCB.
 
-    S = `ALONE`: agents that learn alone; S = `EVERY_EPISODE`: communication after every episode; one agent: LSVI-UCB.
+    Args:
+        mdp: the agents' MDPs.
+        noise: of T episodes.
+        betas: β_t ``(T,)``.
+        threshold: S of (7); `ALONE` for agents without communication, `EVERY_EPISODE` for communication after every
+            episode.
+        use_contexts: whether to regress on φ̃ with contexts.
+        lam: λ.
     """
     (T, M), H = noise.starts.shape, mdp.H
     S, A, _ = mdp.phi.shape
@@ -69,7 +84,7 @@ def run(
             features, group, truth, model, log, noise.starts, noise.uniforms, betas, threshold, since, t, T
         )
         if held:
-            exchange(server, log, since, t)
+            _exchange(server, log, since, t)
             shared.absorb(log, since, t)
             shared.hand_out(model)
             rounds.append(t)
@@ -78,8 +93,15 @@ def run(
     return Run(log.regret, log.width, log.pessimism, np.array(rounds, np.int64), shared.log_det(), server.traffic)
 
 
-def exchange(server: Server, log: Log, first: int, last: int) -> None:
-    """One round (lines 23-32): the transitions of all steps since the last one up, their union down to everyone."""
+def _exchange(server: Server, log: Log, first: int, last: int) -> None:
+    """Exchange transitions in one round (lines 23-32): those since the last round up, their union down to all agents.
+
+    Args:
+        server: counts the messages.
+        log: of the run.
+        first: first episode since the last round.
+        last: episode after the round's.
+    """
     moves = np.ascontiguousarray(np.swapaxes(log.moves[first:last], 0, 1))
     rewards = np.ascontiguousarray(np.swapaxes(log.rewards[first:last], 0, 1))
     server.open_round()
@@ -88,12 +110,13 @@ def exchange(server: Server, log: Log, first: int, last: int) -> None:
 
 
 def _truth(mdp: ParallelMDP) -> Truth:
+    """Return what the recorder of a run knows."""
     Q, V = optimal(mdp.P, mdp.r)
     return Truth(mdp.P, np.cumsum(mdp.P, axis=-1), mdp.r, Q, V)
 
 
 class _Shared:
-    """The statistics of all transitions that have passed the server: what every agent has after a round."""
+    """Hold the statistics of all transitions that have passed the server, which every agent has after a round."""
 
     def __init__(self, features: FloatArray, group: IntArray, H: int, S: int, lam: float) -> None:
         N, _, D = features.shape
@@ -102,7 +125,7 @@ class _Shared:
         self.b, self.B = np.zeros((H, D)), np.zeros((H, D, N))
 
     def model(self, M: int) -> Model:
-        """Every agent's copy, to be filled by `hand_out`."""
+        """Return a copy for each of M agents."""
         H, D = self.b.shape
         N, A, _ = self.features.shape
         model = Model(*(np.empty((M, H, *s)) for s in ((D, D), (D,), (D, N), (N, A), ())))
@@ -110,7 +133,7 @@ class _Shared:
         return model
 
     def absorb(self, log: Log, first: int, last: int) -> None:
-        """Add the transitions of the episodes first, …, last − 1 of all agents."""
+        """Add the transitions of all agents in the episodes first, …, last − 1."""
         moves = log.moves[first:last]
         offsets = self.group[None, :] * self.S
         for h in range(len(self.b)):
@@ -121,7 +144,7 @@ class _Shared:
             np.add.at(self.B[h].T, (offsets + moves[:, :, h, 2]).ravel(), phi)
 
     def hand_out(self, model: Model) -> None:
-        """Every agent gets the shared statistics, and nothing of its own is left unsent."""
+        """Overwrite every agent's statistics with the shared ones, and reset the trigger."""
         N, A, D = self.features.shape
         inverse = np.linalg.inv(self.Lambda)
         inverse = (inverse + np.swapaxes(inverse, 1, 2)) / 2
@@ -133,6 +156,6 @@ class _Shared:
         model.growth[:] = 0.0
 
     def log_det(self) -> FloatArray:
-        """log det Λ_h − log det λI, ``(H,)``."""
+        """Return log det Λ_h − log det λI, ``(H,)``."""
         D = self.Lambda.shape[-1]
         return np.asarray(np.linalg.slogdet(self.Lambda)[1] - D * np.log(self.lam))

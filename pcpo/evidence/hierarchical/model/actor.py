@@ -1,4 +1,4 @@
-"""Algorithms 1 and 2: critics for the L + 1 auxiliary systems, and updates of their gains."""
+"""Run Algorithms 1 and 2: critics for the L + 1 auxiliary systems, and updates of their gains."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ __all__ = [
     "exact_critic",
     "gtd_critic",
     "least_squares_critic",
+    "least_squares_fits",
     "single_chain_critic",
     "steps_allowed",
 ]
@@ -35,7 +36,7 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """Of E_K and of Σ_K, in one auxiliary system."""
+    """Hold a critic's estimates of E_K ``(k, d)`` and Σ_K ``(d, d)`` in one auxiliary system."""
 
     E: FloatArray
     Sigma: FloatArray
@@ -44,34 +45,50 @@ class Estimate:
 #: From the gains of an iteration to estimates for S_1, …, S_L and S̄.
 Critic = Callable[[Gains], list[Estimate]]
 
+#: From an auxiliary system, its gain, its initial gain, v_0, …, v_T and the costs c_0, …, c_(T-1) to Δ̂_K.
+_Evaluation = Callable[[Regulator, FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
+
 
 def exact_critic(system: ExchangeableSystem) -> Critic:
-    """E_K and Σ_K themselves."""
+    """Make a critic that returns E_K and Σ_K without error."""
 
     def evaluate(gains: Gains) -> list[Estimate]:
-        pairs = zip((*system.auxiliary, system.mean_field), (*gains.own, gains.mean_field), strict=True)
-        return [Estimate(S.E(K), S.Sigma(K)) for S, K in pairs]
+        return [Estimate(S.E(K), S.Sigma(K)) for S, K in system.pairs(gains)]
 
     return evaluate
+
+
+def least_squares_fits(
+    system: ExchangeableSystem, gains: Gains, steps: int, rng: np.random.Generator, watched: int = 50
+) -> list[LeastSquares]:
+    """Fit least-squares TD to one simulated trajectory of all agents.
+
+    Args:
+        system: the system.
+        gains: gains of the policy.
+        steps: length of the trajectory.
+        rng: draws noise and exploration.
+        watched: number of agents of each subpopulation whose data S_l uses; S̄ uses the means of all agents.
+
+    Returns:
+        The fits for S_1, …, S_L and S̄.
+    """
+    critics = [LeastSquares(K, S.Psi) for S, K in system.pairs(gains)]
+    for seen in simulated(system, gains, steps, rng, watched):
+        for critic, part in zip(critics, seen, strict=True):
+            width = part.v.shape[-1]
+            critic.add(part.v.reshape(-1, width), part.after.reshape(-1, width), part.costs.ravel())
+    return critics
 
 
 def least_squares_critic(system: ExchangeableSystem, steps: int, rng: np.random.Generator, watched: int = 50) -> Critic:
-    """Least-squares TD on `steps` steps of all agents: S_l from `watched` of its agents, S̄ from the means of all."""
+    """Make a critic of `least_squares_fits`, on a new trajectory in every iteration."""
 
     def evaluate(gains: Gains) -> list[Estimate]:
-        pairs = zip((*system.auxiliary, system.mean_field), (*gains.own, gains.mean_field), strict=True)
-        critics = [LeastSquares(K, S.Psi) for S, K in pairs]
-        for seen in simulated(system, gains, steps, rng, watched):
-            for critic, part in zip(critics, seen, strict=True):
-                width = part.v.shape[-1]
-                critic.add(part.v.reshape(-1, width), part.after.reshape(-1, width), part.costs.ravel())
+        critics = least_squares_fits(system, gains, steps, rng, watched)
         return [Estimate(critic.E(), critic.Sigma()) for critic in critics]
 
     return evaluate
-
-
-#: From one auxiliary system, its gain, the gain of the start, v_0, …, v_T and the costs c_0, …, c_(T-1) to Δ̂_K.
-_Evaluation = Callable[[Regulator, FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
 
 
 def gtd_critic(
@@ -83,7 +100,16 @@ def gtd_critic(
     alpha: float = 0.1,
     power: float = 0.5,
 ) -> Critic:
-    """Algorithm 3 with α_t = α/t^power and the sets (42) of the start, on one chain of every auxiliary system."""
+    """Make the critic of Algorithm 3, on one chain of every auxiliary system.
+
+    Args:
+        system: the system.
+        start: initial gains, which set the radii (42).
+        steps: T, length of a chain.
+        rng: draws the chains.
+        alpha: α of the step α_t = α/t^power.
+        power: exponent of t in the step.
+    """
 
     def evaluation(S: Regulator, K: FloatArray, K0: FloatArray, v: FloatArray, costs: FloatArray) -> FloatArray:
         del K
@@ -93,7 +119,7 @@ def gtd_critic(
 
 
 def single_chain_critic(system: ExchangeableSystem, start: Gains, steps: int, rng: np.random.Generator) -> Critic:
-    """Least-squares TD on the chains that `gtd_critic` sees with the same generator."""
+    """Make a critic of least-squares TD on the same chains as those of `gtd_critic` with an equal generator."""
 
     def evaluation(S: Regulator, K: FloatArray, K0: FloatArray, v: FloatArray, costs: FloatArray) -> FloatArray:
         del K0
@@ -107,10 +133,11 @@ def single_chain_critic(system: ExchangeableSystem, start: Gains, steps: int, rn
 def _chain_critic(
     system: ExchangeableSystem, start: Gains, steps: int, rng: np.random.Generator, evaluation: _Evaluation
 ) -> Critic:
-    """One agent of each subpopulation, and the means in balanced coordinates, stationary from the first step.
+    """Make a critic that evaluates one stationary chain of every auxiliary system.
 
-    Noises of different auxiliary systems are independent, so that these are chains of their own: the other agents need
-    not be simulated.
+    The chains are those of one agent of each subpopulation, and of the means in balanced coordinates.  Noises of
+    different auxiliary systems are independent, so that these chains are independent Markov chains and the other agents
+    need not be simulated.
     """
     systems = (*system.auxiliary, system.balanced)
     first = (*start.own, system.balanced_gain(start.mean_field))
@@ -129,30 +156,38 @@ def _chain_critic(
 
 
 def steps_allowed(system: ExchangeableSystem, start: Gains) -> list[float]:
-    """η_1, …, η_L and η̄: the largest that Assumption 3 allows; raises FleetError for an unstable start."""
+    """Return η_1, …, η_L and η̄, the largest steps that Assumption 3 allows.
+
+    Raises:
+        FleetError: for initial gains that are not stable.
+    """
     system.require_stable(start)
-    pairs = zip((*system.auxiliary, system.mean_field), (*start.own, start.mean_field), strict=True)
-    return [S.step(K) for S, K in pairs]
+    return [S.step(K) for S, K in system.pairs(start)]
 
 
 def actor_critic(
     system: ExchangeableSystem, start: Gains, critic: Critic, *, natural: bool = True, factor: float = 1.0
 ) -> Iterator[Gains]:
-    """The gains of iterations 0, 1, 2, …: K ← K − ηÊ_K (Algorithm 2), with η of Assumption 3 times `factor`.
+    """Yield the gains of iterations 0, 1, 2, … of Algorithm 2: K ← K − ηÊ_K.
 
-    natural=False: K ← K − η'·2Ê_KΣ̂_K with η' = η/(2‖Σ_{K_0}‖), for which the paper gives no step.
+    Args:
+        system: the system.
+        start: initial gains.
+        critic: estimates E_K and Σ_K.
+        natural: False for plain gradients, K ← K − η'·2Ê_KΣ̂_K with η' = η/(2‖Σ_{K_0}‖), for which the paper gives no
+            step.
+        factor: multiple of the steps η of Assumption 3.
+
+    Raises:
+        FleetError: for initial gains that are not stable.
     """
     steps = [factor * step for step in steps_allowed(system, start)]
-    systems, gains = (*system.auxiliary, system.mean_field), (*start.own, start.mean_field)
     if not natural:
-        steps = [step / _spread(S, K) for step, S, K in zip(steps, systems, gains, strict=True)]
+        spreads = [float(operator_norm(S.Sigma(K))) for S, K in system.pairs(start)]
+        steps = [step / spread for step, spread in zip(steps, spreads, strict=True)]
+    gains = (*start.own, start.mean_field)
     while True:
         current = Gains(gains[:-1], gains[-1])
         yield current
         moves = [found.E if natural else found.E @ found.Sigma for found in critic(current)]
         gains = tuple(K - step * move for K, step, move in zip(gains, steps, moves, strict=True))
-
-
-def _spread(S: Regulator, K: FloatArray) -> float:
-    """‖Σ_K‖."""
-    return float(operator_norm(S.Sigma(K)))

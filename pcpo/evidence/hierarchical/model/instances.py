@@ -1,6 +1,7 @@
-"""Random systems: the instances of section 6, as docs/hierarchical.md reads them, and general ones with large gaps.
+"""Draw random systems, and count the iterations that exact critics need on them.
 
-Iterations to a precision with exact critics, for one instance at many sizes at once.
+The instances of section 6 are drawn as docs/hierarchical.md reads them; general systems have blocks without structure.
+Iterations are counted for one instance at many sizes at once.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pcpo.evidence.hierarchical.model.regulator import Regulator, RegulatorStack
 from pcpo.evidence.hierarchical.model.system import Blocks, ExchangeableSystem, Gains
 
 __all__ = [
+    "LARGEST",
     "Counted",
     "Instance",
     "counted",
@@ -27,24 +29,39 @@ __all__ = [
     "undecomposed_step",
 ]
 
+#: Section 6: ranges of the means m_l of the two subpopulations, largest off-diagonal entry, variance of the entries.
 _MEANS = ((0.06, 0.08), (0.12, 0.14))
 _ACROSS = 1.6e-4
 _VARIANCE = 0.01
 _STATES = 2
 #: Size at which off-diagonal terms that shrink like 1/|N^l| are those of section 6.
 _REFERENCE = 50
+#: Largest size of section 6.
+LARGEST = 500
 
 
 @dataclass(frozen=True, eq=False)
 class Instance:
-    """One draw of section 6: own[M][l] = M_l for M in A, B, Q, R; across[M] = ă, b̆, q̆, ř; start[l] = K_{l,0}."""
+    """Hold one draw of section 6, from which a system of any size is made.
+
+    Args:
+        own: own[M][l] = M_l ``(2, 2)`` for M in A, B, Q, R.
+        across: across[M] = ă, b̆, q̆, ř, multiples of the identity.
+        start: start[l] = K_{l,0} ``(2, 2)``.
+    """
 
     own: dict[str, list[FloatArray]]
     across: dict[str, float]
     start: list[FloatArray]
 
     def system(self, size: int, *, shrinking: bool = False, exploration: float = 1.0) -> ExchangeableSystem:
-        """Two subpopulations of `size` agents, Φ = I; shrinking: off-diagonal terms in proportion to 1/size."""
+        """Make the system of two subpopulations of `size` agents each, with Φ = I.
+
+        Args:
+            size: |N^l|, the same for both.
+            shrinking: whether off-diagonal terms are proportional to 1/size.
+            exploration: σ.
+        """
         scale = _REFERENCE / size if shrinking else 1.0
         blocks = {}
         for letter, own in self.own.items():
@@ -54,13 +71,16 @@ class Instance:
         return ExchangeableSystem((size,) * len(_MEANS), **blocks, noise=noise, exploration=exploration)
 
     def gains(self) -> Gains:
-        """The start u^i = −K_{l,0} x^i: K_l = K_{l,0} and K̄ = diag(K_{1,0}, …, K_{L,0})."""
+        """Return the initial gains of u^i = −K_{l,0} x^i: K_l = K_{l,0} and K̄ = diag(K_{1,0}, …, K_{L,0})."""
         return Gains(self.start, np.asarray(block_diag(*self.start)))
 
 
-def section6_instance(rng: np.random.Generator, largest: int = 500) -> Instance:
-    """M_l = diag(N(m_l 1, 0.01 I)) for M in A, B, Q, R, drawn again until Q_l, R_l ≻ 0; entries of K_{l,0} ~ N(0, 1),
-    drawn again until it stabilises every auxiliary system at 2, 50 and `largest` agents."""
+def section6_instance(rng: np.random.Generator, largest: int = LARGEST) -> Instance:
+    """Draw an instance of section 6.
+
+    M_l = diag(N(m_l 1, 0.01 I)) for M in A, B, Q, R, redrawn until Q_l, R_l ≻ 0; entries of K_{l,0} ~ N(0, 1), redrawn
+    until K_{l,0} stabilises every auxiliary system at 2, 50 and `largest` agents.
+    """
     own = {letter: [_diagonal(rng, means, letter in "QR") for means in _MEANS] for letter in "ABQR"}
     across = {letter: _ACROSS * float(rng.random()) for letter in "ABQR"}
     while True:
@@ -75,6 +95,7 @@ def section6_instance(rng: np.random.Generator, largest: int = 500) -> Instance:
 
 
 def _diagonal(rng: np.random.Generator, means: tuple[float, float], positive: bool) -> FloatArray:
+    """Draw a diagonal matrix around a mean from the given range, redrawn until its entries are positive if asked."""
     mean = rng.uniform(*means)
     while True:
         entries = rng.normal(mean, np.sqrt(_VARIANCE), _STATES)
@@ -85,8 +106,16 @@ def _diagonal(rng: np.random.Generator, means: tuple[float, float], positive: bo
 def general_system(
     rng: np.random.Generator, sizes: Sequence[int], states: Sequence[int], inputs: Sequence[int]
 ) -> ExchangeableSystem:
-    """Blocks without structure, exploration 0.5: A_l with ρ = 0.8, off-diagonal blocks of order 1/N, and Q, R and Φ
-    with eigenvalues of order 1."""
+    """Draw a system whose blocks have no structure, with exploration 0.5.
+
+    A_l has ρ = 0.8, off-diagonal blocks are of order 1/N, and Q, R and Φ have eigenvalues of order 1.
+
+    Args:
+        rng: the generator.
+        sizes: |N^l| of each subpopulation.
+        states: d_l of each subpopulation.
+        inputs: k_l of each subpopulation.
+    """
     L, N = range(len(sizes)), sum(sizes)
     A = []
     for d in states:
@@ -113,12 +142,17 @@ def general_system(
 
 
 def _definite(rng: np.random.Generator, width: int) -> FloatArray:
+    """Draw a positive definite matrix with eigenvalues of at least 0.7."""
     factor = rng.standard_normal((width, width))
     return np.asarray(0.7 * np.eye(width) + 0.3 * factor @ factor.T / width)
 
 
 def perturbed(S: Regulator, rng: np.random.Generator, gap: float) -> FloatArray:
-    """K* + sV with V uniform on the sphere and the largest s of a geometric grid up to which C(K) − C(K*) ≤ gap."""
+    """Draw a gain K* + sV whose cost is above the optimum by at most `gap`.
+
+    V is uniform on the unit sphere of Frobenius norm, s the largest value of a geometric grid up to which
+    C(K) − C(K*) ≤ gap.
+    """
     V = rng.standard_normal((S.k, S.d))
     V /= np.linalg.norm(V)
     gains = S.K_star + np.geomspace(1e-6, 1e2, 400)[:, None, None] * V
@@ -128,25 +162,15 @@ def perturbed(S: Regulator, rng: np.random.Generator, gap: float) -> FloatArray:
 
 @dataclass(frozen=True)
 class Counted:
-    """Iterations until C(K) − C(K*) ≤ ε and until it is ≤ ε|N|, one entry a system; −1 if there were too few."""
+    """Hold the iterations that several systems need, −1 where the precision was not reached.
+
+    Args:
+        total: iterations until C(K) − C(K*) ≤ ε, an entry for each system.
+        per_agent: iterations until C(K) − C(K*) ≤ ε|N|.
+    """
 
     total: list[int]
     per_agent: list[int]
-
-
-def undecomposed_step(system: ExchangeableSystem, start: Gains) -> float:
-    """(15) for the undecomposed problem, from its parts: x ↦ (x̃, √|N^l| x̄^l) is orthogonal and keeps every norm."""
-    parts = (*system.auxiliary, system.balanced)
-    R, B = (max(float(operator_norm(getattr(S, name))) for S in parts) for name in "RB")
-    Phi = min(smallest(noise) for noise in system.noise)
-    return 1 / (R + B**2 * system.cost(start) / Phi)
-
-
-def theorem_2(system: ExchangeableSystem, start: Gains, precision: float) -> float:
-    """2M log{[C(K_0) − C(K*)](L + 1)/ε}: more iterations suffice."""
-    pairs = zip((*system.auxiliary, system.mean_field), (*start.own, start.mean_field), strict=True)
-    M = max(1 / S.decrease(S.step(K)) for S, K in pairs)
-    return 2 * M * float(np.log(system.gap(start) * (len(system.sizes) + 1) / precision))
 
 
 def counted(
@@ -158,10 +182,16 @@ def counted(
     decomposed: bool = True,
     factor: float = 1.0,
 ) -> Counted:
-    """Algorithm 2 with exact E_K and `factor` times the step of Assumption 3; subpopulations of equal size and shape.
+    """Count the iterations of Algorithm 2 with exact E_K.
 
-    decomposed=False: natural gradient on (5) itself.  In the orthogonal coordinates of `undecomposed_step` its E_K is
-    diag(E_K1, …, E_K̄), so the same recursion runs with one common step.
+    Args:
+        systems: of the same shape, each with subpopulations of one size.
+        start: initial gains, the same for all systems.
+        precision: ε, in units of cost.
+        most: largest number of iterations.
+        decomposed: False for natural gradient on (5) itself.  In the orthogonal coordinates of `undecomposed_step` its
+            E_K is diag(E_K1, …, E_K̄), so the same recursion runs with one common step.
+        factor: multiple of the step of Assumption 3.
     """
     own = stacked([S for system in systems for S in system.auxiliary])
     mean = stacked([system.balanced for system in systems])
@@ -187,12 +217,32 @@ def counted(
 
 
 def _gap(own: RegulatorStack, K: FloatArray, sizes: FloatArray) -> FloatArray:
-    """Σ_l |N^l|(C̃_l − C̃_l*) of every system."""
+    """Return Σ_l |N^l|(C̃_l − C̃_l*) of every system."""
     return np.asarray(sizes * own.gap(K).reshape(len(sizes), -1).sum(axis=1))
 
 
+def undecomposed_step(system: ExchangeableSystem, start: Gains) -> float:
+    """Return the step (15) of the undecomposed problem, from its parts.
+
+    The map x ↦ (x̃, √|N^l| x̄^l) is orthogonal and so preserves every norm.
+    """
+    parts = (*system.auxiliary, system.balanced)
+    R, B = (max(float(operator_norm(getattr(S, name))) for S in parts) for name in "RB")
+    Phi = min(smallest(noise) for noise in system.noise)
+    return 1 / (R + B**2 * system.cost(start) / Phi)
+
+
+def theorem_2(system: ExchangeableSystem, start: Gains, precision: float) -> float:
+    """Return 2M log{[C(K_0) − C(K*)](L + 1)/ε}, above which the iterations of Theorem 2 suffice."""
+    M = max(1 / S.decrease(S.step(K)) for S, K in system.pairs(start))
+    return 2 * M * float(np.log(system.gap(start) * (len(system.sizes) + 1) / precision))
+
+
 def slowest(system: ExchangeableSystem, start: Gains) -> float:
-    """Largest (1 − η λ)² over the eigenvalues λ of R + BᵀP*B of the auxiliary systems: K − K* ↦ (I − η(R + BᵀP*B))(K −
-    K*) to first order, so this is the factor by which the slowest part of the gap falls."""
+    """Return the factor by which the slowest part of the gap falls near the optimum.
+
+    That is the largest (1 − ηλ)² over the eigenvalues λ of R + BᵀP*B of the auxiliary systems, since to first order
+    K − K* ↦ (I − η(R + BᵀP*B))(K − K*).
+    """
     pairs = zip((*system.auxiliary, system.balanced), (*start.own, start.mean_field), strict=True)
     return max(float(np.max((1 - S.step(K) * np.linalg.eigvalsh(S.G_star)) ** 2)) for S, K in pairs)

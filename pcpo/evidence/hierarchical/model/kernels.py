@@ -1,4 +1,4 @@
-"""Compiled loops: agents that step together, one chain, and Algorithm 3.  All noise comes as arrays."""
+"""Compile the loops: agents that step together, one chain, and Algorithm 3.  All noise is passed in as arrays."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["gtd", "quadratic", "run_agents", "run_chain"]
 
 @compiled
 def run_agents(group, A, B, pull_A, pull_B, K, K_bar, sizes, noise, exploration, x, u, x_bar, u_bar):  # type: ignore[no-untyped-def]
-    """Equation (6) for u^i = −K_l(x^i − x̄^l) − [K̄x̄]^l + σz^i; one step costs O(N).
+    """Simulate (6) with u^i = −K_l(x^i − x̄^l) − [K̄x̄]^l + σz^i; one step costs O(N).
 
-    group (N,); A (L, d, d), B (L, d, k), pull_A (L, L, d, d), pull_B (L, L, d, k), K (L, k, d), K_bar (L, L, k, d);
-    noise = w (T, N, d), exploration = σz (T + 1, N, k).  Fills x (T + 1, N, d) from x[0], u (T + 1, N, k), x_bar
-    (T + 1, L, d) and u_bar (T + 1, L, k).
+    group ``(N,)``; A ``(L, d, d)``, B ``(L, d, k)``, pull_A ``(L, L, d, d)``, pull_B ``(L, L, d, k)``, K ``(L, k, d)``,
+    K_bar ``(L, L, k, d)``; sizes ``(L,)``; noise = w ``(T, N, d)``, exploration = σz ``(T + 1, N, k)``.  Fills
+    x ``(T + 1, N, d)`` from x[0], u ``(T + 1, N, k)``, x_bar ``(T + 1, L, d)`` and u_bar ``(T + 1, L, k)``.
     """
     T, N, d = noise.shape
     L, k = K.shape[0], K.shape[1]
@@ -53,7 +53,10 @@ def run_agents(group, A, B, pull_A, pull_B, K, K_bar, sizes, noise, exploration,
 
 @compiled
 def run_chain(A, B, K, noise, exploration, x0, v):  # type: ignore[no-untyped-def]
-    """x' = Ax + Bu + w, u = −Kx + z: fills v (T + 1, d + k) = vec(x_t, u_t); noise (T, d), exploration (T + 1, k)."""
+    """Simulate x' = Ax + Bu + w with u = −Kx + z.
+
+    noise = w ``(T, d)``, exploration = z ``(T + 1, k)``.  Fills v = vec(x_t, u_t) ``(T + 1, d + k)`` from x0.
+    """
     T, d = noise.shape
     k = exploration.shape[1]
     v[0, :d] = x0
@@ -76,7 +79,7 @@ def run_chain(A, B, K, noise, exploration, x0, v):  # type: ignore[no-untyped-de
 
 @compiled
 def quadratic(v, features):  # type: ignore[no-untyped-def]
-    """φ(v) = svec(vvᵀ): v (T, p), features (T, p(p + 1)/2)."""
+    """Fill features ``(T, p(p + 1)/2)`` with φ(v) = svec(vvᵀ) of v ``(T, p)``."""
     for t in range(v.shape[0]):
         j = 0
         for a in range(v.shape[1]):
@@ -89,10 +92,10 @@ def quadratic(v, features):  # type: ignore[no-untyped-def]
 
 @compiled
 def gtd(features, costs, alpha, power, radii, checkpoints, found):  # type: ignore[no-untyped-def]
-    """Algorithm 3: stochastic gradient descent-ascent on (41) with α_t = α/t^power, projected on (42).
+    """Run Algorithm 3: stochastic gradient descent-ascent on (41) with α_t = α/t^power, projected on the sets (42).
 
-    features φ(v_t) (T + 1, p), costs c_t (T,); radii = Γ¹, Γ², Ξ¹, Ξ².  Row j of found (len(checkpoints), 1 + p) is γ̂,
-    the average of γ_1, …, γ_t weighted by α, at t = checkpoints[j].
+    features = φ(v_t) ``(T + 1, p)``, costs = c_t ``(T,)``; radii = Γ¹, Γ², Ξ¹, Ξ².  Fills row j of found
+    ``(len(checkpoints), 1 + p)`` with γ̂, the average of γ_1, …, γ_t weighted by α_t, at t = checkpoints[j].
     """
     T, p = costs.shape[0], features.shape[1]
     gamma, xi, average = np.zeros(1 + p), np.zeros(1 + p), np.zeros(1 + p)

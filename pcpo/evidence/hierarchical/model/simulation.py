@@ -1,4 +1,4 @@
-"""Agents of one system, simulated together in the original coordinates and seen in those of Definition 4."""
+"""Simulate all agents of a system together in the original coordinates, and return those of Definition 4."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from pcpo.evidence.hierarchical.model.system import ExchangeableSystem, Gains
 
 __all__ = ["Seen", "simulated", "transformed"]
 
-#: Numbers in one portion of noise: agents × steps × entries.
+#: Size of one portion of noise: agents × steps × entries.
 _PORTION = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """Some steps of one auxiliary system: v_t = vec(x, u), v_(t+1) and c_t, for every step and agent.
+    """Hold some steps of one auxiliary system; the mean field S̄ counts as one agent.
 
-    v, after ``(steps, agents, d_l + k_l)``, costs ``(steps, agents)``: c̃^l of each agent, (8).  The mean field is one
-    agent with v = vec(x̄, ū) and c̄, (9).
+    Args:
+        v: v_t = vec(x, u) ``(steps, agents, d_l + k_l)``; vec(x̄, ū) of the mean field.
+        after: v_(t+1), of the same shape.
+        costs: ``(steps, agents)``; c̃^l of each agent, (8), or c̄ of the mean field, (9).
     """
 
     v: FloatArray
@@ -34,10 +36,19 @@ class Seen:
 def simulated(
     system: ExchangeableSystem, gains: Gains, steps: int, rng: np.random.Generator, watched: int = 50
 ) -> Iterator[list[Seen]]:
-    """Portions of one trajectory of all agents from x_0 = 0; each a list: S_1, …, S_L, and the mean field.
+    """Simulate one trajectory of all agents from x_0 = 0, in portions that fit into memory.
 
-    Of each subpopulation the first `watched` agents are seen.  Noise and exploration are drawn agent by agent and step
-    by step; time and memory of a step are linear in N.
+    Noise and exploration are drawn agent by agent and step by step; time and memory of a step are linear in N.
+
+    Args:
+        system: the system.
+        gains: gains of the policy.
+        steps: length of the trajectory.
+        rng: draws noise and exploration.
+        watched: number of agents that are returned, the first of each subpopulation.
+
+    Yields:
+        For each portion the steps of S_1, …, S_L and S̄.
     """
     group = np.repeat(np.arange(len(system.sizes)), system.sizes)
     d, k, N = max(system.states), max(system.inputs), len(group)
@@ -64,7 +75,7 @@ def simulated(
 
 
 def _agents(system: ExchangeableSystem) -> list[slice]:
-    """N^1, …, N^L."""
+    """Return the numbers of the agents in N^1, …, N^L."""
     ends = np.cumsum(system.sizes)
     return [slice(int(end) - size, int(end)) for end, size in zip(ends, system.sizes, strict=True)]
 
@@ -72,7 +83,16 @@ def _agents(system: ExchangeableSystem) -> list[slice]:
 def transformed(
     system: ExchangeableSystem, x: FloatArray, u: FloatArray, x_bar: FloatArray, u_bar: FloatArray, watched: int
 ) -> list[Seen]:
-    """Definition 4 with the costs (8) and (9), for x (T + 1, N, d), u (T + 1, N, k) and their means over N^l."""
+    """Change to the coordinates of Definition 4, with the costs (8) and (9).
+
+    Args:
+        system: the system.
+        x: states ``(T + 1, N, d)``, padded to the largest d_l.
+        u: inputs ``(T + 1, N, k)``, padded to the largest k_l.
+        x_bar: means of x over N^l, ``(T + 1, L, d)``.
+        u_bar: means of u over N^l, ``(T + 1, L, k)``.
+        watched: number of agents of each subpopulation that are returned.
+    """
     seen = []
     for group, (agents, S) in enumerate(zip(_agents(system), system.auxiliary, strict=True)):
         chosen = slice(agents.start, min(agents.start + watched, agents.stop))
@@ -86,18 +106,19 @@ def transformed(
 
 
 def _seen(v: FloatArray, Q: FloatArray, R: FloatArray) -> Seen:
+    """Pair v_0, …, v_T ``(T + 1, agents, d + k)`` with the next step and the stage cost."""
     return Seen(v[:-1], v[1:], stage_costs(v[:-1], Q, R))
 
 
 def _filled(matrix: FloatArray, shape: tuple[int, ...]) -> FloatArray:
-    """The matrix in the corner of a larger one of zeros."""
+    """Return a larger matrix of zeros with the given one in its upper left corner."""
     larger = np.zeros(shape)
     larger[: matrix.shape[0], : matrix.shape[1]] = matrix
     return larger
 
 
 def _padded(system: ExchangeableSystem, gains: Gains, d: int, k: int) -> tuple[FloatArray, ...]:
-    """A_l, B_l, |N^m|ă^{l,m}, |N^m|b̆^{l,m}, K_l and the blocks of K̄, all subpopulations with d states and k inputs."""
+    """Return A_l, B_l, |N^m|ă^{l,m}, |N^m|b̆^{l,m}, K_l and the blocks of K̄, padded to d states and k inputs."""
     L = system.groups
     own_A = np.stack([_filled(system.A.difference(a), (d, d)) for a in L])
     own_B = np.stack([_filled(system.B.difference(a), (d, k)) for a in L])
