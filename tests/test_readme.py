@@ -16,7 +16,18 @@ import yaml
 from pcpo.fleets.files import read_fleet
 from pcpo.schema import load_schema, validated
 
-DOCS = ("cluster", "coop_lsvi", "evidence", "hierarchical", "methods", "reading", "tutorial")
+DOCS = (
+    "adding",
+    "cluster",
+    "coop_lsvi",
+    "evidence",
+    "fedlqr",
+    "hierarchical",
+    "methods",
+    "paper",
+    "reading",
+    "tutorial",
+)
 PAGES = ("README.md", "CONTRIBUTING.md", "config/README.md", *(f"docs/{name}.md" for name in DOCS))
 
 
