@@ -28,7 +28,7 @@ endif
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: all quick status test coverage bench lint format lock setup clean help
+.PHONY: all quick status test coverage bench lint format docs lock setup clean help
 
 all: $(STAMP)  ## run the main job (results/, figures/)
 	@echo "== main job on $(CORES) cores: results/ and figures/"
@@ -63,10 +63,17 @@ lint: $(STAMP)  ## check style, types and the workflow
 	$(RUN) snakefmt --check Snakefile workflow
 	$(RUN) snakemake --lint
 
-format: $(STAMP)  ## put the style right
+format: $(STAMP)  ## format the code
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 	$(RUN) snakefmt Snakefile workflow
+
+docs: $(STAMP)  ## regenerate what pages take from the code and from docs/reference
+	$(RUN) tools.head
+	$(RUN) tools.rulegraph
+	$(RUN) tools.evidence_page
+	$(RUN) tools.captions
+	$(RUN) tools.cost
 
 lock: $(STAMP)  ## resolve requirements.lock anew (LOCK_ARGS=--upgrade for newer versions)
 	$(VENV)/bin/uv pip compile pyproject.toml --extra dev --output-file requirements.lock --python-version 3.11 \
