@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -99,6 +100,19 @@ def test_version_is_the_same_everywhere(project: dict[str, Any]) -> None:
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert newest is not None
     assert citation["version"] == newest[1] == pcpo.__version__ == str(Version(pcpo.__version__))
+
+
+def test_new_names_of_the_changelog_can_be_imported() -> None:
+    rows = re.findall(
+        r"^\| `(from|python) .+? \| (.+?) \|$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    imports = [line for _, now in rows for line in re.findall(r"`(from pcpo[^`]+)`", now)]
+    modules = [module for _, now in rows for module in re.findall(r"`python -m (pcpo[\w.]+)`", now)]
+    assert len(imports) > 10
+    assert modules == ["pcpo.pipeline.status", "pcpo.storage.verify"]
+    for line in imports:
+        exec(line, {})
+    assert [module for module in modules if importlib.util.find_spec(module) is None] == []
 
 
 def test_lock_satisfies_every_declared_requirement(
