@@ -1,5 +1,5 @@
-# `make` runs the main job, `make test` the tests; both set up .venv from requirements.lock first, when it is missing or
-# out of date. Needed beforehand: Python >= 3.11 with pip, make, git. Another interpreter: `make PYTHON=python3.13`.
+# `make` runs the main job, `make test` the tests; both first set up .venv from requirements.lock where it is missing or out
+# of date. Required: Python >= 3.11 with pip, make, git. To use another interpreter: `make PYTHON=python3.13`.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -16,37 +16,37 @@ LOCK_ARGS ?=
 VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
-# Not exported for the whole file: the recipe that makes .venv needs the interpreter from outside it.
+# Not exported for the whole file: the recipe that makes .venv needs the interpreter outside .venv.
 RUN := PATH="$$(cd $(VENV)/bin && pwd):$$PATH" $(PY) -m
 
 ifneq ($(words $(CURDIR)),1)
 ifneq ($(words $(filter /%,$(VENV))),1)
-$(error Snakemake starts no script with an interpreter whose path has a space ("$(CURDIR)/.venv"). Say: make VENV=/a/place/without/one)
+$(error found a space in the path of the interpreter ("$(CURDIR)/.venv"), with which Snakemake starts no script; expected: make VENV=/path/without/spaces)
 endif
 endif
 
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: all quick status test coverage bench lint format lock setup clean help
+.PHONY: all quick status test coverage bench lint format docs lock setup clean help
 
 all: $(STAMP)  ## run the main job (results/, figures/)
 	@echo "== main job on $(CORES) cores: results/ and figures/"
 	$(RUN) snakemake --cores $(CORES) $(SNAKEMAKE_ARGS)
 
-quick: $(STAMP)  ## run the same pipeline in minutes, small (build/quick/)
+quick: $(STAMP)  ## run a small version of the pipeline in minutes (build/quick/)
 	@echo "== quick job on $(CORES) cores: build/quick/"
-	$(RUN) snakemake --cores $(CORES) --configfile config/quick.yaml $(SNAKEMAKE_ARGS)
+	$(RUN) snakemake --cores $(CORES) $(SNAKEMAKE_ARGS) --configfile config/quick.yaml
 
-status: $(STAMP)  ## say what runs, how far it is and how long to go
+status: $(STAMP)  ## show what is running, progress and remaining time
 	@$(RUN) pcpo.pipeline.status
 
 test: $(STAMP)  ## run the tests
 	@echo "== tests"
 	$(RUN) pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
 
-# numba tells coverage which lines it compiles; from a cache filled earlier it would compile, and tell, nothing.
-coverage: $(STAMP)  ## run the tests and say which lines they reach, jitted ones included (at least 90 %)
+# numba reports lines to coverage when it compiles them, so the cache of compiled functions must start empty.
+coverage: $(STAMP)  ## run the tests and measure coverage, compiled lines included (at least 90 %)
 	@echo "== tests with coverage"
 	cache=$$(mktemp -d); trap 'rm -rf "$$cache"' EXIT; NUMBA_JIT_COVERAGE=1 NUMBA_CACHE_DIR="$$cache" $(MAKE) test \
 	  PYTEST_ARGS="--ignore=tests/workflow/test_slurm.py --cov --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS)"
@@ -63,19 +63,26 @@ lint: $(STAMP)  ## check style, types and the workflow
 	$(RUN) snakefmt --check Snakefile workflow
 	$(RUN) snakemake --lint
 
-format: $(STAMP)  ## put the style right
+format: $(STAMP)  ## format the code
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 	$(RUN) snakefmt Snakefile workflow
 
-lock: $(STAMP)  ## resolve requirements.lock anew (LOCK_ARGS=--upgrade for newer versions)
+docs: $(STAMP)  ## regenerate what pages take from the code and from docs/reference
+	$(RUN) tools.head
+	$(RUN) tools.rulegraph
+	$(RUN) tools.evidence_page
+	$(RUN) tools.captions
+	$(RUN) tools.cost
+
+lock: $(STAMP)  ## renew requirements.lock (LOCK_ARGS=--upgrade for newer versions)
 	$(VENV)/bin/uv pip compile pyproject.toml --extra dev --output-file requirements.lock --python-version 3.11 \
 	  --universal --fork-strategy fewest --generate-hashes --no-emit-index-url --no-header --quiet $(LOCK_ARGS)
 
-setup: $(STAMP)  ## only set up .venv
+setup: $(STAMP)  ## set up .venv and nothing else
 
-# `venv --without-pip` needs no ensurepip, which some systems package apart; the interpreter's own pip then installs the
-# locked pip, and that one everything else. The build constraint pins what builds the few packages without a wheel.
+# `venv --without-pip` needs no ensurepip, which some systems package separately; the interpreter's pip then installs the
+# locked pip, which installs everything else. The build constraint pins the backend for the few packages without a wheel.
 $(STAMP): requirements.lock pyproject.toml
 	@echo "== setting up $(VENV) from requirements.lock: $$(grep -c '^[a-z0-9].*==' $<) packages, a minute or two"
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python >= 3.11 is needed: make PYTHON=...")'
@@ -87,8 +94,8 @@ $(STAMP): requirements.lock pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-clean:  ## remove what was generated, .venv included
-	rm -rf .venv .snakemake build dist results figures .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* *.egg-info
+clean:  ## remove all generated files, .venv included
+	rm -rf .venv .snakemake build dist results figures/*.pdf figures/*.png figures/*.csv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* *.egg-info
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 
 help:  ## list these targets

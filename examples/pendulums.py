@@ -1,4 +1,4 @@
-"""A fleet of inverted pendulums: nonlinear plants of one's own, of two kinds, and linear systems that stand for them.
+"""Define a fleet of inverted pendulums of two kinds: nonlinear plants, and their linearisations.
 
 θ'' = (g/L) sin θ + τ/(mL²) from upright, in steps of 0.05 s.  States are (θ, θ') over NOISE, inputs are torques over
 TORQUE, so that the process noise has covariance I, as PCPO assumes; the stage cost is ‖x‖² + ‖u‖².
@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcpo.fleets.files import write_fleet
-from pcpo.fleets.fleet import Fleet, LinearSystem
+from pcpo import Fleet, LinearSystem, write_fleet
 from pcpo.lqr.optimum import riccati
 from pcpo.simulation.noise import noise_law
 
@@ -22,7 +21,7 @@ TORQUE = 0.2  # N m
 
 @dataclass(frozen=True)
 class Pendulum:
-    """A rod of length L (m) with mass m (kg) at its end, simulated for many rollouts at once."""
+    """Simulate a rod of length L (m) with mass m (kg) at its end, for many rollouts at once."""
 
     length: float
     mass: float
@@ -30,16 +29,16 @@ class Pendulum:
     m = 1
 
     def reset(self, rng, count):
-        """Upright and at rest."""
+        """Start upright and at rest."""
         return np.zeros((count, 2))
 
     def step(self, states, actions, rng):
-        """One step of semi-implicit Euler, then noise: next states, and costs of the present ones."""
+        """Take a step of semi-implicit Euler and add noise; return next states and the costs of the present states."""
         after = self.moved(states, actions) + noise_law("signs").sample(rng, (len(states),), 2)
         return after, (states**2).sum(axis=1) + (actions**2).sum(axis=1)
 
     def moved(self, states, actions):
-        """The next states without noise."""
+        """Return the next states without noise."""
         angle, velocity = (states * NOISE).T
         torque = TORQUE * actions[:, 0]
         acceleration = GRAVITY / self.length * np.sin(angle) + torque / (self.mass * self.length**2)
@@ -47,7 +46,7 @@ class Pendulum:
         return np.stack([angle + STEP * velocity, velocity], axis=1) / NOISE
 
     def linearised(self):
-        """(A, B) about upright, by hand."""
+        """Return (A, B) about upright, derived by hand."""
         pull, push = GRAVITY / self.length, TORQUE / (self.mass * self.length**2)
         A = np.array([[1 + STEP**2 * pull, STEP], [STEP * pull, 1.0]])
         B = np.array([[STEP**2 * push], [STEP * push]])
@@ -59,14 +58,14 @@ LABELS = np.array([0, 1, 0, 1])
 
 
 def linear_fleet():
-    """The linear systems, which say what is true: optimal costs, clusters, gaps."""
+    """Return the fleet of linearised systems, which defines optimal costs, clusters and gaps."""
     systems = tuple(LinearSystem(*kind.linearised(), np.eye(2), np.eye(1), GAMMA) for kind in KINDS)
     gains = np.stack([1.1 * riccati(systems[label]).K for label in LABELS])
     return Fleet("pendulums", systems, LABELS, gains, "examples/pendulums.py, linearised about upright")
 
 
 def pendulum_of(fleet, agent):
-    """The plant of an agent: one of the two kinds, by its cluster."""
+    """Return the plant of an agent, one of the two kinds, by cluster."""
     return KINDS[fleet.labels[agent]]
 
 

@@ -1,25 +1,24 @@
-"""A baseline of one's own in one file: half of every epoch averaged over everybody, the other half alone.
+"""Define a baseline outside the package: half of every epoch is averaged over all agents, the other half is local.
 
-Averaging over strangers goes to a compromise; the second half is meant to bring every agent from there to its own
-optimum.  It spends the rollouts of every other method and needs no clusters.
+Averaging over strangers leads to a compromise; the second half is meant to bring every agent from there to the optimum
+of its system.  The method spends as many rollouts as all other methods and needs no clusters.
 """
 
 from dataclasses import dataclass
 
-from pcpo.algorithms.baselines.base import OneSequence, Progress, alone, descend
-from pcpo.algorithms.registry import Entry
+from pcpo import Entry, OneSequence, Progress, alone, descend
 
 
 @dataclass(frozen=True)
 class TogetherThenAlone(OneSequence):
-    """Of the 2R_l + 1 minibatches of an epoch the first R_l are averaged over [N], the rest are local."""
+    """Average the first R_l of the 2R_l + 1 minibatches of an epoch over [N]; use the rest locally."""
 
     name = "together_then_alone"
 
     def advance(self, state, plan, oracle, server):
-        """One epoch of the schedule; spends exactly its rollouts."""
+        """Run one epoch and spend exactly its rollouts."""
         compromise = descend(state.gains, plan.iterations, plan, oracle, server)
         return Progress(alone(compromise, plan.iterations + 1, plan, oracle))
 
 
-ENTRIES = [Entry("together_then_alone", TogetherThenAlone, "Together, then alone", "one's own", estimates_costs=False)]
+ENTRIES = [Entry("together_then_alone", TogetherThenAlone, "Together, then alone", "examples", estimates_costs=False)]

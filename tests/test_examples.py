@@ -1,4 +1,4 @@
-"""The examples: the linear fleet is the linearised simulator, the files hold it, the baseline spends what it may."""
+"""Check the examples: the fleet is the linearised simulator, the files hold it, the baseline spends its budget."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pendulums(repository: Path) -> dict[str, Any]:
 
 
 def test_the_linear_fleet_is_the_jacobian_of_the_plant(pendulums: dict[str, Any]) -> None:
-    """Central differences of width e: their error is f'''e²/6 and rounding; it must fall as e², and be that small."""
+    """Compare with central differences of width e, whose error f'''e²/6 must fall as e² and be small."""
     fleet = pendulums["linear_fleet"]()
     for agent in range(fleet.N):
         plant, system = pendulums["pendulum_of"](fleet, agent), fleet.system_of(agent)

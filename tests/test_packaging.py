@@ -1,7 +1,8 @@
-"""The packaging files agree with each other, and none of them ties the project to an index or to a machine."""
+"""Check that packaging files agree with each other, and that none ties the project to an index or a machine."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -56,7 +57,7 @@ def files(names: set[str], suffixes: set[str]) -> Iterator[Path]:
 
 
 def foreign_addresses(text: str) -> list[str]:
-    """Whatever in a configuration file says where to install from, or where on some machine a thing lies."""
+    """List what a configuration file says of places to install from and of paths on some machine."""
     urls = re.findall(r"\b(?:git\+)?(?:https?|ftp|file|ssh)://[^\s\"'<>)]+", text)
     hosts = [(url, re.sub(r"^[^:]*://(?:[^@/]*@)?", "", url).split("/")[0].split(":")[0]) for url in urls]
     found = [url for url, host in hosts if host not in HOSTS]
@@ -76,7 +77,7 @@ def declared(project: dict[str, Any]) -> list[Requirement]:
 
 @pytest.fixture(scope="module")
 def locked() -> list[tuple[Requirement, list[str]]]:
-    """Each requirement of the lock with its hashes."""
+    """Read each requirement of the lock with its hashes."""
     logical = (ROOT / "requirements.lock").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     lines = [line.split("#")[0].strip() for line in logical]
     parts = [re.split(r"\s+--hash=", line) for line in lines if line]
@@ -99,6 +100,19 @@ def test_version_is_the_same_everywhere(project: dict[str, Any]) -> None:
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert newest is not None
     assert citation["version"] == newest[1] == pcpo.__version__ == str(Version(pcpo.__version__))
+
+
+def test_new_names_of_the_changelog_can_be_imported() -> None:
+    rows = re.findall(
+        r"^\| `(from|python) .+? \| (.+?) \|$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    imports = [line for _, now in rows for line in re.findall(r"`(from pcpo[^`]+)`", now)]
+    modules = [module for _, now in rows for module in re.findall(r"`python -m (pcpo[\w.]+)`", now)]
+    assert len(imports) > 10
+    assert modules == ["pcpo.pipeline.status", "pcpo.storage.verify"]
+    for line in imports:
+        exec(line, {})
+    assert [module for module in modules if importlib.util.find_spec(module) is None] == []
 
 
 def test_lock_satisfies_every_declared_requirement(
@@ -191,7 +205,7 @@ def test_ci_script_can_be_executed() -> None:
 
 
 def test_jobs_import_nothing_slow_that_they_may_not_need() -> None:
-    """Every job imports its group of claims, few draw or fit: a second each, in two hundred of them."""
+    """Check what every job imports: each of these packages would take a second in each of hundreds of jobs."""
     slow = {"matplotlib", "scipy.optimize", "scipy.stats", "seaborn"}
     code = "import sys; from pcpo.evidence import GROUPS, load_group; import pcpo.algorithms.registry; "
     code += f"[load_group(name) for name in GROUPS]; print(sorted({slow} & set(sys.modules)))"

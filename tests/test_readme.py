@@ -1,4 +1,4 @@
-"""What README.md shows happens: its script finds the clusters, its scenario is valid, its links lead somewhere."""
+"""Check README.md and the other pages: scripts do what is shown, the scenario is valid, links lead to files."""
 
 from __future__ import annotations
 
@@ -16,23 +16,34 @@ import yaml
 from pcpo.fleets.files import read_fleet
 from pcpo.schema import load_schema, validated
 
-DOCS = ("cluster", "coop_lsvi", "evidence", "hierarchical", "methods", "reading", "tutorial")
+DOCS = (
+    "adding",
+    "cluster",
+    "coop_lsvi",
+    "evidence",
+    "fedlqr",
+    "hierarchical",
+    "methods",
+    "paper",
+    "reading",
+    "tutorial",
+)
 PAGES = ("README.md", "CONTRIBUTING.md", "config/README.md", *(f"docs/{name}.md" for name in DOCS))
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    """The fenced blocks of that language."""
+    """Return the fenced blocks of a language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
 def block(page: Path, language: str) -> str:
-    """The only fenced block of that language."""
+    """Return the only fenced block of a language."""
     (found,) = blocks(page, language)
     return found
 
 
 def executed(repository: Path, script: str) -> subprocess.CompletedProcess[str]:
-    """What a script of a page does in a process of its own, where a warning is an error."""
+    """Run a script of a page in a separate process, where a warning is an error."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script],
         cwd=repository,
@@ -65,7 +76,7 @@ def test_script_of_a_page_prints_what_the_page_says(name: str, repository: Path)
 
 
 def test_example_fleet_is_not_in_the_order_of_its_clusters(repository: Path) -> None:
-    """Otherwise the script above would find contiguous clusters, which a default order gives as well."""
+    """Check that the order is no default: contiguous clusters would be found by a script that does nothing."""
     labels = read_fleet(repository / "config/fleets/example.yaml").labels
     assert np.any(np.diff(labels) < 0)
 
@@ -91,3 +102,20 @@ def test_make_targets_exist(repository: Path) -> None:
     shown = set(re.findall(r"^make ([a-z]+)", (repository / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
     known = set(re.findall(r"^([a-z]+):", (repository / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert {"test", "quick"} <= shown <= known
+
+
+def swallowed(text: str) -> list[str]:
+    """List the commands in which a target follows the file of --configfile, which would take it for another file."""
+    commands = text.replace("\\\n", " ")
+    return re.findall(r"snakemake [^`\n]*--configfile [\w./<>]+ +(?![-#&|\\])[\w./<>]+[^`\n]*", commands)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_targets_stand_before_configuration_files(page: str, repository: Path) -> None:
+    assert swallowed((repository / page).read_text(encoding="utf-8")) == []
+
+
+def test_a_target_after_a_configuration_file_is_found() -> None:
+    assert swallowed("snakemake --cores all --configfile a.yaml verify\n") != []
+    assert swallowed("snakemake --cores all \\\n  --configfile a.yaml \\\n  verify\n") != []
+    assert swallowed("snakemake --cores all verify --configfile a.yaml --unlock\n`--configfile a.yaml` says\n") == []

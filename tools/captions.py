@@ -1,11 +1,11 @@
-"""Captions for `snakemake --report`, from those of the figures: `python -m tools.captions` renews them."""
+"""Write the captions of `snakemake --report` from those of the figures: `python -m tools.captions`."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from pcpo.evidence import GROUPS, load_group
+from pcpo.evidence import GROUPS, load_figure
 from pcpo.figures.registry import entries
 from pcpo.report.formulas import prose
 from pcpo.storage.files import write_text
@@ -21,15 +21,15 @@ _PAGES = {
 
 
 def captions() -> dict[str, str]:
-    """By name of the file without its suffix: a figure's title and caption in HTML, mathematics as MathML."""
-    groups = [load_group(name) for name in GROUPS]
-    compared = {name: f"{picture.title}. {picture.caption}" for name, picture in entries().items()}
-    evidence = {name: f"{spec.title}. {spec.caption}" for group in groups for name, spec in group.figures.items()}
+    """Map the name of each file, without its suffix, to its title and caption in HTML, mathematics as MathML."""
+    compared = {name: f"{entry.title}. {entry.caption}" for name, entry in entries().items()}
+    drawn = {name: load_figure(name) for group in GROUPS.values() for name in group.figures}
+    evidence = {name: f"{entry.title}. {entry.caption}" for name, entry in drawn.items()}
     return {name: " ".join(prose(text).split()) for name, text in {**compared, **evidence, **_PAGES}.items()}
 
 
 def template() -> str:
-    """reStructuredText with one caption per file; a figure of one scenario has that of the figure."""
+    """Return reStructuredText with one caption per file; a figure of one scenario has the caption of its entry."""
     table = json.dumps(captions(), indent=2, ensure_ascii=False, sort_keys=True)
     return (
         f"{{% set captions = {table} %}}\n"

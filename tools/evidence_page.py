@@ -1,21 +1,28 @@
-"""`python -m pcpo.evidence`: the declarations as the tables of docs/evidence.md."""
+"""Write the tables of docs/evidence.md, studies and claims of every group: `python -m tools.evidence_page`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from pcpo.claims.contract import Group
 from pcpo.evidence import GROUPS, load_group
+from tools.marks import renew
 
-__all__ = ["described"]
+__all__ = ["PART", "PATH", "described", "main"]
+
+PATH = Path("docs/evidence.md")
+#: Name of the marks on the page.
+PART = "evidence"
 
 
-def described() -> str:
-    """All groups in Markdown: studies with their options, claims with source, rule and negative controls."""
-    return "\n".join(line for name in GROUPS for line in _lines(load_group(name)))
+def described(groups: Sequence[Group]) -> str:
+    """Describe groups in Markdown: studies with their options, claims with source, rule and negative controls."""
+    return "\n".join(["", *(line for group in groups for line in _lines(group)), ""])
 
 
 def _lines(group: Group) -> Iterator[str]:
+    """Yield the lines of one group."""
     yield from (
         f"## {group.title}: `{group.name}`",
         "",
@@ -33,8 +40,14 @@ def _lines(group: Group) -> Iterator[str]:
 
 
 def _row(*cells: str) -> str:
+    """Return a row of a table, each cell on one line."""
     return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
 
 
+def main() -> None:
+    """Renew the page of the working directory."""
+    renew(PATH, PART, described([load_group(name) for name in GROUPS]))
+
+
 if __name__ == "__main__":
-    print(described())
+    main()

@@ -1,6 +1,7 @@
-"""The graph of rules in README.md, `snakemake --rulegraph mermaid-js --configfile config/full.yaml` made plain.
+"""Draw the graph of rules in README.md: `python -m tools.rulegraph`.
 
-`python -m tools.rulegraph` renews it.  Left out: colours, the rule `all`, and arrows that follow from others.
+It is `snakemake --rulegraph mermaid-js --configfile config/full.yaml` made plain: without colours, without the rule
+`all`, and without arrows that follow from others.
 """
 
 from __future__ import annotations
@@ -10,44 +11,42 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pcpo.errors import ResultsError
 from pcpo.storage.files import write_text
+from tools import marks
 
-__all__ = ["drawn", "edges_of", "main", "renewed"]
+__all__ = ["COMMAND", "drawn", "edges_of", "main", "renewed"]
 
 COMMAND = ("-m", "snakemake", "--rulegraph", "mermaid-js", "--configfile", "config/full.yaml")
 _NAME = re.compile(r"^\s*(id\d+)\[(\w+)\]$", re.MULTILINE)
 _EDGE = re.compile(r"^\s*(id\d+) --> (id\d+)$", re.MULTILINE)
-_PLACE = re.compile(r"(<!-- rulegraph: begin .*? -->\n).*?(<!-- rulegraph: end -->)", re.DOTALL)
 
 
 def edges_of(mermaid: str) -> set[tuple[str, str]]:
-    """Arrows between rules, from Snakemake's text."""
+    """Read the arrows between rules from Snakemake's text."""
     names = dict(_NAME.findall(mermaid))
     return {(names[source], names[target]) for source, target in _EDGE.findall(mermaid)}
 
 
 def drawn(edges: set[tuple[str, str]]) -> str:
-    """Mermaid text: sorted arrows, without those into `all` and those that a longer way makes superfluous."""
+    """Write the sorted arrows as Mermaid text, without those into `all` and those that a longer path implies."""
     kept = {(source, target) for source, target in edges if target != "all"}
     direct = {edge for edge in kept if not _reaches(edge[0], edge[1], kept - {edge})}
     return "\n".join(["```mermaid", "flowchart LR", *(f"  {a} --> {b}" for a, b in sorted(direct)), "```", ""])
 
 
 def _reaches(source: str, target: str, edges: set[tuple[str, str]]) -> bool:
+    """Say whether a path leads from one rule to another."""
     nexts = {b for a, b in edges if a == source}
     return target in nexts or any(_reaches(middle, target, edges) for middle in nexts)
 
 
 def renewed(page: str, graph: str) -> str:
-    """The page with the graph between its marks; raises ResultsError if it has no marks."""
-    if not _PLACE.search(page):
-        raise ResultsError("README.md: found no marks of the rulegraph, expected <!-- rulegraph: begin … -->")
-    return _PLACE.sub(lambda match: match[1] + graph + match[2], page)
+    """Return README.md with a graph between its marks; raises ResultsError if it has no marks."""
+    return marks.renewed(page, "rulegraph", graph)
 
 
 def main() -> None:
-    """Ask Snakemake, and renew README.md of the working directory."""
+    """Ask Snakemake for the graph and renew README.md of the working directory."""
     done = subprocess.run([sys.executable, *COMMAND], capture_output=True, text=True, check=True)
     path = Path("README.md")
     write_text(path, renewed(path.read_text(encoding="utf-8"), drawn(edges_of(done.stdout))))

@@ -1,4 +1,4 @@
-"""config/README.md documents every key of the schema, with its default, and no other key."""
+"""Check that config/README.md documents every key of the schema, with its default, and no other key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROW = re.compile(r"^\| `([\w.<>]+)` \| (.+?) \| (.+?) \| (.+) \|$", re.MULTILINE
 
 
 def keys(node: Mapping[str, Any], root: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, bool, Any]]:
-    """(path, whether it is required, its default) of every property below a node of the schema."""
+    """Yield (path, whether it is required, default) of every property below a node of the schema."""
     while "$ref" in node:
         target = root
         for part in node["$ref"].removeprefix("#/").split("/"):
@@ -44,7 +44,7 @@ def schema(repository: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def documented(repository: Path) -> dict[str, tuple[str, str, str]]:
-    """Key → (value, default, meaning), from the tables of the page; the first table is of files."""
+    """Map each key to (value, default, meaning), from the tables of the page after the table of files."""
     page = (repository / "config/README.md").read_text(encoding="utf-8")
     rows = ROW.findall(page[page.index("## Top level") :])
     assert len({row[0] for row in rows}) == len(rows), "a key is documented twice"
@@ -69,7 +69,7 @@ def test_required_keys_and_defaults_agree(schema: dict[str, Any], documented: di
 
 
 def test_defaults_of_the_generator_agree(documented: dict[str, tuple[str, str, str]]) -> None:
-    """Defaults that the schema leaves to FleetSpec."""
+    """Compare the defaults that the schema leaves to FleetSpec."""
     given = {field.name: field.default for field in fields(FleetSpec)}
     for name in ("condition_limit", "distance", "gain_distance"):
         assert float(documented[f"scenarios.<name>.fleet.random.{name}"][1]) == given[name]

@@ -30,21 +30,21 @@ CUT_OFF = """[...document.querySelectorAll("main *")]
 
 @pytest.fixture(scope="module")
 def report(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A complete report of toy claims."""
+    """Build a complete report of toy claims."""
     root = toy_tree(tmp_path_factory.mktemp("tree"))
     return build_report(root, groups=TOY)
 
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    """One browser for all tests."""
+    """Start one browser for all tests."""
     assert CHROMIUM is not None
     with browser(CHROMIUM) as opened:
         yield opened
 
 
 def foreign(page: Page) -> list[str]:
-    """What the page asked for outside itself."""
+    """List what the page asked for outside itself."""
     return [url for url in page.requests if not url.startswith(("file:", "data:"))]
 
 

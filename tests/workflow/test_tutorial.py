@@ -1,4 +1,4 @@
-"""docs/tutorial.md is executed from top to bottom, and what it says of reruns holds."""
+"""Execute docs/tutorial.md from top to bottom, and check what it says of reruns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.workflow]
 
 
 def execute(workspace: Workspace, language: str, code: str) -> subprocess.CompletedProcess[str]:
-    """A block as a person would run it, with the commands of this interpreter; a warning in Python is an error."""
+    """Run a block as a user would, with the commands of this interpreter; a warning in Python is an error."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PYTHONPATH": str(workspace.root), "PATH": path}
     command = {"python": [sys.executable, "-W", "error", "-c", code], "sh": ["sh", "-eu", "-c", code]}[language]
@@ -29,7 +29,7 @@ def execute(workspace: Workspace, language: str, code: str) -> subprocess.Comple
 
 
 def follow(workspace: Workspace) -> Outcome:
-    """Write every block that is a file, run every other one; stops at the first that fails."""
+    """Write every block that is a file and run every other block; stop at the first that fails."""
     said = ""
     for name, language, code in BLOCK.findall((workspace.root / "docs/tutorial.md").read_text(encoding="utf-8")):
         if name:
@@ -44,7 +44,7 @@ def follow(workspace: Workspace) -> Outcome:
 
 @pytest.fixture(scope="session")
 def followed(once: Once) -> tuple[Workspace, Outcome]:
-    """A workspace at the end of the tutorial, and all that its commands said."""
+    """Return a workspace at the end of the tutorial and the output of its commands."""
     return once("tutorial", follow)
 
 
