@@ -5,7 +5,6 @@ Evaluation is outside the algorithm: it knows A, B, Q, R and turns iterates into
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pcpo import lqr
 from pcpo.algorithms.protocol import EpochReport, RunResult, Status
@@ -21,8 +19,7 @@ from pcpo.algorithms.server import same_label
 from pcpo.arrays import FloatArray
 from pcpo.errors import ResultsError
 from pcpo.fleets.fleet import Fleet
-from pcpo.storage.files import replacing
-from pcpo.storage.tables import read_note, read_table
+from pcpo.storage.tables import read_note, read_table, write_table
 
 __all__ = ["RUN_SCHEMA", "SCHEMA_VERSION", "evaluate", "read_provenance", "read_runs", "write_runs"]
 
@@ -88,8 +85,8 @@ def _agent_status(local_gap: float, global_gap: float) -> Status:
 def _policy_columns(fleet: Fleet, gains: FloatArray, prefix: str) -> dict[str, Any]:
     rho = lqr.spectral_radius(fleet.stacked, gains)
     return {
-        f"{prefix}_cost": lqr.costs(fleet, gains),
-        f"{prefix}_gap": lqr.gaps(fleet, gains),
+        f"{prefix}_cost": fleet.costs(gains),
+        f"{prefix}_gap": fleet.gaps(gains),
         f"{prefix}_rho": rho,
         f"{prefix}_discounted_rho": np.sqrt(fleet.gamma) * rho,
         f"{prefix}_gain": list(gains.reshape(fleet.N, -1)),
@@ -139,11 +136,7 @@ def evaluate(fleet: Fleet, result: RunResult, *, scenario: str, seed: int) -> pd
 
 def write_runs(frame: pd.DataFrame, path: Path | str, provenance: Mapping[str, object]) -> None:
     """Write runs as parquet with `provenance` in the file's metadata; to a temporary name first, then renamed."""
-    table = pa.Table.from_pandas(frame, schema=RUN_SCHEMA, preserve_index=False)
-    note = json.dumps({"schema_version": SCHEMA_VERSION, **provenance}, sort_keys=True)
-    table = table.replace_schema_metadata({_METADATA_KEY: note.encode()})
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+    write_table(frame, path, _METADATA_KEY, {"schema_version": SCHEMA_VERSION, **provenance}, RUN_SCHEMA)
 
 
 def read_provenance(path: Path | str) -> dict[str, object]:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcpo.errors import FleetError
-from pcpo.lqr.cost import spectral_radius
-from pcpo.lqr.optimum import riccati
+from pcpo.lqr.cost import cost_array, spectral_radius
+from pcpo.lqr.optimum import gap_array, riccati
 from pcpo.lqr.system import Array, LinearSystem, SystemStack, real_array
 
 __all__ = ["MAX_AGENTS", "Fleet", "LinearSystem"]
@@ -166,6 +166,15 @@ class Fleet:
     def stacked(self) -> SystemStack:
         """Matrices of all agents side by side, for batched formulas."""
         return SystemStack.of(self.systems, self.labels)
+
+    def costs(self, gains: Array) -> Array:
+        """Return C_σ(i)(K_i) of every agent: gains (..., N, m, n) to (..., N); infinite where not finite."""
+        return cost_array(self.stacked, gains)
+
+    def gaps(self, gains: Array) -> Array:
+        """Return C_σ(i)(K_i) − C*_σ(i) of every agent: gains (..., N, m, n) to (..., N); infinite as `costs`."""
+        G = np.stack([riccati(s).G for s in self.systems])[self.labels]
+        return gap_array(self.stacked, G, self.optimal_gains[self.labels], gains)
 
     @cached_property
     def optimal_costs(self) -> Array:

@@ -18,7 +18,6 @@ from pcpo.lqr.cost import (
     cost,
     cost_array,
     cost_scale,
-    costs,
     gradient,
     has_finite_cost,
     hessian_at,
@@ -39,7 +38,6 @@ from pcpo.lqr.moments import (
 )
 from pcpo.lqr.optimum import (
     Optimum,
-    gaps,
     hessian_eigenvalues,
     hessian_trace_gradient,
     pl_constant,
@@ -64,9 +62,7 @@ __all__ = [
     "cost",
     "cost_array",
     "cost_scale",
-    "costs",
     "estimator_moments",
-    "gaps",
     "gradient",
     "has_finite_cost",
     "hessian_at",

@@ -14,7 +14,7 @@ Notation: c = γ/(1-γ), A_K = A - BK, W_K = Q + KᵀRK. Every function takes on
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,15 +22,11 @@ from numpy.typing import NDArray
 from pcpo.errors import FleetError
 from pcpo.lqr.system import Array, LinearSystem, SystemStack
 
-if TYPE_CHECKING:
-    from pcpo.fleets.fleet import Fleet
-
 __all__ = [
     "closed_loop",
     "cost",
     "cost_array",
     "cost_scale",
-    "costs",
     "gradient",
     "has_finite_cost",
     "hessian_at",
@@ -151,11 +147,6 @@ def cost_array(system: Systems, gain: Array) -> Array:
 def cost(system: LinearSystem, gain: Array) -> float:
     """C(K) = c tr P_K (PCPO (1) with x_0 = 0, E zzᵀ = I); infinite, never an error, if the cost is not finite."""
     return float(cost_array(system, gain))
-
-
-def costs(fleet: Fleet, gains: Array) -> Array:
-    """C_σ(i)(K_i) of every agent: gains (N, m, n) or (..., N, m, n) to (..., N)."""
-    return cost_array(fleet.stacked, gains)
 
 
 def gradient(system: Systems, gain: Array) -> Array:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import solve_discrete_are
@@ -13,12 +12,8 @@ from pcpo.errors import FleetError
 from pcpo.lqr.cost import cost_scale, hessian_matrix, state_gramian, value_matrix
 from pcpo.lqr.system import Array, LinearSystem, SystemStack
 
-if TYPE_CHECKING:
-    from pcpo.fleets.fleet import Fleet
-
 __all__ = [
     "Optimum",
-    "gaps",
     "hessian_eigenvalues",
     "hessian_trace_gradient",
     "pl_constant",
@@ -91,13 +86,6 @@ def gap_array(system: LinearSystem | SystemStack, G: Array, K_star: Array, gains
     S, offset = np.where(keep, S, 0.0), np.where(keep, offset, 0.0)
     values = cost_scale(system.gamma) * np.sum(S * (np.swapaxes(offset, -1, -2) @ G @ offset), axis=(-1, -2))
     return np.where(finite, values, np.inf)
-
-
-def gaps(fleet: Fleet, gains: Array) -> Array:
-    """C_σ(i)(K_i) - C*_σ(i) of every agent: gains (..., N, m, n) to (..., N)."""
-    G = np.stack([riccati(s).G for s in fleet.systems])[fleet.labels]
-    K_star = fleet.optimal_gains[fleet.labels]
-    return gap_array(fleet.stacked, G, K_star, gains)
 
 
 def hessian_eigenvalues(system: LinearSystem) -> Array:

@@ -6,13 +6,12 @@ N agents, gains K of shape ``(m, n)``, D = m·n, minibatch M, smoothing radius r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from pcpo.arrays import BoolArray, FloatArray, IntArray
+from pcpo.simulation.protocol import Estimator, Trajectories
 
 __all__ = ["Estimates", "Estimator", "IteratingOracle", "Oracle", "Trajectories", "TrajectoryOracle"]
-
-Estimator = Literal["one_point", "two_point"]
 
 
 @dataclass(frozen=True)
@@ -90,18 +89,6 @@ class IteratingOracle(Protocol):
 
         The same questions as in a loop over `gradients`, in its ledger as well, and the same gains up to rounding.
         """
-
-
-@dataclass(frozen=True)
-class Trajectories:
-    """Trajectories of all agents: states x_0 … x_h ``(N, count, h + 1, n)``, inputs u_0 … ``(N, count, h, m)``.
-
-    nonfinite ``(N,)``: how many left the range of numbers; those are all zeros, and so weigh nothing in a regression.
-    """
-
-    states: FloatArray
-    inputs: FloatArray
-    nonfinite: IntArray
 
 
 @runtime_checkable

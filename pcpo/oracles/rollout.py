@@ -255,7 +255,7 @@ class ExactOracle(LedgerOracle):
         return Estimates(np.where(finite[:, None, None], values, 0.0), np.where(finite, 0, minibatch))
 
     def _costs(self, gains: FloatArray, minibatch: int, purpose: int, epoch: int) -> Estimates:
-        values = lqr.costs(self._fleet, gains)
+        values = self._fleet.costs(gains)
         finite = np.isfinite(values)
         return Estimates(np.where(finite, values, SATURATION), np.where(finite, 0, minibatch))
 

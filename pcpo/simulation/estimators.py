@@ -9,13 +9,12 @@ import math
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcpo.errors import ConfigError, FleetError
-from pcpo.oracles.protocol import Estimator
 from pcpo.simulation import reference as twin
 from pcpo.simulation.kernels import (
     BLOCK,
@@ -28,12 +27,12 @@ from pcpo.simulation.kernels import (
     saturate,
 )
 from pcpo.simulation.noise import NoiseLaw, draw_directions
+from pcpo.simulation.protocol import Estimator, System
 
 __all__ = [
     "DEFAULT_CHUNK",
     "CostEstimate",
     "GradientEstimate",
-    "System",
     "cost_estimate",
     "flops_per_rollout",
     "gradient_estimate",
@@ -44,21 +43,6 @@ Array = NDArray[np.float64]
 
 DEFAULT_CHUNK = 1024
 REALS_BYTES = 1_000_000  # real noise of one chunk, at most (but one block): larger chunks leave the caches
-
-
-class System(Protocol):
-    """What the engine reads of a system: x' = A x + B u + z, stage cost xᵀQx + uᵀRu, discount gamma."""
-
-    @property
-    def A(self) -> Array: ...
-    @property
-    def B(self) -> Array: ...
-    @property
-    def Q(self) -> Array: ...
-    @property
-    def R(self) -> Array: ...
-    @property
-    def gamma(self) -> float: ...
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from pcpo.arrays import FloatArray
-from pcpo.fleets.fleet import LinearSystem
-from pcpo.oracles.protocol import Trajectories
 from pcpo.simulation.kernels import SATURATION
+from pcpo.simulation.protocol import System, Trajectories
 from pcpo.simulation.vector import compiled
 
 __all__ = ["random_signs", "simulated"]
@@ -20,9 +19,7 @@ def random_signs(rng: np.random.Generator, count: int, horizon: int, m: int) -> 
     return 2.0 * rng.integers(0, 2, size=(count, horizon, m)).astype(np.float64) - 1.0
 
 
-def simulated(
-    systems: Sequence[LinearSystem], gains: FloatArray, noise: FloatArray, probing: FloatArray
-) -> Trajectories:
+def simulated(systems: Sequence[System], gains: FloatArray, noise: FloatArray, probing: FloatArray) -> Trajectories:
     """x' = Ax + Bu + z, u = −Kx + probing, x_0 = 0; noise ``(N, count, h, n)``, probing ``(N, count, h, m)``.
 
     A trajectory with an entry that is not finite or exceeds `SATURATION` becomes all zeros, and is counted.

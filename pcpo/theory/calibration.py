@@ -50,7 +50,7 @@ class LocalConstants:
 
 def initial_gap(fleet: Fleet) -> float:
     """max_i C_σ(i)(K_i⁰) − C*_σ(i), in units of cost."""
-    return float(np.max(lqr.gaps(fleet, fleet.initial_gains)))
+    return float(np.max(fleet.gaps(fleet.initial_gains)))
 
 
 def region(fleet: Fleet, cluster: int) -> FloatArray:

@@ -152,7 +152,7 @@ def _row(fleet: Fleet, report: EpochReport) -> dict[str, Any]:
     Delta, sets = report.plan.Delta, report.neighbourhoods
     error = np.abs(report.cost_estimates - fleet.optimal_costs[fleet.labels])
     local = {gain.tobytes() for gain in report.local_gains}
-    gaps = lqr.gaps(fleet, report.global_gains)
+    gaps = fleet.gaps(report.global_gains)
     return {
         "epoch": report.plan.epoch,
         "rollouts": float(report.rollouts),
@@ -199,7 +199,7 @@ def _plateaus(fleet: Fleet) -> dict[str, float]:
         curvature = np.mean([lqr.hessian_at(system, K) for K in at], axis=0)
         x = x - np.linalg.solve(curvature, slope).reshape(x.shape)
     return {
-        "plateau": float(np.mean(lqr.gaps(fleet, K_star + x + d))),
+        "plateau": float(np.mean(fleet.gaps(K_star + x + d))),
         "quadratic": float(np.mean(0.5 * np.einsum("ia,ab,ib->i", flat, H, flat))),
     }
 
@@ -291,7 +291,7 @@ def _rows(cell: Mapping[str, Any], seeds: Sequence[int]) -> pd.DataFrame:
                 "rollouts": float(last.rollouts),
                 "capped": int(last.plan.local_cap_active),
                 "reinitialised": int(last.reinitialised),
-                "gap": float(np.mean(lqr.gaps(fleet, last.global_gains))),
+                "gap": float(np.mean(fleet.gaps(last.global_gains))),
             }
         )
     return pd.DataFrame(rows)

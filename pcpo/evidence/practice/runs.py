@@ -95,7 +95,7 @@ def _guess(cell: Mapping[str, Any], fleet: Fleet, seed: int) -> tuple[float, int
 
 def _nothing(fleet: Fleet, schedule: Schedule) -> dict[str, Any]:
     """The budget ends before epoch 1 does: everyone keeps K_i⁰ and knows of no cluster."""
-    gap = float(lqr.gaps(fleet, fleet.initial_gains).mean())
+    gap = float(fleet.gaps(fleet.initial_gains).mean())
     return {
         **_plan_columns(fleet, schedule.plan(1)),
         "epoch": 0,
@@ -134,7 +134,7 @@ def _summary(
     """A row per epoch from the rows per agent of a run."""
     epochs = int(runs["epoch"].max())
     predicted = _predictions(fleet, experiment.schedule, epochs, cell["algorithm"], cell["predict"])
-    start = float(lqr.costs(fleet, fleet.initial_gains).max())
+    start = float(fleet.costs(fleet.initial_gains).max())
     rows, before = [], 0.0
     for epoch in range(1, epochs + 1):
         part = runs[runs["epoch"] == epoch]
