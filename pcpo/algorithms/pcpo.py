@@ -18,7 +18,8 @@ from typing import Any, Literal
 import numpy as np
 
 from pcpo.algorithms.baselines.base import iterate
-from pcpo.algorithms.protocol import EpochReport, Plan, Setting
+from pcpo.algorithms.protocol import EpochReport, Setting
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import FloatArray, IntArray
 from pcpo.errors import ConfigError
@@ -156,7 +157,7 @@ class PCPO:
         return PCPOState(state.setting, epoch, X, closing.global_gains, closing.set_sizes), report
 
     def _estimate(
-        self, oracle: Oracle, radii: FloatArray, plan: Plan, purpose: int
+        self, oracle: Oracle, radii: FloatArray, plan: EpochPlan, purpose: int
     ) -> Callable[[FloatArray], FloatArray] | None:
         """g_i of every agent from M_l rollouts by another estimator than (5); None is (5)."""
         M, epoch = plan.minibatch, plan.epoch
@@ -174,7 +175,7 @@ class PCPO:
         return centred if aside else None
 
 
-def _cost_estimates(oracle: Oracle, gains: FloatArray, plan: Plan) -> FloatArray:
+def _cost_estimates(oracle: Oracle, gains: FloatArray, plan: EpochPlan) -> FloatArray:
     """Ĉ_i from M_l rollouts (line 5)."""
     return oracle.costs(gains, plan.minibatch, purpose=Purpose.COST, epoch=plan.epoch).values
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Protocol
 
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.arrays import BoolArray, FloatArray, IntArray
 from pcpo.oracles.protocol import Oracle
 
 __all__ = [
     "Algorithm",
     "EpochReport",
-    "Plan",
     "Planner",
     "RunResult",
     "Setting",
@@ -28,25 +28,12 @@ __all__ = [
 
 
 class Status(StrEnum):
-    """State of one agent at the end of an epoch; `sentence` says it to a person."""
+    """Name the state of one agent at the end of an epoch."""
 
     OK = "ok"
     LOCAL_INFINITE = "local_infinite_cost"
     GLOBAL_INFINITE = "global_infinite_cost"
     BOTH_INFINITE = "both_infinite_cost"
-
-    @property
-    def sentence(self) -> str:
-        """The status as a sentence."""
-        return _SENTENCES[self]
-
-
-_SENTENCES = {
-    Status.OK: "Both policies have finite cost on the agent's own system.",
-    Status.LOCAL_INFINITE: "The local policy has infinite cost on the agent's own system.",
-    Status.GLOBAL_INFINITE: "The global policy has infinite cost on the agent's own system.",
-    Status.BOTH_INFINITE: "Both policies have infinite cost on the agent's own system.",
-}
 
 
 @dataclass(frozen=True)
@@ -60,45 +47,6 @@ class Traffic:
     bytes_down: int = 0
 
 
-class Plan(Protocol):
-    """Hyperparameters of one epoch (Table 2)."""
-
-    @property
-    def epoch(self) -> int:
-        """l, from 1."""
-
-    @property
-    def Delta(self) -> float:
-        """Δ_l, in units of cost."""
-
-    @property
-    def step_size(self) -> float:
-        """η."""
-
-    @property
-    def iterations(self) -> int:
-        """R_l."""
-
-    @property
-    def minibatch(self) -> int:
-        """M_l."""
-
-    @property
-    def radius_local(self) -> float:
-        """r_l^(loc)."""
-
-    @property
-    def local_cap_active(self) -> bool:
-        """Whether c_(p,6) cuts r_l^(loc)."""
-
-    @property
-    def rollouts(self) -> int:
-        """T_l = (2 R_l + 1) M_l, rollouts per agent."""
-
-    def radius_global(self, set_sizes: IntArray) -> tuple[FloatArray, BoolArray]:
-        """r_(i,l)^(global) for given |N_i^(l-1)|, and whether the cap c_(p,6) is active."""
-
-
 class Planner(Protocol):
     """A schedule: the plan of any epoch, and the name of its mode ("literal" or "calibrated")."""
 
@@ -106,7 +54,7 @@ class Planner(Protocol):
     def mode(self) -> str:
         """Name that every result carries."""
 
-    def plan(self, epoch: int) -> Plan:
+    def plan(self, epoch: int) -> EpochPlan:
         """Plan of epoch l ≥ 1."""
 
 
@@ -154,7 +102,7 @@ class EpochReport:
     nonfinite: saturated rollouts of this epoch by agent; rollouts and traffic are cumulative.
     """
 
-    plan: Plan
+    plan: EpochPlan
     local_gains: FloatArray
     global_gains: FloatArray
     cost_estimates: FloatArray

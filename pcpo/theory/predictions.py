@@ -23,12 +23,9 @@ from pcpo.oracles.protocol import Estimator
 
 __all__ = [
     "Plateau",
-    "collaboration_ratio",
     "estimator_error",
-    "expected_rounds",
     "plan_gaps",
     "steady_state_gap",
-    "transient_gap",
     "weight_moment",
 ]
 
@@ -164,33 +161,6 @@ def steady_state_gap(
     return Plateau(noise, bias)
 
 
-def transient_gap(
-    system: LinearSystem,
-    offset: FloatArray,
-    iterations: int,
-    *,
-    step_size: float,
-    radius: float,
-    minibatch: float,
-    law: QuarticLaw,
-) -> FloatArray:
-    """Mean gap after 0, 1, …, `iterations` steps from K* + offset; shape ``(iterations + 1,)``.
-
-    m ← (I − ηH)m − η∇C_r(K*), Σ ← (I − ηH)Σ(I − ηH) + η²S, gap = ½ mᵀHm + ½ tr(HΣ): the quadratic model, for small
-    offsets.
-    """
-    local = _Local(system, radius, step_size, minibatch, law)
-    H, D = local.hessian, system.D
-    step = np.eye(D) - step_size * H
-    m, Sigma = np.asarray(offset, dtype=np.float64).ravel(), np.zeros((D, D))
-    gaps = np.empty(iterations + 1)
-    for k in range(iterations + 1):
-        gaps[k] = 0.5 * m @ H @ m + 0.5 * np.trace(H @ Sigma)
-        m = step @ m - step_size * local.shift
-        Sigma = step @ Sigma @ step + step_size**2 * local.noise_variance * np.eye(D)
-    return gaps
-
-
 def plan_gaps(fleet: Fleet, schedule: Schedule, epochs: int, law: QuarticLaw) -> pd.DataFrame:
     """Steady-state mean gaps at every epoch's hyperparameters, mean over agents: columns epoch, local, global.
 
@@ -209,13 +179,3 @@ def plan_gaps(fleet: Fleet, schedule: Schedule, epochs: int, law: QuarticLaw) ->
         means = {"local": local @ sizes / fleet.N, "global": shared @ sizes / fleet.N}
         rows.append({"epoch": plan.epoch, **{series: float(mean) for series, mean in means.items()}})
     return pd.DataFrame(rows)
-
-
-def collaboration_ratio(cluster_size: int) -> float:
-    """E gap_global / E gap_local = |M|^(−1/2), uncapped, with the paper's radii."""
-    return float(1 / np.sqrt(cluster_size))
-
-
-def expected_rounds(iterations: list[int]) -> int:
-    """Σ_l (R_l + 1): the rounds that the epochs should take; what the server counts is tested against it."""
-    return sum(R + 1 for R in iterations)

@@ -25,7 +25,7 @@ from pcpo.algorithms.schedule import ProblemConstants, Schedule, literal_constan
 from pcpo.arrays import FloatArray
 from pcpo.errors import ConfigError
 from pcpo.fleets.fleet import Fleet
-from pcpo.lqr.cost import cost_array, hessian_matrix
+from pcpo.lqr.cost import hessian_matrix
 from pcpo.lqr.moments import rollout_bound
 from pcpo.lqr.optimum import pl_constant
 from pcpo.lqr.system import LinearSystem
@@ -41,7 +41,6 @@ __all__ = [
     "Guaranteed",
     "Value",
     "at_gap",
-    "check_radius",
     "cluster_constants",
     "curvature",
     "fleet_constants",
@@ -120,7 +119,6 @@ RESTRICTED = 10.0
 #: Values of β that are tried; β − 10 from 0.01 to 100.
 ENLARGEMENTS: tuple[float, ...] = tuple(RESTRICTED + float(x) for x in np.geomspace(0.01, 100.0, 41))
 METHODS = ("certified", "sampled")
-_PROBES = 200
 
 
 class Guarantee(StrEnum):
@@ -291,29 +289,3 @@ def _cheapest(fleet: Fleet, law: NoiseLaw, Delta0: float, scale: float) -> float
         return Schedule(constants, Delta0, 0.05, fleet.N, fleet.D).plan(1).rollouts
 
     return min(ENLARGEMENTS, key=rollouts)
-
-
-def check_radius(fleet: Fleet, Delta0: float, radius: float) -> None:
-    """Raises ConfigError if ρ = radius is no smoothing radius for (18): a gain of a G⁰_j and a sphere of that radius
-    about it meet infinite cost.  Decided exactly for n = m = 1; otherwise on sampled gains and directions, which can
-    refuse but not certify.
-    """
-    scale = restricted_scale(fleet, Delta0)
-    if not (np.isfinite(radius) and radius > 0):
-        raise ConfigError(f"radius: found {radius}, expected a positive finite number (units of the gain)")
-    for j, system in enumerate(fleet.systems):
-        if _reaches_out(system, RESTRICTED * scale, radius):
-            raise ConfigError(
-                f"radius: found rho = {radius:g}, expected less: within it of the restricted set (12) of cluster {j} "
-                "there are policies of infinite cost"
-            )
-
-
-def _reaches_out(system: LinearSystem, gap: float, radius: float) -> bool:
-    if (system.n, system.m) == (1, 1):
-        inner, finite = scalar_constants.sublevel_interval(system, gap), scalar_constants.finite_cost_interval(system)
-        return inner[0] - radius <= finite[0] or inner[1] + radius >= finite[1]
-    V = unit_directions(system, _PROBES, stream(0, Purpose.CALIBRATION, system.n, system.m))
-    edge = at_gap(system, V, gap)
-    moved = np.concatenate([edge + radius * V, (edge[:, None] + radius * V[None, :20]).reshape(-1, *V.shape[1:])])
-    return not bool(np.isfinite(cost_array(system, moved)).all())

@@ -30,18 +30,6 @@ class TransferStatus(StrEnum):
     OK = "ok"
     NO_COMMON_GAIN = "no_common_gain"
 
-    @property
-    def sentence(self) -> str:
-        """The status as a sentence."""
-        return _SENTENCES[self]
-
-
-_SENTENCES = {
-    TransferStatus.OK: "A gain of finite cost for every cluster exists, and averaging can converge.",
-    TransferStatus.NO_COMMON_GAIN: "No gain of finite cost for every cluster was found: averaging leaves some cluster "
-    "with infinite cost.",
-}
-
 
 @dataclass(frozen=True, eq=False)
 class CommonGain:

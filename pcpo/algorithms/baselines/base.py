@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pcpo.algorithms.protocol import EpochReport, Plan, Setting
+from pcpo.algorithms.protocol import EpochReport, Setting
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import BoolArray, FloatArray, IntArray
 from pcpo.errors import ConfigError
@@ -101,7 +102,7 @@ class OneSequence(ABC):
         return np.ones((N, N), dtype=np.bool_)
 
     @abstractmethod
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
         """The epoch of that plan; spends exactly its T_l rollouts per agent."""
 
 
@@ -127,7 +128,7 @@ def nobody_else(setting: Setting) -> BoolArray:
 def iterate(
     gains: FloatArray,
     iterations: int,
-    plan: Plan,
+    plan: EpochPlan,
     oracle: Oracle,
     radii: FloatArray,
     *,
@@ -163,18 +164,18 @@ def iterate(
     return gains
 
 
-def alone(gains: FloatArray, iterations: int, plan: Plan, oracle: Oracle) -> FloatArray:
+def alone(gains: FloatArray, iterations: int, plan: EpochPlan, oracle: Oracle) -> FloatArray:
     """Line 4 of Algorithm 1: K_i ← K_i − η·ZO_i(K_i, M_l, r_l^(loc)), a minibatch per iteration and no message."""
     return iterate(gains, iterations, plan, oracle, np.full(oracle.n_agents, plan.radius_local))
 
 
-def descend(gains: FloatArray, iterations: int, plan: Plan, oracle: Oracle, server: Server) -> FloatArray:
+def descend(gains: FloatArray, iterations: int, plan: EpochPlan, oracle: Oracle, server: Server) -> FloatArray:
     """Lines 7-11 of Algorithm 1: K_i ← K_i − η·(mean of the gradients of N_i), a minibatch per iteration."""
     radii, _ = plan.radius_global(set_sizes(server))
     return iterate(gains, iterations, plan, oracle, radii, server=server)
 
 
-def start_together(state: State, plan: Plan, oracle: Oracle, server: Server) -> tuple[FloatArray, int]:
+def start_together(state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> tuple[FloatArray, int]:
     """(policies, minibatches left in this epoch) of a method whose groups must share a policy.
 
     Epoch 1 begins with (8) over the groups, which takes one minibatch for the cost of everyone's initial gain and one

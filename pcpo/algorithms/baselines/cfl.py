@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pcpo.algorithms.baselines.base import OneSequence, Progress, State, descend, set_sizes, start_together
-from pcpo.algorithms.protocol import Plan
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server, same_label
 from pcpo.arrays import BoolArray, FloatArray, IntArray
 from pcpo.errors import ConfigError
@@ -35,7 +35,7 @@ class CFL(OneSequence):
 
     name = "cfl"
 
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
         """Descent, then the test of every group."""
         M, everyone = plan.minibatch, oracle.n_agents
         if M < 2:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pcpo.algorithms.baselines.base import Progress, State, told
 from pcpo.algorithms.baselines.least_squares import KNOWN_COSTS, Identification, Regression, certainty_equivalent
-from pcpo.algorithms.protocol import Plan
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server, same_label
 from pcpo.arrays import FloatArray, IntArray
 from pcpo.oracles.protocol import Oracle
@@ -32,7 +32,7 @@ class ClusterSysID(Identification):
     name = "cluster_sysid"
     uses = KNOWN_COSTS | {"n_clusters"}
 
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
         """Identification, clustering in one round, certainty equivalence."""
         data = self.collect(state, plan, oracle)
         server.open_round()

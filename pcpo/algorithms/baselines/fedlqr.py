@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pcpo.algorithms.baselines.base import OneSequence, Progress, State, set_sizes, start_together
-from pcpo.algorithms.protocol import Plan
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import FloatArray
 from pcpo.errors import ConfigError
@@ -40,7 +40,7 @@ class FedLQR(OneSequence):
         if not self.server_step > 0:
             raise ConfigError(f"server_step: found {self.server_step}, expected a positive number")
 
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
         """⌈minibatches/L⌉ rounds."""
         K, left = start_together(state, plan, oracle, server)
         while left > 0:
@@ -50,7 +50,7 @@ class FedLQR(OneSequence):
             left -= steps
         return Progress(K, reinitialised=plan.epoch == 1)
 
-    def _local(self, K: FloatArray, steps: int, plan: Plan, oracle: Oracle, server: Server) -> FloatArray:
+    def _local(self, K: FloatArray, steps: int, plan: EpochPlan, oracle: Oracle, server: Server) -> FloatArray:
         """Sum of the gradients of `steps` local steps."""
         total, (radii, _) = np.zeros_like(K), plan.radius_global(set_sizes(server))
         for _ in range(steps):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pcpo.algorithms.baselines.base import OneSequence, Progress, State, alone, nobody_else, told
-from pcpo.algorithms.protocol import Plan, Setting
+from pcpo.algorithms.protocol import Setting
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server, same_label
 from pcpo.arrays import BoolArray, FloatArray, IntArray
 from pcpo.errors import ConfigError
@@ -47,7 +48,7 @@ class IFCA(OneSequence):
         """N_i = {i}, until agents pick."""
         return nobody_else(setting)
 
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
         """Without candidates, local PO and in the end their choice; otherwise rounds."""
         H = told(state.setting, "n_clusters")
         if plan.epoch <= self.warm_up and self.candidates is None:
@@ -71,7 +72,7 @@ class IFCA(OneSequence):
         return Progress(candidates[choice], estimates, memory=(candidates, np.bincount(choice, minlength=H)))
 
     def _round(
-        self, candidates: FloatArray, sizes: IntArray, plan: Plan, oracle: Oracle, server: Server
+        self, candidates: FloatArray, sizes: IntArray, plan: EpochPlan, oracle: Oracle, server: Server
     ) -> tuple[FloatArray, IntArray]:
         """Candidates and sizes of their groups after a round; radii follow the sizes of the round before."""
         H = len(candidates)
@@ -89,7 +90,7 @@ class IFCA(OneSequence):
         return moved, np.bincount(choice, minlength=H)
 
 
-def _pick(candidates: FloatArray, rollouts: list[int], plan: Plan, oracle: Oracle) -> tuple[IntArray, FloatArray]:
+def _pick(candidates: FloatArray, rollouts: list[int], plan: EpochPlan, oracle: Oracle) -> tuple[IntArray, FloatArray]:
     """The candidate of lowest estimated cost and that cost, for every agent."""
     costs = []
     for candidate, count in zip(candidates, rollouts, strict=True):

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pcpo.algorithms.baselines.base import OneSequence, Progress, State, nobody_else, told
-from pcpo.algorithms.protocol import Plan, Setting
+from pcpo.algorithms.protocol import Setting
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import BoolArray, FloatArray
 from pcpo.errors import ConfigError, FleetError
@@ -57,7 +58,7 @@ class Identification(OneSequence):
         if not self.excitation > 0:
             raise ConfigError(f"excitation: found {self.excitation}, expected a positive number")
 
-    def collect(self, state: State, plan: Plan, oracle: Oracle) -> Regression:
+    def collect(self, state: State, plan: EpochPlan, oracle: Oracle) -> Regression:
         """All data up to the end of this epoch; a few trajectories at a time, so memory does not grow with T_l."""
         if not isinstance(oracle, TrajectoryOracle):
             raise ConfigError(f"{self.name}: found an oracle of costs only, expected one that shows trajectories")
@@ -92,7 +93,7 @@ class LeastSquares(Identification):
         """N_i = {i}."""
         return nobody_else(setting)
 
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
         """Identification and certainty equivalence."""
         data = self.collect(state, plan, oracle)
         return Progress(certainty_equivalent(data.models(), state.setting), memory=data)

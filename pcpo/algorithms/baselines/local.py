@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pcpo.algorithms.baselines.base import OneSequence, Progress, State, alone, nobody_else
-from pcpo.algorithms.protocol import Plan, Setting
+from pcpo.algorithms.protocol import Setting
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import BoolArray
 from pcpo.oracles.protocol import Oracle
@@ -25,6 +26,6 @@ class Local(OneSequence):
         """N_i = {i}."""
         return nobody_else(setting)
 
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
         """2R_l + 1 iterations."""
         return Progress(alone(state.gains, 2 * plan.iterations + 1, plan, oracle))

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pcpo.algorithms.baselines.base import OneSequence, Progress, State, set_sizes, start_together
-from pcpo.algorithms.protocol import Plan
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import FloatArray
 from pcpo.errors import ConfigError
@@ -35,7 +35,7 @@ class MAMLLQR(OneSequence):
         if not self.inner_scale >= 0:
             raise ConfigError(f"inner_scale: found {self.inner_scale}, expected a number >= 0")
 
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
         """Meta-iterations, then the adaptation."""
         K, left = start_together(state, plan, oracle, server)
         radii, _ = plan.radius_global(set_sizes(server))
@@ -48,11 +48,15 @@ class MAMLLQR(OneSequence):
         adapted = self._adapted(K, 2 - left % 2, radii, plan, oracle)
         return Progress(adapted, reinitialised=plan.epoch == 1, memory=K)
 
-    def _adapted(self, K: FloatArray, minibatches: int, radii: FloatArray, plan: Plan, oracle: Oracle) -> FloatArray:
+    def _adapted(
+        self, K: FloatArray, minibatches: int, radii: FloatArray, plan: EpochPlan, oracle: Oracle
+    ) -> FloatArray:
         """K_i − η_in·g_i(K_i)."""
         g = _gradients(K, minibatches * plan.minibatch, radii, Purpose.LOCAL, plan, oracle)
         return K - self.inner_scale * plan.step_size * g
 
 
-def _gradients(K: FloatArray, rollouts: int, radii: FloatArray, purpose: int, plan: Plan, oracle: Oracle) -> FloatArray:
+def _gradients(
+    K: FloatArray, rollouts: int, radii: FloatArray, purpose: int, plan: EpochPlan, oracle: Oracle
+) -> FloatArray:
     return oracle.gradients(K, rollouts, radii, purpose=purpose, epoch=plan.epoch).values

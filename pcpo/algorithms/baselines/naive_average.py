@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pcpo.algorithms.baselines.base import OneSequence, Progress, State, descend, start_together
-from pcpo.algorithms.protocol import Plan
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.oracles.protocol import Oracle
 
@@ -22,7 +22,7 @@ class NaiveAverage(OneSequence):
 
     name = "naive_average"
 
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
         """All minibatches but that of (8) are iterations."""
         gains, minibatches = start_together(state, plan, oracle, server)
         return Progress(descend(gains, minibatches, plan, oracle, server), reinitialised=plan.epoch == 1)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pcpo.algorithms.baselines.base import OneSequence, Progress, State, alone, descend, nobody_else, told
-from pcpo.algorithms.protocol import Plan, Setting
+from pcpo.algorithms.protocol import Setting
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import BoolArray
 from pcpo.oracles.protocol import Oracle
@@ -32,7 +33,7 @@ class OneShot(OneSequence):
         """N_i = {i}, until the clustering."""
         return nobody_else(setting)
 
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
         """Alone, then the clustering, then together."""
         if state.memory == "clustered":
             gains = descend(state.gains, 2 * plan.iterations + 1, plan, oracle, server)

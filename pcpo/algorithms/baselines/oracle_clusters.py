@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pcpo.algorithms.baselines.base import OneSequence, Progress, State, descend, start_together, told
-from pcpo.algorithms.protocol import Plan, Setting
+from pcpo.algorithms.protocol import Setting
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server, same_label
 from pcpo.arrays import BoolArray
 from pcpo.oracles.protocol import Oracle
@@ -27,7 +28,7 @@ class OracleClusters(OneSequence):
         """N_i = M_σ(i)."""
         return same_label(told(setting, "labels"))
 
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
         """All minibatches but that of (8) are iterations."""
         gains, minibatches = start_together(state, plan, oracle, server)
         return Progress(descend(gains, minibatches, plan, oracle, server), reinitialised=plan.epoch == 1)
