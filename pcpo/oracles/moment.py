@@ -23,7 +23,7 @@ from pcpo.fleets.fleet import Fleet
 from pcpo.lqr.moments import quartic_form
 from pcpo.lqr.smoothing import EstimatorMoments
 from pcpo.oracles.moment_kernels import WORK_ROWS, descend_kernel
-from pcpo.oracles.protocol import Estimates, Estimator
+from pcpo.oracles.protocol import Estimates, Question
 from pcpo.oracles.rollout import LedgerOracle, OpenEpochs
 from pcpo.simulation.kernels import SATURATION
 from pcpo.simulation.noise import NoiseLaw, stream
@@ -141,22 +141,15 @@ class MomentOracle(LedgerOracle):
         self._audit(epoch % self.n_agents, self._anchors_for(purpose, epoch, radii), X, minibatch)
         return X
 
-    def _gradients(
-        self,
-        gains: FloatArray,
-        minibatch: int,
-        radii: FloatArray,
-        purpose: int,
-        epoch: int,
-        estimator: Estimator,
-        baseline: FloatArray | None,
-    ) -> Estimates:
-        if estimator != "one_point" or baseline is not None:
-            found = repr(estimator) if baseline is None else "a baseline"
+    def _gradients(self, question: Question) -> Estimates:
+        if question.estimator != "one_point" or question.baseline is not None:
+            found = repr(question.estimator) if question.baseline is None else "a baseline"
             raise PcpoError(f"estimator: found {found}, expected 'one_point' without a baseline from a moment oracle")
-        X = np.array(gains, dtype=np.float64, order="C")
-        g, saturated = self._steps(X, 1, 0.0, minibatch, radii, purpose, epoch, None)
-        return Estimates(g, _count(saturated, minibatch))
+        X = np.array(question.gains, dtype=np.float64, order="C")
+        g, saturated = self._steps(
+            X, 1, 0.0, question.minibatch, question.radii, question.purpose, question.epoch, None
+        )
+        return Estimates(g, _count(saturated, question.minibatch))
 
     def _costs(self, gains: FloatArray, minibatch: int, purpose: int, epoch: int) -> Estimates:
         draws = np.array([rng.standard_normal() for rng in self._streams.at(purpose, epoch)])

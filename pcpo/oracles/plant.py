@@ -16,7 +16,7 @@ import numpy as np
 from pcpo.arrays import FloatArray
 from pcpo.errors import ConfigError, PcpoError
 from pcpo.fleets.fleet import Fleet
-from pcpo.oracles.protocol import Estimates, Estimator, Trajectories
+from pcpo.oracles.protocol import Estimates, Estimator, Question, Trajectories
 from pcpo.oracles.rollout import AgentStreams, LedgerOracle, agent_streams
 from pcpo.simulation.kernels import BLOCK, SATURATION, accumulate, folded, saturate
 from pcpo.simulation.noise import draw_directions
@@ -131,24 +131,15 @@ class PlantOracle(LedgerOracle):
         self._discounts = np.multiply.accumulate(np.r_[1.0, np.full(horizon - 1, fleet.gamma)])
         self._streams = agent_streams(seed, fleet.N)
 
-    def _gradients(
-        self,
-        gains: FloatArray,
-        minibatch: int,
-        radii: FloatArray,
-        purpose: int,
-        epoch: int,
-        estimator: Estimator,
-        baseline: FloatArray | None,
-    ) -> Estimates:
-        if estimator not in ("one_point", "two_point"):
-            raise ConfigError(f"estimator: found {estimator!r}, expected 'one_point' or 'two_point'")
-        if estimator == "two_point" and minibatch < 2:
-            raise ConfigError(f"minibatch: found {minibatch}, expected 2 or more rollouts for a pair")
-        bases = np.zeros(self.n_agents) if baseline is None else baseline
-        streams = self._streams.at(purpose, epoch)
-        questions = zip(self._plants, gains, radii, streams, bases, strict=True)
-        answers = [self._gradient(*question, minibatch, estimator) for question in questions]
+    def _gradients(self, question: Question) -> Estimates:
+        if question.estimator not in ("one_point", "two_point"):
+            raise ConfigError(f"estimator: found {question.estimator!r}, expected 'one_point' or 'two_point'")
+        if question.estimator == "two_point" and question.minibatch < 2:
+            raise ConfigError(f"minibatch: found {question.minibatch}, expected 2 or more rollouts for a pair")
+        bases = np.zeros(self.n_agents) if question.baseline is None else question.baseline
+        streams = self._streams.at(question.purpose, question.epoch)
+        agents = zip(self._plants, question.gains, question.radii, streams, bases, strict=True)
+        answers = [self._gradient(*agent, question.minibatch, question.estimator) for agent in agents]
         return Estimates(np.stack([value for value, _ in answers]), np.array([lost for _, lost in answers]))
 
     def _gradient(

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 from pcpo.arrays import BoolArray, FloatArray, IntArray
 from pcpo.simulation.protocol import Estimator, Trajectories
 
-__all__ = ["Estimates", "Estimator", "IteratingOracle", "Oracle", "Trajectories", "TrajectoryOracle"]
+__all__ = ["Estimates", "Estimator", "IteratingOracle", "Oracle", "Question", "Trajectories", "TrajectoryOracle"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,29 @@ class Estimates:
 
     values: FloatArray
     nonfinite: IntArray
+
+
+@dataclass(frozen=True)
+class Question:
+    """Describe one question for gradients: what `Oracle.gradients` was asked, after its checks.
+
+    Attributes:
+        gains: K_i of every agent, ``(N, m, n)``.
+        minibatch: M, rollouts per agent.
+        radii: smoothing radius r_i of every agent, ``(N,)``.
+        purpose: first key of the random streams (`pcpo.simulation.noise.Purpose`).
+        epoch: second key of the random streams.
+        estimator: "one_point", equation (5) of the paper, or "two_point".
+        baseline: subtracted from every cost, ``(N,)``; None for nothing.
+    """
+
+    gains: FloatArray
+    minibatch: int
+    radii: FloatArray
+    purpose: int
+    epoch: int
+    estimator: Estimator
+    baseline: FloatArray | None
 
 
 class Oracle(Protocol):

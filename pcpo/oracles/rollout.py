@@ -18,7 +18,7 @@ from pcpo import lqr
 from pcpo.arrays import FloatArray, IntArray
 from pcpo.errors import PcpoError
 from pcpo.fleets.fleet import Fleet, LinearSystem
-from pcpo.oracles.protocol import Estimates, Estimator, Trajectories
+from pcpo.oracles.protocol import Estimates, Estimator, Question, Trajectories
 from pcpo.simulation.estimators import DEFAULT_CHUNK, cost_estimate, gradient_estimate
 from pcpo.simulation.kernels import SATURATION
 from pcpo.simulation.noise import NoiseLaw, stream
@@ -60,7 +60,8 @@ class LedgerOracle(ABC):
         self._check_radii(radii)
         if baseline is not None and baseline.shape != (self.n_agents,):
             raise PcpoError(f"baseline: found shape {baseline.shape}, expected one cost per agent ({self.n_agents},)")
-        answer = self._gradients(gains, minibatch, radii, purpose, epoch, estimator, baseline)
+        question = Question(gains, minibatch, radii, purpose, epoch, estimator, baseline)
+        answer = self._gradients(question)
         return self._book(answer, minibatch)
 
     def costs(self, gains: FloatArray, minibatch: int, *, purpose: int, epoch: int) -> Estimates:
@@ -69,16 +70,7 @@ class LedgerOracle(ABC):
         return self._book(self._costs(gains, minibatch, purpose, epoch), minibatch)
 
     @abstractmethod
-    def _gradients(
-        self,
-        gains: FloatArray,
-        minibatch: int,
-        radii: FloatArray,
-        purpose: int,
-        epoch: int,
-        estimator: Estimator,
-        baseline: FloatArray | None,
-    ) -> Estimates: ...
+    def _gradients(self, question: Question) -> Estimates: ...
 
     @abstractmethod
     def _costs(self, gains: FloatArray, minibatch: int, purpose: int, epoch: int) -> Estimates: ...
@@ -179,33 +171,24 @@ class RolloutOracle(LedgerOracle):
     ) -> Iterator[tuple[LinearSystem, FloatArray, AgentStreams]]:
         return zip(self._systems, gains, self._streams.at(purpose, epoch), strict=True)
 
-    def _gradients(
-        self,
-        gains: FloatArray,
-        minibatch: int,
-        radii: FloatArray,
-        purpose: int,
-        epoch: int,
-        estimator: Estimator,
-        baseline: FloatArray | None,
-    ) -> Estimates:
-        subtracted = [None] * self.n_agents if baseline is None else baseline.tolist()
+    def _gradients(self, question: Question) -> Estimates:
+        subtracted = [None] * self.n_agents if question.baseline is None else question.baseline.tolist()
         answers = [
             gradient_estimate(
                 system,
                 gain,
                 float(radius),
-                minibatch,
+                question.minibatch,
                 horizon=self._horizon,
                 law=self._law,
                 directions=streams.directions,
                 noise=streams.noise,
                 chunk=self._chunk,
-                estimator=estimator,
+                estimator=question.estimator,
                 baseline=base,
             )
             for (system, gain, streams), radius, base in zip(
-                self._asked(gains, purpose, epoch), radii, subtracted, strict=True
+                self._asked(question.gains, question.purpose, question.epoch), question.radii, subtracted, strict=True
             )
         ]
         return Estimates(np.stack([a.value for a in answers]), np.array([a.nonfinite for a in answers]))
@@ -240,19 +223,10 @@ class ExactOracle(LedgerOracle):
         super().__init__(fleet.N, (fleet.m, fleet.n))
         self._fleet = fleet
 
-    def _gradients(
-        self,
-        gains: FloatArray,
-        minibatch: int,
-        radii: FloatArray,
-        purpose: int,
-        epoch: int,
-        estimator: Estimator,
-        baseline: FloatArray | None,
-    ) -> Estimates:
-        values = lqr.gradient(self._fleet.stacked, gains)
+    def _gradients(self, question: Question) -> Estimates:
+        values = lqr.gradient(self._fleet.stacked, question.gains)
         finite = np.asarray(np.isfinite(values).all(axis=(1, 2)))
-        return Estimates(np.where(finite[:, None, None], values, 0.0), np.where(finite, 0, minibatch))
+        return Estimates(np.where(finite[:, None, None], values, 0.0), np.where(finite, 0, question.minibatch))
 
     def _costs(self, gains: FloatArray, minibatch: int, purpose: int, epoch: int) -> Estimates:
         values = self._fleet.costs(gains)

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import llvmlite.binding
@@ -29,15 +30,17 @@ _DOUBLE, _INT = ir.DoubleType(), ir.IntType(64)
 
 
 @functools.cache
-def _fingerprint(module: str) -> str:
+def _fingerprint(module: str | None) -> str:
     """Return a digest of all that compiled code depends on beside its signature.
 
-    That is every file in the closure of the imports of the kernel's module, Numba, and the CPU with its features.
+    That is every file in the closure of the imports of the kernel's module, Numba, and the CPU with its features.  A
+    function that is defined in no file has no sources; Numba then caches nothing, or by the text of a notebook's cell.
     """
     features = llvmlite.binding.get_host_cpu_features().flatten()
     chosen = [getattr(config, name) for name in ("CPU_NAME", "CPU_FEATURES")]  # set by environment variables
     cpu = [llvmlite.binding.get_host_cpu_name(), features, *chosen]
-    files = closure(str(sys.modules[module].__file__))
+    source = getattr(sys.modules.get(module or ""), "__file__", None)
+    files = [] if source is None else closure(Path(source))
     return hashlib.sha256(f"{digest(files)} {numba.__version__} {cpu}".encode()).hexdigest()[:12]
 
 
