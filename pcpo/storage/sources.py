@@ -12,6 +12,7 @@ import functools
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import pcpo
 from pcpo.errors import ConfigError
@@ -84,7 +85,12 @@ def _module(name: str) -> Path | None:
 
 @functools.cache
 def _made_of(path: Path) -> tuple[Path, ...]:
-    """Return the files that a file needs directly: packages, imported modules, and the texts that it names."""
+    """Return the files that a file needs directly: packages, imported modules, and the texts that it names.
+
+    A text needs nothing.
+    """
+    if path.suffix != ".py":
+        return ()
     tree = ast.parse(path.read_bytes(), filename=str(path))
     inside = path.is_relative_to(PACKAGE)
     here = (PACKAGE.name, *path.relative_to(PACKAGE).with_suffix("").parts) if inside else ()
@@ -125,11 +131,20 @@ def _imported(tree: ast.AST, here: tuple[str, ...]) -> Iterator[str]:
 
 
 def _running(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all nodes but those under `if TYPE_CHECKING:`, which never run."""
+    """Yield all nodes but those under `if TYPE_CHECKING:`, which never run; what stands under its `else` does."""
     yield node
-    for child in ast.iter_child_nodes(node):
-        if not (isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"):
-            yield from _running(child)
+    for child in node.orelse if _for_types_alone(node) else ast.iter_child_nodes(node):
+        yield from _running(child)
+
+
+def _for_types_alone(node: ast.AST) -> TypeGuard[ast.If]:
+    """Return whether a node is `if TYPE_CHECKING:` or `if typing.TYPE_CHECKING:`."""
+    if not isinstance(node, ast.If):
+        return False
+    match node.test:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name == "TYPE_CHECKING"
+    return False
 
 
 def _texts(tree: ast.AST, folder: Path) -> Iterator[Path]:
