@@ -24,7 +24,7 @@ from scipy.io import savemat
 from pcpo.errors import FleetError
 from pcpo.fleets.fleet import Fleet
 from pcpo.fleets.mat5 import read_mat5
-from pcpo.fleets.yaml import FORMAT, VERSION, check_format
+from pcpo.fleets.yaml import FORMAT, VERSION
 from pcpo.lqr.system import LinearSystem
 
 __all__ = ["dumps_mat", "dumps_npz", "loads_mat", "loads_npz"]
@@ -51,7 +51,7 @@ def _fleet(found: dict[str, NDArray[Any]]) -> Fleet:
     unknown = sorted(set(found) - set(FIELDS))
     if unknown:
         raise FleetError(f"{unknown[0]}: found an unknown field, expected {', '.join(FIELDS)}")
-    check_format(_text("format", found["format"]), _number("version", found["version"]))
+    _check_format(_text("format", found["format"]), _number("version", found["version"]))
     for name in (*MATRICES, "initial_gains"):
         if found[name].ndim != 3 or found[name].dtype.kind not in "iuf":
             raise FleetError(
@@ -72,6 +72,14 @@ def _fleet(found: dict[str, NDArray[Any]]) -> Fleet:
             raise FleetError(f"cluster {j}: {error}") from error
     text = {name: _text(name, found[name]) for name in ("name", "source")}
     return Fleet(text["name"], tuple(systems), found["labels"], found["initial_gains"], text["source"])
+
+
+def _check_format(found_format: str, found_version: float) -> None:
+    """Raise FleetError unless the file is of this format and version."""
+    if found_format != FORMAT:
+        raise FleetError(f"format: found {found_format!r}, expected {FORMAT!r}")
+    if found_version != VERSION:
+        raise FleetError(f"version: found {found_version!r}, expected {VERSION}")
 
 
 def _text(name: str, array: NDArray[Any]) -> str:
