@@ -76,7 +76,7 @@ class TestRoundTrip:
     @pytest.mark.parametrize("codec", CODECS)
     @settings(max_examples=40)
     @given(
-        entries=st.lists(st.floats(-0.4, 0.4), min_size=4, max_size=4),
+        entries=st.lists(st.floats(-0.24, 0.24), min_size=4, max_size=4),  # 2A, the loop of agent 2, is stable
         q=st.floats(1e-6, 1e6),
         gamma=st.floats(0.01, 0.99),
         name=st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1).filter(str.strip),
