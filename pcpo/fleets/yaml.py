@@ -1,4 +1,4 @@
-"""Fleets as YAML, for people.
+"""Read and write fleets as YAML, for people.
 
     format: pcpo-fleet           # optional when written by hand
     version: 1                   # optional when written by hand
@@ -111,13 +111,15 @@ SCHEMA: dict[str, Any] = {
 
 
 def _line(item: yaml.Node | yaml.Event) -> str:
+    """Say in which line of the text a node or an event stands."""
     return f"line {item.start_mark.line + 1}" if item.start_mark else "some line"
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The safe loader, refusing duplicate keys and reading 1e-5 as a number."""
+    """Load plain YAML, refusing duplicate keys and reading 1e-5 as a number."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Make a mapping; FleetError for a key that occurs twice or is no plain text."""
         seen: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
@@ -135,9 +137,10 @@ _Loader.add_implicit_resolver(
 
 
 class _Dumper(yaml.SafeDumper):
-    """The safe dumper, with matrices on one line and never an alias."""
+    """Dump plain YAML with matrices on one line and never an alias."""
 
     def ignore_aliases(self, data: Any) -> bool:
+        """Write every value out."""
         return True
 
 
@@ -250,7 +253,7 @@ def _initial_gains(value: Any, N: int, m: int, n: int) -> Array:
 
 
 def dumps(fleet: Fleet) -> bytes:
-    """The YAML text of a fleet: every float in the shortest form that reads back bit by bit."""
+    """Return the YAML text of a fleet: every float in the shortest form that reads back bit by bit."""
     lines = [f"format: {FORMAT}", f"version: {VERSION}"]
     lines += [_entry("name", fleet.name), _entry("source", fleet.source), _entry("gamma", fleet.gamma), "clusters:"]
     for system, members in zip(fleet.systems, fleet.clusters, strict=True):
@@ -266,9 +269,11 @@ def dumps(fleet: Fleet) -> bytes:
 
 
 def _flow(value: object) -> str:
+    """Return a value as YAML on one line."""
     text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, width=10**9, allow_unicode=True)
     return str(text).removesuffix("...\n").rstrip("\n")
 
 
 def _entry(key: str, value: object) -> str:
+    """Return a key and its value as a line of YAML."""
     return f"{key}: {_flow(value)}"

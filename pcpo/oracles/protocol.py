@@ -1,4 +1,4 @@
-"""What an oracle answers.
+"""Define what an algorithm may ask an oracle, and what the oracle answers.
 
 N agents, gains K of shape ``(m, n)``, D = m·n, minibatch M, smoothing radius r.
 """
@@ -16,10 +16,11 @@ __all__ = ["Estimates", "Estimator", "IteratingOracle", "Oracle", "Question", "T
 
 @dataclass(frozen=True)
 class Estimates:
-    """Answer of an oracle for all agents at once.
+    """Hold the answer of an oracle for all agents at once.
 
-    values: gradient estimates ``(N, m, n)`` or cost estimates ``(N,)``; always finite.
-    nonfinite: ``(N,)``, how many of the rollouts behind each value were saturated.
+    Attributes:
+        values: gradient estimates ``(N, m, n)`` or cost estimates ``(N,)``; always finite.
+        nonfinite: how many of the rollouts behind each value were saturated, ``(N,)``.
     """
 
     values: FloatArray
@@ -50,26 +51,26 @@ class Question:
 
 
 class Oracle(Protocol):
-    """All that an algorithm may learn about the systems: zeroth-order answers, and a ledger of what they cost."""
+    """Define all that an algorithm may learn about the systems: zeroth-order answers, and a ledger of their cost."""
 
     @property
     def n_agents(self) -> int:
-        """N."""
+        """Return N."""
 
     @property
     def gain_shape(self) -> tuple[int, int]:
-        """(m, n)."""
+        """Return (m, n)."""
 
     @property
     def rollouts(self) -> int:
-        """Rollouts spent so far by each agent (every call asks all agents for equally many)."""
+        """Return the rollouts spent so far by each agent (every call asks all agents for equally many)."""
 
     @property
     def nonfinite(self) -> IntArray:
-        """``(N,)``: saturated rollouts so far, by agent."""
+        """Return the saturated rollouts so far, by agent ``(N,)``."""
 
     def resume(self, rollouts: int, nonfinite: IntArray) -> None:
-        """Enter what a run that goes on had spent: rollouts per agent, and saturated ones by agent ``(N,)``."""
+        """Enter what a resumed run had spent: rollouts per agent, and saturated ones by agent ``(N,)``."""
 
     def gradients(
         self,
@@ -82,19 +83,19 @@ class Oracle(Protocol):
         estimator: Estimator = "one_point",
         baseline: FloatArray | None = None,
     ) -> Estimates:
-        """ZO_i(K_i, M, r_i) of every agent at its own gain (paper, eq. (5)): ``(N, m, n)``, M rollouts per agent.
+        """Estimate ZO_i(K_i, M, r_i) of every agent (paper, eq. (5)): ``(N, m, n)``, M rollouts per agent.
 
         Two extensions, not the paper's: a baseline ``(N,)`` is subtracted from every cost; "two_point" spends the M
-        rollouts on ⌊M/2⌋ pairs C(K + rU; Z), C(K − rU; Z') of independent noise (the odd one is spent and not used).
+        rollouts on ⌊M/2⌋ pairs C(K + rU; Z), C(K − rU; Z') of independent noise (an odd rollout is spent and not used).
         """
 
     def costs(self, gains: FloatArray, minibatch: int, *, purpose: int, epoch: int) -> Estimates:
-        """Mean of M rollout costs of every agent at its own gain (Algorithm 1, line 5): ``(N,)``."""
+        """Estimate the cost of every agent's gain by the mean of M rollouts (Algorithm 1, line 5): ``(N,)``."""
 
 
 @runtime_checkable
 class IteratingOracle(Protocol):
-    """An oracle that can make many iterations at once, where R_l is far beyond what a loop of questions can do."""
+    """Define an oracle that runs many iterations itself, where R_l is far beyond what a loop of questions can do."""
 
     def iterate(
         self,
@@ -108,20 +109,20 @@ class IteratingOracle(Protocol):
         epoch: int,
         sets: BoolArray | None = None,
     ) -> FloatArray:
-        """`iterations` times K_i ← K_i − η·ZO_i(K_i, M, r_i), or with `sets` ``(N, N)`` the mean of (6) over N_i.
+        """Make `iterations` steps K_i ← K_i − η·ZO_i(K_i, M, r_i), or with `sets` ``(N, N)`` those of (6).
 
-        The same questions as in a loop over `gradients`, in its ledger as well, and the same gains up to rounding.
+        Questions and ledger are those of a loop over `gradients`, and the gains are the same up to rounding.
         """
 
 
 @runtime_checkable
 class TrajectoryOracle(Protocol):
-    """An oracle that also shows states and inputs, which the zeroth-order methods never see."""
+    """Define an oracle that also shows states and inputs, which the zeroth-order methods never see."""
 
     def trajectories(
         self, gains: FloatArray, count: int, horizon: int, excitation: float, *, purpose: int, epoch: int
     ) -> Trajectories:
-        """`count` trajectories per agent of h steps from x_0 = 0 under u = −K_i x + excitation·(random signs).
+        """Simulate `count` trajectories per agent of h steps from x_0 = 0 under u = −K_i x + excitation·(random signs).
 
         A trajectory is one rollout in the ledger.
         """
