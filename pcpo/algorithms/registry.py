@@ -61,7 +61,7 @@ class Entry:
 
     @property
     def uses(self) -> frozenset[str]:
-        """The fields of `SideInformation` that the algorithm is told."""
+        """Return the fields of `SideInformation` that the algorithm is given."""
         return self.make().uses
 
 
@@ -126,6 +126,7 @@ def register(entries: Iterable[Entry], module: str) -> None:
 
 
 def _checked(entry: Entry) -> Entry:
+    """Return an entry that may be registered; ConfigError for any other object."""
     if not isinstance(entry, Entry):
         raise ConfigError(
             f"ENTRIES: found a {type(entry).__name__}, expected objects of pcpo.algorithms.registry.Entry"
@@ -159,6 +160,7 @@ def module_of(name: str) -> str:
 
 
 def _entry(name: str) -> Entry:
+    """Return the entry of that name; ConfigError for an unknown name."""
     if name not in ALGORITHMS:
         raise ConfigError(f"algorithm: found {name!r}, expected one of {', '.join(sorted(ALGORITHMS))}")
     return ALGORITHMS[name]

@@ -73,7 +73,10 @@ class CostEstimate:
 
 
 def flops_per_rollout(n: int, horizon: int) -> int:
-    """Count multiplications and additions of the recursion of one rollout: h − 1 steps (see `kernels.flops_per_step`)."""
+    """Count multiplications and additions of the recursion of one rollout.
+
+    H − 1 steps (see `kernels.flops_per_step`).
+    """
     return (horizon - 1) * flops_per_step(n)
 
 

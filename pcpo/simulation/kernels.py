@@ -82,7 +82,10 @@ def flops_per_step(n: int) -> int:
 def prepare_formula(
     ops: Any, n: int, m: int, load: Mapping[str, Callable[[int], Any]], radius: Any, root: Any
 ) -> Iterator[Any]:
-    """Yield the packed matrices of `step_formula` for the gain G = K + r·U: √γ(A − BG), W = Q + GᵀRG (Q, R symmetric)."""
+    """Yield the packed matrices of `step_formula` for the gain G = K + r·U.
+
+    √γ(A − BG), W = Q + GᵀRG (Q, R symmetric).
+    """
     gain = [ops.fma(radius, load["U"](d), load["K"](d)) for d in range(m * n)]
     for i in range(n):
         minus_row = [ops.neg(load["B"](i * m + k)) for k in range(m)]

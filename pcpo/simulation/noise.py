@@ -34,7 +34,10 @@ Array = NDArray[np.float64]
 
 
 class Purpose(IntEnum):
-    """Number the first key of a stream. The numbers are part of every result: add new ones, never change or reuse one."""
+    """Number the first key of a stream.
+
+    The numbers are part of every result: add new ones, never change or reuse one.
+    """
 
     FLEET = 0
     LOCAL = 1
@@ -106,7 +109,10 @@ class NoiseLaw(ABC):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, blocks: int, steps: int, n: int) -> NDArray[Any]:
-        """Draw the noise of whole blocks of 64 rollouts, for the kernels: (blocks, steps, n) words or (…, n, 64) reals."""
+        """Draw the noise of whole blocks of 64 rollouts, for the kernels.
+
+        (blocks, steps, n) words or (…, n, 64) reals.
+        """
 
 
 def _squares(P: Array) -> Array:

@@ -1,5 +1,7 @@
-"""FedLQR: federated averaging of policies with local steps (Wang, Toso, Mitra, Anderson 2023, "Model-free learning with
-heterogeneous dynamical systems: a federated LQR approach", arXiv:2308.11743).
+"""Run FedLQR, federated averaging of policies with local steps.
+
+Wang, Toso, Mitra, Anderson 2023, "Model-free learning with heterogeneous dynamical systems: a federated LQR approach",
+arXiv:2308.11743.
 """
 
 from __future__ import annotations
@@ -21,12 +23,12 @@ __all__ = ["FedLQR"]
 
 @dataclass(frozen=True)
 class FedLQR(OneSequence):
-    """Each round: L local steps from the common K, K_i ← K_i − η·ZO_i(K_i); then K ← K − server_step·η·(mean of the
-    agents' summed gradients), which for server_step = 1 is the mean of their policies.
+    """Run rounds of L local steps from the common K, K_i ← K_i − η·ZO_i(K_i), and average them.
 
-    Every local step is a minibatch.  The last round of an epoch has fewer steps if L does not divide their number.
-    Radii are those of averages over N agents, r_(i,l)^(global): with L = 1 it is naive averaging.  Epoch 1 begins with
-    (8) over [N], since a common K is assumed.
+    K ← K − server_step·η·(mean of the agents' summed gradients), which for server_step = 1 is the mean of their
+    policies. Every local step is a minibatch.  The last round of an epoch has fewer steps if L does not divide their
+    number. Radii are those of averages over N agents, r_(i,l)^(global): with L = 1 it is naive averaging.  Epoch 1
+    begins with (8) over [N], since a common K is assumed.
     """
 
     local_steps: int = 5
@@ -41,7 +43,7 @@ class FedLQR(OneSequence):
             raise ConfigError(f"server_step: found {self.server_step}, expected a positive number")
 
     def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
-        """⌈minibatches/L⌉ rounds."""
+        """Run ⌈minibatches/L⌉ rounds."""
         K, left = start_together(state, plan, oracle, server)
         while left > 0:
             steps = min(self.local_steps, left)
@@ -51,7 +53,7 @@ class FedLQR(OneSequence):
         return Progress(K, reinitialised=plan.epoch == 1)
 
     def _local(self, K: FloatArray, steps: int, plan: EpochPlan, oracle: Oracle, server: Server) -> FloatArray:
-        """Sum of the gradients of `steps` local steps."""
+        """Return the sum of the gradients of `steps` local steps."""
         total, (radii, _) = np.zeros_like(K), plan.radius_global(set_sizes(server))
         for _ in range(steps):
             here = K - plan.step_size * total

@@ -1,5 +1,7 @@
-"""MAML-LQR: one meta-policy, adapted by every agent with one gradient step (Toso, Zhan, Anderson, Wang 2024,
-"Meta-learning linear quadratic regulators: a policy gradient MAML approach for model-free LQR", arXiv:2401.14534).
+"""Run MAML-LQR: one meta-policy, adapted by every agent with one gradient step.
+
+Toso, Zhan, Anderson, Wang 2024, "Meta-learning linear quadratic regulators: a policy gradient MAML approach for
+model-free LQR", arXiv:2401.14534.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ __all__ = ["MAMLLQR"]
 
 @dataclass(frozen=True)
 class MAMLLQR(OneSequence):
-    """K ← K − η·(1/N)Σ_i g_i(K − η_in·g_i(K)), and the answer of agent i is K − η_in·g_i(K).
+    """Repeat K ← K − η·(1/N)Σ_i g_i(K − η_in·g_i(K)); the answer of agent i is K − η_in·g_i(K).
 
     This is first-order MAML: Toso et al. multiply the outer gradient by I − η_in·∇²C_i(K), with a zeroth-order estimate
     of the Hessian; that factor is left out, so it goes to Σ_i ∇C_i(K − η_in ∇C_i(K)) = 0.  η_in = inner_scale·η.
@@ -36,7 +38,7 @@ class MAMLLQR(OneSequence):
             raise ConfigError(f"inner_scale: found {self.inner_scale}, expected a number >= 0")
 
     def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
-        """Meta-iterations, then the adaptation."""
+        """Run meta-iterations, then the adaptation."""
         K, left = start_together(state, plan, oracle, server)
         radii, _ = plan.radius_global(set_sizes(server))
         if state.memory is not None:
@@ -51,7 +53,7 @@ class MAMLLQR(OneSequence):
     def _adapted(
         self, K: FloatArray, minibatches: int, radii: FloatArray, plan: EpochPlan, oracle: Oracle
     ) -> FloatArray:
-        """K_i − η_in·g_i(K_i)."""
+        """Return K_i − η_in·g_i(K_i)."""
         g = _gradients(K, minibatches * plan.minibatch, radii, Purpose.LOCAL, plan, oracle)
         return K - self.inner_scale * plan.step_size * g
 
@@ -59,4 +61,5 @@ class MAMLLQR(OneSequence):
 def _gradients(
     K: FloatArray, rollouts: int, radii: FloatArray, purpose: int, plan: EpochPlan, oracle: Oracle
 ) -> FloatArray:
+    """Estimate gradients from a number of rollouts of every agent."""
     return oracle.gradients(K, rollouts, radii, purpose=purpose, epoch=plan.epoch).values

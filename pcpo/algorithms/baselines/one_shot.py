@@ -1,4 +1,4 @@
-"""One-shot clustering with a known Δ: the thought experiment of section 3 of the PCPO paper."""
+"""Run one-shot clustering with a known Δ: the thought experiment of section 3 of the PCPO paper."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ __all__ = ["OneShot"]
 
 @dataclass(frozen=True)
 class OneShot(OneSequence):
-    """Local PO alone up to the epoch L in which Δ_L ≤ Δ/2; one cost estimate, one clustering, then only collaboration.
+    """Run local PO up to the epoch L in which Δ_L ≤ Δ/2; one cost estimate, one clustering, then only collaboration.
 
     Epochs before L: 2R_l + 1 local iterations.  Epoch L: 2R_L of them and a cost estimate, good to Δ_L/4 ≤ Δ/8 each, so
-    that |Ĉ_i − Ĉ_j| ≤ Δ/2 tells the clusters; everyone takes the cheapest gain of its set, (8).  Later: 2R_l + 1 global
-    iterations.  With one cluster, Δ = ∞ and L = 1.  Its cost estimates are NaN but in epoch L.
+    that |Ĉ_i − Ĉ_j| ≤ Δ/2 tells the clusters; every agent takes the cheapest gain of its set, (8).  Later: 2R_l + 1
+    global iterations.  With one cluster, Δ = ∞ and L = 1.  Its cost estimates are NaN but in epoch L.
     """
 
     name = "one_shot"
     uses = frozenset({"separation"})
 
     def first_sets(self, setting: Setting) -> BoolArray:
-        """N_i = {i}, until the clustering."""
+        """Return N_i = {i}, until the clustering."""
         return nobody_else(setting)
 
     def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
-        """Alone, then the clustering, then together."""
+        """Iterate alone, then cluster, then iterate together."""
         if state.memory == "clustered":
             gains = descend(state.gains, 2 * plan.iterations + 1, plan, oracle, server)
             return Progress(gains, memory="clustered")

@@ -1,4 +1,4 @@
-"""The true clusters are known: collaboration from the first epoch on, the upper limit of PCPO's global sequence."""
+"""Collaborate within the true clusters from the first epoch on: the upper limit of PCPO's global sequence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["OracleClusters"]
 
 @dataclass(frozen=True)
 class OracleClusters(OneSequence):
-    """(8) over the true clusters once, then PCPO's global updates within them, with its radii.
+    """Apply (8) over the true clusters once, then PCPO's global updates within them, with its radii.
 
     2R_l iterations in epoch 1 and 2R_l + 1 in the others, where PCPO takes R_l.
     """
@@ -25,10 +25,10 @@ class OracleClusters(OneSequence):
     uses = frozenset({"labels"})
 
     def first_sets(self, setting: Setting) -> BoolArray:
-        """N_i = M_σ(i)."""
+        """Return N_i = M_σ(i)."""
         return same_label(told(setting, "labels"))
 
     def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
-        """All minibatches but that of (8) are iterations."""
+        """Iterate with all minibatches but that of (8)."""
         gains, minibatches = start_together(state, plan, oracle, server)
         return Progress(descend(gains, minibatches, plan, oracle, server), reinitialised=plan.epoch == 1)
