@@ -1,7 +1,7 @@
 """Validate what people write (configurations, options, fleets) by a JSON schema, and fill in its defaults.
 
-What is wrong is told in one sentence that names the key, what was found and what was expected.  A subschema may say the
-latter itself, under the key "x-expected".
+An error is one sentence that names the key, what was found and what was expected.  A subschema may say itself what was
+expected, under the key "x-expected".
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _is_integer(_: object, value: object) -> bool:
 
 _TYPES = Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
 _Exact: Any = extend(Draft202012Validator, type_checker=_TYPES)  # type: ignore[no-untyped-call]
-#: A misspelt key is told rather than the required one that it should have been.
+#: Report a misspelt key rather than the required key that is therefore missing.
 _RELEVANCE = by_relevance(strong=frozenset({"additionalProperties"}))
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 120
@@ -55,7 +55,7 @@ def validated(
     """Return a copy of the configuration with the schema's defaults.
 
     Args:
-        config: what was written; anything but a mapping is told as an error as well.
+        config: what was written; anything but a mapping is an error as well.
         schema: a JSON schema (draft 2020-12).
         error: the class of the error raised.
         whole: what the sentence calls the configuration itself.

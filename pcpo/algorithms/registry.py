@@ -3,7 +3,7 @@
 A new method of the package is a file in `pcpo/algorithms/baselines` and a line of `ALGORITHMS`, which maps the name
 used in configuration files to an `Entry`.  A user's own method is a file that `pcpo.algorithms.extensions` loads; it
 stays outside the package.  Modules of algorithms are imported when an algorithm is made, so that a run depends on the
-module of its own algorithm only.
+module of one algorithm only.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Entry:
         citation: where the method comes from.
         sees: what its oracle shows it.
         estimates_costs: whether every epoch has cost estimates; where not, they are NaN.
-        group: the comparison figure that it belongs to: a method in its own right, an ablation of PCPO, or an
+        group: the comparison figure that it belongs to: a method, an ablation of PCPO, or an
             extension of it.
-        module: the module that defines it; filled in by `register` for a user's own.
+        module: the module that defines it; filled in by `register` for a user's algorithm.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The one driver of all algorithms: epochs until the budget of rollouts would be exceeded."""
+"""Run any algorithm, epoch by epoch, until the budget of rollouts would be exceeded."""
 
 from __future__ import annotations
 

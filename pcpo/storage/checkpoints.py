@@ -72,7 +72,7 @@ class Checkpoint:
             np.savez(stream, allow_pickle=False, content=text, **arrays)
 
     def discard(self) -> None:
-        """Remove the file, if there is one, and its folder, if nothing else is in it."""
+        """Remove the file, if it exists, and its folder, if nothing else is in it."""
         discard(self.path)
 
     def _read(self, part: Callable[[Any, Mapping[str, Any]], object]) -> object:
@@ -114,6 +114,7 @@ class StudyCheckpoint:
         discard(*(self._path(index) for index in range(count)))
 
     def _path(self, index: int) -> Path:
+        """Return the file of a cell."""
         return self.folder / f"{index}.parquet"
 
     def _read(self, path: Path, cell: str) -> pd.DataFrame | None:

@@ -26,7 +26,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 def closure(*starts: str | Path) -> list[Path]:
     """List every file that the given modules or files are made of, themselves included.
 
-    Followed are imports of modules of this package and, for a file outside the package, of Python files in its own
+    Followed are imports of modules of this package and, for a file outside the package, of Python files in the same
     folder.  A text beside a module that the module names as a string ("claims.md") belongs to it.
 
     Args:
@@ -64,6 +64,7 @@ def _content(path: Path) -> str:
 
 
 def _file_of(start: str | Path) -> Path:
+    """Return the file of a module or the file given; FileNotFoundError if it is missing."""
     if isinstance(start, Path) or start.endswith(".py"):
         path = Path(start).resolve()
         if not path.is_file():
@@ -109,7 +110,7 @@ def _made_of(path: Path) -> tuple[Path, ...]:
 def _packages(name: str) -> Iterator[Path]:
     """Yield the __init__ files that are run when the module of this dotted name is imported.
 
-    The package's own is left out: it offers names of other modules and computes nothing.
+    The __init__ of the whole package is left out: it offers names of other modules and computes nothing.
     """
     parts = name.split(".")
     for count in range(2, len(parts)):

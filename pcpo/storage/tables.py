@@ -1,6 +1,6 @@
 """Write and read parquet files of results, with a note in their metadata.
 
-Reading tells in one sentence, naming the file, what is missing, damaged or too large.
+A file that is missing, damaged or too large is reported in one sentence that names it.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""Searches on the boundary of a sublevel set of the cost: sampled maxima, which are lower bounds of the true ones.
-
-λ, φ, ρ, μ, G∞ of the restricted sets G⁰_j = {C_j(K) − C*_j ≤ 10 Δ̃_0} (12) of a fleet, each with its guarantee.
+"""Find λ, φ, ρ, μ, G∞ of the restricted sets G⁰_j = {C_j(K) − C*_j ≤ 10 Δ̃_0} (12) of a fleet, each with its guarantee.
 
 Lemmas 4 to 6 say that such constants exist; every choice of ρ gives others.  Here λ = sup‖∇C‖, φ = sup‖∇²C‖ and G∞ are
-taken on the larger set E = {C − C* ≤ βΔ̃_0}, β > 10, and ρ is a distance at which no gain of G⁰ is outside E: then (13),
-(14), (17) and (18) hold, for all their segments and spheres lie in E.  β, the *enlargement*, is the one that makes the
-first epoch of Table 2 cheapest, which is the reading kindest to the theorem.  μ is over all gains of finite cost.
+taken on the larger set E = {C − C* ≤ βΔ̃_0}, β > 10, and ρ is a distance at which no gain of G⁰ is outside E: then
+(13), (14), (17) and (18) hold, for all their segments and spheres lie in E.  β, the *enlargement*, makes the first
+epoch of Table 2 cheapest, which is the reading kindest to the theorem.  μ is over all gains of finite cost.  Searches
+on the boundary of a sublevel set give sampled maxima, which are lower bounds of the true ones.
 
 The constants have units of cost and of the gain: they change when the cost is rescaled, and so does Table 2.
 """
@@ -57,13 +56,13 @@ Value = Callable[[LinearSystem, FloatArray], FloatArray]
 
 
 def unit_directions(system: LinearSystem, count: int, rng: np.random.Generator) -> FloatArray:
-    """Uniform on the unit Frobenius sphere, ``(count, m, n)``."""
+    """Draw directions uniform on the unit Frobenius sphere, ``(count, m, n)``."""
     V = rng.standard_normal((count, system.m, system.n))
     return np.asarray(V / np.linalg.norm(V, axis=(1, 2), keepdims=True))
 
 
 def at_gap(system: LinearSystem, directions: FloatArray, gap: FloatArray | float) -> FloatArray:
-    """K* + sV with C − C* = gap, from below and to 1e-6 of s: gains ``(k, m, n)`` for directions V, gaps ``(k,)``."""
+    """Return K* + sV with C − C* = gap, from below and to 1e-6 of s: ``(k, m, n)`` for directions V, gaps ``(k,)``."""
     K_star, gap = lqr.riccati(system).K, np.broadcast_to(np.asarray(gap, dtype=np.float64), len(directions))
     star = lqr.riccati(system).cost
 
@@ -81,13 +80,13 @@ def at_gap(system: LinearSystem, directions: FloatArray, gap: FloatArray | float
 
 
 def curvature(system: LinearSystem, gains: FloatArray) -> FloatArray:
-    """‖∇²C(K)‖, spectral norm, of gains ``(k, m, n)``."""
+    """Return ‖∇²C(K)‖, spectral norm, of gains ``(k, m, n)``."""
     H = hessian_matrix(system, gains)
     return np.asarray(np.abs(np.linalg.eigvalsh((H + np.swapaxes(H, -1, -2)) / 2)).max(axis=-1))
 
 
 def steepness(system: LinearSystem, gains: FloatArray) -> FloatArray:
-    """‖∇C(K)‖_F of gains ``(k, m, n)``."""
+    """Return ‖∇C(K)‖_F of gains ``(k, m, n)``."""
     return np.asarray(np.linalg.norm(lqr.gradient(system, gains), axis=(1, 2)))
 
 
@@ -100,7 +99,7 @@ def largest_on_boundary(
     starts: int = _STARTS,
     rounds: int = _ROUNDS,
 ) -> float:
-    """Maximum of value on {C − C* = gap}: random directions, then smaller and smaller moves from the best."""
+    """Search the maximum of `value` on {C − C* = gap}: random directions, then ever smaller moves from the best."""
     V = unit_directions(system, starts, rng)
     found, size = value(system, at_gap(system, V, gap)), 0.5
     for _ in range(rounds if system.D > 1 else 0):
@@ -122,7 +121,7 @@ METHODS = ("certified", "sampled")
 
 
 class Guarantee(StrEnum):
-    """What is known of a number that stands for a supremum or an infimum."""
+    """Name what is known of a number that stands for a supremum or an infimum."""
 
     EXACT = "exact"
     UPPER = "certified upper bound"
@@ -133,7 +132,7 @@ class Guarantee(StrEnum):
 
 @dataclass(frozen=True)
 class Guaranteed:
-    """A number and what is known of it."""
+    """Hold a number and what is known of it."""
 
     value: float
     guarantee: Guarantee
@@ -141,7 +140,7 @@ class Guaranteed:
 
 @dataclass(frozen=True)
 class ClusterConstants:
-    """λ_j, φ_j, ρ_j, μ_j, G∞^(j) of one cluster."""
+    """Hold λ_j, φ_j, ρ_j, μ_j, G∞^(j) of one cluster."""
 
     lipschitz: Guaranteed
     smoothness: Guaranteed
@@ -152,7 +151,7 @@ class ClusterConstants:
 
 @dataclass(frozen=True)
 class FleetConstants:
-    """The fleet's constants: the worst over its clusters, with the weakest of their guarantees.
+    """Hold the fleet's constants: the worst over its clusters, with the weakest of their guarantees.
 
     Delta0_tilde Δ̃_0 (units of cost); enlargement β; method "certified" (exact for n = m = 1) or "sampled".
     """
@@ -166,9 +165,10 @@ class FleetConstants:
 
 
 def restricted_scale(fleet: Fleet, Delta0: float) -> float:
-    """Δ̃_0 = max(max_i C_σ(i)(K_i⁰) − C*_σ(i), Δ_0), eq. (12).
+    """Return Δ̃_0 = max(max_i C_σ(i)(K_i⁰) − C*_σ(i), Δ_0), eq. (12).
 
-    Raises ConfigError if Δ_0 is not positive and finite, or an initial gain has infinite cost.
+    Raises:
+        ConfigError: if Δ_0 is not positive and finite, or an initial gain has infinite cost.
     """
     if not (np.isfinite(Delta0) and Delta0 > 0):
         raise ConfigError(f"Delta0: found {Delta0}, expected a positive finite number (units of cost)")
@@ -184,9 +184,10 @@ def restricted_scale(fleet: Fleet, Delta0: float) -> float:
 def cluster_constants(
     system: LinearSystem, scale: float, law: NoiseLaw, *, enlargement: float, method: str = "certified"
 ) -> ClusterConstants:
-    """Constants of one cluster for Δ̃_0 = scale and β = enlargement.
+    """Find the constants of one cluster for Δ̃_0 = scale and β = enlargement.
 
-    Raises ConfigError for an empty G⁰ (Δ̃_0 ≤ 0), β ≤ 10, an unknown method or noise without a bound.
+    Raises:
+        ConfigError: for an empty G⁰ (Δ̃_0 ≤ 0), β ≤ 10, an unknown method or noise without a bound.
     """
     if not (np.isfinite(scale) and scale > 0):
         raise ConfigError(
@@ -204,6 +205,7 @@ def cluster_constants(
 
 
 def _exact(system: LinearSystem, scale: float, law: NoiseLaw, enlargement: float) -> ClusterConstants:
+    """Compute the constants of a cluster with one state and one input."""
     inner = scalar_constants.sublevel_interval(system, RESTRICTED * scale)
     outer = scalar_constants.sublevel_interval(system, enlargement * scale)
     values = (
@@ -217,6 +219,7 @@ def _exact(system: LinearSystem, scale: float, law: NoiseLaw, enlargement: float
 
 
 def _certified(system: LinearSystem, scale: float, law: NoiseLaw, enlargement: float) -> ClusterConstants:
+    """Bound the constants of a cluster."""
     found = certified_constants.bounds_on_sublevel(system, enlargement * scale, law)
     return ClusterConstants(
         Guaranteed(found.slope, Guarantee.UPPER),
@@ -228,6 +231,7 @@ def _certified(system: LinearSystem, scale: float, law: NoiseLaw, enlargement: f
 
 
 def _sampled(system: LinearSystem, scale: float, law: NoiseLaw, enlargement: float) -> ClusterConstants:
+    """Search the constants of a cluster."""
     gap = enlargement * scale
 
     def largest(value: Callable[[LinearSystem, FloatArray], FloatArray], purpose: int, **size: int) -> Guaranteed:
@@ -259,6 +263,7 @@ _STRONG_TO_WEAK = list(Guarantee)
 
 
 def _combined(fleet: Fleet, scale: float, law: NoiseLaw, enlargement: float, method: str) -> FleetConstants:
+    """Take the worst of the clusters' constants."""
     found = tuple(cluster_constants(s, scale, law, enlargement=enlargement, method=method) for s in fleet.systems)
     values = {name: _WORST[name]([getattr(c, name).value for c in found]) for name in _FIELDS}
     weakest = {name: max((getattr(c, name).guarantee for c in found), key=_STRONG_TO_WEAK.index) for name in _FIELDS}
@@ -268,10 +273,14 @@ def _combined(fleet: Fleet, scale: float, law: NoiseLaw, enlargement: float, met
 def fleet_constants(
     fleet: Fleet, law: NoiseLaw, Delta0: float, *, enlargement: float | None = None, method: str = "certified"
 ) -> FleetConstants:
-    """Constants of a fleet for Δ_0 (units of cost).
+    """Find the constants of a fleet for Δ_0 (units of cost).
 
-    enlargement β: without it, the one of `ENLARGEMENTS` whose first epoch of Table 2 takes the fewest rollouts, by
-    certified constants.  Raises ConfigError, with the reason, if there are no such constants.
+    Args:
+        enlargement: β; without it, the value of `ENLARGEMENTS` whose first epoch of Table 2 takes the fewest rollouts,
+            by certified constants.
+
+    Raises:
+        ConfigError: with the reason, if there are no such constants.
     """
     scale = restricted_scale(fleet, Delta0)
     if enlargement is None:
@@ -281,7 +290,7 @@ def fleet_constants(
 
 @lru_cache(maxsize=64)
 def _cheapest(fleet: Fleet, law: NoiseLaw, Delta0: float, scale: float) -> float:
-    """β with the fewest rollouts in epoch 1, at δ = .05; failure probabilities enter by a logarithm only."""
+    """Return the β with the fewest rollouts in epoch 1, at δ = .05; failure probabilities enter by a logarithm only."""
 
     def rollouts(enlargement: float) -> int:
         problem = _combined(fleet, scale, law, enlargement, "certified").problem

@@ -27,11 +27,11 @@ __all__ = [
     "State",
     "alone",
     "descend",
+    "given",
     "iterate",
     "nobody_else",
     "set_sizes",
     "start_together",
-    "told",
 ]
 
 
@@ -107,7 +107,7 @@ class OneSequence(ABC):
         """Run the epoch of that plan; it must spend exactly T_l rollouts per agent."""
 
 
-def told(setting: Setting, field: str) -> Any:
+def given(setting: Setting, field: str) -> Any:
     """Return a field of the side information; ConfigError if it was not given."""
     value = getattr(setting.side, field)
     if value is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcpo.algorithms.baselines.base import Progress, State, told
+from pcpo.algorithms.baselines.base import Progress, State, given
 from pcpo.algorithms.baselines.least_squares import KNOWN_COSTS, Identification, Regression, certainty_equivalent
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server, same_label
@@ -38,7 +38,7 @@ class ClusterSysID(Identification):
         data = self.collect(state, plan, oracle)
         server.open_round()
         server.up(data.gram, data.cross)
-        labels, models = clustered(data, told(state.setting, "n_clusters"))
+        labels, models = clustered(data, given(state.setting, "n_clusters"))
         server.neighbourhoods = same_label(labels)
         server.down(models[labels])
         return Progress(certainty_equivalent(models[labels], state.setting), memory=data)

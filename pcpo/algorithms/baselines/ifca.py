@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcpo.algorithms.baselines.base import OneSequence, Progress, State, alone, nobody_else, told
+from pcpo.algorithms.baselines.base import OneSequence, Progress, State, alone, given, nobody_else
 from pcpo.algorithms.protocol import Setting
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server, same_label
@@ -54,7 +54,7 @@ class IFCA(OneSequence):
 
     def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
         """Run local PO without candidates, and choose some at its end; otherwise run rounds."""
-        H = told(state.setting, "n_clusters")
+        H = given(state.setting, "n_clusters")
         if plan.epoch <= self.warm_up and self.candidates is None:
             X = alone(state.gains, 2 * plan.iterations + 1, plan, oracle)
             if plan.epoch < self.warm_up:

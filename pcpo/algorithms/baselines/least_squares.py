@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcpo.algorithms.baselines.base import OneSequence, Progress, State, nobody_else, told
+from pcpo.algorithms.baselines.base import OneSequence, Progress, State, given, nobody_else
 from pcpo.algorithms.protocol import Setting
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
@@ -107,7 +107,7 @@ class LeastSquares(Identification):
 
 def certainty_equivalent(models: FloatArray, setting: Setting) -> FloatArray:
     """Return optimal gains ``(N, m, n)`` of the models Θ_i = (A_i, B_i) ``(N, n, n + m)``, or the initial gains."""
-    Q, R, gamma = (told(setting, field) for field in ("state_costs", "input_costs", "gamma"))
+    Q, R, gamma = (given(setting, field) for field in ("state_costs", "input_costs", "gamma"))
     gains, n = setting.initial_gains.copy(), models.shape[1]
     for i, model in enumerate(models):
         try:

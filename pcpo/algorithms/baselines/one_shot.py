@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcpo.algorithms.baselines.base import OneSequence, Progress, State, alone, descend, nobody_else, told
+from pcpo.algorithms.baselines.base import OneSequence, Progress, State, alone, descend, given, nobody_else
 from pcpo.algorithms.protocol import Setting
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
@@ -38,7 +38,7 @@ class OneShot(OneSequence):
         if state.memory == "clustered":
             gains = descend(state.gains, 2 * plan.iterations + 1, plan, oracle, server)
             return Progress(gains, memory="clustered")
-        separation = told(state.setting, "separation")
+        separation = given(state.setting, "separation")
         if plan.Delta > separation / 2:
             return Progress(alone(state.gains, 2 * plan.iterations + 1, plan, oracle))
         X = alone(state.gains, 2 * plan.iterations, plan, oracle)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pcpo.algorithms.baselines.base import OneSequence, Progress, State, descend, start_together, told
+from pcpo.algorithms.baselines.base import OneSequence, Progress, State, descend, given, start_together
 from pcpo.algorithms.protocol import Setting
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server, same_label
@@ -26,7 +26,7 @@ class OracleClusters(OneSequence):
 
     def first_sets(self, setting: Setting) -> BoolArray:
         """Return N_i = M_σ(i)."""
-        return same_label(told(setting, "labels"))
+        return same_label(given(setting, "labels"))
 
     def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
         """Iterate with all minibatches but that of (8)."""
