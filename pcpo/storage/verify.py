@@ -42,7 +42,7 @@ __all__ = [
 #: Largest change of a column's sum, relative to the sum of its magnitudes, that counts as last bits: far above the
 #: 1e-16 of one rounding times the length of a run, far below the smallest difference that a digit of a figure shows.
 TOLERANCE = 1e-9
-#: What may be said of the files of a run that is the known one.
+#: Statuses of files that agree with the reference.
 AGREEING = ("same bits", "last bits")
 #: Tables of numbers, text and pictures; the rest of a tree (logs, benchmarks, pages) describes the run itself.
 _TABLES = ("results/runs/**/*.parquet", "results/evidence/**/*.parquet", "results/fedlqr/**/*.parquet")

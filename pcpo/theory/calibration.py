@@ -22,7 +22,7 @@ from pcpo.simulation.noise import NoiseLaw, Purpose, stream
 
 __all__ = ["Q_BAR", "LocalConstants", "calibrated_constants", "horizon_for", "initial_gap", "local_constants"]
 
-# q̄ in c4: bounds (χ²_D quantile at 1 − δ_l/(4N)) / L_l for small D; κ_M is the knob.
+# q̄ in c4: bounds (χ²_D quantile at 1 − δ_l/(4N)) / L_l for small D; κ_M scales it.
 Q_BAR = 4.0
 # c6: the largest radius at which no sampled K + rU costs more than this multiple of K.
 COST_FACTOR = 2.0

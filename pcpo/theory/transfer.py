@@ -60,7 +60,7 @@ def common_gain(fleet: Fleet) -> CommonGain:
 def _starts(fleet: Fleet) -> list[FloatArray]:
     """Return gains of finite cost for every cluster, from which to descend."""
     candidates = [*fleet.optimal_gains, fleet.optimal_gains.mean(axis=0)]
-    with suppress(FleetError):  # it met no common gain; one of the others may still be one
+    with suppress(FleetError):  # the search met no common gain; another candidate may be one
         candidates.append(smallest_common_gap(fleet.systems)[0])
     return [K for K in candidates if all(lqr.has_finite_cost(system, K) for system in fleet.systems)]
 

@@ -1,4 +1,4 @@
-"""Extensions: files of one's own add algorithms and plants, all or nothing; what is wrong is said in one sentence."""
+"""Extensions: files of a user add algorithms and plants, all or nothing; what is wrong is said in one sentence."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_an_algorithm_of_ones_own_runs_like_any_other(tmp_path: Path) -> None:
 
 
 def test_its_checkpoints_are_read(tmp_path: Path) -> None:
-    """They hold dataclasses of modules that are loaded, and a file of one's own is one."""
+    """They hold dataclasses of modules that are loaded, and a user's file is such a module."""
     load_extension(write(tmp_path, REMEMBERING))
     settled, kept = experiment(three_clusters(), epochs=2, Delta0=16.0, c4=40.0), Checkpoint(tmp_path / "c.npz", "k")
     whole = settled.run("mine", seed=3, checkpoint=kept)

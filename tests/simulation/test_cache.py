@@ -99,7 +99,7 @@ print(json.dumps({"normals": out.tobytes().hex(), "costs": costs.tobytes().hex()
 
 
 class Copy:
-    """A copy of the package's Python files in a folder of its own, to be edited."""
+    """Copy the package's files to a temporary folder, where they can be edited."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
