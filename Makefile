@@ -55,11 +55,12 @@ bench: $(STAMP)  ## run the benchmarks
 	@echo "== benchmarks"
 	$(RUN) pytest benchmarks $(PYTEST_ARGS)
 
-lint: $(STAMP)  ## check style, types and the workflow
+lint: $(STAMP)  ## check style, types, layers and the workflow
 	@echo "== lint"
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(RUN) mypy
+	$(VENV)/bin/lint-imports
 	$(RUN) snakefmt --check Snakefile workflow
 	$(RUN) snakemake --lint
 
@@ -95,7 +96,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 clean:  ## remove all generated files, .venv included
-	rm -rf .venv .snakemake build dist results figures/*.pdf figures/*.png figures/*.csv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* *.egg-info
+	rm -rf .venv .snakemake build dist results figures/*.pdf figures/*.png figures/*.csv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* *.egg-info
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 
 help:  ## list these targets

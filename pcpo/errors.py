@@ -1,6 +1,6 @@
-"""Errors for people: each message names the key, file or matrix, what was found and what was expected.
+"""Define the errors that people see: each message names the key, file or matrix, what was found and what was expected.
 
-This module imports nothing of its own package, so that every other module may use it.
+This module imports nothing of the package, so that every other module may use it.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ _Arguments = ParamSpec("_Arguments")
 
 
 class PcpoError(ValueError):
-    """Base class of every error that bad input can cause; the message is one sentence for a person."""
+    """Report what bad input can cause: the base class of all errors here; the message is one sentence for a person."""
 
 
 class FleetError(PcpoError):
-    """A linear system, a fleet or a fleet file is not what it must be."""
+    """Report a linear system, a fleet or a fleet file that is not valid."""
 
 
 class ConfigError(PcpoError):
-    """A configuration key is unknown, mistyped, out of range or inconsistent with another one."""
+    """Report a configuration key that is unknown, mistyped, out of range or inconsistent with another."""
 
 
 class BudgetError(PcpoError):
-    """The budget of rollouts does not reach the end of the first epoch."""
+    """Report a budget of rollouts that does not reach the end of the first epoch."""
 
 
 class ResultsError(PcpoError):
-    """A results file is missing, truncated, of another schema version or inconsistent."""
+    """Report a results file that is missing, truncated, of another schema version or inconsistent."""
 
 
 def command(main: Callable[_Arguments, int]) -> Callable[_Arguments, int]:
-    """Decorator of what a command line runs: a PcpoError is one sentence on stderr, and exit code 1."""
+    """Decorate the function of a command line: a PcpoError becomes one sentence on stderr and exit code 1."""
 
     @wraps(main)
     def run(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> int:

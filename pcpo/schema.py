@@ -1,20 +1,40 @@
-"""The workflow's configuration: validated by a JSON schema, defaults filled in, one clear message if it is wrong."""
+"""Validate what people write (configurations, options, fleets) by a JSON schema, and fill in its defaults.
+
+An error is one sentence that names the key, what was found and what was expected.  A subschema may say itself what was
+expected, under the key "x-expected".
+"""
 
 from __future__ import annotations
 
 import copy
 import difflib
+import reprlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.exceptions import ValidationError, best_match, by_relevance
+from jsonschema.validators import extend
 
-from pcpo.errors import ConfigError
+from pcpo.errors import ConfigError, PcpoError
 
 __all__ = ["load_schema", "validated"]
+
+
+def _is_integer(_: object, value: object) -> bool:
+    """Return whether a value is an integer by its type as well."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+_TYPES = Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
+_Exact: Any = extend(Draft202012Validator, type_checker=_TYPES)  # type: ignore[no-untyped-call]
+#: Report a misspelt key rather than the required key that is therefore missing.
+_RELEVANCE = by_relevance(strong=frozenset({"additionalProperties"}))
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 120
+_SHORT.maxlong, _SHORT.maxlevel = 40, 3
 
 
 def load_schema(path: Path | str) -> dict[str, Any]:
@@ -24,21 +44,36 @@ def load_schema(path: Path | str) -> dict[str, Any]:
     return schema
 
 
-def validated(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with the schema's defaults.
+def validated(
+    config: Mapping[str, Any],
+    schema: Mapping[str, Any],
+    *,
+    error: type[PcpoError] = ConfigError,
+    whole: str = "the configuration",
+    exact: bool = False,
+) -> dict[str, Any]:
+    """Return a copy of the configuration with the schema's defaults.
 
-    Raises ConfigError naming the key, what was found and what was expected.
+    Args:
+        config: what was written; anything but a mapping is an error as well.
+        schema: a JSON schema (draft 2020-12).
+        error: the class of the error raised.
+        whole: what the sentence calls the configuration itself.
+        exact: refuse 2.0 for an integer, which JSON schemas accept.
+
+    Raises:
+        PcpoError: of the class `error`; names the key, what was found and what was expected.
     """
-    validator = Draft202012Validator(schema)
-    error = best_match(validator.iter_errors(config))
-    if error is not None:
-        raise ConfigError(_sentence(error))
+    found = best_match((_Exact if exact else Draft202012Validator)(schema).iter_errors(config), key=_RELEVANCE)
+    if found is not None:
+        raise error(_sentence(found, whole))
     filled = copy.deepcopy(dict(config))
     _fill_defaults(filled, schema, schema)
     return filled
 
 
 def _resolve(node: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a subschema with the one that it refers to merged in."""
     if "$ref" not in node:
         return node
     target: Mapping[str, Any] = root
@@ -48,6 +83,7 @@ def _resolve(node: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, A
 
 
 def _fill_defaults(value: Any, node: Mapping[str, Any], root: Mapping[str, Any]) -> None:
+    """Add the defaults of missing keys to a mapping, in place and at every depth."""
     node = _resolve(node, root)
     if not isinstance(value, dict):
         return
@@ -63,13 +99,10 @@ def _fill_defaults(value: Any, node: Mapping[str, Any], root: Mapping[str, Any])
             _fill_defaults(value[key], extra, root)
 
 
-def _where(error: ValidationError) -> str:
-    return ".".join(str(part) for part in error.absolute_path) or "the configuration"
-
-
-def _sentence(error: ValidationError) -> str:
-    """One sentence: key, found, expected."""
-    where, schema, wanted = _where(error), cast(dict[str, Any], error.schema), cast(Any, error.validator_value)
+def _sentence(error: ValidationError, whole: str) -> str:
+    """Say in one sentence which key is wrong, what was found and what was expected."""
+    where = ".".join(str(part) for part in error.absolute_path) or whole
+    schema, wanted = cast(dict[str, Any], error.schema), cast(Any, error.validator_value)
     if error.validator == "additionalProperties":
         known = list(schema.get("properties", {}))
         unknown = next(key for key in cast(dict[str, Any], error.instance) if key not in known)
@@ -84,10 +117,11 @@ def _sentence(error: ValidationError) -> str:
     if error.validator == "oneOf" and isinstance(error.instance, dict):
         kinds = " or ".join(repr(key) for key in _alternatives(error))
         return f"{where}: found the keys {sorted(error.instance)}, expected exactly one of {kinds}"
-    return f"{where}: found {error.instance!r}, expected {_expectation(error)}"
+    return f"{where}: found {_SHORT.repr(error.instance)}, expected {_expectation(error)}"
 
 
 def _alternatives(error: ValidationError) -> Iterator[str]:
+    """Yield the keys of which exactly one is required."""
     for context in error.context or []:
         if context.validator == "required":
             yield from cast(list[str], context.validator_value)
@@ -112,4 +146,7 @@ _PHRASES = {
 
 
 def _expectation(error: ValidationError) -> str:
+    """Say what was expected, in the schema's own words if it has some."""
+    if "x-expected" in (schema := cast(dict[str, Any], error.schema)):
+        return str(schema["x-expected"])
     return _PHRASES.get(str(error.validator), f"{error.validator} {{}}").format(error.validator_value)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pcpo.errors import ConfigError
+from pcpo.errors import ConfigError, FleetError
 from pcpo.pipeline.config import seed_batches
 from pcpo.schema import load_schema, validated
 
@@ -137,3 +137,36 @@ def test_batches_are_named_by_their_seeds_and_stay_when_seeds_are_added() -> Non
     assert batches == {"000010-000012": [10, 11, 12], "000013-000015": [13, 14, 15], "000016-000016": [16]}
     more = seed_batches({**seeds, "count": 9})
     assert [name for name in batches if name in more] == ["000010-000012", "000013-000015"]
+
+
+SMALL: dict[str, Any] = {
+    "type": "object",
+    "x-expected": "a count",
+    "required": ["count"],
+    "additionalProperties": False,
+    "properties": {"count": {"type": "integer"}, "unit": {"enum": ["a"], "x-expected": "the letter a"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        ([], "the file: found [], expected a count"),
+        ({"count": 1, "unit": "b"}, "unit: found 'b', expected the letter a"),
+        ({"count": 2.0}, "count: found 2.0, expected a value of type integer"),
+        ({"count": True}, "count: found True, expected a value of type integer"),
+        ({"coun": 1}, "the file: found the unknown key 'coun', expected one of count, unit; did you mean 'count'?"),
+        ({}, "the file: found no key 'count', which is required"),
+        ({"count": [0] * 1000}, "count: found [0, 0, 0, 0, 0, 0, ...], expected a value of type integer"),
+    ],
+)
+def test_sentences_are_short_and_may_be_the_schemas_own(found: Any, sentence: str) -> None:
+    with pytest.raises(FleetError) as refusal:
+        validated(found, SMALL, error=FleetError, whole="the file", exact=True)
+    assert str(refusal.value) == sentence
+
+
+def test_two_and_a_point_is_an_integer_unless_exactness_is_asked_for() -> None:
+    assert validated({"count": 2.0}, SMALL) == {"count": 2.0}
+    with pytest.raises(ConfigError, match=r"count: found 2\.5, expected a value of type integer"):
+        validated({"count": 2.5}, SMALL)

@@ -1,4 +1,4 @@
-"""One's own algorithms and plants: Python files outside the package that the configuration names.
+"""Load a user's algorithms and plants: Python files outside the package that the configuration names.
 
 A file defines `ENTRIES`, a list of `pcpo.algorithms.registry.Entry`, or `PLANTS`, a mapping of names to factories of
 plants (`pcpo.oracles.plant.PlantFactory`), or both.  Loading a file runs it, with all the rights of whoever runs the
@@ -27,7 +27,7 @@ _MAX_BYTES = 2**20
 
 @dataclass(frozen=True)
 class Extension:
-    """A loaded file, as its path was given, and the names of what it defines."""
+    """Hold the path of a loaded file, as it was given, and the names of what the file defines."""
 
     path: str
     algorithms: frozenset[str]
@@ -44,10 +44,11 @@ def load_extensions(paths: Iterable[str]) -> None:
 
 
 def load_extension(path: str) -> Extension:
-    """Run a file and enter what it defines into `ALGORITHMS` and `PLANTS`, all or nothing; again, it is a no-op.
+    """Run a file and register what it defines in `ALGORITHMS` and `PLANTS`, all or nothing; a second time is a no-op.
 
-    Raises ConfigError, naming the file, if it is missing, is not Python, fails when it is run, defines neither ENTRIES
-    nor PLANTS, or a name that exists already.
+    Raises:
+        ConfigError: naming the file, if it is missing, is not Python, fails when it is run, defines neither ENTRIES nor
+            PLANTS, or a name that exists already.
     """
     content = _content(path)
     key = (Path(path).resolve(), hashlib.sha256(content).hexdigest())
@@ -64,12 +65,13 @@ def load_extension(path: str) -> Extension:
 
 
 def extensions_of(*, algorithms: Iterable[str] = (), plants: Iterable[str] = ()) -> list[str]:
-    """Paths of the loaded files that define any of these."""
+    """List the paths of the loaded files that define any of these."""
     wanted, built = set(algorithms), set(plants)
     return sorted({e.path for e in _LOADED.values() if e.algorithms & wanted or e.plants & built})
 
 
 def _content(path: str) -> bytes:
+    """Read a file; ConfigError if it cannot be read or is too large."""
     try:
         with Path(path).open("rb") as stream:
             content = stream.read(_MAX_BYTES + 1)
@@ -81,7 +83,7 @@ def _content(path: str) -> bytes:
 
 
 def _run(name: str, path: str, content: bytes) -> ModuleType:
-    """The file as a module, compiled from the very bytes that were hashed, and without leaving a cache beside it."""
+    """Run the file as a module, compiled from the very bytes that were hashed, without leaving a cache beside it."""
     try:
         code = compile(content, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
@@ -100,6 +102,7 @@ def _run(name: str, path: str, content: bytes) -> ModuleType:
 
 
 def _entered(module: ModuleType, path: str) -> Extension:
+    """Register what a module defines; ConfigError if it defines nothing or something that cannot be registered."""
     entries, plants = _defined(module, "ENTRIES", list, tuple), _defined(module, "PLANTS", Mapping)
     if not entries and not plants:
         raise ConfigError("found neither ENTRIES nor PLANTS, expected a list of algorithms or a mapping of plants")
@@ -115,7 +118,7 @@ def _entered(module: ModuleType, path: str) -> Extension:
 
 
 def _defined(module: ModuleType, name: str, *kinds: Any) -> Any:
-    """What the file calls `name`, empty if nothing."""
+    """Return what the file calls `name`, empty if nothing."""
     if name not in vars(module):
         return {}
     value = vars(module)[name]
@@ -125,4 +128,5 @@ def _defined(module: ModuleType, name: str, *kinds: Any) -> Any:
 
 
 def _one_line(error: BaseException) -> str:
+    """Return an error as one line of text."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]

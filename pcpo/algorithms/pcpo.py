@@ -1,11 +1,9 @@
-"""PCPO: personalised and collaborative policy optimisation (PCPO paper, Algorithm 1).
+"""Run PCPO, personalised and collaborative policy optimisation (PCPO paper, Algorithm 1), and its variants.
 
-Ablations of PCPO: Algorithm 1 with one of its ideas taken out.  They show what it is for; none is the paper's.
-
-PCPO with gradient estimates of smaller variance, from the same number of rollouts.  Extensions, not the paper's.
-
-The second moment of (5) is nearly all C², which carries no information on the gradient.  A baseline or a difference
-takes it away; what is left is the rollouts' own noise.
+Ablations are Algorithm 1 with one of its ideas taken out; they show what the idea is for.  Extensions estimate
+gradients with smaller variance from the same number of rollouts: the second moment of (5) is nearly all C², which
+carries no information on the gradient; a baseline or a difference takes it away, and the noise of the rollouts is left.
+Neither ablations nor extensions are the paper's.
 """
 
 from __future__ import annotations
@@ -18,7 +16,8 @@ from typing import Any, Literal
 import numpy as np
 
 from pcpo.algorithms.baselines.base import iterate
-from pcpo.algorithms.protocol import EpochReport, Plan, Setting
+from pcpo.algorithms.protocol import EpochReport, Setting
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import FloatArray, IntArray
 from pcpo.errors import ConfigError
@@ -41,7 +40,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class PCPOState:
-    """State between epochs: local gains X_i, global gains K̂_i (both ``(N, m, n)``), and each agent's |N_i|."""
+    """Hold the state between epochs.
+
+    Local gains X_i, global gains K̂_i (both ``(N, m, n)``), and each agent's |N_i|.
+    """
 
     setting: Setting
     epoch: int
@@ -52,7 +54,7 @@ class PCPOState:
 
 @dataclass(frozen=True)
 class PCPO:
-    """Algorithm 1 to the letter, with the readings of docs/reading.md, unless a field says otherwise.
+    """Run Algorithm 1 to the letter, with the readings of docs/reading.md, unless a field says otherwise.
 
     Every field that is not at its default is a named deviation and appears in `name`:
 
@@ -64,7 +66,7 @@ class PCPO:
     last_elimination: (7) is applied up to that epoch only; 0 is never.
     estimator: "one_point" is (5).  Not the paper's, with the same M_l rollouts: "centred" spends ⌊√M_l⌋ of them on an
     estimate of C(K), which it subtracts from the costs of the others (the number balances the noise of the baseline and
-    what it costs); "two_point" uses M_l/2 pairs C(K + rU; Z) − C(K − rU; Z').
+    its price); "two_point" uses M_l/2 pairs C(K + rU; Z) − C(K − rU; Z').
     """
 
     synchronise_first: bool = False
@@ -82,7 +84,7 @@ class PCPO:
 
     @property
     def name(self) -> str:
-        """ "pcpo", and a suffix for every deviation: "pcpo_sync", "pcpo_no_reinit", …"""
+        """Return "pcpo" and a suffix for every deviation: "pcpo_sync", "pcpo_no_reinit", …"""
         last = self.last_elimination
         elimination = {None: "", 0: "_no_elimination", 1: "_eliminate_once"}.get(last, f"_eliminate_until_{last}")
         deviations = {
@@ -97,21 +99,21 @@ class PCPO:
 
     @property
     def uses(self) -> frozenset[str]:
-        """No side information."""
+        """Return no field: PCPO has no side information."""
         return frozenset()
 
     def init(self, setting: Setting) -> PCPOState:
-        """Line 1: K̂_i⁰ = X_i⁰ = K_i⁰, N_i⁰ = [N]."""
+        """Start with K̂_i⁰ = X_i⁰ = K_i⁰, N_i⁰ = [N] (line 1)."""
         gains = setting.initial_gains
         N = gains.shape[0]
         return PCPOState(setting, 0, gains, gains, np.full(N, N, dtype=np.int64))
 
     def next_rollouts(self, state: PCPOState) -> int:
-        """T_l of the next epoch."""
+        """Return T_l of the next epoch."""
         return state.setting.schedule.plan(state.epoch + 1).rollouts
 
     def step(self, state: PCPOState, oracle: Oracle, server: Server) -> tuple[PCPOState, EpochReport]:
-        """Lines 3-15: local PO, cost estimation, global PO, elimination (7) and reinitialisation (8)."""
+        """Run lines 3-15: local PO, cost estimation, global PO, elimination (7) and reinitialisation (8)."""
         epoch = state.epoch + 1
         plan = state.setting.schedule.plan(epoch)
         R = plan.iterations
@@ -156,9 +158,9 @@ class PCPO:
         return PCPOState(state.setting, epoch, X, closing.global_gains, closing.set_sizes), report
 
     def _estimate(
-        self, oracle: Oracle, radii: FloatArray, plan: Plan, purpose: int
+        self, oracle: Oracle, radii: FloatArray, plan: EpochPlan, purpose: int
     ) -> Callable[[FloatArray], FloatArray] | None:
-        """g_i of every agent from M_l rollouts by another estimator than (5); None is (5)."""
+        """Return what estimates g_i of every agent from M_l rollouts in place of (5); None for (5)."""
         M, epoch = plan.minibatch, plan.epoch
         aside = min(isqrt(M), M - 1) if self.estimator == "centred" else 0
 
@@ -174,46 +176,49 @@ class PCPO:
         return centred if aside else None
 
 
-def _cost_estimates(oracle: Oracle, gains: FloatArray, plan: Plan) -> FloatArray:
-    """Ĉ_i from M_l rollouts (line 5)."""
+def _cost_estimates(oracle: Oracle, gains: FloatArray, plan: EpochPlan) -> FloatArray:
+    """Estimate Ĉ_i from M_l rollouts (line 5)."""
     return oracle.costs(gains, plan.minibatch, purpose=Purpose.COST, epoch=plan.epoch).values
 
 
 def synchronised(**options: Any) -> PCPO:
-    """PCPO with the initial synchronisation, a named deviation from the paper."""
+    """Make PCPO with the initial synchronisation, a named deviation from the paper."""
     return PCPO(synchronise_first=True, **options)
 
 
 def one_sequence(**options: Any) -> PCPO:
-    """The sequence that clusters is the one that collaborates; it takes all 2R_l iterations."""
+    """Make PCPO with one sequence, which clusters and collaborates and takes all 2R_l iterations."""
     return PCPO(two_sequences=False, **options)
 
 
 def no_reinitialisation(**options: Any) -> PCPO:
-    """No (8): global policies that other clusters have destabilised are never repaired."""
+    """Make PCPO without (8): global policies that other clusters have destabilised are never repaired."""
     return PCPO(reinitialise=False, **options)
 
 
 def no_radius_scaling(**options: Any) -> PCPO:
-    """r̃_l in line 6 whatever |N_i|: the smoothing bias of larger sets stays that of one agent."""
+    """Make PCPO with r̃_l in line 6 whatever |N_i|: the smoothing bias of larger sets stays that of one agent."""
     return PCPO(scale_radius=False, **options)
 
 
 def no_elimination(**options: Any) -> PCPO:
-    """No (7): N_i = [N] for ever, beside local sequences that serve nothing."""
+    """Make PCPO without (7): N_i = [N] for ever, beside local sequences without a purpose."""
     return PCPO(last_elimination=0, **options)
 
 
 def eliminate_once(**options: Any) -> PCPO:
-    """(7) at the end of epoch 1 only, with the Δ_1 of that epoch."""
+    """Make PCPO with (7) at the end of epoch 1 only, with the Δ_1 of that epoch."""
     return PCPO(last_elimination=1, **options)
 
 
 def centred(**options: Any) -> PCPO:
-    """(5) with an estimate of C(K) subtracted from every cost, itself paid for with ⌊√M_l⌋ of the M_l rollouts."""
+    """Make PCPO with an estimate of C(K), from ⌊√M_l⌋ of the M_l rollouts, subtracted from every cost in (5)."""
     return PCPO(estimator="centred", **options)
 
 
 def two_point(**options: Any) -> PCPO:
-    """(D/2r)(C(K + rU; Z) − C(K − rU; Z'))U with independent noise: M_l/2 directions of two rollouts each."""
+    """Make PCPO with the two-point estimator (D/2r)(C(K + rU; Z) − C(K − rU; Z'))U.
+
+    The noise is independent; M_l rollouts are M_l/2 directions of two rollouts each.
+    """
     return PCPO(estimator="two_point", **options)

@@ -1,7 +1,7 @@
-"""Every contract of the package in one place: what an oracle answers, what an algorithm is, what a run reports.
+"""Define what an algorithm is, what it is given, and what a run reports.
 
-This module imports nothing of its own package.  The letters are the paper's: N agents, gains K of shape
-``(m, n)``, D = m·n, minibatch M, smoothing radius r, neighbourhood sets N_i.
+The letters are the paper's: N agents, gains K of shape ``(m, n)``, D = m·n, minibatch M, smoothing radius r,
+neighbourhood sets N_i.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Protocol
 
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.arrays import BoolArray, FloatArray, IntArray
 from pcpo.oracles.protocol import Oracle
 
 __all__ = [
     "Algorithm",
     "EpochReport",
-    "Plan",
     "Planner",
     "RunResult",
     "Setting",
@@ -28,30 +28,17 @@ __all__ = [
 
 
 class Status(StrEnum):
-    """State of one agent at the end of an epoch; `sentence` says it to a person."""
+    """Name the state of one agent at the end of an epoch."""
 
     OK = "ok"
     LOCAL_INFINITE = "local_infinite_cost"
     GLOBAL_INFINITE = "global_infinite_cost"
     BOTH_INFINITE = "both_infinite_cost"
 
-    @property
-    def sentence(self) -> str:
-        """The status as a sentence."""
-        return _SENTENCES[self]
-
-
-_SENTENCES = {
-    Status.OK: "Both policies have finite cost on the agent's own system.",
-    Status.LOCAL_INFINITE: "The local policy has infinite cost on the agent's own system.",
-    Status.GLOBAL_INFINITE: "The global policy has infinite cost on the agent's own system.",
-    Status.BOTH_INFINITE: "Both policies have infinite cost on the agent's own system.",
-}
-
 
 @dataclass(frozen=True)
 class Traffic:
-    """Communication counted at the server so far: rounds, messages and bytes, agents to server (up) and back (down)."""
+    """Count communication at the server so far: rounds, messages and bytes, agents to server (up) and back (down)."""
 
     rounds: int = 0
     messages_up: int = 0
@@ -60,62 +47,28 @@ class Traffic:
     bytes_down: int = 0
 
 
-class Plan(Protocol):
-    """Hyperparameters of one epoch (Table 2)."""
-
-    @property
-    def epoch(self) -> int:
-        """l, from 1."""
-
-    @property
-    def Delta(self) -> float:
-        """Δ_l, in units of cost."""
-
-    @property
-    def step_size(self) -> float:
-        """η."""
-
-    @property
-    def iterations(self) -> int:
-        """R_l."""
-
-    @property
-    def minibatch(self) -> int:
-        """M_l."""
-
-    @property
-    def radius_local(self) -> float:
-        """r_l^(loc)."""
-
-    @property
-    def local_cap_active(self) -> bool:
-        """Whether c_(p,6) cuts r_l^(loc)."""
-
-    @property
-    def rollouts(self) -> int:
-        """T_l = (2 R_l + 1) M_l, rollouts per agent."""
-
-    def radius_global(self, set_sizes: IntArray) -> tuple[FloatArray, BoolArray]:
-        """r_(i,l)^(global) for given |N_i^(l-1)|, and whether the cap c_(p,6) is active."""
-
-
 class Planner(Protocol):
-    """A schedule: the plan of any epoch, and the name of its mode ("literal" or "calibrated")."""
+    """Define a schedule: the plan of any epoch, and the name of its mode ("literal" or "calibrated")."""
 
     @property
     def mode(self) -> str:
-        """Name that every result carries."""
+        """Return the name that every result carries."""
 
-    def plan(self, epoch: int) -> Plan:
-        """Plan of epoch l ≥ 1."""
+    def plan(self, epoch: int) -> EpochPlan:
+        """Return the plan of epoch l ≥ 1."""
 
 
 @dataclass(frozen=True)
 class SideInformation:
-    """What PCPO does not know and other methods may be told; None is "not told".
+    """Hold what PCPO does not know and other methods may be given; None where it is not given.
 
-    labels: true cluster of every agent, ``(N,)``; separation: Δ of (3); n_clusters: H; state_costs Q_i ``(N, n, n)``
-    and input_costs R_i ``(N, m, m)``; gamma: γ.
+    Attributes:
+        labels: true cluster of every agent, ``(N,)``.
+        separation: Δ of (3).
+        n_clusters: H.
+        state_costs: Q_i, ``(N, n, n)``.
+        input_costs: R_i, ``(N, m, m)``.
+        gamma: γ.
     """
 
     labels: IntArray | None = None
@@ -126,7 +79,7 @@ class SideInformation:
     gamma: float | None = None
 
     def only(self, uses: frozenset[str]) -> SideInformation:
-        """These fields and no others; raises ValueError for a name that is none of the fields."""
+        """Return these fields and no others; ValueError for a name that is no field."""
         known = {f.name for f in fields(self)}
         if not uses <= known:
             raise ValueError(f"uses: found {sorted(uses - known)}, expected some of {', '.join(sorted(known))}")
@@ -135,8 +88,10 @@ class SideInformation:
 
 @dataclass(frozen=True)
 class Setting:
-    """What the agents know at the start: their own initial gains ``(N, m, n)``, the common schedule, and what a method
-    may be told besides."""
+    """Hold what the agents know at the start.
+
+    Initial gains ``(N, m, n)``, the common schedule, and side information.
+    """
 
     initial_gains: FloatArray
     schedule: Planner
@@ -145,16 +100,16 @@ class Setting:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What happened in one epoch, as the algorithm saw it (no true system is involved).
+    """Report what happened in one epoch, as the algorithm saw it (no true system is involved).
 
     local_gains X_i^(l), global_gains K̂_i^(l): ``(N, m, n)``; cost_estimates Ĉ_i: ``(N,)``;
     neighbourhoods N_i^(l) as a boolean matrix ``(N, N)``; radii r_(i,l)^(global) ``(N,)``.
-    global_gains are a method's output.  A method with one sequence gives it twice; one without cost estimates gives
-    NaN for every agent; neighbourhoods are the groups it uses.
+    global_gains are a method's output.  A method with one sequence reports it as both; a method without cost estimates
+    reports NaN for every agent; neighbourhoods are the groups that the method uses.
     nonfinite: saturated rollouts of this epoch by agent; rollouts and traffic are cumulative.
     """
 
-    plan: Plan
+    plan: EpochPlan
     local_gains: FloatArray
     global_gains: FloatArray
     cost_estimates: FloatArray
@@ -168,32 +123,32 @@ class EpochReport:
 
 
 class Algorithm(Protocol):
-    """Frozen fields plus `init`, `next_rollouts` and `step`; the driver does the rest."""
+    """Define an algorithm: frozen fields plus `init`, `next_rollouts` and `step`; the driver does the rest."""
 
     @property
     def name(self) -> str:
-        """Name in tables and figures."""
+        """Return the name in tables and figures."""
 
     @property
     def uses(self) -> frozenset[str]:
-        """Fields of `SideInformation` that the driver may hand over; the others are None."""
+        """Return the fields of `SideInformation` that the driver may hand over; the others are None."""
 
     def init(self, setting: Setting) -> Any:
-        """State before the first epoch: numbers, texts, arrays, tuples, lists, dicts and dataclasses of these.
+        """Return the state before the first epoch: numbers, texts, arrays, tuples, lists, dicts, dataclasses of these.
 
-        Its random numbers come from the oracle or from streams keyed by epoch: a run may be resumed after any epoch.
+        Random numbers come from the oracle or from streams keyed by epoch: a run may be resumed after any epoch.
         """
 
     def next_rollouts(self, state: Any) -> int:
-        """Rollouts per agent that the next `step` will spend."""
+        """Return how many rollouts per agent the next `step` will spend."""
 
     def step(self, state: Any, oracle: Oracle, server: Any) -> tuple[Any, EpochReport]:
-        """One epoch."""
+        """Run one epoch; return the new state and the report."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished run: its epochs, and the name of the algorithm and of the schedule's mode."""
+    """Hold a finished run: its epochs, and the names of the algorithm and of the schedule's mode."""
 
     algorithm: str
     mode: str
@@ -201,5 +156,5 @@ class RunResult:
 
     @property
     def final(self) -> EpochReport:
-        """Report of the last epoch."""
+        """Return the report of the last epoch."""
         return self.epochs[-1]

@@ -3,7 +3,7 @@
 A new method of the package is a file in `pcpo/algorithms/baselines` and a line of `ALGORITHMS`, which maps the name
 used in configuration files to an `Entry`.  A user's own method is a file that `pcpo.algorithms.extensions` loads; it
 stays outside the package.  Modules of algorithms are imported when an algorithm is made, so that a run depends on the
-module of its own algorithm only.
+module of one algorithm only.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Entry:
         citation: where the method comes from.
         sees: what its oracle shows it.
         estimates_costs: whether every epoch has cost estimates; where not, they are NaN.
-        group: the comparison figure that it belongs to: a method in its own right, an ablation of PCPO, or an
+        group: the comparison figure that it belongs to: a method, an ablation of PCPO, or an
             extension of it.
-        module: the module that defines it; filled in by `register` for a user's own.
+        module: the module that defines it; filled in by `register` for a user's algorithm.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Entry:
 
     @property
     def uses(self) -> frozenset[str]:
-        """The fields of `SideInformation` that the algorithm is told."""
+        """Return the fields of `SideInformation` that the algorithm is given."""
         return self.make().uses
 
 
@@ -126,6 +126,7 @@ def register(entries: Iterable[Entry], module: str) -> None:
 
 
 def _checked(entry: Entry) -> Entry:
+    """Return an entry that may be registered; ConfigError for any other object."""
     if not isinstance(entry, Entry):
         raise ConfigError(
             f"ENTRIES: found a {type(entry).__name__}, expected objects of pcpo.algorithms.registry.Entry"
@@ -159,6 +160,7 @@ def module_of(name: str) -> str:
 
 
 def _entry(name: str) -> Entry:
+    """Return the entry of that name; ConfigError for an unknown name."""
     if name not in ALGORITHMS:
         raise ConfigError(f"algorithm: found {name!r}, expected one of {', '.join(sorted(ALGORITHMS))}")
     return ALGORITHMS[name]

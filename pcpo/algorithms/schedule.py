@@ -1,4 +1,4 @@
-"""Table 2 of the paper: the hyperparameters of every epoch, from constants c_(p,1) … c_(p,6).
+"""Compute Table 2 of the paper: the hyperparameters of every epoch, from constants c_(p,1) … c_(p,6).
 
 Two modes provide the constants and are named in every result.  *Literal*: eq. (21) as printed, from the problem
 constants (λ, φ, ρ, μ, G∞) of the restricted set (12).  *Calibrated*: the same dependence on (N, Δ_l, δ_l, D, |N_i|)
@@ -21,7 +21,7 @@ __all__ = ["Constants", "EpochPlan", "ProblemConstants", "Schedule", "literal_co
 
 @dataclass(frozen=True)
 class ProblemConstants:
-    """λ, φ, ρ, μ, G∞ of the restricted set (12): Lipschitz, smoothness, radius, PL, rollout bound (Appendix A)."""
+    """Hold λ, φ, ρ, μ, G∞ of the restricted set (12): Lipschitz, smoothness, radius, PL, rollout bound (Appendix A)."""
 
     lipschitz: float
     smoothness: float
@@ -37,7 +37,7 @@ class ProblemConstants:
 
 @dataclass(frozen=True)
 class Constants:
-    """c_(p,1) = η, c_(p,2), …, c_(p,6) of Table 2, and the mode they come from."""
+    """Hold c_(p,1) = η, c_(p,2), …, c_(p,6) of Table 2, and the mode they come from."""
 
     mode: str
     c1: float
@@ -55,7 +55,7 @@ class Constants:
 
 
 def proof_constants(problem: ProblemConstants, *, D: int, Delta0: float) -> tuple[float, float, float]:
-    """c_(p,8), c_(p,9), c_(p,10) of eq. (21), as printed."""
+    """Return c_(p,8), c_(p,9), c_(p,10) of eq. (21), as printed."""
     lam, phi, rho, G = problem.lipschitz, problem.smoothness, problem.radius, problem.rollout_bound
     c8 = G + lam * rho / D + phi * rho**2 / D
     c9 = 12 * c8 / problem.pl * max(math.sqrt(phi), 1 / rho) ** 2
@@ -63,7 +63,7 @@ def proof_constants(problem: ProblemConstants, *, D: int, Delta0: float) -> tupl
 
 
 def literal_constants(problem: ProblemConstants, *, D: int, Delta0: float, Delta0_tilde: float) -> Constants:
-    """Eq. (21) as printed (with 4/μ for the inactive 8/μ in c_(p,1)).
+    """Return eq. (21) as printed (with 4/μ for the inactive 8/μ in c_(p,1)).
 
     Δ̃_0 = max(max_i C(K_i⁰) − C*, Δ_0), eq. (12).
     """
@@ -83,10 +83,18 @@ def literal_constants(problem: ProblemConstants, *, D: int, Delta0: float, Delta
 
 @dataclass(frozen=True)
 class EpochPlan:
-    """One row of Table 2.
+    """Hold the hyperparameters of one epoch, a row of Table 2.
 
-    epoch l; Delta Δ_l; failure_probability δ_l; log_term L_l = log(8DNR_l/δ_l); iterations R_l; minibatch M_l;
-    radius_uncapped r̃_l; radius_cap c_(p,6); step_size η.
+    Attributes:
+        epoch: l, from 1.
+        Delta: Δ_l, in units of cost.
+        failure_probability: δ_l.
+        log_term: L_l = log(8DNR_l/δ_l).
+        iterations: R_l.
+        minibatch: M_l.
+        radius_uncapped: r̃_l.
+        radius_cap: c_(p,6).
+        step_size: η.
     """
 
     epoch: int
@@ -101,28 +109,31 @@ class EpochPlan:
 
     @property
     def radius_local(self) -> float:
-        """r_l^(loc) = min{c_(p,6), r̃_l}."""
+        """Return r_l^(loc) = min{c_(p,6), r̃_l}."""
         return min(self.radius_cap, self.radius_uncapped)
 
     @property
     def local_cap_active(self) -> bool:
-        """Whether the cap c_(p,6) cuts r_l^(loc)."""
+        """Return whether the cap c_(p,6) cuts r_l^(loc)."""
         return self.radius_uncapped > self.radius_cap
 
     @property
     def rollouts(self) -> int:
-        """T_l = (2 R_l + 1) M_l, rollouts per agent of this epoch."""
+        """Return T_l = (2 R_l + 1) M_l, rollouts per agent of this epoch."""
         return (2 * self.iterations + 1) * self.minibatch
 
     def radius_global(self, set_sizes: IntArray) -> tuple[FloatArray, BoolArray]:
-        """r_(i,l)^(global) = min{c_(p,6), r̃_l / |N_i^(l−1)|^(1/4)} and whether the cap is active; both ``(N,)``."""
+        """Return r_(i,l)^(global) = min{c_(p,6), r̃_l / |N_i^(l−1)|^(1/4)} and whether the cap is active.
+
+        Both have shape ``(N,)``.
+        """
         wanted = self.radius_uncapped / np.asarray(set_sizes, dtype=np.float64) ** 0.25
         return np.minimum(self.radius_cap, wanted), wanted > self.radius_cap
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Table 2 for N agents and D = mn unknowns.
+    """Plan the epochs of N agents with D = mn unknowns by Table 2.
 
     Delta0 Δ_0 (initial guess of the separation, units of cost); delta δ (failure probability of a whole run).
     """
@@ -141,11 +152,11 @@ class Schedule:
 
     @property
     def mode(self) -> str:
-        """ "literal" or "calibrated"."""
+        """Return "literal" or "calibrated"."""
         return self.constants.mode
 
     def plan(self, epoch: int) -> EpochPlan:
-        """Hyperparameters of epoch l ≥ 1 (Table 2), with δ_l = δ/(2l²), the reading that Appendices B and C use.
+        """Return the hyperparameters of epoch l ≥ 1 (Table 2), δ_l = δ/(2l²), the reading that Appendices B and C use.
 
         R_l = max(1, ⌈c2 log(c3 N/Δ_l²)⌉), M_l = ⌈(c4/Δ_l²) L_l⌉, r̃_l = (c5 √(L_l/M_l))^(1/2).
         """
@@ -170,11 +181,11 @@ class Schedule:
         )
 
     def rollouts_for(self, epochs: int) -> int:
-        """Σ_{l ≤ epochs} T_l: the rollouts per agent that `epochs` epochs need."""
+        """Return Σ_{l ≤ epochs} T_l: the rollouts per agent that `epochs` epochs need."""
         return sum(self.plan(epoch).rollouts for epoch in range(1, epochs + 1))
 
     def epochs_within(self, rollouts: int) -> int:
-        """L̄: how many epochs fit in a budget of rollouts per agent (0 if not even the first)."""
+        """Return L̄: how many epochs fit in a budget of rollouts per agent (0 if not even the first)."""
         epochs, spent = 0, 0
         while (spent := spent + self.plan(epochs + 1).rollouts) <= rollouts:
             epochs += 1

@@ -1,4 +1,4 @@
-"""The server: it carries every message, counts it, and keeps the neighbourhood sets.
+"""Carry every message between agents, count it, and hold the neighbourhood sets.
 
 An algorithm has no other way to move a number from one agent to another, so rounds, messages and bytes are
 measured where they pass, never computed from a formula.
@@ -17,10 +17,14 @@ __all__ = ["Closing", "Server", "average_over_sets", "best_in_set", "prune", "sa
 
 
 def average_over_sets(gradients: FloatArray, sets: BoolArray) -> FloatArray:
-    """G_i = (1/|N_i|) Σ_{j ∈ N_i} g_j (paper, eq. (6)).
+    """Return G_i = (1/|N_i|) Σ_{j ∈ N_i} g_j (paper, eq. (6)).
 
-    gradients: ``(N, m, n)``; sets: ``(N, N)`` boolean.  Agents with the same set get the same bits: the mean of
-    each distinct set is computed once, in the order of the agents.
+    Agents with the same set get the same bits: the mean of each distinct set is computed once, in the order of the
+    agents.
+
+    Args:
+        gradients: g_j, ``(N, m, n)``.
+        sets: N_i, ``(N, N)`` boolean.
     """
     distinct, which = np.unique(sets, axis=0, return_inverse=True)
     means = np.stack([gradients[members].sum(axis=0) / members.sum() for members in distinct])
@@ -28,7 +32,7 @@ def average_over_sets(gradients: FloatArray, sets: BoolArray) -> FloatArray:
 
 
 def prune(sets: BoolArray, cost_estimates: FloatArray, Delta: float) -> BoolArray:
-    """N_i^(l) = {j ∈ N_i^(l−1) : |Ĉ_j − Ĉ_i| ≤ Δ_l/2} (paper, eq. (7)); ``(N, N)`` boolean.
+    """Return N_i^(l) = {j ∈ N_i^(l−1) : |Ĉ_j − Ĉ_i| ≤ Δ_l/2} (paper, eq. (7)); ``(N, N)`` boolean.
 
     Symmetric but not transitive: the sets need not form a partition until the clusters are separated.
     """
@@ -37,19 +41,22 @@ def prune(sets: BoolArray, cost_estimates: FloatArray, Delta: float) -> BoolArra
 
 
 def best_in_set(cost_estimates: FloatArray, sets: BoolArray) -> IntArray:
-    """argmin_{j ∈ N_i} Ĉ_j for every agent (paper, eq. (8)); ties go to the lowest index; ``(N,)``."""
+    """Return argmin_{j ∈ N_i} Ĉ_j for every agent (paper, eq. (8)); ties go to the lowest index; ``(N,)``."""
     best: IntArray = np.argmin(np.where(sets, cost_estimates[None, :], np.inf), axis=1)
     return best
 
 
 def same_label(labels: IntArray) -> BoolArray:
-    """The neighbourhoods of a partition: ``(N, N)``, true where two agents have the same label ``(N,)``."""
+    """Return the neighbourhoods of a partition: ``(N, N)``, true where two agents have the same label ``(N,)``."""
     return np.asarray(labels[:, None] == labels[None, :], dtype=np.bool_)
 
 
 @dataclass(frozen=True)
 class Closing:
-    """What the agents receive at the end of an epoch: |N_i|, and by (8) a policy if there was a reinitialisation."""
+    """Hold what the agents receive at the end of an epoch.
+
+    |N_i|, and by (8) a policy if there was a reinitialisation.
+    """
 
     set_sizes: IntArray
     reinitialised: bool
@@ -57,7 +64,7 @@ class Closing:
 
 
 class Server:
-    """Central aggregator of N agents with counted channels.
+    """Aggregate centrally for N agents, over counted channels.
 
     Every array that passes has one row per agent: a row is one message of `row.nbytes` bytes.
     """
@@ -68,7 +75,7 @@ class Server:
         self.traffic = Traffic()
 
     def up(self, *payload: FloatArray | IntArray) -> None:
-        """Agents to server: one message per agent that holds its row of every array of the payload."""
+        """Send from agents to server: one message per agent, with its row of every array of the payload."""
         size = self._size(payload)
         self.traffic = replace(
             self.traffic,
@@ -77,7 +84,7 @@ class Server:
         )
 
     def down(self, *payload: FloatArray | IntArray) -> None:
-        """Server to agents: one message per agent that holds its row of every array of the payload."""
+        """Send from server to agents: one message per agent, with its row of every array of the payload."""
         size = self._size(payload)
         self.traffic = replace(
             self.traffic,
@@ -86,7 +93,10 @@ class Server:
         )
 
     def broadcast(self, *payload: FloatArray | IntArray) -> None:
-        """Server to agents: one message per agent, each with the whole of every array (H candidate policies, say)."""
+        """Send from server to agents.
+
+        One message per agent, each with the whole of every array (such as H candidates).
+        """
         self.traffic = replace(
             self.traffic,
             messages_down=self.traffic.messages_down + self.n_agents,
@@ -98,7 +108,7 @@ class Server:
         self.traffic = replace(self.traffic, rounds=self.traffic.rounds + 1)
 
     def average(self, gradients: FloatArray) -> FloatArray:
-        """One round of global policy optimisation: g_j up, G_i of eq. (6) down."""
+        """Run one round of global policy optimisation: g_j up, G_i of eq. (6) down."""
         self.open_round()
         self.up(gradients)
         averaged = average_over_sets(gradients, self.neighbourhoods)
@@ -106,7 +116,7 @@ class Server:
         return averaged
 
     def book_averages(self, rounds: int, gradients: FloatArray) -> None:
-        """Count `rounds` rounds of `average` that an oracle made by itself, each with gradients of this size."""
+        """Count `rounds` rounds of `average` that an oracle ran itself, each with gradients of this size."""
         messages, size = rounds * self.n_agents, rounds * self._size((gradients,))
         self.traffic = Traffic(
             rounds=self.traffic.rounds + rounds,
@@ -117,7 +127,7 @@ class Server:
         )
 
     def adopt_cheapest(self, gains: FloatArray, cost_estimates: FloatArray) -> FloatArray:
-        """One round: gains and their estimated costs up, and by (8) the cheapest of its set down to every agent."""
+        """Run one round: gains and their estimated costs up, and by (8) the cheapest of its set down to every agent."""
         self.open_round()
         self.up(gains, cost_estimates)
         adopted = gains[best_in_set(cost_estimates, self.neighbourhoods)]
@@ -135,11 +145,14 @@ class Server:
         eliminate: bool = True,
         reinitialise: bool = True,
     ) -> Closing:
-        """Last round of an epoch: X_i and Ĉ_i up; (7); |N_i| down, with the policy of (8) if any set changed.
+        """Run the last round of an epoch: X_i and Ĉ_i up; (7); |N_i| down, with the policy of (8) if any set changed.
 
-        Named deviations: `synchronise` applies (8) even if no set changed, eliminate=False leaves out (7) and
-        reinitialise=False leaves out (8).
-        global_gains are the agents' own K̂_i^(l); they do not travel, and come back unchanged without (8).
+        global_gains are the agents' K̂_i^(l); they do not travel, and come back unchanged without (8).
+
+        Args:
+            synchronise: apply (8) even if no set changed, a named deviation.
+            eliminate: False leaves out (7), a named deviation.
+            reinitialise: False leaves out (8), a named deviation.
         """
         self.open_round()
         self.up(local_gains, cost_estimates)
@@ -155,6 +168,7 @@ class Server:
         return Closing(sizes, True, fresh)
 
     def _size(self, payload: tuple[FloatArray | IntArray, ...]) -> int:
+        """Return the bytes of one message, an agent's row of every array."""
         for array in payload:
             if array.shape[0] != self.n_agents:
                 raise ValueError(f"payload: found {array.shape[0]} rows, expected one per agent ({self.n_agents})")

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pcpo.claims.contract import Study
 from pcpo.claims.options import cells_of
 from pcpo.errors import ResultsError
-from pcpo.storage.files import replacing
-from pcpo.storage.parts import Parts
+from pcpo.storage import tables
+from pcpo.storage.checkpoints import StudyCheckpoint
 from pcpo.storage.tables import read_note, read_table
 
 __all__ = ["SCHEMA_VERSION", "provenance_of", "read_tables", "simulated", "tables_by_study", "write_table"]
@@ -30,7 +27,7 @@ def simulated(
     options: Mapping[str, Any],
     seeds: Sequence[int],
     *,
-    parts: Parts | None = None,
+    checkpoint: StudyCheckpoint | None = None,
     on_cell: Callable[[str, int, int], object] = lambda name, done, count: None,
 ) -> pd.DataFrame:
     """Simulate the rows of these seeds in every cell of the study.
@@ -39,14 +36,14 @@ def simulated(
         study: what to simulate.
         options: as a configuration gives them.
         seeds: the replicates.
-        parts: checkpoints of finished cells; a finished cell is read instead of simulated.
+        checkpoint: holds finished cells; a finished cell is read instead of simulated.
         on_cell: called after every cell with its name, the number of finished cells, and the number of cells.
     """
     cells = cells_of(study, options)
     frames = []
     for index, (name, cell) in enumerate(cells.items()):
         simulate = partial(study.simulate, cell, seeds)
-        frame = simulate() if parts is None else parts.kept(index, str(name), simulate)
+        frame = simulate() if checkpoint is None else checkpoint.rows(index, str(name), simulate)
         frames.append(frame.assign(cell=name))
         on_cell(str(name), index + 1, len(cells))
     return pd.concat(frames, ignore_index=True)
@@ -63,10 +60,7 @@ def write_table(
     note = {"schema_version": SCHEMA_VERSION, "study": study.name, "seeds": sorted(seeds), **provenance}
     note["cells"] = frame["cell"].drop_duplicates().tolist()
     _check(study, frame, note, f"study {study.name}")
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    table = table.replace_schema_metadata({_METADATA_KEY: json.dumps(note, sort_keys=True).encode()})
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, write_page_checksum=True)
+    tables.write_table(frame, path, _METADATA_KEY, note)
 
 
 def provenance_of(path: Path | str) -> dict[str, Any]:

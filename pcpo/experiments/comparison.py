@@ -1,4 +1,4 @@
-"""Methods side by side: what each ends with, at the same rollouts per agent."""
+"""Compare methods by what each ends with, at the same rollouts per agent."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ __all__ = ["curves", "final_table", "rollouts_saved"]
 
 
 def _last(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the last epoch of every run."""
     return runs[runs["epoch"] == runs.groupby(["scenario", "algorithm", "seed"])["epoch"].transform("max")]
 
 
 def final_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per scenario and algorithm, at the end of its budget.
+    """Summarise the end of the budget: one row per scenario and algorithm.
 
     gap: mean over runs of the run's mean gap over agents, 95 % BCa interval; infinite if any run diverged, since
     divergence is not trimmed.  failed: runs with an agent of infinite cost; fail_low, fail_high: Clopper-Pearson 95 %.
@@ -54,10 +55,14 @@ def final_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def rollouts_saved(base: FloatArray, method: FloatArray, rollouts: FloatArray) -> FloatArray:
-    """How many times fewer rollouts `method` needs than `base` for the gap that `base` has at each epoch.
+    """Return how many times fewer rollouts `method` needs than `base` for the gap that `base` has at each epoch.
 
-    base, method: gaps ``(..., epochs)`` at the same rollouts ``(epochs,)``; the method's curve is interpolated linearly
-    in logarithms.  NaN where its curve does not reach that far: no extrapolation.
+    The method's curve is interpolated linearly in logarithms.  NaN where it does not reach that far: no extrapolation.
+
+    Args:
+        base: gaps ``(..., epochs)``.
+        method: gaps ``(..., epochs)`` at the same rollouts.
+        rollouts: rollouts per agent at the end of each epoch, ``(epochs,)``.
     """
     level, reached = -np.log(base), np.maximum.accumulate(-np.log(method), axis=-1)
     flat = zip(level.reshape(-1, len(rollouts)), reached.reshape(-1, len(rollouts)), strict=True)
@@ -66,7 +71,7 @@ def rollouts_saved(base: FloatArray, method: FloatArray, rollouts: FloatArray) -
 
 
 def curves(runs: pd.DataFrame, by: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Mean gap with interval by scenario, algorithm, cluster and epoch, against rollouts per agent.
+    """Return the mean gap with interval by scenario, algorithm, cluster and epoch, against rollouts per agent.
 
     The replicate is a cluster of a run: the mean over its agents.  diverged counts the replicates of infinite gap.
     """

@@ -1,18 +1,42 @@
-"""The one driver of all algorithms: epochs until the budget of rollouts would be exceeded."""
+"""Run any algorithm, epoch by epoch, until the budget of rollouts would be exceeded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from pcpo.algorithms.protocol import Algorithm, EpochReport, RunResult, Setting
+from pcpo.algorithms.protocol import Algorithm, EpochReport, RunResult, Setting, Traffic
 from pcpo.algorithms.server import Server
+from pcpo.arrays import BoolArray, IntArray
 from pcpo.errors import BudgetError
 from pcpo.oracles.protocol import Oracle
-from pcpo.storage.checkpoints import Checkpoint, Snapshot
+from pcpo.storage.checkpoints import Checkpoint
 
-__all__ = ["run"]
+__all__ = ["Snapshot", "run"]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Hold a run between two epochs, which is all that a resumed run needs.
+
+    Streams of random numbers are not part of it: they are keyed by epoch, so the next epoch opens new ones.
+
+    Attributes:
+        state: the algorithm's state.
+        neighbourhoods: the server's neighbourhood sets, ``(N, N)``.
+        traffic: communication counted so far.
+        rollouts: rollouts spent by each agent.
+        nonfinite: saturated rollouts by agent, ``(N,)``.
+        epochs: reports of all finished epochs.
+    """
+
+    state: Any
+    neighbourhoods: BoolArray
+    traffic: Traffic
+    rollouts: int
+    nonfinite: IntArray
+    epochs: Sequence[EpochReport]
 
 
 def run(
@@ -26,12 +50,20 @@ def run(
 ) -> RunResult:
     """Run `algorithm` until its next epoch would exceed `budget` rollouts per agent.
 
-    Of the side information in `setting` the algorithm receives only the fields that it declares in `uses`.
+    Of the side information in `setting` the algorithm receives only the fields that it declares in `uses`.  The run
+    never fails for what happens to a policy: infinite costs are statuses of the records.
 
-    on_epoch is told of every finished epoch (progress, logs).  With a checkpoint the run is kept after every epoch, and
-    goes on after the last one kept; the streams of random numbers are keyed by epoch, so the bits are the same.  The
-    run never fails for what happens to a policy: infinite costs are statuses of the records.
-    Raises BudgetError if not even the first epoch fits, and says how many rollouts it needs.
+    Args:
+        algorithm: what is run.
+        oracle: answers its questions and counts the rollouts.
+        setting: initial gains, schedule and side information.
+        budget: rollouts per agent.
+        on_epoch: called after every epoch (progress, logs).
+        checkpoint: with one, the state is saved after every epoch, and the run resumes from the last save with the
+            same bits, since the streams of random numbers are keyed by epoch.
+
+    Raises:
+        BudgetError: if not even the first epoch fits; the message says how many rollouts it needs.
     """
     setting = replace(setting, side=setting.side.only(algorithm.uses))
     server = Server(oracle.n_agents)
@@ -40,8 +72,8 @@ def run(
         state, report = algorithm.step(state, oracle, server)
         epochs.append(report)
         if checkpoint is not None:
-            kept = Snapshot(state, server.neighbourhoods, server.traffic, oracle.rollouts, oracle.nonfinite, epochs)
-            checkpoint.write(kept, {"setting": setting})
+            now = Snapshot(state, server.neighbourhoods, server.traffic, oracle.rollouts, oracle.nonfinite, epochs)
+            checkpoint.write(now, len(epochs), {"setting": setting})
         if on_epoch is not None:
             on_epoch(report)
     if not epochs:
@@ -55,10 +87,10 @@ def run(
 def _begin(
     algorithm: Algorithm, oracle: Oracle, server: Server, setting: Setting, checkpoint: Checkpoint | None
 ) -> tuple[Any, list[EpochReport]]:
-    """State before the first epoch, or after the last one that was kept."""
-    kept = None if checkpoint is None else checkpoint.read({"setting": setting})
-    if kept is None:
+    """Return the algorithm's state and the reports at the start, or after the last saved epoch."""
+    saved = None if checkpoint is None else checkpoint.read(Snapshot, {"setting": setting})
+    if saved is None:
         return algorithm.init(setting), []
-    server.neighbourhoods, server.traffic = kept.neighbourhoods, kept.traffic
-    oracle.resume(kept.rollouts, kept.nonfinite)
-    return kept.state, list(kept.epochs)
+    server.neighbourhoods, server.traffic = saved.neighbourhoods, saved.traffic
+    oracle.resume(saved.rollouts, saved.nonfinite)
+    return saved.state, list(saved.epochs)

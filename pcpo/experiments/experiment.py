@@ -1,4 +1,7 @@
-"""An experiment: a fleet, a schedule, a law of the noise, a horizon and a budget; everything of a run but its seed."""
+"""Describe an experiment: a fleet, a schedule, a law of the noise, a horizon and a budget.
+
+All of a run but its seed.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +33,20 @@ __all__ = ["Experiment", "read_experiment", "side_information"]
 
 @dataclass(frozen=True)
 class Experiment:
-    """Run it with any seed: `experiment.run(seed=0)` returns a tidy table with the columns of `records.RUN_SCHEMA`.
+    """Describe runs with any seed.
 
-    horizon h of a rollout (steps), None for no end; budget T (rollouts per agent); noise: name of the law;
-    oracle: "rollouts" simulates them, "moments" draws the estimates from their exact moments (`pcpo.oracles.moment`).
-    plant: what is simulated instead of the fleet's linear systems, by name or as a factory (`pcpo.oracles.plant`);
-    schedule, horizon and evaluation stay those of the linear systems, and `noise` is what they assume: the plant
-    draws its own.
+    `experiment.run(seed=0)` returns a tidy table with the columns of `records.RUN_SCHEMA`.
+
+    Attributes:
+        fleet: the agents and their systems.
+        schedule: the plan of every epoch.
+        noise: name of the law.
+        horizon: h of a rollout (steps), None for no end.
+        budget: T, rollouts per agent.
+        oracle: "rollouts" simulates, "moments" draws the estimates from their exact moments (`pcpo.oracles.moment`).
+        plant: simulated instead of the linear systems, by name or as a factory (`pcpo.oracles.plant`); schedule,
+            horizon and evaluation stay those of the linear systems, and `noise` is what they assume: the plant draws
+            its noise itself.
     """
 
     fleet: Fleet
@@ -68,9 +78,11 @@ class Experiment:
         rollouts: int | None = None,
         plant: str | PlantFactory | None = None,
     ) -> Experiment:
-        """An experiment with calibrated constants (`pcpo.theory.calibration`), for a number of epochs or of rollouts.
+        """Make an experiment with calibrated constants (`pcpo.theory.calibration`) for some epochs or rollouts.
 
-        Raises ConfigError for values out of range, BudgetError if `rollouts` does not reach the end of epoch 1.
+        Raises:
+            ConfigError: for values out of range.
+            BudgetError: if `rollouts` does not reach the end of epoch 1.
         """
         law = noise_law(noise)
         if not Delta0 > 0:
@@ -96,9 +108,9 @@ class Experiment:
         rollouts: int | None = None,
         oracle: Literal["rollouts", "moments"] = "moments",
     ) -> Experiment:
-        """An experiment with the constants of Table 2 as printed, from given problem constants.
+        """Make an experiment with the constants of Table 2 as printed, from given problem constants.
 
-        Its minibatches are beyond simulation, hence the moment oracle, unless `oracle` and a horizon say otherwise.
+        The minibatches are beyond simulation, hence the moment oracle, unless `oracle` and a horizon say otherwise.
         """
         constants = literal_constants(problem, D=fleet.D, Delta0=Delta0, Delta0_tilde=Delta0_tilde)
         schedule = Schedule(constants, Delta0, delta, fleet.N, fleet.D)
@@ -107,13 +119,13 @@ class Experiment:
 
     @property
     def mode(self) -> str:
-        """What results are labelled with: the schedule's mode, the oracle if it does not simulate, a plant if any."""
+        """Return the label of the results: the schedule's mode, the oracle if it does not simulate, a plant if any."""
         name = self.plant if isinstance(self.plant, str) else getattr(self.plant, "__name__", "of one's own")
         plant = "" if self.plant is None else f", plant {name}"
         return self.schedule.mode + (", moment oracle" if self.oracle == "moments" else "") + plant
 
     def make_oracle(self, seed: int) -> LedgerOracle:
-        """The oracle of the run of that seed."""
+        """Return the oracle of the run of that seed."""
         law = noise_law(self.noise)
         if self.oracle == "moments":
             return MomentOracle(self.fleet, seed=seed, law=law, horizon=self.horizon)
@@ -125,7 +137,7 @@ class Experiment:
 
     @property
     def epochs(self) -> int:
-        """L̄: how many epochs of PCPO the budget allows."""
+        """Return L̄: how many epochs of PCPO the budget allows."""
         return self.schedule.epochs_within(self.budget)
 
     def run(
@@ -139,7 +151,20 @@ class Experiment:
         checkpoint: Checkpoint | None = None,
         **options: Any,
     ) -> pd.DataFrame:
-        """One run, evaluated against the true systems; progress=True shows a bar; a checkpoint is kept by epoch."""
+        """Run once and evaluate against the true systems.
+
+        Args:
+            algorithm: its name, or the algorithm itself.
+            seed: of all random numbers of the run.
+            scenario: label in the table; by default the fleet's name.
+            progress: show a progress bar.
+            on_epoch: called after every epoch.
+            checkpoint: state is saved there after every epoch, and the run resumes from it.
+            options: of the algorithm, if it is given by name.
+
+        Returns:
+            The table of `records.evaluate`: a row per (epoch, agent).
+        """
         chosen = make_algorithm(algorithm, **options) if isinstance(algorithm, str) else algorithm
         oracle = self.make_oracle(seed)
         setting = Setting(self.fleet.initial_gains, self.schedule, side_information(self.fleet))
@@ -150,9 +175,10 @@ class Experiment:
         return evaluate(self.fleet, result, scenario=scenario or self.fleet.name, seed=seed)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the fleet, for a JSON file; with the plan of every epoch, to be read by people.
+        """Return everything but the fleet, for a JSON file; with the plan of every epoch, for people to read.
 
-        Raises ConfigError for a plant without a name.
+        Raises:
+            ConfigError: for a plant without a name.
         """
         if self.plant is not None and not isinstance(self.plant, str):
             raise ConfigError("plant: found a factory, expected the name of a plant, which can be written down")
@@ -169,7 +195,7 @@ class Experiment:
 
     @classmethod
     def from_dict(cls, fleet: Fleet, data: Mapping[str, Any]) -> Experiment:
-        """Inverse of `to_dict`; raises ConfigError if a key is missing or unknown."""
+        """Rebuild an experiment from what `to_dict` returned; ConfigError if a key is missing or unknown."""
         try:
             schedule = dict(data["schedule"])
             schedule["constants"] = Constants(**schedule["constants"])
@@ -190,7 +216,7 @@ def read_experiment(fleet: Fleet, path: Path) -> Experiment:
 
 
 def side_information(fleet: Fleet) -> SideInformation:
-    """All that a method may be told of a fleet; the driver hands over what the method declares."""
+    """Return all side information about a fleet; the driver hands over the fields that a method declares."""
     return SideInformation(
         labels=fleet.labels,
         separation=fleet.separation,
@@ -202,7 +228,7 @@ def side_information(fleet: Fleet) -> SideInformation:
 
 
 def _budget(schedule: Schedule, epochs: int | None, rollouts: int | None) -> tuple[int, int]:
-    """(budget of rollouts per agent, number of epochs of PCPO it allows)."""
+    """Return the budget of rollouts per agent and the number of epochs of PCPO that it allows."""
     if (epochs is None) == (rollouts is None):
         raise ConfigError(f"budget: found epochs={epochs} and rollouts={rollouts}, expected exactly one of them")
     if epochs is not None:

@@ -1,11 +1,10 @@
-"""Records: a run evaluated against the true systems, as a tidy table, and that table on disk.
+"""Evaluate a run against the true systems as a tidy table, and write and read that table.
 
 Evaluation is outside the algorithm: it knows A, B, Q, R and turns iterates into exact gaps (Lyapunov, never rollouts).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pcpo import lqr
 from pcpo.algorithms.protocol import EpochReport, RunResult, Status
@@ -21,8 +19,7 @@ from pcpo.algorithms.server import same_label
 from pcpo.arrays import FloatArray
 from pcpo.errors import ResultsError
 from pcpo.fleets.fleet import Fleet
-from pcpo.storage.files import replacing
-from pcpo.storage.tables import read_note, read_table
+from pcpo.storage.tables import read_note, read_table, write_table
 
 __all__ = ["RUN_SCHEMA", "SCHEMA_VERSION", "evaluate", "read_provenance", "read_runs", "write_runs"]
 
@@ -76,6 +73,7 @@ RUN_SCHEMA = pa.schema(
 
 
 def _agent_status(local_gap: float, global_gap: float) -> Status:
+    """Return the status of an agent with these gaps."""
     bad = (not np.isfinite(local_gap), not np.isfinite(global_gap))
     return {
         (False, False): Status.OK,
@@ -86,10 +84,11 @@ def _agent_status(local_gap: float, global_gap: float) -> Status:
 
 
 def _policy_columns(fleet: Fleet, gains: FloatArray, prefix: str) -> dict[str, Any]:
+    """Return the columns of one of the two policies of every agent, exact."""
     rho = lqr.spectral_radius(fleet.stacked, gains)
     return {
-        f"{prefix}_cost": lqr.costs(fleet, gains),
-        f"{prefix}_gap": lqr.gaps(fleet, gains),
+        f"{prefix}_cost": fleet.costs(gains),
+        f"{prefix}_gap": fleet.gaps(gains),
         f"{prefix}_rho": rho,
         f"{prefix}_discounted_rho": np.sqrt(fleet.gamma) * rho,
         f"{prefix}_gain": list(gains.reshape(fleet.N, -1)),
@@ -97,7 +96,7 @@ def _policy_columns(fleet: Fleet, gains: FloatArray, prefix: str) -> dict[str, A
 
 
 def _epoch_frame(fleet: Fleet, report: EpochReport) -> pd.DataFrame:
-    """One row per agent; every gap is exact, and infinite where the policy has infinite cost."""
+    """Return one row per agent; every gap is exact, and infinite where the policy has infinite cost."""
     plan, traffic = report.plan, report.traffic
     truth = same_label(fleet.labels)
     columns: dict[str, Any] = {
@@ -130,7 +129,7 @@ def _epoch_frame(fleet: Fleet, report: EpochReport) -> pd.DataFrame:
 
 
 def evaluate(fleet: Fleet, result: RunResult, *, scenario: str, seed: int) -> pd.DataFrame:
-    """The run as a tidy table with the columns of `RUN_SCHEMA`: a row per (epoch, agent)."""
+    """Return the run as a tidy table with the columns of `RUN_SCHEMA`: a row per (epoch, agent)."""
     frame = pd.concat([_epoch_frame(fleet, report) for report in result.epochs], ignore_index=True)
     named = frame.assign(scenario=scenario, algorithm=result.algorithm, mode=result.mode, seed=seed)
     table: pd.DataFrame = named[RUN_SCHEMA.names]
@@ -138,25 +137,24 @@ def evaluate(fleet: Fleet, result: RunResult, *, scenario: str, seed: int) -> pd
 
 
 def write_runs(frame: pd.DataFrame, path: Path | str, provenance: Mapping[str, object]) -> None:
-    """Write runs as parquet with `provenance` in the file's metadata; to a temporary name first, then renamed."""
-    table = pa.Table.from_pandas(frame, schema=RUN_SCHEMA, preserve_index=False)
-    note = json.dumps({"schema_version": SCHEMA_VERSION, **provenance}, sort_keys=True)
-    table = table.replace_schema_metadata({_METADATA_KEY: note.encode()})
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+    """Write runs as parquet with `provenance` in the file's metadata, atomically."""
+    write_table(frame, path, _METADATA_KEY, {"schema_version": SCHEMA_VERSION, **provenance}, RUN_SCHEMA)
 
 
 def read_provenance(path: Path | str) -> dict[str, object]:
-    """The provenance that `write_runs` stored; raises ResultsError if the file is not one of ours."""
+    """Read the provenance that `write_runs` stored; ResultsError if the file was not written by it."""
     return read_note(path, _METADATA_KEY, SCHEMA_VERSION)
 
 
 def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
     """Read and join results files.
 
-    Raises ResultsError, naming the file, if one is missing, damaged, of another schema version, or has other columns,
-    other types or NaN; and if a (scenario, algorithm, seed, epoch, agent) occurs twice or a run lacks an epoch or an
-    agent.  cost_estimate may be NaN for all agents of an epoch: the method then estimated no cost.
+    cost_estimate may be NaN for all agents of an epoch: the method then estimated no cost.
+
+    Raises:
+        ResultsError: naming the file, if it is missing, damaged, of another schema version, or has other columns, other
+            types or NaN; and if a (scenario, algorithm, seed, epoch, agent) occurs twice or a run lacks an epoch or an
+            agent.
     """
     frames = [_read_one(Path(path)) for path in paths]
     if not frames:
@@ -167,6 +165,7 @@ def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
 
 
 def _read_one(path: Path) -> pd.DataFrame:
+    """Read one file and check its columns."""
     read_provenance(path)
     table = read_table(path)
     if table.schema.names != RUN_SCHEMA.names:
@@ -185,6 +184,7 @@ def _read_one(path: Path) -> pd.DataFrame:
 
 
 def _check_complete(frame: pd.DataFrame) -> None:
+    """Raise ResultsError unless every run has each of its epochs and agents exactly once."""
     key = _KEY
     twice = frame.duplicated(key)
     if twice.any():
@@ -201,6 +201,6 @@ def _check_complete(frame: pd.DataFrame) -> None:
 
 
 def _run(found: pd.Series | pd.DataFrame) -> str:
-    """The first run of an index of (scenario, algorithm, seed), in words."""
+    """Name the first run of an index of (scenario, algorithm, seed)."""
     scenario, algorithm, seed = found.index[0]
     return f"scenario {scenario}, algorithm {algorithm}, seed {seed}"

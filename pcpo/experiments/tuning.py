@@ -1,10 +1,10 @@
-"""Tuning with the same budget for every method: a grid of two multipliers of the calibrated schedule.
+"""Tune every method with the same budget: a grid of two multipliers of the calibrated schedule.
 
 step_scale multiplies η and radius_scale every smoothing radius below the cap c_(p,6).  Neither touches R_l, M_l or T_l,
 so every method, however tuned, has spent the same rollouts per agent at the end of every epoch.  A method that sees
-trajectories identifies the systems and has neither step nor radius: all candidates are the same to it, and one is
-tried.  The seeds are those of the tuning, which the comparison never uses.  Chosen is the candidate with the fewest
-diverged runs; among those the one of smallest mean gap over the runs that did not diverge.
+trajectories identifies the systems and has neither step nor radius: all candidates are the same to it, and only the
+first is tried.  The seeds are those of the tuning, which the comparison never uses.  The candidate with the fewest
+diverged runs is chosen; among several, the candidate of smallest mean gap over the runs that did not diverge.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["Candidate", "Trial", "candidates", "choose", "final_gaps", "scaled",
 
 @dataclass(frozen=True)
 class Candidate:
-    """One point of the grid."""
+    """Hold one point of the grid."""
 
     step_scale: float
     radius_scale: float
@@ -34,7 +34,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Trial:
-    """A candidate tried: runs, how many diverged, mean final gap of those that did not (units of cost)."""
+    """Hold the result of a candidate: runs, how many diverged, mean final gap of those that did not (units of cost)."""
 
     candidate: Candidate
     runs: int
@@ -42,26 +42,26 @@ class Trial:
     mean_gap: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Flat, for a JSON file."""
+        """Return a flat dictionary, for a JSON file."""
         return {**asdict(self.candidate), "runs": self.runs, "diverged": self.diverged, "mean_gap": self.mean_gap}
 
 
 def candidates(grid: Mapping[str, Sequence[float]], algorithm: str) -> list[Candidate]:
-    """All points of {"step_scale": […], "radius_scale": […]}; (1, 1) for an algorithm that takes neither."""
+    """List all points of {"step_scale": […], "radius_scale": […]}; (1, 1) for an algorithm that takes neither."""
     if ALGORITHMS[algorithm].sees == "trajectories":
         return [Candidate(1.0, 1.0)]
     return [Candidate(*point) for point in product(grid["step_scale"], grid["radius_scale"])]
 
 
 def scaled(experiment: Experiment, candidate: Candidate) -> Experiment:
-    """The experiment with c_(p,1) and c_(p,5) multiplied (r̃_l ∝ √c_(p,5)); same fleet, horizon, noise and budget."""
+    """Return the experiment with c_(p,1) and c_(p,5) multiplied (r̃_l ∝ √c_(p,5)); all else stays the same."""
     c = experiment.schedule.constants
     constants = replace(c, c1=c.c1 * candidate.step_scale, c5=c.c5 * candidate.radius_scale**2)
     return replace(experiment, schedule=replace(experiment.schedule, constants=constants))
 
 
 def final_gaps(runs: pd.DataFrame) -> pd.Series:
-    """Mean over agents of the gap of the output policy after the last epoch, by run (index: seed)."""
+    """Return the mean over agents of the output policy's gap after the last epoch, by run (index: seed)."""
     last = runs[runs["epoch"] == runs.groupby("seed")["epoch"].transform("max")]
     gaps: pd.Series = last.groupby("seed")["global_gap"].mean()
     return gaps
@@ -76,7 +76,7 @@ def try_candidate(experiment: Experiment, algorithm: str, candidate: Candidate, 
 
 
 def choose(trials: Sequence[Trial]) -> Trial:
-    """The trial with the fewest diverged runs, then the smallest mean gap; ties go to the first of the grid."""
+    """Return the trial with the fewest diverged runs, then the smallest mean gap; ties go to the first of the grid."""
     if not trials:
         raise ConfigError("tuning: found an empty grid, expected at least one candidate")
     return min(trials, key=lambda trial: (trial.diverged, trial.mean_gap))

@@ -1,4 +1,4 @@
-"""Fleets as NumPy archives (.npz, no pickle) and MATLAB files (.mat, version 5).
+"""Read and write fleets as NumPy archives (.npz, no pickle) and MATLAB files (.mat, version 5).
 
 Both hold `format`, `version`, `name`, `source`, `gamma` and six arrays.
 NumPy: A (H, n, n), B (H, n, m), Q (H, n, n), R (H, m, m), labels (N,) from 0, initial_gains (N, m, n).
@@ -24,7 +24,7 @@ from scipy.io import savemat
 from pcpo.errors import FleetError
 from pcpo.fleets.fleet import Fleet
 from pcpo.fleets.mat5 import read_mat5
-from pcpo.fleets.yaml import FORMAT, VERSION, check_format
+from pcpo.fleets.yaml import FORMAT, VERSION
 from pcpo.lqr.system import LinearSystem
 
 __all__ = ["dumps_mat", "dumps_npz", "loads_mat", "loads_npz"]
@@ -37,6 +37,7 @@ MAT_TEXT_BYTES = 116
 
 
 def _fields(fleet: Fleet) -> dict[str, Any]:
+    """Return everything that a file holds, by name, in the NumPy layout."""
     fields: dict[str, Any] = {"format": FORMAT, "version": VERSION, "name": fleet.name, "source": fleet.source}
     fields["gamma"] = fleet.gamma
     fields |= {name: np.stack([getattr(system, name) for system in fleet.systems]) for name in MATRICES}
@@ -44,14 +45,14 @@ def _fields(fleet: Fleet) -> dict[str, Any]:
 
 
 def _fleet(found: dict[str, NDArray[Any]]) -> Fleet:
-    """A fleet from arrays in the NumPy layout."""
+    """Make a fleet from arrays in the NumPy layout."""
     for name in FIELDS:
         if name not in found:
             raise FleetError(f"{name}: found no such field, which is required")
     unknown = sorted(set(found) - set(FIELDS))
     if unknown:
         raise FleetError(f"{unknown[0]}: found an unknown field, expected {', '.join(FIELDS)}")
-    check_format(_text("format", found["format"]), _number("version", found["version"]))
+    _check_format(_text("format", found["format"]), _number("version", found["version"]))
     for name in (*MATRICES, "initial_gains"):
         if found[name].ndim != 3 or found[name].dtype.kind not in "iuf":
             raise FleetError(
@@ -74,7 +75,16 @@ def _fleet(found: dict[str, NDArray[Any]]) -> Fleet:
     return Fleet(text["name"], tuple(systems), found["labels"], found["initial_gains"], text["source"])
 
 
+def _check_format(found_format: str, found_version: float) -> None:
+    """Raise FleetError unless the file is of this format and version."""
+    if found_format != FORMAT:
+        raise FleetError(f"format: found {found_format!r}, expected {FORMAT!r}")
+    if found_version != VERSION:
+        raise FleetError(f"version: found {found_version!r}, expected {VERSION}")
+
+
 def _text(name: str, array: NDArray[Any]) -> str:
+    """Return the text in an array, empty for an empty array; FleetError for anything else."""
     if array.size == 0:
         return ""
     if array.dtype.kind != "U" or array.size != 1:
@@ -83,20 +93,21 @@ def _text(name: str, array: NDArray[Any]) -> str:
 
 
 def _number(name: str, array: NDArray[Any]) -> float:
+    """Return the number in an array; FleetError for anything else."""
     if array.dtype.kind not in "iuf" or array.size != 1:
         raise FleetError(f"{name}: found shape {array.shape} of type {array.dtype}, expected one number")
     return float(array.reshape(-1)[0])
 
 
 def dumps_npz(fleet: Fleet) -> bytes:
-    """The bytes of an .npz archive."""
+    """Return the bytes of an .npz archive."""
     stream = io.BytesIO()
     np.savez_compressed(stream, allow_pickle=False, **_fields(fleet))
     return stream.getvalue()
 
 
 def loads_npz(data: bytes) -> Fleet:
-    """The fleet in an .npz archive; FleetError if it is not one."""
+    """Read a fleet from the bytes of an .npz archive; FleetError if they are not one."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
@@ -124,7 +135,7 @@ def loads_npz(data: bytes) -> Fleet:
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
-    """One array; its header must agree with the member's size before memory is taken for it."""
+    """Read one array; its header must agree with the member's size before memory is taken for it."""
     with archive.open(member) as stream:
         version = np.lib.format.read_magic(stream)
         if version != (1, 0):
@@ -144,7 +155,7 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
 
 
 def dumps_mat(fleet: Fleet) -> bytes:
-    """The bytes of a MATLAB 5 file, without the date that MATLAB and SciPy put in its header."""
+    """Return the bytes of a MATLAB 5 file, without the date that MATLAB and SciPy put in its header."""
     fields = _fields(fleet)
     for name in (*MATRICES, "initial_gains"):
         fields[name] = np.moveaxis(fields[name], 0, -1)
@@ -157,7 +168,7 @@ def dumps_mat(fleet: Fleet) -> bytes:
 
 
 def loads_mat(data: bytes) -> Fleet:
-    """The fleet in a MATLAB 5 file; FleetError if it is not one."""
+    """Read a fleet from the bytes of a MATLAB 5 file; FleetError if they are not one."""
     found = read_mat5(data, MAX_UNPACKED_BYTES)
     for name in set(found) & {*MATRICES, "initial_gains"}:
         stack = found[name] if found[name].ndim != 2 else found[name][:, :, None]
@@ -168,6 +179,7 @@ def loads_mat(data: bytes) -> Fleet:
 
 
 def _labels_from_one(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Return labels that count from 0 for those of a MATLAB file, which count from 1."""
     values = labels.reshape(-1)
     if labels.dtype.kind not in "iuf" or values.size != max(labels.shape, default=0):
         raise FleetError(f"labels: found shape {labels.shape} of type {labels.dtype}, expected N×1 integers from 1")

@@ -1,9 +1,9 @@
-"""Fleet files: `read_fleet` and `write_fleet`, by suffix .yaml/.yml, .npz or .mat; floats survive bit by bit.
+"""Read and write fleet files by suffix, .yaml/.yml, .npz or .mat; floats survive bit by bit.
 
-Every format carries `format` (pcpo-fleet) and `version` (1). Nothing is ever unpickled. Files are written whole or not
-at all. The YAML form, for people, is described in `pcpo.fleets.yaml`, the two binary forms in `pcpo.fleets.arrays`.
+Every format carries `format` (pcpo-fleet) and `version` (1). Nothing is ever unpickled. Files are written atomically.
+The YAML form, for people, is described in `pcpo.fleets.yaml`, the two binary forms in `pcpo.fleets.arrays`.
 
-Fleets by description: a file, or a random fleet of a seed, as the configuration writes it.
+`fleet_from` makes a fleet from its description in a configuration: a file, or a random fleet with a seed.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ WRITERS: dict[str, Callable[[Fleet], bytes]] = {
 
 
 def _suffix(path: Path) -> str:
+    """Return the suffix of a path in lower case; FleetError for an unknown one."""
     suffix = path.suffix.lower()
     if suffix not in READERS:
         raise FleetError(f"{path}: found suffix {path.suffix!r}, expected one of {', '.join(READERS)}")
@@ -49,8 +50,12 @@ def _suffix(path: Path) -> str:
 
 
 def read_fleet(path: str | os.PathLike[str]) -> Fleet:
-    """The fleet in a file. Raises FleetError naming the file and the reason if it is missing, too large, truncated,
-    corrupt, of another version, or if what it describes is not a fleet."""
+    """Read the fleet in a file.
+
+    Raises:
+        FleetError: naming the file and the reason, if it is missing, too large, truncated, corrupt, of another
+            version, or if what it describes is not a fleet.
+    """
     path = Path(path)
     reader = READERS[_suffix(path)]
     try:
@@ -69,10 +74,11 @@ def read_fleet(path: str | os.PathLike[str]) -> Fleet:
 
 
 def write_fleet(fleet: Fleet, path: str | os.PathLike[str]) -> None:
-    """Write a fleet, replacing the file if it exists. The same fleet gives the same bytes.
+    """Write a fleet, replacing the file if it exists; the same fleet gives the same bytes.
 
-    Raises FleetError, and leaves the folder as it was, for an unknown suffix, a fleet too large for a file, or a place
-    that cannot be written.
+    Raises:
+        FleetError: for an unknown suffix, a fleet too large for a file, or a place that cannot be written; the folder
+            stays as it was.
     """
     path = Path(path)
     writer = WRITERS[_suffix(path)]
@@ -91,7 +97,12 @@ def write_fleet(fleet: Fleet, path: str | os.PathLike[str]) -> None:
 
 
 def fleet_from(name: str, source: Mapping[str, Any]) -> Fleet:
-    """The fleet that `source` asks for: {"file": …, "initial_gains": …} or {"random": {"seed": …, …}}."""
+    """Make the fleet that a configuration describes.
+
+    Args:
+        name: name of a random fleet.
+        source: {"file": …, "initial_gains": …} or {"random": {"seed": …, …}}.
+    """
     if "file" in source:
         return with_initial_gains(read_fleet(source["file"]), source.get("initial_gains"))
     options = dict(source["random"])
@@ -100,7 +111,7 @@ def fleet_from(name: str, source: Mapping[str, Any]) -> Fleet:
 
 
 def with_initial_gains(fleet: Fleet, wanted: Mapping[str, Any] | None) -> Fleet:
-    """The fleet with random initial gains of an exact gap, if any are wanted: {"seed": …, "rule": …, "gap": …}."""
+    """Return the fleet, with random initial gains of an exact gap if wanted: {"seed": …, "rule": …, "gap": …}."""
     if wanted is None:
         return fleet
     rng = stream(wanted["seed"], Purpose.FLEET)

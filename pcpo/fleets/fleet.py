@@ -1,6 +1,6 @@
-"""Fleets: N agents, each with a system of one of H clusters and a first gain. No algorithm, no file format.
+"""Describe fleets: N agents, each with the system of one of H clusters and an initial gain.
 
-`LinearSystem` lives in `pcpo.lqr.system`; files are read and written by `pcpo.fleets.files`.
+`LinearSystem` is defined in `pcpo.lqr.system`; files are read and written by `pcpo.fleets.files`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcpo.errors import FleetError
-from pcpo.lqr.cost import spectral_radius
-from pcpo.lqr.optimum import riccati
+from pcpo.lqr.cost import cost_array, spectral_radius
+from pcpo.lqr.optimum import gap_array, riccati
 from pcpo.lqr.system import Array, LinearSystem, SystemStack, real_array
 
 __all__ = ["MAX_AGENTS", "Fleet", "LinearSystem"]
@@ -26,6 +26,7 @@ EQUAL_COST_RTOL = 1e-10  # optimal costs are computed to about 1e-13; closer tha
 
 
 def _labels(labels: object) -> NDArray[np.int64]:
+    """Return labels as a read-only array; FleetError unless they are a list of integers."""
     found = np.asarray(labels)
     if found.ndim != 1 or found.size == 0 or found.dtype.kind not in "iu":
         raise FleetError(
@@ -40,12 +41,14 @@ def _labels(labels: object) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, eq=False)
 class Fleet:
-    """N agents in H clusters: agent i has system `systems[labels[i]]` and starts from `initial_gains[i]`, (m, n).
+    """Hold N agents in H clusters: agent i has system `systems[labels[i]]` and starts from `initial_gains[i]`, (m, n).
 
-    All systems share n, m and γ; every label 0 … H-1 occurs; every first gain has finite cost for its own system,
+    All systems share n, m and γ; every label 0 … H-1 occurs; every initial gain has finite cost for its agent's system,
     √γ ρ(A - BK) < 1; optimal costs differ by more than 1e-10 relatively (clusters of equal optimal cost cannot be told
     apart by cost, whatever their dynamics). `source` says where the numbers come from.
-    Raises FleetError, naming the agent, cluster or field, what was found and what was expected.
+
+    Raises:
+        FleetError: naming the agent, cluster or field, what was found and what was expected.
     """
 
     name: str
@@ -125,59 +128,68 @@ class Fleet:
 
     @property
     def N(self) -> int:
-        """Number of agents."""
+        """Return the number of agents."""
         return int(self.labels.size)
 
     @property
     def H(self) -> int:
-        """Number of clusters."""
+        """Return the number of clusters."""
         return len(self.systems)
 
     @property
     def n(self) -> int:
-        """Number of states."""
+        """Return the number of states."""
         return self.systems[0].n
 
     @property
     def m(self) -> int:
-        """Number of inputs."""
+        """Return the number of inputs."""
         return self.systems[0].m
 
     @property
     def D(self) -> int:
-        """Dimension of a gain, D = m n."""
+        """Return the dimension of a gain, D = m n."""
         return self.systems[0].D
 
     @property
     def gamma(self) -> float:
-        """The common discount γ."""
+        """Return the common discount γ."""
         return self.systems[0].gamma
 
     @cached_property
     def clusters(self) -> list[NDArray[np.int64]]:
-        """Agents of each cluster, ascending."""
+        """List the agents of each cluster, ascending."""
         return [np.flatnonzero(self.labels == j) for j in range(self.H)]
 
     def system_of(self, agent: int) -> LinearSystem:
-        """The system σ(i) of agent i."""
+        """Return the system σ(i) of agent i."""
         return self.systems[int(self.labels[agent])]
 
     @cached_property
     def stacked(self) -> SystemStack:
-        """Matrices of all agents side by side, for batched formulas."""
+        """Return the matrices of all agents side by side, for batched formulas."""
         return SystemStack.of(self.systems, self.labels)
+
+    def costs(self, gains: Array) -> Array:
+        """Return C_σ(i)(K_i) of every agent: gains (..., N, m, n) to (..., N); infinite where not finite."""
+        return cost_array(self.stacked, gains)
+
+    def gaps(self, gains: Array) -> Array:
+        """Return C_σ(i)(K_i) − C*_σ(i) of every agent: gains (..., N, m, n) to (..., N); infinite as `costs`."""
+        G = np.stack([riccati(s).G for s in self.systems])[self.labels]
+        return gap_array(self.stacked, G, self.optimal_gains[self.labels], gains)
 
     @cached_property
     def optimal_costs(self) -> Array:
-        """C*_j of each cluster, (H,)."""
+        """Return C*_j of each cluster, (H,)."""
         return np.array([riccati(system).cost for system in self.systems])
 
     @cached_property
     def optimal_gains(self) -> Array:
-        """K*_j of each cluster, (H, m, n)."""
+        """Return K*_j of each cluster, (H, m, n)."""
         return np.stack([riccati(system).K for system in self.systems])
 
     @cached_property
     def separation(self) -> float:
-        """Δ, the smallest difference of two clusters' optimal costs; infinite if there is one cluster."""
+        """Return Δ, the smallest difference of two clusters' optimal costs; infinite if there is one cluster."""
         return float(np.diff(np.sort(self.optimal_costs)).min(initial=np.inf))

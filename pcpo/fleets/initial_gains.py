@@ -1,4 +1,4 @@
-"""First gains with an exact initial gap, found along random rays.
+"""Draw initial gains with an exact initial gap, found along random rays.
 
 The gap is continuous in K with values in (0, ∞] and grows without bound along every ray, so it crosses any level; gains
 beyond the edge of finite cost count as infinite. The root is bracketed on target/(gap + target), which is finite there.
@@ -27,9 +27,9 @@ MAX_DOUBLINGS = 200
 def draw_initial_gains(
     systems: tuple[LinearSystem, ...], labels: NDArray[np.int64], rule: str, gap: float, rng: np.random.Generator
 ) -> Array:
-    """(N, m, n) first gains.
+    """Draw initial gains (N, m, n).
 
-    Rules "per_agent" and "per_cluster": C(K⁰) - C* = gap for each agent's own system. Rule "common": one gain whose
+    Rules "per_agent" and "per_cluster": C(K⁰) - C* = gap for the system of each agent. Rule "common": one gain whose
     largest gap over the clusters is `gap`; FleetError, with the smallest that was found, if there is none.
     """
     if rule == "common":
@@ -41,11 +41,12 @@ def draw_initial_gains(
 
 
 def _at_gap(system: LinearSystem, gap: float, rng: np.random.Generator) -> Array:
+    """Draw a gain of one system whose gap is `gap`."""
     return _on_ray(lambda K: suboptimality_gap(system, K), riccati(system).K, gap, rng)
 
 
 def _on_ray(objective: Objective, centre: Array, level: float, rng: np.random.Generator) -> Array:
-    """centre + t V, V uniform on the unit sphere, t ≥ 0 with objective = level; objective(centre) ≤ level."""
+    """Return centre + t V, V uniform on the unit sphere, t ≥ 0 with objective = level; objective(centre) ≤ level."""
     V = rng.standard_normal(centre.shape)
     V /= np.linalg.norm(V)
 
@@ -63,7 +64,7 @@ def _on_ray(objective: Objective, centre: Array, level: float, rng: np.random.Ge
 
 
 def _largest_gap(systems: tuple[LinearSystem, ...]) -> Objective:
-    """max_j C_j(K) - C_j*, over all clusters at once."""
+    """Return max_j C_j(K) - C_j*, over all clusters at once."""
     everyone = np.arange(len(systems))
     stack, best = SystemStack.of(systems, everyone), [riccati(system) for system in systems]
     G, K_star = np.stack([b.G for b in best]), np.stack([b.K for b in best])
@@ -71,6 +72,7 @@ def _largest_gap(systems: tuple[LinearSystem, ...]) -> Objective:
 
 
 def _common_gain(systems: tuple[LinearSystem, ...], gap: float, rng: np.random.Generator) -> Array:
+    """Draw a gain whose largest gap over the clusters is `gap`."""
     objective = _largest_gap(systems)
     centre, reached = _best_candidate(systems)
     if reached > gap:
@@ -84,6 +86,7 @@ def _common_gain(systems: tuple[LinearSystem, ...], gap: float, rng: np.random.G
 
 
 def _best_candidate(systems: tuple[LinearSystem, ...]) -> tuple[Array, float]:
+    """Return the best of the optimal gains and their mean for the worst cluster."""
     gains = [riccati(system).K for system in systems]
     candidates = [np.mean(gains, axis=0), *gains]
     values = [_largest_gap(systems)(K) for K in candidates]
@@ -92,10 +95,12 @@ def _best_candidate(systems: tuple[LinearSystem, ...]) -> tuple[Array, float]:
 
 
 def smallest_common_gap(systems: tuple[LinearSystem, ...]) -> tuple[Array, float]:
-    """argmin_K max_j C_j(K) - C_j* and its value, by Nelder-Mead from the best of the optimal gains and their mean.
+    """Return argmin_K max_j C_j(K) - C_j* and its value, by Nelder-Mead from the best optimal gain or their mean.
 
-    A local search, so the value is an upper bound on the smallest. Raises FleetError if it meets no gain at which
-    every cluster has finite cost.
+    A local search, so the value is an upper bound on the smallest.
+
+    Raises:
+        FleetError: if the search meets no gain at which every cluster has finite cost.
     """
     centre, reached = _best_candidate(systems)
     root = np.sqrt(systems[0].gamma)
@@ -111,7 +116,7 @@ def smallest_common_gap(systems: tuple[LinearSystem, ...]) -> tuple[Array, float
 
 
 def _descend(objective: Objective, start: Array) -> Array:
-    """Nelder-Mead, restarted twice, since the objective is a maximum and the simplex may collapse on a kink."""
+    """Run Nelder-Mead, restarted twice, since the objective is a maximum and the simplex may collapse on a kink."""
     point, shape = start.ravel(), start.shape
     options: Any = {"adaptive": True, "maxfev": 300 * point.size, "xatol": 1e-8, "fatol": 1e-10}
 

@@ -1,4 +1,4 @@
-"""A strict reader of MATLAB version 5 files (save -v6 and -v7): real numeric arrays and text, nothing else.
+"""Read MATLAB version 5 files (save -v6 and -v7) strictly: real numeric arrays and text, nothing else.
 
 SciPy's loadmat trusts the sizes in a file: a few flipped bytes make it crash the interpreter (segmentation fault,
 SciPy 1.17), where a FleetError is due. Here every length is checked against the bytes that are there, and what a
@@ -31,9 +31,14 @@ MAX_DIMENSIONS, MAX_ARRAYS = 8, 64
 
 
 def read_mat5(data: bytes, room: int) -> dict[str, NDArray[Any]]:
-    """Arrays by name; text as a 0-dimensional array of type U. `room` bounds the bytes unpacked from the file.
+    """Read arrays by name; text becomes a 0-dimensional array of type U.
 
-    Raises FleetError for a file that is not MATLAB 5, is truncated or inconsistent, or holds anything else.
+    Args:
+        data: the bytes of the file.
+        room: bound of the bytes unpacked from the file.
+
+    Raises:
+        FleetError: for a file that is not MATLAB 5, is truncated or inconsistent, or holds anything else.
     """
     if data.startswith(b"MATLAB 7.3"):
         raise FleetError("found a MATLAB 7.3 (HDF5) file, expected one saved with -v7")
@@ -59,6 +64,7 @@ def read_mat5(data: bytes, room: int) -> dict[str, NDArray[Any]]:
 
 
 def _unpack(body: bytes, room: int) -> bytes:
+    """Decompress an element to at most `room` bytes."""
     stream = zlib.decompressobj()
     try:
         unpacked = stream.decompress(body, room + 1)
@@ -72,7 +78,7 @@ def _unpack(body: bytes, room: int) -> bytes:
 
 
 def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
-    """(type, body) of the data elements in a row, in the long or the small format."""
+    """Yield (type, body) of the data elements in a row, in the long or the small format."""
     position = 0
     while position < len(data):
         if position + 8 > len(data):
@@ -93,6 +99,7 @@ def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
 
 
 def _array(body: bytes, order: str) -> tuple[str, NDArray[Any]]:
+    """Read the name and the numbers or the text of an array element."""
     parts = list(_elements(body, order))
     if len(parts) < 3 or [len(parts[0][1]), parts[1][0]] != [8, 5] or len(parts[1][1]) % 4:
         raise FleetError("found an array without flags, dimensions and name")
@@ -118,6 +125,7 @@ def _array(body: bytes, order: str) -> tuple[str, NDArray[Any]]:
 
 
 def _text(name: str, kind: int, content: bytes, shape: tuple[int, ...], order: str) -> NDArray[Any]:
+    """Decode the text of an array element."""
     encoding = TEXTS.get(kind, "")
     if encoding.startswith(("utf-16", "utf-32")):
         encoding += "-le" if order == "<" else "-be"

@@ -1,9 +1,7 @@
-"""Random clustered fleets with an exact separation Δ and an exact initial gap.
+"""Draw random clustered fleets with an exact separation Δ and an exact initial gap.
 
 Dynamics are drawn first and cost levels set afterwards: multiplying Q_j and R_j by a common factor multiplies C_j by
 it and leaves K_j* alone. So with one generator state, fleets of different Δ share A, B, K* and the shape of the costs.
-
-What a random fleet must be: a value, checked when made.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ MAX_ATTEMPTS = 2000
 
 
 def with_optimal_cost(system: LinearSystem, optimal_cost: float) -> LinearSystem:
-    """The same dynamics and the same K*, with (Q, R) rescaled together so that C* is `optimal_cost`, to rounding."""
+    """Return the system with (Q, R) rescaled together so that C* is `optimal_cost`, to rounding; K* stays the same."""
     if not optimal_cost > 0.0 or not np.isfinite(optimal_cost):
         raise FleetError(f"optimal_cost: found {optimal_cost}, expected a positive finite number")
     for _ in range(2):  # the second pass removes the rounding of the first Riccati solution
@@ -36,13 +34,15 @@ def with_optimal_cost(system: LinearSystem, optimal_cost: float) -> LinearSystem
 
 
 def random_fleet(spec: FleetSpec, rng: np.random.Generator, name: str = "random") -> Fleet:
-    """A fleet as `spec` says, from `rng` alone.
+    """Draw a fleet as `spec` describes it, from `rng` alone.
 
     A is Gaussian, rescaled to a spectral radius uniform on `spectral_radius`; B is Gaussian / √n; Q and R have random
     eigenvectors and eigenvalues uniform on [1/2, 2], then their level is set. A draw is rejected if the condition
     number of its Hessian at K* exceeds `condition_limit`, or if it lies within `distance` of an earlier cluster in
     [A B] or within `gain_distance` in K* (relative Frobenius distances).
-    Raises FleetError if a cluster needs more than 2000 draws, or if the initial gap cannot be had.
+
+    Raises:
+        FleetError: if a cluster needs more than 2000 draws, or if the initial gap cannot be had.
     """
     systems: list[LinearSystem] = []
     for j in range(spec.H):
@@ -55,11 +55,12 @@ def random_fleet(spec: FleetSpec, rng: np.random.Generator, name: str = "random"
 
 
 def relative_distance(X: Array, Y: Array) -> float:
-    """‖X - Y‖ / max(‖X‖, ‖Y‖), Frobenius."""
+    """Return ‖X - Y‖ / max(‖X‖, ‖Y‖), Frobenius."""
     return float(np.linalg.norm(X - Y) / max(np.linalg.norm(X), np.linalg.norm(Y)))
 
 
 def _draw_cluster(spec: FleetSpec, earlier: list[LinearSystem], j: int, rng: np.random.Generator) -> LinearSystem:
+    """Draw systems until one can join the earlier clusters."""
     reasons: Counter[str] = Counter()
     for _ in range(MAX_ATTEMPTS):
         try:
@@ -78,7 +79,7 @@ def _draw_cluster(spec: FleetSpec, earlier: list[LinearSystem], j: int, rng: np.
 
 
 def _objection(spec: FleetSpec, system: LinearSystem, earlier: list[LinearSystem]) -> str | None:
-    """Why `system` cannot join the `earlier` clusters, or None."""
+    """Say why `system` cannot join the `earlier` clusters; None if it can."""
     curvatures = hessian_eigenvalues(system)
     if curvatures[-1] > spec.condition_limit * curvatures[0]:
         return f"Hessian condition number above {spec.condition_limit:g}"
@@ -92,6 +93,7 @@ def _objection(spec: FleetSpec, system: LinearSystem, earlier: list[LinearSystem
 
 
 def _draw_system(spec: FleetSpec, rng: np.random.Generator) -> LinearSystem:
+    """Draw A, B, Q and R of one system."""
     A = rng.standard_normal((spec.n, spec.n))
     A *= rng.uniform(*spec.spectral_radius) / np.abs(np.linalg.eigvals(A)).max()
     B = rng.standard_normal((spec.n, spec.m)) / np.sqrt(spec.n)
@@ -99,6 +101,7 @@ def _draw_system(spec: FleetSpec, rng: np.random.Generator) -> LinearSystem:
 
 
 def _draw_weight(size: int, rng: np.random.Generator) -> Array:
+    """Draw a positive definite matrix with eigenvalues uniform on [1/2, 2]."""
     vectors, _ = np.linalg.qr(rng.standard_normal((size, size)))
     weight = (vectors * rng.uniform(0.5, 2.0, size)) @ vectors.T
     return np.asarray(0.5 * (weight + weight.T), dtype=np.float64)
@@ -109,17 +112,15 @@ INITIAL_RULES = ("common", "per_cluster", "per_agent")
 
 @dataclass(frozen=True)
 class FleetSpec:
-    """A random fleet of H = len(sizes) clusters, `sizes[j]` agents in cluster j.
+    """Describe a random fleet of H = len(sizes) clusters, `sizes[j]` agents in cluster j.
 
-    separation       Δ, exact: the smallest difference of optimal costs, in their own units. None if and only if H = 1
-    optimal_cost     C*_1 of the first cluster, in the same units; None keeps the level that was drawn
-    spacing          H-1 multiples of Δ between successive optimal costs, the smallest exactly 1; None is 1, 1, …
-    condition_limit  largest condition number of a cluster's Hessian at K*
-    spectral_radius  range of ρ(A)
-    distance         smallest relative distance of two clusters' [A B]
-    gain_distance    smallest relative distance of two clusters' K*
-    initial          "common": one first gain for all; "per_cluster": one per cluster; "per_agent": all different
-    initial_gap      C_σ(i)(K_i⁰) - C*_σ(i), exact; for "common" the largest over clusters
+    separation       Δ, exact: the smallest difference of optimal costs, in the units of the cost. None if and only if H
+    = 1 optimal_cost     C*_1 of the first cluster, in the same units; None keeps the level that was drawn spacing
+    H-1 multiples of Δ between successive optimal costs, the smallest exactly 1; None is 1, 1, … condition_limit
+    largest condition number of a cluster's Hessian at K* spectral_radius  range of ρ(A) distance         smallest
+    relative distance of two clusters' [A B] gain_distance    smallest relative distance of two clusters' K* initial
+    "common": one initial gain for all; "per_cluster": one per cluster; "per_agent": all different initial_gap
+    C_σ(i)(K_i⁰) - C*_σ(i), exact; for "common" the largest over clusters
 
     Raises FleetError naming the field, what was found and what was expected.
     """
@@ -149,15 +150,16 @@ class FleetSpec:
 
     @property
     def H(self) -> int:
-        """Number of clusters."""
+        """Return the number of clusters."""
         return len(self.sizes)
 
     def cost_levels(self, first: float) -> tuple[float, ...]:
-        """C*_1 = first, C*_{j+1} = C*_j + spacing_j Δ."""
+        """Return C*_1 = first, C*_{j+1} = C*_j + spacing_j Δ."""
         steps = self.spacing if self.spacing is not None else (1.0,) * (self.H - 1)
         return tuple(first + (self.separation or 0.0) * total for total in np.cumsum((0.0, *steps)).tolist())
 
     def _check_counts(self) -> None:
+        """Raise FleetError for dimensions or cluster sizes out of range."""
         sizes: object = self.sizes
         if not isinstance(sizes, tuple) or not sizes:
             raise FleetError(f"sizes: found {sizes!r}, expected one number of agents per cluster")
@@ -172,7 +174,7 @@ class FleetSpec:
             raise FleetError(f"initial: found {self.initial!r}, expected one of {', '.join(INITIAL_RULES)}")
 
     def _check_numbers(self) -> None:
-        """Written so that NaN fails every test."""
+        """Raise FleetError for numbers out of range; NaN fails every test."""
         top = MAX_ENTRY
         ranges: dict[str, tuple[Callable[[float], bool], str]] = {
             "gamma": (lambda v: 0.0 < v < 1.0, "0 < gamma < 1"),
@@ -195,6 +197,7 @@ class FleetSpec:
             raise FleetError(f"spectral_radius: found {radii!r}, expected two numbers 0 < low ≤ high ≤ 100")
 
     def _check_levels(self) -> None:
+        """Raise FleetError for a separation or a spacing that does not fit the number of clusters."""
         if (self.separation is None) != (self.H == 1):
             expected = "none, for one cluster has no separation" if self.H == 1 else f"a number, for H = {self.H}"
             raise FleetError(f"separation: found {self.separation}, expected {expected}")

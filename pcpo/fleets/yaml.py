@@ -1,4 +1,4 @@
-"""Fleets as YAML, for people.
+"""Read and write fleets as YAML, for people.
 
     format: pcpo-fleet           # optional when written by hand
     version: 1                   # optional when written by hand
@@ -17,7 +17,6 @@ refused. Numbers such as 1e-5, which YAML 1.1 takes for text, are read as number
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Hashable
 from typing import Any
@@ -29,25 +28,98 @@ from numpy.typing import NDArray
 from pcpo.errors import FleetError
 from pcpo.fleets.fleet import MAX_AGENTS, Fleet
 from pcpo.lqr.system import Array, LinearSystem, real_array
+from pcpo.schema import validated
 
-__all__ = ["FORMAT", "VERSION", "check_format", "dumps", "loads"]
+__all__ = ["FORMAT", "SCHEMA", "VERSION", "dumps", "loads"]
 
 FORMAT = "pcpo-fleet"
 VERSION = 1
 MAX_DEPTH = 10
-FLEET_KEYS = ("format", "version", "name", "source", "gamma", "clusters", "initial_gains", "labels")
-REQUIRED_KEYS = ("name", "gamma", "clusters", "initial_gains")
-CLUSTER_KEYS = ("size", "A", "B", "Q", "R")
+
+
+def _either(word: str, expected: str) -> dict[str, Any]:
+    """Return the schema of a matrix that may also be written as a word or as {scale: a}."""
+    scaled = {
+        "required": ["scale"],
+        "additionalProperties": False,
+        "properties": {"scale": {"type": "number"}},
+    }
+    return {
+        "type": ["string", "object", "array"],
+        "x-expected": expected,
+        "if": {"type": "string"},
+        "then": {"enum": [word], "x-expected": expected},
+        "else": {"if": {"type": "object"}, "then": scaled},
+    }
+
+
+_MATRIX = {"type": "array", "x-expected": "a list of lists of numbers"}
+_WEIGHT = _either("identity", "identity, {scale: a} or a matrix")
+_CLUSTER = {
+    "type": "object",
+    "x-expected": "the keys size, A, B, Q and R",
+    "required": ["size", "A", "B", "Q", "R"],
+    "additionalProperties": False,
+    "properties": {
+        "size": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MAX_AGENTS,
+            "x-expected": f"an integer from 1 to {MAX_AGENTS}",
+        },
+        "A": _MATRIX,
+        "B": _MATRIX,
+        "Q": _WEIGHT,
+        "R": _WEIGHT,
+    },
+}
+#: What a schema can say of a fleet: keys, types and ranges.  Entries of matrices, their shapes and their definiteness
+#: are checked where the arrays are made.
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "x-expected": "the keys name, gamma, clusters and initial_gains",
+    "required": ["name", "gamma", "clusters", "initial_gains"],
+    "additionalProperties": False,
+    "properties": {
+        "format": {"enum": [FORMAT], "default": FORMAT, "x-expected": repr(FORMAT)},
+        "version": {"enum": [VERSION], "default": VERSION, "x-expected": str(VERSION)},
+        "name": {"type": "string", "x-expected": "a text"},
+        "source": {"type": "string", "default": "", "x-expected": "a text"},
+        "gamma": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "exclusiveMaximum": 1,
+            "x-expected": "a number with 0 < gamma < 1",
+        },
+        "clusters": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MAX_AGENTS,
+            "items": _CLUSTER,
+            "x-expected": f"a list of 1 to {MAX_AGENTS} clusters",
+        },
+        "initial_gains": _either("zero", "zero, {scale: a}, a matrix or N matrices"),
+        "labels": {
+            "type": ["array", "null"],
+            "default": None,
+            "maxItems": MAX_AGENTS,
+            "items": {"type": "integer", "minimum": 0, "maximum": MAX_AGENTS - 1},
+            "x-expected": f"a list of integers, one per agent, at most {MAX_AGENTS}",
+        },
+    },
+}
 
 
 def _line(item: yaml.Node | yaml.Event) -> str:
+    """Say in which line of the text a node or an event stands."""
     return f"line {item.start_mark.line + 1}" if item.start_mark else "some line"
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The safe loader, refusing duplicate keys and reading 1e-5 as a number."""
+    """Load plain YAML, refusing duplicate keys and reading 1e-5 as a number."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Make a mapping; FleetError for a key that occurs twice or is no plain text."""
         seen: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
@@ -65,22 +137,19 @@ _Loader.add_implicit_resolver(
 
 
 class _Dumper(yaml.SafeDumper):
-    """The safe dumper, with matrices on one line and never an alias."""
+    """Dump plain YAML with matrices on one line and never an alias."""
 
     def ignore_aliases(self, data: Any) -> bool:
+        """Write every value out."""
         return True
 
 
-def check_format(found_format: object, found_version: object) -> None:
-    """Raise FleetError unless the two fields are those of this version."""
-    if found_format != FORMAT:
-        raise FleetError(f"format: found {found_format!r}, expected {FORMAT!r}")
-    if isinstance(found_version, bool) or found_version != VERSION:
-        raise FleetError(f"version: found {found_version!r}, expected {VERSION}")
-
-
 def loads(data: bytes) -> Fleet:
-    """The fleet described by a YAML text; FleetError naming the key, what was found and what was expected."""
+    """Read a fleet from YAML text.
+
+    Raises:
+        FleetError: naming the key, what was found and what was expected.
+    """
     try:
         text = data.decode("utf-8")
         _check_events(text)
@@ -93,9 +162,7 @@ def loads(data: bytes) -> Fleet:
         if isinstance(error, FleetError):
             raise
         raise FleetError(f"found a value that cannot be read ({error})") from error
-    _check_keys("the file", document, FLEET_KEYS, REQUIRED_KEYS)
-    check_format(document.get("format", FORMAT), document.get("version", VERSION))
-    return _fleet(document)
+    return _fleet(validated(document, SCHEMA, error=FleetError, whole="the file", exact=True))
 
 
 def _check_events(text: str) -> None:
@@ -112,126 +179,81 @@ def _check_events(text: str) -> None:
             raise FleetError(f"{_line(event)}: found more than {MAX_DEPTH} levels of nesting")
 
 
-def _check_keys(where: str, found: object, known: tuple[str, ...], required: tuple[str, ...]) -> None:
-    if not isinstance(found, dict):
-        raise FleetError(f"{where}: found {_kind(found)}, expected keys {', '.join(known)}")
-    for key in found:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
-            raise FleetError(f"{where}: found unknown key {key!r}; did you mean {near[0]!r}?")
-    for key in required:
-        if key not in found:
-            raise FleetError(f"{where}: found no key {key!r}, which is required")
-
-
-def _kind(value: object) -> str:
-    return {dict: "a mapping", list: "a list", str: f"text {value!r:.60}", type(None): "nothing"}.get(
-        type(value), f"{value!r:.60}"
-    )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _scaled_identity(name: str, value: object, size: int) -> Array | None:
-    """a I for {scale: a}, else None."""
-    if not isinstance(value, dict):
-        return None
-    _check_keys(name, value, ("scale",), ("scale",))
-    if not _is_number(value["scale"]):
-        raise FleetError(f"{name}.scale: found {_kind(value['scale'])}, expected a number")
-    return np.asarray(real_array(f"{name}.scale", value["scale"]) * np.eye(size))
-
-
 def _check_leaves(name: str, value: object) -> None:
-    """Booleans and text inside a list would otherwise be taken for numbers or blur the message."""
+    """Raise FleetError for text or a truth value inside a list, which NumPy would take for a number."""
     if isinstance(value, list):
         for item in value:
             _check_leaves(name, item)
-    elif not _is_number(value):
-        raise FleetError(f"{name}: found {_kind(value)}, expected numbers")
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        kind = {dict: "a mapping", str: f"text {value!r:.60}", type(None): "nothing"}
+        raise FleetError(f"{name}: found {kind.get(type(value), f'{value!r:.60}')}, expected numbers")
 
 
-def _numbers(name: str, value: object) -> Array:
-    if not isinstance(value, list):
-        raise FleetError(f"{name}: found {_kind(value)}, expected a list of lists of numbers")
+def _numbers(name: str, value: list[Any]) -> Array:
+    """Return nested lists of numbers as an array."""
     _check_leaves(name, value)
     return real_array(name, value)
 
 
-def _weight(name: str, value: object, size: int) -> Array:
-    if value == "identity":
-        return np.eye(size)
-    if isinstance(value, str):
-        raise FleetError(f"{name}: found {_kind(value)}, expected identity, {{scale: a}} or a matrix")
-    scaled = _scaled_identity(name, value, size)
-    return _numbers(name, value) if scaled is None else scaled
+def _matrix(name: str, value: Any, size: int) -> Array:
+    """Return the array of a matrix written as lists, or as {scale: a} for a multiple of the identity of that size."""
+    if isinstance(value, dict):
+        return np.asarray(real_array(f"{name}.scale", value["scale"]) * np.eye(size))
+    return _numbers(name, value)
 
 
 def _fleet(document: dict[str, Any]) -> Fleet:
-    clusters, gamma = document["clusters"], document["gamma"]
-    if not isinstance(clusters, list) or not clusters:
-        raise FleetError(f"clusters: found {_kind(clusters)}, expected a list of at least one cluster")
-    if len(clusters) > MAX_AGENTS:
-        raise FleetError(f"clusters: found {len(clusters)}, expected at most {MAX_AGENTS}")
-    systems, sizes = [], []
-    for j, cluster in enumerate(clusters):
-        _check_keys(f"clusters[{j}]", cluster, CLUSTER_KEYS, CLUSTER_KEYS)
-        sizes.append(_size(f"clusters[{j}].size", cluster["size"]))
-        systems.append(_system(f"clusters[{j}]", cluster, gamma))
+    """Make the fleet of a document that fits the schema."""
+    clusters = document["clusters"]
+    systems = [_system(f"clusters.{j}", cluster, document["gamma"]) for j, cluster in enumerate(clusters)]
+    sizes = [cluster["size"] for cluster in clusters]
     if sum(sizes) > MAX_AGENTS:
         raise FleetError(f"clusters: found {sum(sizes)} agents, expected at most {MAX_AGENTS}")
-    labels = _labels(document.get("labels"), sizes)
+    labels = _labels(document["labels"], sizes)
     gains = _initial_gains(document["initial_gains"], len(labels), systems[0].m, systems[0].n)
-    return Fleet(document["name"], tuple(systems), labels, gains, document.get("source", ""))
+    return Fleet(document["name"], tuple(systems), labels, gains, document["source"])
 
 
-def _size(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_AGENTS:
-        raise FleetError(f"{name}: found {_kind(value)}, expected an integer from 1 to {MAX_AGENTS}")
-    return value
-
-
-def _system(where: str, cluster: dict[str, Any], gamma: Any) -> LinearSystem:
+def _system(where: str, cluster: dict[str, Any], gamma: float) -> LinearSystem:
+    """Make the system of a cluster; `where` names the cluster in messages."""
     A, B = _numbers(f"{where}.A", cluster["A"]), _numbers(f"{where}.B", cluster["B"])
     if A.ndim != 2 or B.ndim != 2:
         raise FleetError(f"{where}: found A of shape {A.shape} and B of shape {B.shape}, expected two matrices")
+    sizes = {"Q": A.shape[1], "R": B.shape[1]}
     try:
-        return LinearSystem(A, B, _weight("Q", cluster["Q"], A.shape[1]), _weight("R", cluster["R"], B.shape[1]), gamma)
+        Q, R = (
+            np.eye(size) if cluster[name] == "identity" else _matrix(name, cluster[name], size)
+            for name, size in sizes.items()
+        )
+        return LinearSystem(A, B, Q, R, gamma)
     except FleetError as error:
         raise FleetError(f"{where}: {error}") from error
 
 
-def _labels(value: object, sizes: list[int]) -> NDArray[np.int64]:
-    if value is None:
+def _labels(labels: list[int] | None, sizes: list[int]) -> NDArray[np.int64]:
+    """Return the cluster of every agent, by default the clusters in order."""
+    if labels is None:
         return np.repeat(np.arange(len(sizes)), sizes)
-    if not isinstance(value, list) or not all(isinstance(v, int) and not isinstance(v, bool) for v in value):
-        raise FleetError(f"labels: found {_kind(value)}, expected a list of integers, one per agent")
-    if any(abs(v) > MAX_AGENTS for v in value):
-        raise FleetError(f"labels: found a label beyond {MAX_AGENTS}, expected 0 to {len(sizes) - 1}")
     for j, size in enumerate(sizes):
-        if value.count(j) != size:
-            raise FleetError(f"labels: found {value.count(j)} agents of cluster {j}, expected its size, {size}")
-    return np.array(value, dtype=np.int64)
+        if labels.count(j) != size:
+            raise FleetError(f"labels: found {labels.count(j)} agents of cluster {j}, expected its size, {size}")
+    return np.array(labels, dtype=np.int64)
 
 
-def _initial_gains(value: object, N: int, m: int, n: int) -> Array:
+def _initial_gains(value: Any, N: int, m: int, n: int) -> Array:
+    """Return the initial gains (N, m, n) from any of the forms in which they may be written."""
     if value == "zero":
         return np.zeros((N, m, n))
-    if isinstance(value, str):
-        raise FleetError(f"initial_gains: found {_kind(value)}, expected zero, {{scale: a}}, a matrix or N matrices")
     if isinstance(value, dict) and m != n:
         raise FleetError(f"initial_gains: found a multiple of the identity, expected m = n, but m = {m} and n = {n}")
-    scaled = _scaled_identity("initial_gains", value, n)
-    gains = _numbers("initial_gains", value) if scaled is None else scaled
+    gains = _matrix("initial_gains", value, n)
     if gains.ndim not in (2, 3):
         raise FleetError(f"initial_gains: found shape {gains.shape}, expected one {m}×{n} matrix or {N} of them")
     return np.repeat(gains[None], N, axis=0) if gains.ndim == 2 else gains
 
 
 def dumps(fleet: Fleet) -> bytes:
-    """The YAML text of a fleet: every float in the shortest form that reads back bit by bit."""
+    """Return the YAML text of a fleet: every float in the shortest form that reads back bit by bit."""
     lines = [f"format: {FORMAT}", f"version: {VERSION}"]
     lines += [_entry("name", fleet.name), _entry("source", fleet.source), _entry("gamma", fleet.gamma), "clusters:"]
     for system, members in zip(fleet.systems, fleet.clusters, strict=True):
@@ -247,9 +269,11 @@ def dumps(fleet: Fleet) -> bytes:
 
 
 def _flow(value: object) -> str:
+    """Return a value as YAML on one line."""
     text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, width=10**9, allow_unicode=True)
     return str(text).removesuffix("...\n").rstrip("\n")
 
 
 def _entry(key: str, value: object) -> str:
+    """Return a key and its value as a line of YAML."""
     return f"{key}: {_flow(value)}"

@@ -1,4 +1,4 @@
-"""Exact quantities of a discounted linear-quadratic system and a gain: one door to the modules that hold them.
+"""Compute exact quantities of a discounted linear-quadratic system and a gain; this package re-exports four modules.
 
 Notation of the formulas: c = γ/(1-γ), A_K = A - BK, W_K = Q + KᵀRK,
 P_K = W_K + γ A_Kᵀ P_K A_K, S_K = I + γ A_K S_K A_Kᵀ, G* = R + γBᵀP*B, C(K) = c tr P_K = c tr(W_K S_K), D = mn.
@@ -8,7 +8,7 @@ P_K = W_K + γ A_Kᵀ P_K A_K, S_K = I + γ A_K S_K A_Kᵀ, G* = R + γBᵀP*B, 
 - `pcpo.lqr.moments`    variance of a rollout, truncation, almost-sure bound
 - `pcpo.lqr.smoothing`  ∇C_r, V_r and the moments of the one-point estimator, by quadrature
 
-None of this is known to an algorithm: it serves evaluation, calibration, predictions and tests.
+No algorithm uses any of this: it serves evaluation, calibration, predictions and tests.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from pcpo.lqr.cost import (
     cost,
     cost_array,
     cost_scale,
-    costs,
     gradient,
     has_finite_cost,
     hessian_at,
@@ -39,7 +38,6 @@ from pcpo.lqr.moments import (
 )
 from pcpo.lqr.optimum import (
     Optimum,
-    gaps,
     hessian_eigenvalues,
     hessian_trace_gradient,
     pl_constant,
@@ -64,9 +62,7 @@ __all__ = [
     "cost",
     "cost_array",
     "cost_scale",
-    "costs",
     "estimator_moments",
-    "gaps",
     "gradient",
     "has_finite_cost",
     "hessian_at",

@@ -1,4 +1,4 @@
-"""Rollouts of a gain in law: variance, truncation at a horizon, almost-sure bound.
+"""Compute the law of a gain's rollouts: variance, truncation at a horizon, almost-sure bound.
 
 A rollout costs C(K;Z) = Σ_t γ^t x_tᵀ W_K x_t with x_0 = 0, x_{t+1} = A_K x_t + z_t (PCPO, equation (4)).
 """
@@ -32,23 +32,23 @@ MAX_BOUND_TERMS = 200_000
 
 
 class QuarticLaw(Protocol):
-    """What the variance needs of a law of z with E z = 0 and E zzᵀ = I."""
+    """Name what the variance needs of a law of z with E z = 0 and E zzᵀ = I."""
 
     def quartic_term(self, P: Array) -> Array:
-        """Var(zᵀPz) for symmetric P (..., n, n), shape (...)."""
+        """Return Var(zᵀPz) for symmetric P (..., n, n), shape (...)."""
         ...
 
 
 class BoundedLaw(Protocol):
-    """What the almost-sure bound needs of a law of z."""
+    """Name what the almost-sure bound needs of a law of z."""
 
     def bound(self, n: int) -> float:
-        """B with ‖z‖² ≤ B almost surely; infinite if there is none."""
+        """Return B with ‖z‖² ≤ B almost surely; infinite if there is none."""
         ...
 
 
 def variance_array(system: LinearSystem, gains: Array, law: QuarticLaw) -> Array:
-    """Var C(K;Z) for a stack of gains (..., m, n), shape (...); infinite where the cost is not finite.
+    """Return Var C(K;Z) for a stack of gains (..., m, n), shape (...); infinite where the cost is not finite.
 
     γ²/(1-γ²) [Var(zᵀP_K z) + 4 Σ_{k≥1} γ^{2k} ‖P_K A_K^k‖²].
     """
@@ -66,19 +66,21 @@ def variance_array(system: LinearSystem, gains: Array, law: QuarticLaw) -> Array
 
 
 def rollout_variance(system: LinearSystem, gain: Array, law: QuarticLaw) -> float:
-    """σ_C² = Var C(K;Z) of one rollout without truncation; infinite if the cost is not finite."""
+    """Return σ_C² = Var C(K;Z) of one rollout without truncation; infinite if the cost is not finite."""
     return float(variance_array(system, gain, law))
 
 
 def _check_horizon(horizon: object) -> None:
+    """Raise FleetError unless the horizon is a positive integer."""
     if isinstance(horizon, bool) or not isinstance(horizon, int | np.integer) or not 0 <= horizon <= MAX_HORIZON:
         raise FleetError(f"horizon: found {horizon!r}, expected an integer from 0 to {MAX_HORIZON}")
 
 
 def truncated_cost_array(system: LinearSystem, gains: Array, horizon: int) -> Array:
-    """C_h(K) = E Σ_{t<h} γ^t x_tᵀ W_K x_t = Σ_{s≤h-2} (γ^{s+1} - γ^h)/(1-γ) tr(A_K^sᵀ W_K A_K^s), shape (...).
+    """Return C_h(K) = E Σ_{t<h} γ^t x_tᵀ W_K x_t, the expected cost of rollouts of h stages, shape (...).
 
-    Finite for every finite gain, short of overflow, whether or not C(K) is.
+    C_h(K) = Σ_{s≤h-2} (γ^{s+1} - γ^h)/(1-γ) tr(A_K^sᵀ W_K A_K^s): finite for every finite gain, short of overflow,
+    whether or not C(K) is.
     """
     _check_horizon(horizon)
     A_K, W = closed_loop(system, gains), stage_weight(system, np.asarray(gains))
@@ -92,7 +94,7 @@ def truncated_cost_array(system: LinearSystem, gains: Array, horizon: int) -> Ar
 
 
 def quartic_form(law: QuarticLaw, n: int) -> Array:
-    """Var(zᵀPz) of the law as a form, (n, n, n, n), by polarisation: it is quadratic in P."""
+    """Return Var(zᵀPz) of the law as a form, (n, n, n, n), by polarisation: it is quadratic in P."""
     basis = np.zeros((n, n, n, n))
     for a in range(n):
         for b in range(n):
@@ -104,7 +106,7 @@ def quartic_form(law: QuarticLaw, n: int) -> Array:
 
 
 def truncated_variance_array(system: LinearSystem, gains: Array, horizon: int, law: QuarticLaw) -> Array:
-    """Variance of a rollout cut after the stages t = 0 … h-1, for a stack of gains (..., m, n), shape (...).
+    """Return the variance of a rollout cut after the stages t = 0 … h-1, for gains (..., m, n), shape (...).
 
     Σ_{k≤h-2} γ^{2(k+1)} [Var(zᵀP z) + 4 Σ_{1≤i≤k} ‖P A_K^i‖²] with P = Σ_{i≤h-2-k} γ^i A_K^{iᵀ} W_K A_K^i.
     Finite for every finite gain, short of overflow, whether or not C(K) is.
@@ -127,12 +129,12 @@ def truncated_variance_array(system: LinearSystem, gains: Array, horizon: int, l
 
 
 def truncated_cost(system: LinearSystem, gain: Array, horizon: int) -> float:
-    """C_h(K), the expected cost of a rollout cut after the stages t = 0 … h-1."""
+    """Return C_h(K), the expected cost of a rollout cut after the stages t = 0 … h-1."""
     return float(truncated_cost_array(system, gain, horizon))
 
 
 def _discounted_gramian(system: LinearSystem, gain: Array, horizon: int) -> Array:
-    """γ^h Σ_h, Σ_h = Σ_{s<h} A_K^s A_K^{sᵀ} = Cov x_h, in O(log h) products.
+    """Return γ^h Σ_h, Σ_h = Σ_{s<h} A_K^s A_K^{sᵀ} = Cov x_h, in O(log h) products.
 
     T_h = γ^h Σ_h obeys T_{a+b} = γ^b T_a + M^a T_b M^{aᵀ}, M = √γ A_K: nothing overflows though ρ(A_K) may exceed 1.
     """
@@ -150,7 +152,7 @@ def _discounted_gramian(system: LinearSystem, gain: Array, horizon: int) -> Arra
 
 
 def truncation_bias(system: LinearSystem, gain: Array, horizon: int) -> float:
-    """C(K) - C_h(K) = γ^h [C(K) + tr(P_K Σ_h)], which decays as γ^h when ρ(A_K) < 1; infinite if C(K) is."""
+    """Return C(K) - C_h(K) = γ^h [C(K) + tr(P_K Σ_h)], which decays as γ^h when ρ(A_K) < 1; infinite if C(K) is."""
     _check_horizon(horizon)
     value = float(cost_array(system, gain))
     if not np.isfinite(value):
@@ -160,9 +162,10 @@ def truncation_bias(system: LinearSystem, gain: Array, horizon: int) -> float:
 
 
 def truncation_horizon(system: LinearSystem, gains: Array, tolerance: float) -> int:
-    """Smallest h with C(K) - C_h(K) ≤ tolerance at every gain of the stack (m, n) or (..., m, n).
+    """Return the smallest h with C(K) - C_h(K) ≤ tolerance at every gain of the stack (m, n) or (..., m, n).
 
-    Raises FleetError if a gain has no finite cost or the tolerance is not a positive number.
+    Raises:
+        FleetError: if a gain has no finite cost or the tolerance is not a positive number.
     """
     if not tolerance > 0.0 or not np.isfinite(tolerance):
         raise FleetError(f"tolerance: found {tolerance}, expected a positive finite number")
@@ -174,6 +177,7 @@ def truncation_horizon(system: LinearSystem, gains: Array, tolerance: float) -> 
 
 
 def _horizon_of_one(system: LinearSystem, gain: Array, tolerance: float) -> int:
+    """Return the smallest such h for one gain, by doubling and bisection."""
     high = 1
     while not truncation_bias(system, gain, high) <= tolerance:
         high *= 2
@@ -190,7 +194,7 @@ def _horizon_of_one(system: LinearSystem, gain: Array, tolerance: float) -> int:
 
 
 def rollout_bound(system: LinearSystem, gain: Array, law: BoundedLaw) -> float:
-    """G_∞(K) = B Σ_t γ^t (Σ_{k<t} ‖W_K^½ A_K^k‖)², so that C(K;Z) ≤ G_∞(K) almost surely (spectral norms).
+    """Return G_∞(K) = B Σ_t γ^t (Σ_{k<t} ‖W_K^½ A_K^k‖)², so that C(K;Z) ≤ G_∞(K) almost surely (spectral norms).
 
     The remainder of the sum is bounded, not dropped: with p such that q = γ^{p/2} ‖A_K^p‖ < 1, the ℓ² norm of the terms
     from T on is at most (ℓ² norm of terms T … T+p-1 + s_p γ^{(T+p)/2}/√(1-γ)) / (1-q), s_p = Σ_{k<p} ‖W_K^½ A_K^k‖.

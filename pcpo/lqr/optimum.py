@@ -1,10 +1,9 @@
-"""The optimum of one system: Riccati solution with a certificate, exact gaps, curvature, PL constant."""
+"""Solve for the optimum of one system: Riccati solution with its residual, exact gaps, curvature, PL constant."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import solve_discrete_are
@@ -13,12 +12,8 @@ from pcpo.errors import FleetError
 from pcpo.lqr.cost import cost_scale, hessian_matrix, state_gramian, value_matrix
 from pcpo.lqr.system import Array, LinearSystem, SystemStack
 
-if TYPE_CHECKING:
-    from pcpo.fleets.fleet import Fleet
-
 __all__ = [
     "Optimum",
-    "gaps",
     "hessian_eigenvalues",
     "hessian_trace_gradient",
     "pl_constant",
@@ -32,7 +27,7 @@ COMPLEX_STEP = 1e-40
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """P* and K* of a system, with G* = R + γBᵀP*B, S* = S_K*, C* = c tr P* and the relative Riccati residual."""
+    """Hold P* and K* of a system, with G* = R + γBᵀP*B, S* = S_K*, C* = c tr P* and the relative Riccati residual."""
 
     P: Array
     K: Array
@@ -43,7 +38,7 @@ class Optimum:
 
 
 def _greedy(system: LinearSystem, P: Array) -> tuple[Array, Array]:
-    """G = R + γBᵀPB and the gain G⁻¹ γBᵀPA."""
+    """Return G = R + γBᵀPB and the gain G⁻¹ γBᵀPA."""
     BtP = system.gamma * system.B.T @ P
     G = system.R + BtP @ system.B
     return G, np.asarray(np.linalg.solve(G, BtP @ system.A), dtype=np.float64)
@@ -51,10 +46,13 @@ def _greedy(system: LinearSystem, P: Array) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=4096)
 def riccati(system: LinearSystem) -> Optimum:
-    """P* = Q + γAᵀP*A - γAᵀP*B G*⁻¹ γBᵀP*A and K* = G*⁻¹ γBᵀP*A, by SciPy's solver on (√γ A, √γ B).
+    """Solve P* = Q + γAᵀP*A - γAᵀP*B G*⁻¹ γBᵀP*A, K* = G*⁻¹ γBᵀP*A, by SciPy's solver on (√γ A, √γ B).
 
     Two policy-iteration steps polish the solution, so that C* is `cost(system, K*)`. `residual` is the relative
-    Frobenius distance of the Riccati equation's two sides. Raises FleetError if it exceeds 1e-9.
+    Frobenius distance of the two sides of the Riccati equation.
+
+    Raises:
+        FleetError: if the residual exceeds 1e-9, or SciPy finds no solution.
     """
     root = np.sqrt(system.gamma)
     try:
@@ -78,13 +76,13 @@ def riccati(system: LinearSystem) -> Optimum:
 
 
 def suboptimality_gap(system: LinearSystem, gain: Array) -> float:
-    """C(K) - C* = c tr[S_K (K-K*)ᵀ G* (K-K*)]: never negative and free of cancellation; infinite if C(K) is."""
+    """Return C(K) - C* = c tr[S_K (K-K*)ᵀ G* (K-K*)]: never negative, free of cancellation; infinite if C(K) is."""
     best = riccati(system)
     return float(gap_array(system, best.G, best.K, gain))
 
 
 def gap_array(system: LinearSystem | SystemStack, G: Array, K_star: Array, gains: Array) -> Array:
-    """c tr[S_K (K-K*)ᵀ G* (K-K*)] for stacks that broadcast, shape (...); infinite where the cost is not finite."""
+    """Return c tr[S_K (K-K*)ᵀ G* (K-K*)] for stacks that broadcast, shape (...); infinite where C(K) is."""
     S, offset = state_gramian(system, gains), np.asarray(gains) - K_star
     finite = np.asarray(np.isfinite(S).all(axis=(-1, -2)))
     keep = finite[..., None, None]
@@ -93,28 +91,21 @@ def gap_array(system: LinearSystem | SystemStack, G: Array, K_star: Array, gains
     return np.where(finite, values, np.inf)
 
 
-def gaps(fleet: Fleet, gains: Array) -> Array:
-    """C_σ(i)(K_i) - C*_σ(i) of every agent: gains (..., N, m, n) to (..., N)."""
-    G = np.stack([riccati(s).G for s in fleet.systems])[fleet.labels]
-    K_star = fleet.optimal_gains[fleet.labels]
-    return gap_array(fleet.stacked, G, K_star, gains)
-
-
 def hessian_eigenvalues(system: LinearSystem) -> Array:
-    """h_i, ascending (D,): eigenvalues of 2c (G* ⊗ S*), the Hessian at K* in row-major vec K."""
+    """Return h_i, ascending (D,): eigenvalues of 2c (G* ⊗ S*), the Hessian at K* in row-major vec K."""
     best = riccati(system)
     products = np.outer(np.linalg.eigvalsh(best.G), np.linalg.eigvalsh(best.S))
     return np.sort(2.0 * cost_scale(system.gamma) * products.ravel())
 
 
 def pl_constant(system: LinearSystem) -> float:
-    """μ = 4c σ_min(G*)/‖S*‖: ‖∇C(K)‖² ≥ μ (C(K) - C*) at every K of finite cost; near K* the best is 2 h_min."""
+    """Return μ = 4c σ_min(G*)/‖S*‖: ‖∇C(K)‖² ≥ μ (C(K) - C*) at every K of finite cost; near K* the best is 2 h_min."""
     best = riccati(system)
     return float(4.0 * cost_scale(system.gamma) * np.linalg.eigvalsh(best.G)[0] / np.linalg.norm(best.S, 2))
 
 
 def hessian_trace_gradient(system: LinearSystem) -> Array:
-    """g3 = ∇(tr ∇²C)(K*), shape (m, n), by the complex step: exact to rounding, for there is no difference to cancel.
+    """Return g3 = ∇(tr ∇²C)(K*), shape (m, n), by the complex step: exact to rounding, since no difference cancels.
 
     Smoothing with radius r moves the minimiser by -r² H⁻¹ g3 / (2(D+2)) to leading order.
     """

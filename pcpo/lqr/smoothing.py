@@ -1,4 +1,4 @@
-"""The smoothed cost C_r and the one-point estimator's exact moments, by quadrature on the sphere.
+"""Compute the smoothed cost C_r and the exact moments of the one-point estimator, by quadrature on the sphere.
 
 C_r(K) = E C(K + rV), V uniform on the unit Frobenius ball; ∇C_r(K) = (D/r) E[C(K + rU) U], U uniform on the sphere
 (PCPO, proof of (16); Flaxman et al. 2005).
@@ -42,7 +42,7 @@ MONTE_CARLO_NODES = 20_000
 
 @dataclass(frozen=True, eq=False)
 class Smoothed:
-    """A value, how far off it may be (see the module), and the method: "quadrature" or "monte_carlo"."""
+    """Hold a value, its error (see the module) and its method, "quadrature" or "monte_carlo"."""
 
     value: Any
     error: float
@@ -51,9 +51,9 @@ class Smoothed:
 
 @dataclass(frozen=True, eq=False)
 class EstimatorMoments:
-    """Mean (m, n) and covariance (D, D), row-major, of one sample g = (D/r) C(K + rU; Z) U; V_r = E C(K + rU; Z)².
+    """Hold mean (m, n), covariance (D, D), row-major, and V_r = E C(K + rU; Z)² of one sample g = (D/r) C(K + rU; Z) U.
 
-    saturated: probability that the sample's cost exceeds the ceiling, if one was given.
+    saturated: probability that the sample's cost exceeds the ceiling, if there is one.
     """
 
     mean: Array
@@ -64,7 +64,9 @@ class EstimatorMoments:
 
 @lru_cache(maxsize=64)
 def sphere_rule(D: int, order: int) -> tuple[Array, Array]:
-    """Nodes (q, D) on the unit sphere of R^D and weights (q,) of sum 1, exact to degree 2·order - 1; q = 2·order^(D-1).
+    """Return nodes (q, D) on the unit sphere of R^D and weights (q,) of sum 1, exact to degree 2·order - 1.
+
+    There are q = 2·order^(D-1) nodes.
 
     U = (t, √(1-t²) U') with U' on the sphere of R^(D-1) and t of density ∝ (1-t²)^((D-3)/2).
     """
@@ -82,7 +84,7 @@ def sphere_rule(D: int, order: int) -> tuple[Array, Array]:
 
 
 def _order(D: int, asked: int | None) -> int | None:
-    """The order asked for, else the largest that MAX_NODES allows, at most MAX_ORDER; None if that is too coarse."""
+    """Return the given order, else the largest that MAX_NODES allows, at most MAX_ORDER; None if that is too coarse."""
     if asked is not None:
         if asked < 2 or 2 * asked ** (D - 1) > 100 * MAX_NODES:
             raise FleetError(f"order: found {asked}, expected at least 2 and at most {100 * MAX_NODES} nodes in all")
@@ -94,6 +96,7 @@ def _order(D: int, asked: int | None) -> int | None:
 
 
 def _random_nodes(D: int, rng: np.random.Generator | None) -> Array:
+    """Draw antithetic pairs of nodes, uniform on the sphere, with equal weights."""
     if rng is None:
         raise FleetError(f"rng: found None, expected a random generator, since D = {D} is too large for quadrature")
     half = rng.standard_normal((MONTE_CARLO_NODES // 2, D))
@@ -102,7 +105,7 @@ def _random_nodes(D: int, rng: np.random.Generator | None) -> Array:
 
 
 def sphere_nodes(D: int, order: int | None = None, rng: np.random.Generator | None = None) -> tuple[Array, Array]:
-    """Nodes (q, D) and weights (q,) of the quadrature that D allows, or else of antithetic Monte Carlo with `rng`."""
+    """Return nodes (q, D), weights (q,) of the quadrature that D allows, else of antithetic Monte Carlo with `rng`."""
     order = _order(D, order)
     if order is not None:
         return sphere_rule(D, order)
@@ -111,11 +114,13 @@ def sphere_nodes(D: int, order: int | None = None, rng: np.random.Generator | No
 
 
 def _check_radius(radius: float) -> None:
+    """Raise FleetError unless the radius is a positive finite number."""
     if isinstance(radius, bool) or not radius > 0.0 or not np.isfinite(radius):
         raise FleetError(f"radius: found {radius}, expected a positive finite smoothing radius")
 
 
 def _values(system: LinearSystem, gain: Array, radius: float, nodes: Array, horizon: int | None) -> Array:
+    """Return the costs at the nodes around the gain, of rollouts of that horizon if there is one."""
     gains = gain + radius * nodes.reshape(-1, system.m, system.n)
     return cost_array(system, gains) if horizon is None else truncated_cost_array(system, gains, horizon)
 
@@ -129,10 +134,12 @@ def smoothed_gradient(
     order: int | None = None,
     rng: np.random.Generator | None = None,
 ) -> Smoothed:
-    """∇C_r(K) = (D/r) E_U[C(K + rU) U], value (m, n); with `horizon`, of the truncated cost C_h.
+    """Return ∇C_r(K) = (D/r) E_U[C(K + rU) U], value (m, n); with `horizon`, of the truncated cost C_h.
 
-    NaN if C is infinite somewhere on the nodes. Raises FleetError for a radius that is not a positive number, and for
-    D > 7 without an `rng`.
+    NaN if C is infinite somewhere on the nodes.
+
+    Raises:
+        FleetError: for a radius that is not a positive number, and for D > 7 without an `rng`.
     """
     _check_radius(radius)
     K, D = np.asarray(gain, dtype=np.float64), system.D
@@ -170,7 +177,7 @@ def second_moment(
     order: int | None = None,
     rng: np.random.Generator | None = None,
 ) -> Smoothed:
-    """V_r = E_U[C(K + rU)² + Var C(K + rU; Z)], a float; infinite if C is, somewhere on the nodes."""
+    """Return V_r = E_U[C(K + rU)² + Var C(K + rU; Z)], a float; infinite if C is, somewhere on the nodes."""
     _check_radius(radius)
     K, D = np.asarray(gain, dtype=np.float64), system.D
 
@@ -204,10 +211,10 @@ def estimator_moments(
     order: int | None = None,
     rng: np.random.Generator | None = None,
 ) -> EstimatorMoments:
-    """Mean ∇C_r and covariance (D/r)² E[C(K + rU; Z)² UUᵀ] - ∇C_r ∇C_rᵀ of one sample of the one-point estimator.
+    """Return mean ∇C_r and covariance (D/r)² E[C(K + rU; Z)² UUᵀ] - ∇C_r ∇C_rᵀ of one one-point sample.
 
     A minibatch of M has covariance / M; with `horizon`, of rollouts cut after that many stages. A node where C exceeds
-    `ceiling` costs just that, without variance, as a saturated rollout does; without a ceiling, mean and covariance are
+    `ceiling` costs `ceiling`, without variance, as a saturated rollout does; without a ceiling, mean and covariance are
     NaN if C is infinite somewhere on the nodes.
     """
     _check_radius(radius)

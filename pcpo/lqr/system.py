@@ -1,4 +1,4 @@
-"""One discounted linear-quadratic system, validated once and never changed again.
+"""Describe one discounted linear-quadratic system, validated once and immutable.
 
 A system is x' = A x + B u + z, u = -K x, with stage cost xᵀQx + uᵀRu and discount γ (PCPO, equation (1); x_0 = 0,
 E zzᵀ = I). This module knows no algorithm and solves no equation of optimal control: see `pcpo.lqr` for that.
@@ -25,7 +25,7 @@ CONTROLLABILITY_RTOL = 1e-10
 
 
 def real_array(name: str, value: ArrayLike) -> Array:
-    """`value` as a read-only, C-contiguous float64 copy; FleetError if it is not a finite array of real numbers."""
+    """Copy `value` to a read-only, C-contiguous float64 array; FleetError unless it is of finite real numbers."""
     try:
         found = np.asarray(value)
     except ValueError as error:
@@ -43,11 +43,13 @@ def real_array(name: str, value: ArrayLike) -> Array:
 
 
 def _check_shape(name: str, array: Array, expected: tuple[int, ...], why: str) -> None:
+    """Raise FleetError unless the array has the expected shape; `why` says where the expectation comes from."""
     if array.shape != expected:
         raise FleetError(f"{name}: found shape {array.shape}, expected {expected} ({why})")
 
 
 def _check_positive_definite(name: str, array: Array) -> None:
+    """Raise FleetError unless the matrix is symmetric and positive definite, up to rounding."""
     asymmetry = np.abs(array - array.T).max()
     if asymmetry > SYMMETRY_RTOL * np.abs(array).max():
         raise FleetError(
@@ -59,7 +61,11 @@ def _check_positive_definite(name: str, array: Array) -> None:
 
 
 def _check_discount(gamma: float) -> None:
-    """The discounted infinite-horizon setting. A finite horizon with γ = 1 would relax this check and nothing else."""
+    """Raise FleetError unless 0 < γ < 1.
+
+    This is the discounted infinite-horizon setting. A finite horizon with γ = 1 would relax this check and nothing
+    else.
+    """
     if isinstance(gamma, bool) or not isinstance(gamma, int | float | np.floating | np.integer):
         raise FleetError(f"gamma: found {gamma!r}, expected a number with 0 < gamma < 1")
     if not 0.0 < gamma < 1.0:
@@ -67,7 +73,7 @@ def _check_discount(gamma: float) -> None:
 
 
 def controllable_dimension(A: Array, B: Array) -> int:
-    """Dimension of the controllable subspace of (A, B), by the orthogonal staircase form.
+    """Return the dimension of the controllable subspace of (A, B), by the orthogonal staircase form.
 
     Orthogonal reductions need neither powers of A nor its eigenvalues, which are inaccurate where A is defective; both
     matrices are scaled to unit norm first, so the answer does not depend on units.
@@ -88,11 +94,14 @@ def controllable_dimension(A: Array, B: Array) -> int:
 
 @dataclass(frozen=True, eq=False)
 class LinearSystem:
-    """Matrices of one system: A (n, n), B (n, m), Q (n, n) and R (m, m) symmetric positive definite, 0 < γ < 1.
+    """Hold the matrices of one system: A (n, n), B (n, m), Q (n, n), R (m, m), Q and R positive definite, 0 < γ < 1.
 
-    The arrays are read-only float64 copies. Raises FleetError, naming the matrix, what was found and what was
-    expected, for shapes that do not fit, entries that are not finite, Q or R not symmetric positive definite, γ
-    outside (0, 1), (A, B) not controllable, or dimensions beyond `MAX_STATES` and `MAX_INPUTS`.
+    The arrays are read-only float64 copies.
+
+    Raises:
+        FleetError: naming the matrix, what was found and what was expected, for shapes that do not fit, entries that
+            are not finite, Q or R not symmetric positive definite, γ outside (0, 1), (A, B) not controllable, or
+            dimensions beyond `MAX_STATES` and `MAX_INPUTS`.
     """
 
     A: Array
@@ -128,23 +137,23 @@ class LinearSystem:
 
     @property
     def n(self) -> int:
-        """Number of states."""
+        """Return the number of states."""
         return int(self.A.shape[0])
 
     @property
     def m(self) -> int:
-        """Number of inputs."""
+        """Return the number of inputs."""
         return int(self.B.shape[1])
 
     @property
     def D(self) -> int:
-        """Dimension of a gain, D = m n."""
+        """Return the dimension of a gain, D = m n."""
         return self.m * self.n
 
 
 @dataclass(frozen=True, eq=False)
 class SystemStack:
-    """The systems of N agents side by side, A (N, n, n) and so on: what batched formulas broadcast over."""
+    """Hold the systems of N agents side by side, A (N, n, n) and so on: what batched formulas broadcast over."""
 
     A: Array
     B: Array
@@ -154,6 +163,6 @@ class SystemStack:
 
     @classmethod
     def of(cls, systems: tuple[LinearSystem, ...], labels: NDArray[np.int64]) -> SystemStack:
-        """Row i holds the matrices of systems[labels[i]]."""
+        """Stack the systems so that row i holds the matrices of systems[labels[i]]."""
         A, B, Q, R = (np.stack([getattr(s, name) for s in systems])[labels] for name in ("A", "B", "Q", "R"))
         return cls(A, B, Q, R, systems[0].gamma)

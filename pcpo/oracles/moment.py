@@ -1,13 +1,13 @@
-"""The moment oracle: minibatches too large to simulate, by their exact mean and covariance and a normal law.
+"""Answer from exact moments: minibatches too large to simulate, by their mean and covariance and a normal law.
 
 The mean of M independent one-point estimates tends to N(∇C_r(K), S(K)/M), S(K) = (D²/r²) E[C(K + rU; Z)² UUᵀ] −
 ∇C_r ∇C_rᵀ, and the mean of M rollout costs to N(C(K), Var C(K; Z)/M), by the central limit theorem; M has no limit.
-Algorithms, server and schedule run on it as on rollouts.  The evidence group `surrogate` says from which M on the two
-cannot be told apart.
+Algorithms, server and schedule run on this oracle as on rollouts.  The evidence group `surrogate` measures from which M
+on the two cannot be told apart.
 
-Moments are integrals over the sphere by quadrature (`lqr.estimator_moments`).  On the way from one iterate to the next
-they are carried along, with ∇C and E C(K; Z)² exact at every iterate (`pcpo.oracles.moment_kernels`); `Errors` is what
-that costs.
+Moments are integrals over the sphere by quadrature (`lqr.estimator_moments`).  From one iterate to the next they are
+extrapolated, with ∇C and E C(K; Z)² exact at every iterate (`pcpo.oracles.moment_kernels`); `Errors` measures the error
+of the extrapolation.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pcpo.fleets.fleet import Fleet
 from pcpo.lqr.moments import quartic_form
 from pcpo.lqr.smoothing import EstimatorMoments
 from pcpo.oracles.moment_kernels import WORK_ROWS, descend_kernel
-from pcpo.oracles.protocol import Estimates, Estimator
+from pcpo.oracles.protocol import Estimates, Question
 from pcpo.oracles.rollout import LedgerOracle, OpenEpochs
 from pcpo.simulation.kernels import SATURATION
 from pcpo.simulation.noise import NoiseLaw, stream
@@ -41,10 +41,12 @@ _MOST = 2**62 - 1  # counts of saturated rollouts stop here: two of them fit in 
 
 
 def quadrature_order(D: int) -> int:
-    """Order q of the sphere rule for D unknowns: what it leaves out is of relative order r^(2q−2), q = 8 … 2.
+    """Return the order q of the sphere rule for D unknowns: its error is of relative order r^(2q−2), q = 8 … 2.
 
-    q is 8 up to D = 4, 4 for D = 6, 3 for D = 7, 2 for D = 8 to 11.  Raises PcpoError beyond:
-    that takes too many nodes.
+    q is 8 up to D = 4, 4 for D = 6, 3 for D = 7, 2 for D = 8 to 11.
+
+    Raises:
+        PcpoError: beyond D = 11, which takes too many nodes.
     """
     for order in range(8, 1, -1):
         if D == 1 or 2 * order ** (D - 1) <= _MOST_NODES:
@@ -54,10 +56,14 @@ def quadrature_order(D: int) -> int:
 
 @dataclass
 class Errors:
-    """Largest errors of the carried moments, found wherever they were computed anew, and for one agent at
-    the end of every way.
+    """Hold the largest errors of the extrapolated moments.
 
-    covariance: relative, in the direction where it is worst; mean: in standard deviations of one estimate.
+    They are measured wherever moments are computed anew, and for one agent at the end of every call of `iterate`.
+
+    Attributes:
+        covariance: relative error, in the direction where it is largest.
+        mean: in standard deviations of one estimate.
+        anchors: how often moments were computed.
     """
 
     covariance: float = 0.0
@@ -66,7 +72,7 @@ class Errors:
 
 
 class _Anchors:
-    """Moments of every agent at the gain where they were last computed; all agents stale at first."""
+    """Hold the moments of every agent at the gain where they were last computed; at first none has been."""
 
     def __init__(self, epoch: int, radii: FloatArray, shape: tuple[int, int, int]) -> None:
         N, m, n = shape
@@ -77,22 +83,28 @@ class _Anchors:
         self.root = np.zeros((N, m * n, m * n))
 
     def arrays(self, minibatch: int) -> tuple[FloatArray, ...]:
-        """As the kernels expect them, for a minibatch of M."""
+        """Return the arrays that the kernels expect, for a minibatch of M."""
         root = self.root / float(minibatch) ** 0.5
         return self.gains, self.costs, self.squares, self.reach2, self.bias, root, self.saturated
 
 
 class MomentOracle(LedgerOracle):
-    """Answers with normal draws of the exact mean and covariance of one-point estimates and of mean costs.
+    """Answer with normal draws of the exact mean and covariance of one-point estimates and of mean costs.
 
-    seed: the run's; (purpose, epoch, agent) has a stream of its own, as with rollouts.  horizon None: C itself; an
-    integer h: the C_h of `RolloutOracle`, with moments computed anew for every question.
-
-    Where C is infinite, a rollout costs `SATURATION` without variance, as a saturated one does: such a gain gets an
+    Where C is infinite, a rollout costs `SATURATION` without variance, as a saturated rollout does: such a gain gets an
     enormous estimate, finite, and M saturated rollouts in the ledger; if C(K + rU) is infinite for some U only, the
     moments are those of the clipped cost, and the ledger has that fraction of M.  Counts stop at 2^62 − 1.
 
-    Only "one_point" without a baseline is offered.  Raises PcpoError for anything else, and beyond D = 11.
+    Args:
+        fleet: the agents' systems.
+        seed: the run's; (purpose, epoch, agent) has a separate stream, as with rollouts.
+        law: law of the noise.
+        horizon: None for C itself; an integer h for the C_h of `RolloutOracle`, with moments computed anew for every
+            question.
+        drift: relative change of C at which moments are computed anew.
+
+    Raises:
+        PcpoError: for an estimator other than "one_point", a baseline, or more than D = 11 unknowns.
     """
 
     def __init__(
@@ -141,24 +153,19 @@ class MomentOracle(LedgerOracle):
         self._audit(epoch % self.n_agents, self._anchors_for(purpose, epoch, radii), X, minibatch)
         return X
 
-    def _gradients(
-        self,
-        gains: FloatArray,
-        minibatch: int,
-        radii: FloatArray,
-        purpose: int,
-        epoch: int,
-        estimator: Estimator,
-        baseline: FloatArray | None,
-    ) -> Estimates:
-        if estimator != "one_point" or baseline is not None:
-            found = repr(estimator) if baseline is None else "a baseline"
+    def _gradients(self, question: Question) -> Estimates:
+        """Draw normal gradient estimates."""
+        if question.estimator != "one_point" or question.baseline is not None:
+            found = repr(question.estimator) if question.baseline is None else "a baseline"
             raise PcpoError(f"estimator: found {found}, expected 'one_point' without a baseline from a moment oracle")
-        X = np.array(gains, dtype=np.float64, order="C")
-        g, saturated = self._steps(X, 1, 0.0, minibatch, radii, purpose, epoch, None)
-        return Estimates(g, _count(saturated, minibatch))
+        X = np.array(question.gains, dtype=np.float64, order="C")
+        g, saturated = self._steps(
+            X, 1, 0.0, question.minibatch, question.radii, question.purpose, question.epoch, None
+        )
+        return Estimates(g, _count(saturated, question.minibatch))
 
     def _costs(self, gains: FloatArray, minibatch: int, purpose: int, epoch: int) -> Estimates:
+        """Draw normal cost estimates."""
         draws = np.array([rng.standard_normal() for rng in self._streams.at(purpose, epoch)])
         pairs = [self._cost_moments(agent, K) for agent, K in enumerate(gains)]
         mean, variance = np.array(pairs).T
@@ -167,7 +174,7 @@ class MomentOracle(LedgerOracle):
         return Estimates(np.where(over, SATURATION, mean) + spread * draws, _count(over.astype(float), minibatch))
 
     def _cost_moments(self, agent: int, K: FloatArray) -> tuple[float, float]:
-        """Mean and variance of one rollout's cost; those of an agent's last question are remembered."""
+        """Return mean and variance of one rollout's cost; those of an agent's last question are remembered."""
         known = self._costs_at.get(agent)
         if known is None or not np.array_equal(known[0], K):
             system = self._systems[agent]
@@ -181,6 +188,7 @@ class MomentOracle(LedgerOracle):
         return known[1]
 
     def _fresh_streams(self, purpose: int, epoch: int) -> list[np.random.Generator]:
+        """Return the streams of all agents for one (purpose, epoch)."""
         return [stream(self._seed, purpose, epoch, agent, _NORMALS) for agent in range(self.n_agents)]
 
     def _steps(
@@ -194,7 +202,7 @@ class MomentOracle(LedgerOracle):
         epoch: int,
         sets: BoolArray | None,
     ) -> tuple[FloatArray, FloatArray]:
-        """`count` steps in place; the last estimates, and per agent the sum over steps of the saturated fraction."""
+        """Make `count` steps in place; return the last estimates, and per agent the sum of saturated fractions."""
         N, D = self.n_agents, X[0].size
         normals = np.stack([rng.standard_normal((count, D)) for rng in self._streams.at(purpose, epoch)], axis=1)
         anchors = self._anchors_for(purpose, epoch, radii)
@@ -221,14 +229,14 @@ class MomentOracle(LedgerOracle):
         return G, saturated
 
     def _anchors_for(self, purpose: int, epoch: int, radii: FloatArray) -> _Anchors:
-        """Kept between questions of one purpose in one epoch, as its streams are."""
+        """Return the anchors of a purpose, which last for one epoch, as its streams do."""
         known = self._anchors.get(purpose)
         if known is None or known.epoch != epoch or not np.array_equal(known.radii, radii):
             known = self._anchors[purpose] = _Anchors(epoch, radii, (self.n_agents, *self.gain_shape))
         return known
 
     def _renew(self, anchors: _Anchors, agents: IntArray, X: FloatArray, minibatch: int) -> None:
-        """Exact moments of these agents at their gains X_i."""
+        """Compute the exact moments of these agents at their gains X_i."""
         for i in agents.tolist():
             system, K = self._systems[i], X[i]
             found = self._exact(i, K, float(anchors.radii[i]))
@@ -247,19 +255,19 @@ class MomentOracle(LedgerOracle):
             self.errors.anchors += 1
 
     def _exact(self, i: int, K: FloatArray, radius: float) -> EstimatorMoments:
-        """Moments of agent i's estimates at a gain, by quadrature."""
+        """Return the moments of agent i's estimates at a gain, by quadrature."""
         with np.errstate(over="ignore", invalid="ignore"):
             return lqr.estimator_moments(
                 self._systems[i], K, radius, self._law, horizon=self._horizon, ceiling=SATURATION, order=self._order
             )
 
     def _carriable(self, i: int, K: FloatArray, cost: float, found: EstimatorMoments) -> tuple[float, FloatArray]:
-        """E C(K; Z)² and the bias of smoothing, at a gain of finite cost: what is carried from there."""
+        """Return E C(K; Z)² and the bias of smoothing at a gain of finite cost: what is extrapolated from there."""
         system = self._systems[i]
         return cost**2 + lqr.rollout_variance(system, K, self._law), found.mean - lqr.gradient(system, K)
 
     def _audit(self, i: int, anchors: _Anchors, X: FloatArray, minibatch: int) -> None:
-        """Note what agent i's carried moments are worth at the end of a way, where they may never have been renewed."""
+        """Record the error of agent i's moments at the last iterate, where they may never have been renewed."""
         K = X[i]
         cost = lqr.cost(self._systems[i], K)
         if self._horizon is not None or not np.isfinite([cost, anchors.costs[i]]).all() or anchors.saturated[i] > 0:
@@ -271,7 +279,7 @@ class MomentOracle(LedgerOracle):
     def _note(
         self, anchors: _Anchors, i: int, square: float, bias: FloatArray, covariance: FloatArray, minibatch: int
     ) -> None:
-        """What agent i's old anchor would have given at the gain of its new one."""
+        """Record the error that agent i's old anchor would have made at the gain of the new one."""
         carried = square / anchors.squares[i] * (anchors.root[i] @ anchors.root[i].T)
         ratios = np.linalg.eigvals(np.linalg.solve(covariance, carried)).real
         off = (anchors.bias[i] - bias).ravel()
@@ -280,17 +288,18 @@ class MomentOracle(LedgerOracle):
         self.errors.mean = max(self.errors.mean, sd)
 
     def _spend(self, rollouts: int, nonfinite: IntArray) -> None:
+        """Enter rollouts; counts of saturated ones stop at 2^62 − 1."""
         super()._spend(rollouts, nonfinite)
         self.nonfinite = np.minimum(self.nonfinite, _MOST)
 
 
 def _count(fractions: FloatArray, minibatch: int) -> IntArray:
-    """Fractions of M as counts of rollouts, up to 2^62 − 1."""
+    """Return fractions of M as counts of rollouts, up to 2^62 − 1."""
     counts = np.minimum(np.rint(fractions * float(minibatch)), float(2**62 - 1024))
     return counts.astype(np.int64)
 
 
 def _symmetric_root(covariance: FloatArray) -> FloatArray:
-    """Σ^½; eigenvalues that rounding made negative count as zero."""
+    """Return Σ^½; eigenvalues that rounding made negative count as zero."""
     values, vectors = np.linalg.eigh(covariance)
     return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)

@@ -1,12 +1,12 @@
-"""Compiled descent with normal gradients: the inner loop of the moment oracle, one kernel for each (n, m).
+"""Compile descent with normal gradients: the inner loop of the moment oracle, one kernel for each (n, m).
 
 Near an *anchor* K_a, a gain whose exact moments are known, the one-point estimate at K from M rollouts is taken as
 
     g = ∇C(K) + (∇C_r − ∇C)(K_a) + (V(K)/V(K_a))^½ Σ_a^½ ξ/√M,   V = C² + Var C(·; Z),   ξ standard normal,
 
 with ∇C(K) and V(K) exact: only what smoothing adds comes from the anchor, the bias and the shape of the covariance,
-both of relative order r².  An anchor serves while |C(K)/C(K_a) − 1| ≤ drift and ‖K − K_a‖ ≤ reach.  Where C is infinite
-at the anchor, it serves while C(K) is infinite, and g = bias + Σ_a^½ ξ/√M.
+both of relative order r².  An anchor is valid while |C(K)/C(K_a) − 1| ≤ drift and ‖K − K_a‖ ≤ reach.  Where C is
+infinite at the anchor, it is valid while C(K) is infinite, and g = bias + Σ_a^½ ξ/√M.
 
 The general kernel's helpers are inlined, so that the loops over n and m are unrolled; scratch space is `work`,
 (WORK_ROWS, s, s) with s = max(n, m).
@@ -35,7 +35,7 @@ _inlined: Any = numba.njit(inline="always", error_model="numpy")
 
 @_inlined
 def _prepare(n, m, A, B, Q, R, gamma, K, work):  # type: ignore[no-untyped-def]
-    """A_K, M, RK, and the first terms W of P, I of S and γ²A_K A_Kᵀ of F."""
+    """Fill A_K, M, RK, and the first terms W of P, I of S and γ²A_K A_Kᵀ of F."""
     M, P, S, F, closed, RK = work[0], work[1], work[2], work[3], work[4], work[5]
     root = np.sqrt(gamma)
     for b in range(n):
@@ -58,7 +58,7 @@ def _prepare(n, m, A, B, Q, R, gamma, K, work):  # type: ignore[no-untyped-def]
 
 @_inlined
 def _double(n, gamma, work):  # type: ignore[no-untyped-def]
-    """P = W + MᵀPM, S = I + MSMᵀ and F = Σ_{k≥1} γ^{2k} A_K^k A_K^{kᵀ} by doubling; whether they converged."""
+    """Solve P = W + MᵀPM, S = I + MSMᵀ, F = Σ_{k≥1} γ^{2k} A_K^k A_K^{kᵀ} by doubling; return whether it converged."""
     M, P, S, F, PM, MS, MF = work[0], work[1], work[2], work[3], work[6], work[7], work[8]
     if n == 1:  # geometric series
         square = M[0, 0] * M[0, 0]
@@ -101,7 +101,7 @@ def _double(n, gamma, work):  # type: ignore[no-untyped-def]
 
 @_inlined
 def _square(n, gamma, quartic, cost, work):  # type: ignore[no-untyped-def]
-    """V = C² + γ²/(1−γ²) [Var(zᵀPz) + 4 tr(PFP)]."""
+    """Return V = C² + γ²/(1−γ²) [Var(zᵀPz) + 4 tr(PFP)]."""
     P, F = work[1], work[3]
     variance = 0.0
     for a in range(n):
@@ -117,7 +117,7 @@ def _square(n, gamma, quartic, cost, work):  # type: ignore[no-untyped-def]
 
 @_inlined
 def _gradient(n, m, B, gamma, work, G):  # type: ignore[no-untyped-def]
-    """G = 2c E S, E = RK − γBᵀP A_K."""
+    """Set G = 2c E S, E = RK − γBᵀP A_K."""
     P, S, closed, E, BP = work[1], work[2], work[4], work[5], work[6]
     for k in range(m):
         for b in range(n):
@@ -138,7 +138,7 @@ def _gradient(n, m, B, gamma, work, G):  # type: ignore[no-untyped-def]
 
 @_inlined
 def _slope(n, m, A, B, Q, R, gamma, quartic, K, work, G):  # type: ignore[no-untyped-def]
-    """C(K) and V(K), both infinite if C is; G = ∇C(K)."""
+    """Return C(K) and V(K), both infinite if C is; set G = ∇C(K)."""
     _prepare(n, m, A, B, Q, R, gamma, K, work)
     finite = _double(n, gamma, work)
     cost, square = 0.0, np.inf
@@ -154,7 +154,7 @@ def _slope(n, m, A, B, Q, R, gamma, quartic, K, work, G):  # type: ignore[no-unt
 
 @_inlined
 def _average(n, m, member, G, mean):  # type: ignore[no-untyped-def]
-    """Mean of G over a set, in the order of the agents, as `server.average_over_sets`."""
+    """Set the mean of G over a set, in the order of the agents, as `server.average_over_sets` does."""
     size = 0
     mean[:] = 0.0
     for i in range(G.shape[0]):
@@ -170,7 +170,7 @@ def _average(n, m, member, G, mean):  # type: ignore[no-untyped-def]
 
 @_inlined
 def _estimate(n, m, cost, square, K, K_a, C_a, V_a, reach2, bias, root, drift, fresh, xi, g):  # type: ignore[no-untyped-def]
-    """g from ∇C(K), in place; whether the anchor serves."""
+    """Set g from ∇C(K), in place; return whether the anchor is valid."""
     away, relative = 0.0, 1.0
     for k in range(m):
         for b in range(n):
@@ -193,8 +193,11 @@ def _descend_scalar(  # type: ignore[no-untyped-def]
     systems, gamma, quartic, anchors, drift, fresh, normals, step_size, member_of, members, X, G, stale,
     saturated, work,
 ):  # fmt: skip
-    """The kernel for one state and one input: the operations of the general one in its order, so its bits, on flat
-    arrays and without scratch space: several times as fast."""
+    """Run the kernel for one state and one input.
+
+    It makes the operations of the general kernel in the same order, so the same bits, on flat arrays and without
+    scratch space: several times as fast.
+    """
     A, B, Q, R = systems[0].ravel(), systems[1].ravel(), systems[2].ravel(), systems[3].ravel()
     K_a, C_a, V_a, reach2 = anchors[0].ravel(), anchors[1], anchors[2], anchors[3]
     bias, root, fraction = anchors[4].ravel(), anchors[5].ravel(), anchors[6]
@@ -240,19 +243,20 @@ def _descend_scalar(  # type: ignore[no-untyped-def]
 
 @cache
 def descend_kernel(n: int, m: int, *, general: bool = False) -> Callable[..., int]:
-    """The kernel for n states and m inputs, compiled at its first call; one state and one input have their own, which
-    gives the bits of the general one.
+    """Return the kernel for n states and m inputs, compiled at its first call.
+
+    One state and one input have a special kernel, which gives the bits of the general one.
 
     descend(systems, gamma, quartic, anchors, drift, fresh, normals, step_size, member_of, members, X, G, stale,
-    saturated, work) makes `len(normals)` steps X_i ← X_i − η g_i, or as many as its anchors serve for, and returns how
-    many.
+    saturated, work) makes `len(normals)` steps X_i ← X_i − η g_i, or as many as its anchors are valid for, and returns
+    how many.
 
     systems: A (N, n, n) … R (N, m, m); quartic (n, n, n, n): Var(zᵀPz) = Σ quartic_abcd P_ab P_cd; anchors: K_a
     (N, m, n), C_a (N,), V_a (N,), reach² (N,), bias (N, m, n), Σ_a^½/√M (N, D, D), saturated fraction (N,); fresh:
-    anchors with infinite C_a serve, whatever C(K); normals (steps, N, D); members (sets, N), member_of (N,): the mean
-    of g over members[member_of[i]] replaces g_i, unless there are no sets.
-    In place: gains X (N, m, n); last estimates G (N, m, n), before averaging; stale (N,): agents whose anchor does not
-    serve at X; saturated (N,): sums over steps of the saturated fraction.
+    anchors with infinite C_a are valid, whatever C(K); normals (steps, N, D); members (sets, N), member_of (N,): the
+    mean of g over members[member_of[i]] replaces g_i, unless there are no sets.
+    In place: gains X (N, m, n); last estimates G (N, m, n), before averaging; stale (N,): agents whose anchor is not
+    valid at X; saturated (N,): sums over steps of the saturated fraction.
     """
     if (n, m) == (1, 1) and not general:
         return compiled(_descend_scalar, "1_1")

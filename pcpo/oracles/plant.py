@@ -1,6 +1,6 @@
-"""Plants of one's own behind the oracle interface: any simulator with `reset` and `step`, linear or not.
+"""Put a user's plant behind the oracle interface: any simulator with `reset` and `step`, linear or not.
 
-A plant is one agent's system in the style of Gymnasium, but for many rollouts at once and without a state of its own.
+A plant is one agent's system in the style of Gymnasium, but for many rollouts at once and without internal state.
 `PlantOracle` asks it what PCPO asks of a linear system, under u = −K x and the discount γ of the fleet.  What is *true*
 of a plant is unknown: gaps, clusters and calibrated constants stay those of the fleet's linear systems.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from pcpo.arrays import FloatArray
 from pcpo.errors import ConfigError, PcpoError
 from pcpo.fleets.fleet import Fleet
-from pcpo.oracles.protocol import Estimates, Estimator, Trajectories
+from pcpo.oracles.protocol import Estimates, Estimator, Question, Trajectories
 from pcpo.oracles.rollout import AgentStreams, LedgerOracle, agent_streams
 from pcpo.simulation.kernels import BLOCK, SATURATION, accumulate, folded, saturate
 from pcpo.simulation.noise import draw_directions
@@ -30,9 +30,9 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 
 
 class Plant(Protocol):
-    """One agent's system: n states, m inputs, stage costs in the units of the fleet's own cost.
+    """Describe one agent's system: n states, m inputs, stage costs in the units of the fleet's cost.
 
-    It must draw from the generator it is given and from nothing else, and may not depend on calls before.
+    A plant must draw from the generator it is given and from nothing else, and may not depend on earlier calls.
     """
 
     @property
@@ -41,17 +41,17 @@ class Plant(Protocol):
     def m(self) -> int: ...
 
     def reset(self, rng: np.random.Generator, count: int) -> FloatArray:
-        """First states ``(count, n)`` of as many independent rollouts."""
+        """Return initial states ``(count, n)`` of as many independent rollouts."""
 
     def step(self, states: FloatArray, actions: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-        """Next states ``(count, n)`` and stage costs ``(count,)`` at states ``(count, n)``, actions ``(count, m)``.
+        """Return next states and stage costs ``(count,)`` at states ``(count, n)`` under actions ``(count, m)``.
 
         A state or cost that is not finite ends nothing: its rollout counts as saturated.
         """
 
 
 class SingleEnvironment:
-    """A plain Gymnasium environment, or what behaves like one, as a plant: one rollout after another.
+    """Run a plain Gymnasium environment, or what behaves like one, as a plant: one rollout after another.
 
     env: `reset(seed=…)` → (observation, info), `step(action)` → (observation, reward, terminated, truncated, info), and
     the spaces' shapes; the stage cost is −reward.  `terminated` is taken for a failure: the rollout's cost is infinite.
@@ -68,10 +68,11 @@ class SingleEnvironment:
         self._env = env
 
     def costs(self, gains: FloatArray, horizon: int, gamma: float, rng: np.random.Generator) -> FloatArray:
-        """Costs ``(count,)`` of rollouts under gains ``(count, m, n)``, each seeded from `rng`."""
+        """Return costs ``(count,)`` of rollouts under gains ``(count, m, n)``, each seeded from `rng`."""
         return np.array([self._cost(gain, horizon, gamma, int(rng.integers(2**31))) for gain in gains])
 
     def _cost(self, gain: FloatArray, horizon: int, gamma: float, seed: int) -> float:
+        """Return the cost of one rollout."""
         state, _ = self._env.reset(seed=seed)
         total, discount = 0.0, 1.0
         for stage in range(horizon):
@@ -104,7 +105,7 @@ def check_plants(plants: Mapping[str, PlantFactory]) -> None:
 
 
 def plant_factory(name: str) -> PlantFactory:
-    """The factory of that name; raises ConfigError for an unknown name and lists the known ones."""
+    """Return the factory of that name; ConfigError for an unknown name, listing the known ones."""
     if name not in PLANTS:
         known = f"one of {', '.join(sorted(PLANTS))}" if PLANTS else "one that a file of extensions defines"
         raise ConfigError(f"plant: found {name!r}, expected {known}")
@@ -112,11 +113,14 @@ def plant_factory(name: str) -> PlantFactory:
 
 
 class PlantOracle(LedgerOracle):
-    """Answers by rollouts of h stages of each agent's plant: C(K) = Σ_{t<h} γᵗ c(x_t, −K x_t)  (paper, eq. (4)).
+    """Answer by rollouts of h stages of each agent's plant: C(K) = Σ_{t<h} γᵗ c(x_t, −K x_t)  (paper, eq. (4)).
 
     Gradients are those of eq. (5), estimators and baselines as in `pcpo.simulation.estimators`, streams as in
-    `RolloutOracle`.  Costs that are not finite or exceed `kernels.SATURATION` count as that.
-    Raises ConfigError if a plant has other dimensions than the fleet, PcpoError if it answers with other shapes.
+    `RolloutOracle`.  Costs that are not finite or exceed `kernels.SATURATION` are replaced by it.
+
+    Raises:
+        ConfigError: if a plant has other dimensions than the fleet.
+        PcpoError: if a plant answers with other shapes.
     """
 
     def __init__(self, fleet: Fleet, make: PlantFactory, *, seed: int, horizon: int) -> None:
@@ -131,24 +135,16 @@ class PlantOracle(LedgerOracle):
         self._discounts = np.multiply.accumulate(np.r_[1.0, np.full(horizon - 1, fleet.gamma)])
         self._streams = agent_streams(seed, fleet.N)
 
-    def _gradients(
-        self,
-        gains: FloatArray,
-        minibatch: int,
-        radii: FloatArray,
-        purpose: int,
-        epoch: int,
-        estimator: Estimator,
-        baseline: FloatArray | None,
-    ) -> Estimates:
-        if estimator not in ("one_point", "two_point"):
-            raise ConfigError(f"estimator: found {estimator!r}, expected 'one_point' or 'two_point'")
-        if estimator == "two_point" and minibatch < 2:
-            raise ConfigError(f"minibatch: found {minibatch}, expected 2 or more rollouts for a pair")
-        bases = np.zeros(self.n_agents) if baseline is None else baseline
-        streams = self._streams.at(purpose, epoch)
-        questions = zip(self._plants, gains, radii, streams, bases, strict=True)
-        answers = [self._gradient(*question, minibatch, estimator) for question in questions]
+    def _gradients(self, question: Question) -> Estimates:
+        """Estimate gradients by rollouts of the plants."""
+        if question.estimator not in ("one_point", "two_point"):
+            raise ConfigError(f"estimator: found {question.estimator!r}, expected 'one_point' or 'two_point'")
+        if question.estimator == "two_point" and question.minibatch < 2:
+            raise ConfigError(f"minibatch: found {question.minibatch}, expected 2 or more rollouts for a pair")
+        bases = np.zeros(self.n_agents) if question.baseline is None else question.baseline
+        streams = self._streams.at(question.purpose, question.epoch)
+        agents = zip(self._plants, question.gains, question.radii, streams, bases, strict=True)
+        answers = [self._gradient(*agent, question.minibatch, question.estimator) for agent in agents]
         return Estimates(np.stack([value for value, _ in answers]), np.array([lost for _, lost in answers]))
 
     def _gradient(
@@ -161,7 +157,7 @@ class PlantOracle(LedgerOracle):
         minibatch: int,
         estimator: Estimator,
     ) -> tuple[FloatArray, int]:
-        """(D/(r q)) Σ_k w_k U_k over q directions, as `engine.gradient_estimate`, and how many costs were saturated."""
+        """Return (D/(r q)) Σ_k w_k U_k over q directions, as `gradient_estimate`, and how many costs saturated."""
         (m, n), pairs = self.gain_shape, estimator == "two_point"
         directions = minibatch // (1 + pairs)
         sums, lost = np.zeros((m * n + 2, BLOCK)), 0
@@ -180,6 +176,7 @@ class PlantOracle(LedgerOracle):
         return (folded(sums)[:-2] * (m * n / (radius * directions))).reshape(m, n), lost
 
     def _costs(self, gains: FloatArray, minibatch: int, purpose: int, epoch: int) -> Estimates:
+        """Estimate costs by rollouts of the plants."""
         found = []
         for plant, gain, streams in zip(self._plants, gains, self._streams.at(purpose, epoch), strict=True):
             parts = [
@@ -192,7 +189,7 @@ class PlantOracle(LedgerOracle):
     def _rollouts(
         self, plant: Plant | SingleEnvironment, gains: FloatArray, noise: np.random.Generator
     ) -> tuple[FloatArray, int]:
-        """Costs under gains ``(count, m, n)``, in blocks ``(blocks, 64)`` with zeros at the end; how many saturated."""
+        """Return costs ``(blocks, 64)`` under gains ``(count, m, n)``, zeros at the end, and how many saturated."""
         count = len(gains)
         costs = np.zeros((-(-count // BLOCK), BLOCK))
         if isinstance(plant, SingleEnvironment):
@@ -207,6 +204,7 @@ class PlantOracle(LedgerOracle):
     def _trajectories(
         self, gains: FloatArray, count: int, horizon: int, excitation: float, purpose: int, epoch: int
     ) -> Trajectories:
+        """Simulate trajectories of the plants."""
         (m, n), N = self.gain_shape, self.n_agents
         states, inputs = np.zeros((N, count, horizon + 1, n)), np.zeros((N, count, horizon, m))
         lost = np.zeros((N, count), dtype=np.bool_)
@@ -228,6 +226,7 @@ class PlantOracle(LedgerOracle):
 
 
 def _chunks(rollouts: int) -> Iterator[int]:
+    """Yield how many rollouts are simulated at once, until all are."""
     for first in range(0, rollouts, CHUNK):
         yield min(CHUNK, rollouts - first)
 
@@ -235,7 +234,7 @@ def _chunks(rollouts: int) -> Iterator[int]:
 def _simulated(
     plant: Plant, gains: FloatArray, rng: np.random.Generator, probing: Iterable[FloatArray]
 ) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
-    """x_t ``(count, n)``, u_t = −K x_t + probing_t ``(count, m)`` and stage costs ``(count,)``, stage by stage."""
+    """Yield x_t ``(count, n)``, u_t = −K x_t + probing_t ``(count, m)`` and costs ``(count,)``, stage by stage."""
     count, _, n = gains.shape
     states = _of_shape("reset", plant.reset(rng, count), (count, n))
     for excitation in probing:
@@ -246,6 +245,7 @@ def _simulated(
 
 
 def _of_shape(what: str, value: object, shape: tuple[int, ...]) -> FloatArray:
+    """Return a plant's answer as an array; PcpoError if it has another shape."""
     array = np.asarray(value, dtype=np.float64)
     if array.shape != shape:
         raise PcpoError(f"plant: found shape {array.shape} from {what}, expected {shape}")

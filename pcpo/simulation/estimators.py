@@ -1,4 +1,4 @@
-"""Zeroth-order estimates from simulated rollouts: draws noise and directions, calls the kernels, sums up.
+"""Estimate gradients and costs from simulated rollouts: draw noise and directions, call the kernels, sum up.
 
 Memory is that of one chunk of rollouts, whatever the minibatch; results do not depend on the chunk size.
 """
@@ -9,13 +9,12 @@ import math
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcpo.errors import ConfigError, FleetError
-from pcpo.oracles.protocol import Estimator
 from pcpo.simulation import reference as twin
 from pcpo.simulation.kernels import (
     BLOCK,
@@ -28,12 +27,12 @@ from pcpo.simulation.kernels import (
     saturate,
 )
 from pcpo.simulation.noise import NoiseLaw, draw_directions
+from pcpo.simulation.protocol import Estimator, System
 
 __all__ = [
     "DEFAULT_CHUNK",
     "CostEstimate",
     "GradientEstimate",
-    "System",
     "cost_estimate",
     "flops_per_rollout",
     "gradient_estimate",
@@ -46,27 +45,16 @@ DEFAULT_CHUNK = 1024
 REALS_BYTES = 1_000_000  # real noise of one chunk, at most (but one block): larger chunks leave the caches
 
 
-class System(Protocol):
-    """What the engine reads of a system: x' = A x + B u + z, stage cost xᵀQx + uᵀRu, discount gamma."""
-
-    @property
-    def A(self) -> Array: ...
-    @property
-    def B(self) -> Array: ...
-    @property
-    def Q(self) -> Array: ...
-    @property
-    def R(self) -> Array: ...
-    @property
-    def gamma(self) -> float: ...
-
-
 @dataclass(frozen=True)
 class GradientEstimate:
-    """g = (D/(r q)) Σ_k w_k U_k over q directions; w_k = C(K + r U_k; Z_k), q = M in PCPO's equation (5).
+    """Hold g = (D/(r q)) Σ_k w_k U_k over q directions; w_k = C(K + r U_k; Z_k), q = M in PCPO's equation (5).
 
-    value: (m, n); nonfinite: how many of the costs were saturated; mean_cost, mean_square_cost: of the w_k, which are
-    costs, costs less a baseline, or half differences of costs (see `gradient_estimate`).
+    Attributes:
+        value: g, (m, n).
+        nonfinite: how many of the costs were saturated.
+        mean_cost: mean of the w_k, which are costs, costs less a baseline, or half differences of costs (see
+            `gradient_estimate`).
+        mean_square_cost: mean of the squares of the w_k.
     """
 
     value: Array
@@ -77,7 +65,7 @@ class GradientEstimate:
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """Mean of M rollout costs, their sample variance (infinite for M = 1), and how many were saturated."""
+    """Hold the mean of M rollout costs, their sample variance (infinite for M = 1), and how many were saturated."""
 
     value: float
     variance: float
@@ -85,11 +73,15 @@ class CostEstimate:
 
 
 def flops_per_rollout(n: int, horizon: int) -> int:
-    """Multiplications and additions of the recursion of one rollout: h − 1 steps (see `kernels.flops_per_step`)."""
+    """Count multiplications and additions of the recursion of one rollout.
+
+    H − 1 steps (see `kernels.flops_per_step`).
+    """
     return (horizon - 1) * flops_per_step(n)
 
 
 def _count(name: str, value: int, least: int = 1) -> int:
+    """Return a count as an integer; ConfigError unless it is one of at least `least`."""
     try:
         number = least - 1 if isinstance(value, bool) else operator.index(value)
     except TypeError:
@@ -100,7 +92,7 @@ def _count(name: str, value: int, least: int = 1) -> int:
 
 
 def _matrix(name: str, value: Any, shape: tuple[int, ...]) -> Array:
-    """A private C-contiguous copy: one array type for the kernels, so that each is compiled only once."""
+    """Return a private C-contiguous copy: one array type for the kernels, so that each is compiled only once."""
     array = np.array(value, dtype=np.float64, order="C")
     if array.shape != shape:
         raise FleetError(f"{name}: found shape {array.shape}, expected {shape}")
@@ -109,7 +101,7 @@ def _matrix(name: str, value: Any, shape: tuple[int, ...]) -> Array:
 
 @dataclass(frozen=True)
 class _Rollouts:
-    """One system under one gain, checked and laid out for a kernel."""
+    """Hold one system under one gain, checked and laid out for a kernel."""
 
     matrices: tuple[Array, Array, Array, Array, Array]
     n: int
@@ -119,6 +111,7 @@ class _Rollouts:
 
     @classmethod
     def of(cls, system: System, gain: Array, horizon: int) -> _Rollouts:
+        """Check a system, a gain and a horizon and lay them out."""
         if np.ndim(system.A) != 2 or np.ndim(system.B) != 2:
             raise FleetError("A, B: found arrays that are not matrices, expected shapes (n, n) and (n, m)")
         n, m = np.shape(system.B)
@@ -135,6 +128,7 @@ class _Rollouts:
         return cls(matrices, n, m, np.multiply.accumulate(np.full(horizon - 1, root)), root)
 
     def kernel(self, kind: str) -> Callable[..., None]:
+        """Return the compiled kernel, or the reference in NumPy for a system too large for it."""
         fits = self.n <= MAX_STATES and self.m <= MAX_INPUTS
         return rollout_kernel(self.n, self.m, kind) if fits else twin.rollout_costs
 
@@ -147,7 +141,7 @@ class _Rollouts:
     def half_differences(self, noise: NDArray[Any], directions: Array, radius: float, valid: int, out: Array) -> int:
         """Fill out with (C(K + rU; Z) − C(K − rU; Z'))/2; Z the even blocks of the noise, Z' the odd ones.
 
-        Every block has its own two blocks of noise, so results do not depend on the chunk.
+        Every block has two separate blocks of noise, so results do not depend on the chunk.
         """
         opposite = np.empty_like(out)
         saturated = self.costs(np.ascontiguousarray(noise[0::2]), directions, radius, valid, out)
@@ -157,6 +151,7 @@ class _Rollouts:
         return saturated
 
     def blocks_per_chunk(self, law: NoiseLaw, chunk: int) -> int:
+        """Return how many blocks of rollouts are simulated at once."""
         blocks = -(-_count("chunk", chunk) // BLOCK)
         if law.kind == "reals":
             blocks = min(blocks, max(1, REALS_BYTES // (8 * BLOCK * self.n * max(1, self.scale.size))))
@@ -164,7 +159,7 @@ class _Rollouts:
 
 
 def _chunks(minibatch: int, most: int) -> Iterator[tuple[int, int]]:
-    """(blocks, valid rollouts) of each chunk; the last block may be partly ignored."""
+    """Yield (blocks, valid rollouts) of each chunk; the last block may be partly ignored."""
     for first in range(0, minibatch, most * BLOCK):
         valid = min(minibatch - first, most * BLOCK)
         yield -(-valid // BLOCK), valid
@@ -184,15 +179,30 @@ def gradient_estimate(
     estimator: Estimator = "one_point",
     baseline: float | None = None,
 ) -> GradientEstimate:
-    """Zeroth-order estimate of ∇C at gain (m, n) from `minibatch` rollouts  (PCPO, equation (5)).
+    """Estimate ∇C at a gain from `minibatch` rollouts (PCPO, equation (5)).
 
-    U_k is uniform on the unit Frobenius sphere (drawn from `directions`), Z_k follows `law` (drawn from `noise`).
     "one_point": w_k = C(K + rU_k; Z_k), less `baseline` if there is one (independent of U_k, it adds no bias).
     "two_point", not the paper's: ⌊M/2⌋ directions, w_k = (C(K + rU_k; Z_k) − C(K − rU_k; Z'_k))/2 with independent
     noise; a baseline would cancel and is ignored, and so is the last rollout of an odd M.
-    Costs that are not finite or exceed `kernels.SATURATION` count as that. chunk: rollouts held in memory at once.
-    Raises FleetError for matrices that do not fit together, ConfigError for a radius, minibatch, horizon or chunk that
-    is not positive, an unknown estimator, or fewer than the two rollouts that a pair needs.
+    Costs that are not finite or exceed `kernels.SATURATION` are replaced by it, and counted.
+
+    Args:
+        system: the system simulated.
+        gain: K, (m, n).
+        radius: smoothing radius r.
+        minibatch: M, rollouts.
+        horizon: stages h of a rollout.
+        law: law of the noise Z_k.
+        directions: generator of the U_k, uniform on the unit Frobenius sphere.
+        noise: generator of the Z_k.
+        chunk: rollouts held in memory at once.
+        estimator: "one_point" or "two_point".
+        baseline: subtracted from every cost.
+
+    Raises:
+        FleetError: for matrices that do not fit together.
+        ConfigError: for a radius, minibatch, horizon or chunk that is not positive, an unknown estimator, or fewer than
+            the two rollouts that a pair needs.
     """
     if estimator not in ("one_point", "two_point"):
         raise ConfigError(f"estimator: found {estimator!r}, expected 'one_point' or 'two_point'")
@@ -230,7 +240,7 @@ def cost_estimate(
     noise: np.random.Generator,
     chunk: int = DEFAULT_CHUNK,
 ) -> CostEstimate:
-    """Mean cost of `minibatch` unperturbed rollouts at gain (m, n)  (PCPO, Algorithm 1).
+    """Estimate the cost of a gain (m, n) by the mean of `minibatch` unperturbed rollouts (PCPO, Algorithm 1).
 
     Saturation, chunk and errors as in `gradient_estimate`.
     """
@@ -259,10 +269,19 @@ def rollout_costs(
     directions: Array | None = None,
     radius: float = 0.0,
 ) -> tuple[Array, int]:
-    """Costs (blocks, 64) of single rollouts at gain + radius·U, and how many were saturated.
+    """Return the costs (blocks, 64) of single rollouts at gain + radius·U, and how many were saturated.
 
-    noise: as `NoiseLaw.draw` returns it, for h − 1 steps; directions: (blocks, m·n, 64), U by rows. For estimators
-    that use the same noise or directions several times, and for tests. Raises FleetError for shapes that do not fit.
+    For estimators that use the same noise or directions several times, and for tests.
+
+    Args:
+        system: the system simulated.
+        gain: K, (m, n).
+        noise: as `NoiseLaw.draw` returns it, for h − 1 steps.
+        directions: (blocks, m·n, 64), U by rows.
+        radius: r.
+
+    Raises:
+        FleetError: for shapes that do not fit.
     """
     if noise.ndim not in (3, 4) or (noise.ndim == 3) != (noise.dtype == np.uint64):
         raise FleetError(

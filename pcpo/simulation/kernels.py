@@ -1,7 +1,8 @@
-"""The hot loops: rollouts of the discounted LQR and the sums that make estimates of them; arrays in, arrays out.
+"""Simulate rollouts of the discounted LQR and sum them to estimates: the compiled loops, arrays in, arrays out.
 
 A block is 64 rollouts. Arrays over blocks are C-contiguous with the 64 lanes last, except sign noise, where the lanes
-are the bits of one 64-bit word. Kernels draw no random numbers. A plain NumPy twin is in `twin.py`.
+are the bits of one 64-bit word. Kernels draw no random numbers. `pcpo.simulation.reference` has the same in plain
+NumPy.
 
 With x_0 = 0 and u_t = −K x_t, the cost is C_h = Σ_{t=1}^{h−1} γᵗ x_tᵀ W x_t, W = Q + KᵀRK. In ξ_t = γ^{t/2} x_t it is a
 plain sum: ξ_{t+1} = √γ(A − BK) ξ_t + γ^{(t+1)/2} z_t. Sign noise then only chooses the sign of a constant.
@@ -35,18 +36,18 @@ __all__ = [
 
 BLOCK = 64
 SATURATION = 1e30
-MAX_STATES, MAX_INPUTS = 12, 8  # the loops over coordinates are unrolled; larger systems take the NumPy twin
+MAX_STATES, MAX_INPUTS = 12, 8  # the loops over coordinates are unrolled; larger systems run on the reference in NumPy
 
 
 def packed_size(n: int) -> int:
-    """Rows of the scratch of one group of lanes: √γ·A_K by rows, then the upper triangle of W by rows."""
+    """Return the rows of scratch of one group of lanes: √γ·A_K by rows, then the upper triangle of W by rows."""
     return n * n + n * (n + 1) // 2
 
 
 def step_formula(
     ops: Any, matrix: Callable[[int], Any], x: list[Any], z: Callable[[int], Any], cost: Any
 ) -> tuple[list[Any], Any]:
-    """One step of the recursion: x' = a·x + z and cost + x'ᵀWx', for any arithmetic with `fma` and `mul`.
+    """Make one step of the recursion: x' = a·x + z and cost + x'ᵀWx', for any arithmetic with `fma` and `mul`.
 
     `matrix(k)` is row k of the packed matrices: a_ij for k = i·n + j, then W_ii and 2·W_ij (j > i) of the upper
     triangle. The kernel emits this very function, and the count of its operations is `flops_per_step`.
@@ -69,9 +70,11 @@ def step_formula(
 
 
 def flops_per_step(n: int) -> int:
-    """Multiplications and additions of one `step_formula`: n² + n(n−1)/2 + n fused pairs and n products, 3n² + 2n.
+    """Count multiplications and additions of one `step_formula`.
 
-    Only the recursion counts: neither the preparation of A_K and W, nor the making and scaling of the noise.
+    They are n² + n(n−1)/2 + n fused pairs and n products, 3n² + 2n in all.
+
+    Only the recursion counts: neither the preparation of A_K and W, nor the generation and scaling of the noise.
     """
     return 3 * n * n + 2 * n
 
@@ -79,7 +82,10 @@ def flops_per_step(n: int) -> int:
 def prepare_formula(
     ops: Any, n: int, m: int, load: Mapping[str, Callable[[int], Any]], radius: Any, root: Any
 ) -> Iterator[Any]:
-    """The packed matrices of `step_formula` for the gain G = K + r·U: √γ(A − BG) and W = Q + GᵀRG (Q, R symmetric)."""
+    """Yield the packed matrices of `step_formula` for the gain G = K + r·U.
+
+    √γ(A − BG), W = Q + GᵀRG (Q, R symmetric).
+    """
     gain = [ops.fma(radius, load["U"](d), load["K"](d)) for d in range(m * n)]
     for i in range(n):
         minus_row = [ops.neg(load["B"](i * m + k)) for k in range(m)]
@@ -105,7 +111,7 @@ def prepare_formula(
 
 @intrinsic(prefer_literal=True)
 def _prepare(typingctx, n, m, A, B, Q, R, K, radius, root, directions, block, lane, packed):  # type: ignore[no-untyped-def]
-    """packed[:, :] = the matrices of `LANES` rollouts from `lane` of `block`."""
+    """Set packed[:, :] to the matrices of `LANES` rollouts from `lane` of `block`."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         ops, size = Lanes(context, builder), n.literal_value * m.literal_value
@@ -127,7 +133,7 @@ def _prepare(typingctx, n, m, A, B, Q, R, K, radius, root, directions, block, la
 
 @intrinsic(prefer_literal=True)
 def _propagate(typingctx, n, packed, noise, block, lane, scale, steps, costs):  # type: ignore[no-untyped-def]
-    """costs[block, lane:lane + LANES] by running `step_formula` over the time steps."""
+    """Set costs[block, lane:lane + LANES] by running `step_formula` over the time steps."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         ops, size = Lanes(context, builder), n.literal_value
@@ -159,11 +165,15 @@ def _propagate(typingctx, n, packed, noise, block, lane, scale, steps, costs):  
 
 @cache
 def rollout_kernel(n: int, m: int, law_kind: str) -> Callable[..., None]:
-    """The kernel for n states, m inputs and noise given as "signs" or "reals", compiled at its first call.
+    """Return the kernel for n states, m inputs and noise given as "signs" or "reals", compiled at its first call.
 
     kernel(A, B, Q, R, K, radius, directions, noise, scale, root, costs) fills costs (blocks, 64) with the costs of
-    rollouts at K + radius·U. directions: (blocks, m·n, 64), U by rows; noise: (blocks, h−1, n) uint64, bit set for −1,
-    or (blocks, h−1, n, 64) float64; scale: (h−1,), γ^{(t+1)/2}; root: √γ. All arrays C-contiguous, Q and R symmetric.
+    rollouts at K + radius·U. All arrays are C-contiguous, Q and R symmetric.
+
+    - directions: (blocks, m·n, 64), U by rows
+    - noise: (blocks, h−1, n) uint64, bit set for −1, or (blocks, h−1, n, 64) float64
+    - scale: (h−1,), γ^{(t+1)/2}
+    - root: √γ
     """
     rows = packed_size(n)
 
@@ -223,7 +233,7 @@ def _accumulate(costs, directions, sums):  # type: ignore[no-untyped-def]
 
 
 def _folded(sums):  # type: ignore[no-untyped-def]
-    """Sums over the 64 lanes of sums (rows, 64), by a fixed binary tree; destroys `sums`."""
+    """Sum over the 64 lanes of sums (rows, 64), by a fixed binary tree; destroys `sums`."""
     width = BLOCK
     while width > 1:
         width //= 2

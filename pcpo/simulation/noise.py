@@ -1,6 +1,6 @@
-"""Random streams, noise laws and directions: everything that draws random numbers for rollouts.
+"""Draw random streams, noise and directions: everything that is random in rollouts.
 
-Two rules make results independent of the chunk size and of the number of cores: every use has a stream of its own,
+Two rules make results independent of the chunk size and of the number of cores: every use has a separate stream,
 keyed by stable integers, and a stream is consumed in whole blocks of 64 rollouts, one after the other.
 """
 
@@ -38,7 +38,10 @@ Array = NDArray[np.float64]
 
 
 class Purpose(IntEnum):
-    """First key of a stream. The numbers are part of every result: add new ones, never change or reuse one."""
+    """Number the first key of a stream.
+
+    The numbers are part of every result: add new ones, never change or reuse one.
+    """
 
     FLEET = 0
     LOCAL = 1
@@ -51,11 +54,13 @@ class Purpose(IntEnum):
 
 
 def stream(seed: int, *key: int) -> np.random.Generator:
-    """The generator of (seed, key): SFC64 seeded by SeedSequence(entropy=seed, spawn_key=key).
+    """Return the generator of (seed, key): SFC64 seeded by SeedSequence(entropy=seed, spawn_key=key).
 
     Streams of different keys are independent for all practical purposes; (1,) and (1, 0) are different keys. SFC64 is
     the fastest of NumPy's bit generators and passes the same batteries of tests as the others.
-    Raises ConfigError unless seed and keys are non-negative integers.
+
+    Raises:
+        ConfigError: unless seed and keys are non-negative integers.
     """
     numbers = []
     for name, value in [("seed", seed), *(("stream key", k) for k in key)]:
@@ -74,7 +79,7 @@ _FULL_WORDS = (np.random.SFC64, np.random.PCG64, np.random.PCG64DXSM, np.random.
 
 
 def random_words(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.uint64]:
-    """Uniform 64-bit words, straight from the bit generator; ConfigError if it is one that gives fewer bits."""
+    """Draw uniform 64-bit words, straight from the bit generator; ConfigError for a generator that gives fewer bits."""
     if not isinstance(rng.bit_generator, _FULL_WORDS):
         found = type(rng.bit_generator).__name__
         raise ConfigError(f"generator: found {found}, expected one of {', '.join(g.__name__ for g in _FULL_WORDS)}")
@@ -82,7 +87,7 @@ def random_words(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np
 
 
 class NoiseLaw(ABC):
-    """A law of the process noise z in Rⁿ with E z = 0, E zzᵀ = I and ‖z‖² ≤ bound(n), independent over time.
+    """Describe a law of the process noise z in Rⁿ: E z = 0, E zzᵀ = I, ‖z‖² ≤ bound(n), independent over time.
 
     Boundedness is PCPO's assumption (2); Gaussian noise violates it and is not offered.
     """
@@ -93,34 +98,40 @@ class NoiseLaw(ABC):
 
     @abstractmethod
     def bound(self, n: int) -> float:
-        """B with ‖z‖² ≤ B for every draw."""
+        """Return B with ‖z‖² ≤ B for every draw."""
 
     @abstractmethod
     def quartic_term(self, P: Array) -> Array:
-        """d = Var(zᵀPz) for symmetric P (..., n, n), shape (...): what a rollout's variance has of the law."""
+        """Return d = Var(zᵀPz) for symmetric P (..., n, n), shape (...).
+
+        The part of a rollout's variance that the law decides.
+        """
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n: int) -> Array:
-        """Independent draws as an array of shape (*shape, n); for tests and twins."""
+        """Draw independent vectors as an array of shape (*shape, n); for tests and the reference implementation."""
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, blocks: int, steps: int, n: int) -> NDArray[Any]:
-        """The noise of whole blocks of 64 rollouts, for the kernels: (blocks, steps, n) words or (…, n, 64) reals."""
+        """Draw the noise of whole blocks of 64 rollouts, for the kernels.
+
+        (blocks, steps, n) words or (…, n, 64) reals.
+        """
 
 
 def _squares(P: Array) -> Array:
-    """‖P‖² of every matrix of a stack."""
+    """Return ‖P‖² of every matrix of a stack."""
     squares = P * P
     return np.asarray(squares.reshape(*P.shape[:-2], -1).sum(axis=-1))
 
 
 def _squared_diagonal(P: Array) -> Array:
-    """Σ_i P_ii² of every matrix of a stack."""
+    """Return Σ_i P_ii² of every matrix of a stack."""
     return np.asarray((np.diagonal(P, axis1=-2, axis2=-1) ** 2).sum(axis=-1))
 
 
 class Signs(NoiseLaw):
-    """Independent coordinates −1 or +1 with probability ½ each: ‖z‖² = n always."""
+    """Describe independent coordinates −1 or +1 with probability ½ each: ‖z‖² = n always."""
 
     name, kind = "signs", "signs"
 
@@ -138,7 +149,7 @@ class Signs(NoiseLaw):
 
 
 class Sphere(NoiseLaw):
-    """Uniform on the sphere of radius √n: ‖z‖² = n up to rounding."""
+    """Describe the uniform law on the sphere of radius √n: ‖z‖² = n up to rounding."""
 
     name, kind = "sphere", "reals"
 
@@ -162,7 +173,7 @@ class Sphere(NoiseLaw):
 
 
 class Cube(NoiseLaw):
-    """Independent coordinates uniform on [−√3, √3]: ‖z‖² ≤ 3n."""
+    """Describe independent coordinates uniform on [−√3, √3]: ‖z‖² ≤ 3n."""
 
     name, kind = "cube", "reals"
 
@@ -186,14 +197,14 @@ NOISE_LAWS: dict[str, NoiseLaw] = {law.name: law for law in (Signs(), Sphere(), 
 
 
 def noise_law(name: str) -> NoiseLaw:
-    """The law of that name; ConfigError, listing the known ones, if there is none."""
+    """Return the law of that name; ConfigError, listing the known ones, if there is none."""
     if name not in NOISE_LAWS:
         raise ConfigError(f"noise: found {name!r}, expected one of {', '.join(sorted(NOISE_LAWS))}")
     return NOISE_LAWS[name]
 
 
 def unpack_signs(words: NDArray[np.uint64]) -> Array:
-    """Sign words (...,) as reals (..., 64): lane l is −1 if bit l is set and +1 otherwise."""
+    """Unpack sign words (...,) to reals (..., 64): lane l is −1 if bit l is set and +1 otherwise."""
     bits = (words[..., None] >> np.arange(BLOCK, dtype=np.uint64)) & np.uint64(1)
     return 1.0 - 2.0 * bits.astype(np.float64)
 
@@ -210,7 +221,7 @@ def unit_directions(system: LinearSystem, count: int, rng: np.random.Generator) 
 
 
 def _fill_sphere(rng: np.random.Generator, out: Array, radius: float) -> None:
-    """Normal columns, normalised: by symmetry uniform on the sphere."""
+    """Fill out with normal columns, normalised: by symmetry uniform on the sphere of that radius."""
     columns, D, lanes = out.shape
     normals(random_words(rng, (columns, words_per_column(D), lanes)), out)
     normalise(out, radius)

@@ -1,4 +1,4 @@
-"""Standard normal numbers from random words by the Box–Muller transform, on vectors of lanes.
+"""Transform random words to standard normal numbers by Box–Muller, on vectors of lanes.
 
 Rejection methods, NumPy's among them, branch for every number; this one does not, so it runs at the speed of the
 arithmetic. It consumes a fixed number of words, and uses only operations that IEEE 754 rounds correctly: the same
@@ -32,11 +32,12 @@ _FRACTION = 0x000FFFFFFFFFFFFF
 
 
 def words_per_column(D: int) -> int:
-    """Words for D normals: they come in pairs."""
+    """Return how many words D normals take: they come in pairs."""
     return D + D % 2
 
 
 def _polynomial(ops: Lanes, coefficients: list[float], x: Any) -> Any:
+    """Evaluate a polynomial by Horner's rule, the highest power first."""
     total = ops.constant(coefficients[0])
     for coefficient in coefficients[1:]:
         total = ops.fma(total, x, ops.constant(coefficient))
@@ -44,17 +45,18 @@ def _polynomial(ops: Lanes, coefficients: list[float], x: Any) -> Any:
 
 
 def _bits(value: int) -> Any:
+    """Return the vector of integers all of whose lanes are `value`."""
     return ir.Constant(Lanes.integers, [value] * LANES)
 
 
 def _between_one_and_two(ops: Lanes, word: Any) -> Any:
-    """1 + (the upper 52 bits)/2^52."""
+    """Return 1 + (the upper 52 bits)/2^52."""
     b = ops.builder
     return b.bitcast(b.or_(b.lshr(word, _bits(12)), _bits(_ONE)), ops.vector)
 
 
 def _logarithm(ops: Lanes, u: Any) -> Any:
-    """log u for 2^−52 ≤ u ≤ 1, by u = 2^k·f with √½ ≤ f < √2 and log f = 2·atanh((f − 1)/(f + 1))."""
+    """Return log u for 2^−52 ≤ u ≤ 1, by u = 2^k·f with √½ ≤ f < √2 and log f = 2·atanh((f − 1)/(f + 1))."""
     b, bias = ops.builder, 1024
     shifted = b.add(b.bitcast(u, ops.integers), _bits((bias << 52) - _ROOT_HALF))
     exponent = b.bitcast(b.or_(b.lshr(shifted, _bits(52)), _bits(_TWO52)), ops.vector)
@@ -66,7 +68,7 @@ def _logarithm(ops: Lanes, u: Any) -> Any:
 
 
 def _pair(ops: Lanes, first: Any, second: Any) -> tuple[Any, Any]:
-    """ρ·cos θ and ρ·sin θ with ρ = √(−2·log u), u from the first word, θ from the second.
+    """Return ρ·cos θ and ρ·sin θ with ρ = √(−2·log u), u from the first word, θ from the second.
 
     An angle φ in [−π/4, π/4) from the upper bits is reflected and turned by half a circle, or not, by the two lowest.
     """
@@ -85,7 +87,7 @@ def _pair(ops: Lanes, first: Any, second: Any) -> tuple[Any, Any]:
 
 @intrinsic
 def _emit_pair(typingctx, words, word_at, out, first_at, second_at):  # type: ignore[no-untyped-def]
-    """out[second_at:][:LANES], then out[first_at:][:LANES], from the words at word_at and one row below (flat)."""
+    """Set out[second_at:][:LANES], then out[first_at:][:LANES], from the words at word_at and one row below (flat)."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         ops = Lanes(context, builder)

@@ -1,6 +1,6 @@
-"""The rollout kernel in plain NumPy: the formula as it is written down, vectorised over rollouts.
+"""Simulate rollouts in plain NumPy: the formula as it is written down, vectorised over rollouts.
 
-It checks the kernel, is the baseline of the benchmarks, and serves systems too large for unrolled code.
+This reference checks the kernels, is the baseline of the benchmarks, and serves systems too large for unrolled code.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 
 
 def costs_of_rollouts(A: Array, B: Array, Q: Array, R: Array, gains: Array, noise: Array, gamma: float) -> Array:
-    """Costs (M,) of rollouts with gains (M, m, n) and noise (h−1, M, n), from x_0 = 0.
+    """Return the costs (M,) of rollouts with gains (M, m, n) and noise (h−1, M, n), from x_0 = 0.
 
     C = Σ_{t=1}^{h−1} γᵗ x_tᵀ(Q + KᵀRK)x_t, x_{t+1} = (A − BK)x_t + z_t  (PCPO, equations (1) and (5)).
     """
@@ -37,7 +37,7 @@ def gradient_estimate(
     A: Array, B: Array, Q: Array, R: Array, K: Array, radius: float, minibatch: int,
     *, gamma: float, horizon: int, law: NoiseLaw, rng: np.random.Generator,
 ) -> Array:  # fmt: skip
-    """g = (1/M) Σ_k C(K + r U_k; Z_k)·(D/r)·U_k  (PCPO, equation (5)), with all M rollouts in memory at once."""
+    """Return g = (1/M) Σ_k C(K + r U_k; Z_k)·(D/r)·U_k  (PCPO, equation (5)), with all M rollouts in memory at once."""
     U = rng.standard_normal((minibatch, *K.shape))
     U /= np.linalg.norm(U, axis=(1, 2), keepdims=True)
     noise = law.sample(rng, (horizon - 1, minibatch), A.shape[0])
@@ -50,7 +50,10 @@ def rollout_costs(
     A: Array, B: Array, Q: Array, R: Array, K: Array, radius: float,
     directions: Array, noise: NDArray[Any], scale: Array, root: float, costs: Array,
 ) -> None:  # fmt: skip
-    """The arguments and the result of the kernels of `rollout_kernel`, computed by `costs_of_rollouts`."""
+    """Fill `costs` as the kernels of `rollout_kernel` do, by `costs_of_rollouts`.
+
+    The arguments are those of the kernels.
+    """
     blocks, _, lanes = directions.shape
     gains = K + radius * directions.swapaxes(1, 2).reshape(blocks * lanes, *K.shape)
     reals = unpack_signs(noise) if noise.dtype == np.uint64 else noise

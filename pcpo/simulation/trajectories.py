@@ -1,4 +1,4 @@
-"""Trajectories of linear systems under excitation: data for the methods that identify A and B."""
+"""Simulate trajectories of linear systems under excitation: data for the methods that identify A and B."""
 
 from __future__ import annotations
 
@@ -7,25 +7,28 @@ from collections.abc import Sequence
 import numpy as np
 
 from pcpo.arrays import FloatArray
-from pcpo.fleets.fleet import LinearSystem
-from pcpo.oracles.protocol import Trajectories
 from pcpo.simulation.kernels import SATURATION
+from pcpo.simulation.protocol import System, Trajectories
 from pcpo.simulation.vector import compiled
 
 __all__ = ["random_signs", "simulated"]
 
 
 def random_signs(rng: np.random.Generator, count: int, horizon: int, m: int) -> FloatArray:
-    """Independent coordinates −1 or +1, ``(count, horizon, m)``."""
+    """Draw independent coordinates −1 or +1, ``(count, horizon, m)``."""
     return 2.0 * rng.integers(0, 2, size=(count, horizon, m)).astype(np.float64) - 1.0
 
 
-def simulated(
-    systems: Sequence[LinearSystem], gains: FloatArray, noise: FloatArray, probing: FloatArray
-) -> Trajectories:
-    """x' = Ax + Bu + z, u = −Kx + probing, x_0 = 0; noise ``(N, count, h, n)``, probing ``(N, count, h, m)``.
+def simulated(systems: Sequence[System], gains: FloatArray, noise: FloatArray, probing: FloatArray) -> Trajectories:
+    """Simulate x' = Ax + Bu + z, u = −Kx + probing, from x_0 = 0.
 
     A trajectory with an entry that is not finite or exceeds `SATURATION` becomes all zeros, and is counted.
+
+    Args:
+        systems: N systems with n states and m inputs.
+        gains: K of every system, ``(N, m, n)``.
+        noise: z, ``(N, count, h, n)``.
+        probing: excitation of the inputs, ``(N, count, h, m)``.
     """
     A, B = (np.stack([getattr(s, name) for s in systems]) for name in ("A", "B"))
     N, count, horizon, n = noise.shape

@@ -1,7 +1,8 @@
-"""Checkpoints: what a run must remember at the end of an epoch, in a file that holds numbers and no code.
+"""Save and load checkpoints: the state of a run after an epoch, and the finished cells of a study.
 
-A file is an .npz archive of arrays and one JSON text that says how they make up the state.  Nothing is pickled; a
-reader builds only dataclasses of modules that the program has loaded by itself.
+Every checkpoint carries a *key*, the hash of all that its job depends on.  A file that is missing, unreadable or of
+another key counts as missing: the work is then repeated, which gives the same bits.  Files are replaced atomically.
+They hold numbers and no code: nothing is pickled, and only dataclasses of modules that are loaded already are built.
 """
 
 from __future__ import annotations
@@ -9,85 +10,125 @@ from __future__ import annotations
 import json
 import sys
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 
-from pcpo.algorithms.protocol import EpochReport, Traffic
-from pcpo.arrays import BoolArray, IntArray
 from pcpo.errors import ResultsError
 from pcpo.storage.files import discard, replacing
+from pcpo.storage.tables import read_table, write_table
 
-__all__ = ["Checkpoint", "Snapshot"]
+__all__ = ["Checkpoint", "StudyCheckpoint"]
 
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A run between two epochs: the algorithm's state, the server's sets and counts, the oracle's ledger, all reports.
-
-    Streams of random numbers are not in it: they are keyed by epoch, so a new epoch opens new ones.
-    """
-
-    state: Any
-    neighbourhoods: BoolArray
-    traffic: Traffic
-    rollouts: int
-    nonfinite: IntArray
-    epochs: Sequence[EpochReport]
+_State = TypeVar("_State")
+_NOTE = b"pcpo-part"
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, pa.ArrowException)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The latest snapshot of one run in the file `path`.
-
-    key: hash of all that the run depends on.  A file of another key, or one that cannot be read, counts as absent:
-    the run then begins at its first epoch, which gives the same bits.
-    """
+    """Hold the latest state of a run in the .npz file `path`: arrays, and a JSON text that says how they are nested."""
 
     path: Path
     key: str
 
     def epochs(self) -> int | None:
-        """How many epochs are kept; None without a file of this key."""
+        """Return how many epochs the saved run has finished, None without a usable checkpoint."""
         found = self._read(lambda content, archive: int(content["epochs"]))
         return found if isinstance(found, int) else None
 
-    def read(self, known: Mapping[str, object]) -> Snapshot | None:
-        """The kept snapshot; known: objects of the reader by name, which the file only names."""
+    def read(self, kind: type[_State], known: Mapping[str, object]) -> _State | None:
+        """Load the saved state.
+
+        Args:
+            kind: dataclass of the state; anything else in the file counts as missing.
+            known: objects that the file only names, by the names under which `write` was given them.
+        """
         found = self._read(lambda content, archive: _decoded(content["snapshot"], archive, known))
-        return found if isinstance(found, Snapshot) else None
+        return found if isinstance(found, kind) else None
 
-    def _read(self, part: Callable[[Any, Mapping[str, Any]], object]) -> object:
-        """A part of the file's content; None for a file that is absent, of another key or damaged."""
-        try:
-            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-                content = json.loads(bytes(archive["content"]).decode())
-                return part(content, archive) if content["key"] == self.key else None
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-            return None
+    def write(self, state: object, epochs: int, known: Mapping[str, object]) -> None:
+        """Save the state after `epochs` epochs in place of the previous one, atomically.
 
-    def write(self, snapshot: Snapshot, known: Mapping[str, object]) -> None:
-        """Replace the kept snapshot, whole or not at all.
+        Args:
+            state: a dataclass of numbers, texts, arrays, tuples, lists, dicts and dataclasses.
+            epochs: how many epochs the run has finished.
+            known: objects in the state that need not be saved, by name: the reader has them.
 
-        Raises ResultsError for a state with anything but numbers, texts, arrays, tuples, lists, dicts and dataclasses.
+        Raises:
+            ResultsError: for a state with anything else in it; the previous file stays.
         """
         arrays: dict[str, np.ndarray[Any, Any]] = {}
-        state = _encoded(snapshot, arrays, known)
-        content = {"key": self.key, "epochs": len(snapshot.epochs), "snapshot": state}
+        encoded = _encoded(state, arrays, known)
+        content = {"key": self.key, "epochs": epochs, "snapshot": encoded}
         text = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
         with replacing(self.path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, allow_pickle=False, content=text, **arrays)
 
     def discard(self) -> None:
-        """Remove the file, if there is one, and its folder, if nothing else is in it."""
+        """Remove the file, if it exists, and its folder, if nothing else is in it."""
         discard(self.path)
+
+    def _read(self, part: Callable[[Any, Mapping[str, Any]], object]) -> object:
+        """Return a part of the file's content, None without a usable checkpoint."""
+        with suppress(*_UNREADABLE), self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            content = json.loads(bytes(archive["content"]).decode())
+            if content["key"] == self.key:
+                return part(content, archive)
+        return None
+
+
+@dataclass(frozen=True)
+class StudyCheckpoint:
+    """Hold the finished cells of a study's job in `folder`, one parquet file for each, until its table is written."""
+
+    folder: Path
+    key: str
+
+    def rows(self, index: int, cell: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """Return the rows of a cell; without a usable checkpoint, make and save them first.
+
+        The rows are always those read from the file, so that a resumed job sees the same types as an uninterrupted one.
+
+        Args:
+            index: the cell's place in its study, which names the file.
+            cell: the cell's name; a file of another cell counts as missing.
+            make: simulates the cell.
+        """
+        path = self._path(index)
+        if (frame := self._read(path, cell)) is None:
+            write_table(make(), path, _NOTE, [self.key, cell])
+            frame = self._read(path, cell)
+        if frame is None:
+            raise ResultsError(f"{path}: found nothing readable, expected the rows that were just written")
+        return frame
+
+    def discard(self, count: int) -> None:
+        """Remove the files of `count` cells, and the folder if nothing else is in it."""
+        discard(*(self._path(index) for index in range(count)))
+
+    def _path(self, index: int) -> Path:
+        """Return the file of a cell."""
+        return self.folder / f"{index}.parquet"
+
+    def _read(self, path: Path, cell: str) -> pd.DataFrame | None:
+        """Load the rows of a cell, None without a usable checkpoint."""
+        with suppress(*_UNREADABLE):
+            table = read_table(path)
+            if json.loads(table.schema.metadata[_NOTE]) == [self.key, cell]:
+                frame: pd.DataFrame = table.to_pandas()
+                return frame
+        return None
 
 
 def _encoded(value: Any, arrays: dict[str, np.ndarray[Any, Any]], known: Mapping[str, object]) -> Any:
-    """JSON of a value; its arrays go to `arrays`."""
+    """Return the JSON form of a value; its arrays go to `arrays`."""
     for name, thing in known.items():
         if value is thing:
             return {"known": name}
@@ -111,7 +152,7 @@ def _encoded(value: Any, arrays: dict[str, np.ndarray[Any, Any]], known: Mapping
 
 
 def _decoded(content: Any, archive: Mapping[str, Any], known: Mapping[str, object]) -> Any:
-    """Inverse of `_encoded`."""
+    """Rebuild a value from its JSON form and the arrays of the file."""
     if not isinstance(content, dict):
         return content
     if "known" in content:
@@ -128,6 +169,7 @@ def _decoded(content: Any, archive: Mapping[str, Any], known: Mapping[str, objec
 
 
 def _dataclass(module: str, name: str) -> Any:
+    """Return a dataclass of a module that is loaded already; ResultsError for anything else."""
     found = getattr(sys.modules.get(module), name, None)
     if not (isinstance(found, type) and is_dataclass(found)):
         raise ResultsError(f"checkpoint: found a {module}.{name}, expected a dataclass of this program")

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all: to a temporary name in the same folder, then renamed."""
+"""Write files atomically: to a temporary name in the same folder, then renamed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["discard", "replacing", "write_text"]
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """A temporary path beside `path` (same suffix), renamed to it if the block succeeds and removed if it fails.
+    """Yield a temporary path beside `path` (same suffix), renamed to it if the block succeeds and removed if it fails.
 
-    A process that was killed cannot remove its own; the next one that writes `path` on that machine does.
+    A killed process cannot remove its temporary file; the next process that writes `path` on that machine does.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
 
 def _sweep(path: Path, mark: str) -> None:
-    """Remove temporary files of `path` whose process, in their names, is no more."""
+    """Remove temporary files of `path` whose process, named in the file name, has ended."""
     for entry in os.scandir(path.parent):
         if entry.name.startswith(mark) and entry.name.endswith(path.suffix):
             owner = entry.name.removeprefix(mark).partition("-")[0]
@@ -44,6 +44,7 @@ def _sweep(path: Path, mark: str) -> None:
 
 
 def _alive(process: int) -> bool:
+    """Return whether a process exists."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -54,7 +55,7 @@ def _alive(process: int) -> bool:
 
 
 def discard(*paths: Path) -> None:
-    """Remove files that may be there, all of one folder, and the folder if nothing else is in it."""
+    """Remove files that may exist, all of one folder, and the folder if nothing else is in it."""
     for path in paths:
         path.unlink(missing_ok=True)
     for folder in {path.parent for path in paths}:
@@ -63,6 +64,6 @@ def discard(*paths: Path) -> None:
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write `text` in UTF-8, whole or not at all."""
+    """Write `text` in UTF-8, atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a result was made with: package version, git commit, versions of the dependencies, machine.
+"""Collect what a result was made with: package version, git commit, versions of the dependencies, machine.
 
 Nothing here raises: a result without git or outside a checkout is still a result, with "unknown" written in its place.
 """
@@ -25,25 +25,21 @@ _SECONDS = 10.0
 
 
 def package_version() -> str:
-    """The version of the code that runs, from `pcpo.__version__` (an installed copy's metadata can be older)."""
+    """Return the version of the code that runs, from `pcpo.__version__` (an installed copy's metadata can be older)."""
     return pcpo.__version__
 
 
 def git_commit(root: Path | None = None) -> str:
-    """The full hash of the commit checked out at `root`, with "-dirty" after it if the tree differs from it.
+    """Return the full hash of the commit checked out at `root`, with "-dirty" after it if the tree differs from it.
 
     A file that is neither tracked nor ignored counts as a difference: an uncommitted module can change a result.
 
-    Parameters
-    ----------
-    root
-        The top of a work tree; by default the directory that contains this package.
+    Args:
+        root: the top of a work tree; by default the directory that contains this package.
 
-    Returns
-    -------
-    str
-        "unknown" if `root` is not itself the top of a work tree with a commit (for example a package installed
-        *inside* some other project's checkout), or if git is missing, refuses, or does not answer.
+    Returns:
+        The hash; "unknown" if `root` is not itself the top of a work tree with a commit (for example a package
+        installed *inside* some other project's checkout), or if git is missing, refuses, or does not answer.
     """
     root = _PACKAGE_PARENT if root is None else root.resolve()
     top = _output(["git", "-C", str(root), "rev-parse", "--show-toplevel"])
@@ -57,17 +53,17 @@ def git_commit(root: Path | None = None) -> str:
 
 
 def environment_versions() -> dict[str, str]:
-    """The version of Python and of each of `MAIN_DEPENDENCIES`; "unknown" for one that is not installed."""
+    """Return the version of Python and of each of `MAIN_DEPENDENCIES`; "unknown" if it is not installed."""
     return {"python": platform.python_version()} | {name: _installed(name) for name in MAIN_DEPENDENCIES}
 
 
 def machine() -> dict[str, str | int]:
-    """The processor's model name (`cpu`), the cores that this process may use (`cores`) and the system (`os`)."""
+    """Return the processor's model name (`cpu`), the cores for this process (`cores`) and the system (`os`)."""
     return {"cpu": _cpu_model(), "cores": _usable_cores(), "os": platform.platform()}
 
 
 def _output(command: list[str]) -> str | None:
-    """What `command` prints, stripped; None if it cannot be run, fails or takes longer than `_SECONDS`."""
+    """Return what `command` prints, stripped; None if it cannot be run, fails or takes longer than `_SECONDS`."""
     # GIT_DIR and its like, set inside a git hook, would point at another repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
@@ -80,6 +76,7 @@ def _output(command: list[str]) -> str | None:
 
 
 def _installed(name: str) -> str:
+    """Return the installed version of a package, or "unknown"."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -87,12 +84,14 @@ def _installed(name: str) -> str:
 
 
 def _usable_cores() -> int:
+    """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):  # Linux: a container or a scheduler may allow fewer cores than there are
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the processor's model name, or "unknown"."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -12,6 +12,7 @@ import functools
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import pcpo
 from pcpo.errors import ConfigError
@@ -25,7 +26,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 def closure(*starts: str | Path) -> list[Path]:
     """List every file that the given modules or files are made of, themselves included.
 
-    Followed are imports of modules of this package and, for a file outside the package, of Python files in its own
+    Followed are imports of modules of this package and, for a file outside the package, of Python files in the same
     folder.  A text beside a module that the module names as a string ("claims.md") belongs to it.
 
     Args:
@@ -63,6 +64,7 @@ def _content(path: Path) -> str:
 
 
 def _file_of(start: str | Path) -> Path:
+    """Return the file of a module or the file given; FileNotFoundError if it is missing."""
     if isinstance(start, Path) or start.endswith(".py"):
         path = Path(start).resolve()
         if not path.is_file():
@@ -105,7 +107,7 @@ def _made_of(path: Path) -> tuple[Path, ...]:
 def _packages(name: str) -> Iterator[Path]:
     """Yield the __init__ files that are run when the module of this dotted name is imported.
 
-    The package's own is left out: it offers names of other modules and computes nothing.
+    The __init__ of the whole package is left out: it offers names of other modules and computes nothing.
     """
     parts = name.split(".")
     for count in range(2, len(parts)):
@@ -127,11 +129,20 @@ def _imported(tree: ast.AST, here: tuple[str, ...]) -> Iterator[str]:
 
 
 def _running(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all nodes but those under `if TYPE_CHECKING:`, which never run."""
+    """Yield all nodes but those under `if TYPE_CHECKING:`, which never run; what stands under its `else` does."""
     yield node
-    for child in ast.iter_child_nodes(node):
-        if not (isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"):
-            yield from _running(child)
+    for child in node.orelse if _for_types_alone(node) else ast.iter_child_nodes(node):
+        yield from _running(child)
+
+
+def _for_types_alone(node: ast.AST) -> TypeGuard[ast.If]:
+    """Return whether a node is `if TYPE_CHECKING:` or `if typing.TYPE_CHECKING:`."""
+    if not isinstance(node, ast.If):
+        return False
+    match node.test:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name == "TYPE_CHECKING"
+    return False
 
 
 def _texts(tree: ast.AST, folder: Path) -> Iterator[Path]:

@@ -1,4 +1,7 @@
-"""Reading parquet files of results, and the note in them: one sentence for what is missing, damaged or too large."""
+"""Write and read parquet files of results, with a note in their metadata.
+
+A file that is missing, damaged or too large is reported in one sentence that names it.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +10,43 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pcpo.errors import ResultsError
+from pcpo.storage.files import replacing
 
-__all__ = ["MAX_BYTES", "read_note", "read_table"]
+__all__ = ["MAX_BYTES", "read_note", "read_table", "write_table"]
 
 #: Largest file, and largest table in memory (eight bytes per entry).
 MAX_BYTES = 2**31
 _DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
-def read_table(path: Path | str, columns: Sequence[str] | None = None) -> pa.Table:
-    """The table in a file, its checksums verified.
+def write_table(
+    frame: pd.DataFrame, path: Path | str, key: bytes, note: object, schema: pa.Schema | None = None
+) -> None:
+    """Write a table atomically, with page checksums; equal tables and notes give equal bytes.
 
-    Raises ResultsError, naming the file, if it is missing, damaged or larger than MAX_BYTES.
+    Args:
+        frame: the rows; the index is not written.
+        path: the file, replaced if it is there.
+        key: entry of the file's metadata that holds the note.
+        note: anything that JSON can hold, such as the provenance.
+        schema: types of the columns; by default those of the frame.
+    """
+    table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+    table = table.replace_schema_metadata({key: json.dumps(note, sort_keys=True).encode()})
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+
+
+def read_table(path: Path | str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read the table in a file and verify its checksums.
+
+    Raises:
+        ResultsError: naming the file, if it is missing, damaged or larger than MAX_BYTES.
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
@@ -36,9 +60,10 @@ def read_table(path: Path | str, columns: Sequence[str] | None = None) -> pa.Tab
 
 
 def read_note(path: Path | str, key: bytes, version: str) -> dict[str, Any]:
-    """The JSON object under `key` in a file's metadata, of schema version `version`.
+    """Read the JSON object under `key` in a file's metadata, of schema version `version`.
 
-    Raises ResultsError, naming the file, if it is missing, damaged, without such a note or of another version.
+    Raises:
+        ResultsError: naming the file, if it is missing, damaged, without such a note or of another version.
     """
     try:
         metadata = pq.read_schema(path).metadata or {}
@@ -58,6 +83,7 @@ def read_note(path: Path | str, key: bytes, version: str) -> dict[str, Any]:
 
 
 def _unreadable(path: Path | str, error: Exception) -> ResultsError:
+    """Say in one sentence why a file cannot be read."""
     if isinstance(error, FileNotFoundError):
         return ResultsError(f"{path}: no such results file; run the workflow first")
     return ResultsError(f"{path}: not a readable results file, it may be truncated ({error})")

@@ -1,8 +1,8 @@
-"""Compare a run with the reference results file by file: `python -m pcpo.storage.verify --root build/quick`.
+"""Compare a run with the reference results, file by file: `python -m pcpo.storage.verify --root build/quick`.
 
-The repository keeps, for a configuration, a digest of the content of every file and, by column of numbers, how many are
-finite, the sum of their magnitudes, their sum and their sum weighted by position.  Equal digests: the same bits.
-Otherwise the largest change of a sum, relative to the magnitudes, says by how much: another processor or library
+The repository stores, for a configuration, a digest of the content of every file and, by column of numbers, how many
+are finite, the sum of their magnitudes, their sum and their sum weighted by position.  Equal digests: the same bits.
+Otherwise the largest change of a sum, relative to the magnitudes, measures the difference: another processor or library
 changes the last bits only.
 """
 
@@ -35,16 +35,16 @@ __all__ = [
     "fingerprints",
     "main",
     "read_known",
-    "told",
+    "summary",
     "write_known",
 ]
 
 #: Largest change of a column's sum, relative to the sum of its magnitudes, that counts as last bits: far above the
 #: 1e-16 of one rounding times the length of a run, far below the smallest difference that a digit of a figure shows.
 TOLERANCE = 1e-9
-#: What may be said of the files of a run that is the known one.
+#: Statuses of files that agree with the reference.
 AGREEING = ("same bits", "last bits")
-#: Tables of numbers, text and pictures; the rest of a tree (logs, benchmarks, pages) tells of the run itself.
+#: Tables of numbers, text and pictures; the rest of a tree (logs, benchmarks, pages) describes the run itself.
 _TABLES = ("results/runs/**/*.parquet", "results/evidence/**/*.parquet", "results/fedlqr/**/*.parquet")
 _TEXTS = ("results/fleets/*.yaml", "results/plans/*.json", "results/tuning/**/*.json")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.\d*(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+)")
@@ -53,7 +53,7 @@ _LISTS = ("results/verdicts.csv", "results/fedlqr/claims.csv", "figures/*.csv")
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Of one file: SHA-256 of its content and of all in it but floating-point numbers, and how many rows it has.
+    """Hold the SHA-256 of a file's content and of all in it but floating-point numbers, its rows, and sums by column.
 
     sums: by column, how many numbers are finite, Σ|x_i|, Σ x_i and Σ x_i·i/n, which sees an exchange of two of them.
     """
@@ -65,7 +65,11 @@ class Fingerprint:
 
 
 def fingerprints(root: Path) -> dict[str, Fingerprint]:
-    """Of every table and text under `root`, by path; raises ResultsError, naming the file, for one it cannot read."""
+    """Return the fingerprint of every table and text under `root`, by path.
+
+    Raises:
+        ResultsError: naming the file, if it cannot be read.
+    """
     found = {}
     for reader, patterns in ((_of_table, _TABLES), (_of_list, _LISTS), (_of_text, _TEXTS)):
         for path in sorted({path for pattern in patterns for path in root.glob(pattern) if path.name[0] != "."}):
@@ -77,15 +81,17 @@ def fingerprints(root: Path) -> dict[str, Fingerprint]:
 
 
 def _of_table(path: Path) -> Fingerprint:
-    """Without the note in the file's metadata, which names commit and version."""
+    """Fingerprint a parquet file without the note in its metadata, which names commit and version."""
     return _of_content(read_table(path).replace_schema_metadata(None).combine_chunks())
 
 
 def _of_list(path: Path) -> Fingerprint:
+    """Fingerprint a CSV file."""
     return _of_content(pa.Table.from_pandas(pd.read_csv(path)).replace_schema_metadata(None))
 
 
 def _of_content(table: pa.Table) -> Fingerprint:
+    """Fingerprint a table."""
     numbers = {name: values for name in table.column_names if (values := _numbers(table[name])) is not None}
     words = table.drop_columns(list(numbers))
     sums = {name: _sums(values) for name, values in numbers.items()}
@@ -93,7 +99,7 @@ def _of_content(table: pa.Table) -> Fingerprint:
 
 
 def _numbers(column: pa.ChunkedArray) -> Any:
-    """Floating-point numbers of a column, or of the lists in it; None for a column of anything else."""
+    """Return the floating-point numbers of a column, or of the lists in it; None for a column of anything else."""
     flat = column.combine_chunks()
     if pa.types.is_list(flat.type):
         flat = flat.flatten()
@@ -101,6 +107,7 @@ def _numbers(column: pa.ChunkedArray) -> Any:
 
 
 def _digest(table: pa.Table) -> str:
+    """Return the SHA-256 of a table's content."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
@@ -108,7 +115,7 @@ def _digest(table: pa.Table) -> str:
 
 
 def _of_text(path: Path) -> Fingerprint:
-    """The numbers with a point or an exponent in a text are one column."""
+    """Fingerprint a text; its numbers with a point or an exponent are one column."""
     text = path.read_text(encoding="utf-8")
     numbers = np.array([float(number) for number in _NUMBER.findall(text)])
     words = _NUMBER.sub("#", text)
@@ -116,10 +123,12 @@ def _of_text(path: Path) -> Fingerprint:
 
 
 def _sha(text: str) -> str:
+    """Return the SHA-256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _sums(values: Any) -> tuple[int, float, float, float]:
+    """Return the four sums of a column."""
     finite = np.asarray(values, dtype=np.float64)
     finite = finite[np.isfinite(finite)]
     place = np.arange(1, len(finite) + 1) / max(1, len(finite))
@@ -127,16 +136,17 @@ def _sums(values: Any) -> tuple[int, float, float, float]:
 
 
 def compared(known: Mapping[str, Fingerprint], found: Mapping[str, Fingerprint]) -> pd.DataFrame:
-    """One row per file of either: status, the column that changed most, and by how much.
+    """Compare two sets of fingerprints: one row per file of either.
 
-    Columns file, status ("same bits", "last bits", "differs", "missing", "not known"), column, change (relative).
-    A text without the same bits differs, as it has no columns.
+    Columns file, status ("same bits", "last bits", "differs", "missing", "not known"), column (the column that changed
+    most), change (relative).  A text without the same bits differs, as it has no columns.
     """
     rows = [_row(name, known.get(name), found.get(name)) for name in sorted({*known, *found})]
     return pd.DataFrame(rows, columns=["file", "status", "column", "change"])
 
 
 def _row(name: str, known: Fingerprint | None, found: Fingerprint | None) -> tuple[str, str, str, float]:
+    """Compare the fingerprints of one file."""
     if known is None or found is None:
         return name, "missing" if found is None else "not known", "", np.nan
     if known.digest == found.digest:
@@ -151,6 +161,7 @@ def _row(name: str, known: Fingerprint | None, found: Fingerprint | None) -> tup
 
 
 def _change(known: tuple[int, float, float, float], found: tuple[int, float, float, float]) -> float:
+    """Return the largest change of a column's sums, relative to its magnitudes."""
     if known[0] != found[0]:
         return np.inf
     largest = max(abs(before - after) for before, after in zip(known[1:], found[1:], strict=True))
@@ -158,7 +169,7 @@ def _change(known: tuple[int, float, float, float], found: tuple[int, float, flo
 
 
 def write_known(root: Path, path: Path) -> None:
-    """Keep the fingerprints of a finished run; raises ResultsError for a tree without any."""
+    """Store the fingerprints of a finished run as the reference; ResultsError for a tree without any."""
     found = fingerprints(root)
     if not found:
         raise ResultsError(f"{root}: found no tables, expected a finished run")
@@ -168,7 +179,7 @@ def write_known(root: Path, path: Path) -> None:
 
 
 def read_known(path: Path) -> dict[str, Fingerprint]:
-    """What `write_known` kept; raises ResultsError for anything else."""
+    """Read the fingerprints that `write_known` stored; ResultsError for anything else."""
     try:
         files = json.loads(path.read_text(encoding="utf-8"))["files"]
         return {
@@ -181,8 +192,8 @@ def read_known(path: Path) -> dict[str, Fingerprint]:
         raise ResultsError(f"{path}: found no fingerprints of a run ({error!r}), expected those of --write") from None
 
 
-def told(rows: pd.DataFrame) -> Iterable[str]:
-    """A line for every file that has other bits, and one that counts."""
+def summary(rows: pd.DataFrame) -> Iterable[str]:
+    """Yield a line for every file that has other bits, and a line of counts."""
     for row in rows[rows["status"] != "same bits"].to_dict("records"):
         by = f": {row['column']} by {row['change']:.1e} of its magnitude" if row["column"] else ""
         yield f"{row['status']:10s} {row['file']}{by}"
@@ -192,7 +203,10 @@ def told(rows: pd.DataFrame) -> Iterable[str]:
 
 @command
 def main(arguments: list[str] | None = None) -> int:
-    """Compare or keep; exit code 1 if anything differs beyond the last bits, is missing or is not known."""
+    """Compare, or store the reference.
+
+    Exit code 1 if anything differs beyond the last bits, is missing or is not known.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m pcpo.storage.verify", description="Compare a run with the known one."
     )
@@ -204,7 +218,7 @@ def main(arguments: list[str] | None = None) -> int:
         write_known(chosen.root, chosen.known)
         return 0
     rows = compared(read_known(chosen.known), fingerprints(chosen.root))
-    print("\n".join(told(rows)))
+    print("\n".join(summary(rows)))
     return 0 if rows["status"].isin(AGREEING).all() else 1
 
 

@@ -1,4 +1,7 @@
-"""The right-hand sides of Theorem 2 with the constants of eq. (21) as printed: (35) by the minibatch, (9) by T."""
+"""Evaluate the right-hand sides of Theorem 2 with the constants of eq.
+
+(21) as printed: (35) by the minibatch, (9) by T.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ __all__ = ["bound_by_minibatch", "bound_by_rollouts"]
 
 
 def bound_by_minibatch(problem: ProblemConstants, schedule: Schedule, plan: EpochPlan, cluster_size: int) -> float:
-    """(35), if `plan` is of the last epoch L̄: 2 max{1, c_(p,9)D} √log(8DNR_L̄/δ) / √(M_L̄|M|) (units of cost).
+    """Return (35), if `plan` is of the last epoch L̄, in units of cost.
 
-    The logarithm has δ where the line above (35) has δ_L̄: as printed.
+    2 max{1, c_(p,9)D} √log(8DNR_L̄/δ) / √(M_L̄|M|).  The logarithm has δ where the line above (35) has δ_L̄: as
+    printed.
     """
     D, N = schedule.D, schedule.n_agents
     _, c9, _ = proof_constants(problem, D=D, Delta0=schedule.Delta0)
@@ -23,9 +27,10 @@ def bound_by_minibatch(problem: ProblemConstants, schedule: Schedule, plan: Epoc
 def bound_by_rollouts(
     problem: ProblemConstants, schedule: Schedule, Delta0_tilde: float, rollouts: int, cluster_size: int
 ) -> float:
-    """(9) in the form (38): D c_(p,13) √log(8DNT/δ) / √(T|M|) for T = `rollouts` per agent (units of cost).
+    """Return (9) in the form (38) for T = `rollouts` per agent, in units of cost.
 
-    c_(p,13) = 4 max{1, c_(p,9)} √(c_(p,12) log(c_(p,11)T)).  NaN where c_(p,11)T ≤ 1: no epoch fits.
+    D c_(p,13) √log(8DNT/δ) / √(T|M|), c_(p,13) = 4 max{1, c_(p,9)} √(c_(p,12) log(c_(p,11)T)).  NaN where c_(p,11)T ≤
+    1: no epoch fits.
     """
     D, N, Delta0, delta = schedule.D, schedule.n_agents, schedule.Delta0, schedule.delta
     _, c9, c10 = proof_constants(problem, D=D, Delta0=Delta0)

@@ -1,4 +1,4 @@
-"""Calibrated mode: the constants of Table 2 from the true model, and the horizon of the rollouts.
+"""Calibrate the constants of Table 2 from the true model, and the horizon of the rollouts.
 
 This is a calibration, not a model-free recipe: it looks at A, B, Q, R.  It keeps every dependence of the paper on
 (N, Δ_l, δ_l, D, |N_i|) and replaces worst-case constants by local ones: the worst over the clusters and over the
@@ -22,7 +22,7 @@ from pcpo.simulation.noise import NoiseLaw, Purpose, stream
 
 __all__ = ["Q_BAR", "LocalConstants", "calibrated_constants", "horizon_for", "initial_gap", "local_constants"]
 
-# q̄ in c4: bounds (χ²_D quantile at 1 − δ_l/(4N)) / L_l for small D; κ_M is the knob.
+# q̄ in c4: bounds (χ²_D quantile at 1 − δ_l/(4N)) / L_l for small D; κ_M scales it.
 Q_BAR = 4.0
 # c6: the largest radius at which no sampled K + rU costs more than this multiple of K.
 COST_FACTOR = 2.0
@@ -33,11 +33,15 @@ _BISECTIONS = 40
 
 @dataclass(frozen=True)
 class LocalConstants:
-    """Worst cases over clusters and regions.
+    """Hold worst cases over clusters and regions.
 
-    h_max: largest eigenvalue of ∇²C; h_min: smallest rate, of the eigenvalues h_i at K* and of ‖∇C‖²/(2(C − C*));
-    V = C² + Var C(K;Z) and variance σ² = Var C(K;Z) (units of cost, squared); radius_cap: the largest r with
-    C(K + rU) ≤ 2 C(K) on sampled directions; Delta0_tilde Δ̃_0 = max(largest initial gap, Δ_0), eq. (12).
+    Attributes:
+        h_max: largest eigenvalue of ∇²C.
+        h_min: smallest rate, of the eigenvalues h_i at K* and of ‖∇C‖²/(2(C − C*)).
+        V: C² + Var C(K;Z), in units of cost, squared.
+        variance: σ² = Var C(K;Z), in units of cost, squared.
+        radius_cap: the largest r with C(K + rU) ≤ 2 C(K) on sampled directions.
+        Delta0_tilde: Δ̃_0 = max(largest initial gap, Δ_0), eq. (12).
     """
 
     h_max: float
@@ -49,12 +53,12 @@ class LocalConstants:
 
 
 def initial_gap(fleet: Fleet) -> float:
-    """max_i C_σ(i)(K_i⁰) − C*_σ(i), in units of cost."""
-    return float(np.max(lqr.gaps(fleet, fleet.initial_gains)))
+    """Return max_i C_σ(i)(K_i⁰) − C*_σ(i), in units of cost."""
+    return float(np.max(fleet.gaps(fleet.initial_gains)))
 
 
 def region(fleet: Fleet, cluster: int) -> FloatArray:
-    """K*, the starts, and points of the lines between, of finite cost; ``(points, m, n)``."""
+    """Return K*, the starts, and points of the lines between, of finite cost; ``(points, m, n)``."""
     K_star = fleet.optimal_gains[cluster]
     starts = np.unique(fleet.initial_gains[fleet.labels == cluster], axis=0)
     between = [K_star + f * (starts - K_star) for f in _FRACTIONS]
@@ -63,7 +67,7 @@ def region(fleet: Fleet, cluster: int) -> FloatArray:
 
 
 def sampled_directions(fleet: Fleet) -> FloatArray:
-    """Fixed unit directions in opposite pairs, ``(32 D, m, n)``."""
+    """Return fixed unit directions in opposite pairs, ``(32 D, m, n)``."""
     rng = stream(0, Purpose.CALIBRATION, fleet.D)
     raw = rng.standard_normal((_DIRECTIONS_PER_UNKNOWN * fleet.D, fleet.m, fleet.n))
     unit = raw / np.linalg.norm(raw, axis=(1, 2), keepdims=True)
@@ -71,7 +75,10 @@ def sampled_directions(fleet: Fleet) -> FloatArray:
 
 
 def _radius_cap(system: LinearSystem, points: FloatArray, directions: FloatArray) -> float:
-    """Largest r with C(K + rU) ≤ 2 C(K) for all K of `points` and U of `directions` (bisection on the worst pair)."""
+    """Return the largest r with C(K + rU) ≤ 2 C(K) for all K of `points` and U of `directions`.
+
+    By bisection on the worst pair.
+    """
     limits = COST_FACTOR * lqr.cost_array(system, points)
 
     def fits(radius: float) -> bool:
@@ -88,7 +95,7 @@ def _radius_cap(system: LinearSystem, points: FloatArray, directions: FloatArray
 
 
 def _of_cluster(fleet: Fleet, cluster: int, law: NoiseLaw) -> tuple[float, float, float, float, float]:
-    """(h_max, h_min, V, σ², radius_cap) of one cluster."""
+    """Return (h_max, h_min, V, σ², radius_cap) of one cluster."""
     system, points = fleet.systems[cluster], region(fleet, cluster)
     costs, variances = lqr.cost_array(system, points), lqr.variance_array(system, points, law)
     h_max = max(float(np.linalg.eigvalsh(lqr.hessian_at(system, K))[-1]) for K in points)
@@ -110,10 +117,12 @@ def local_constants(fleet: Fleet, law: NoiseLaw, Delta0: float) -> LocalConstant
 def calibrated_constants(
     local: LocalConstants, *, D: int, Delta0: float, minibatch_scale: float = 1.0, q_bar: float = Q_BAR
 ) -> Constants:
-    """c_(p,1..6) from local constants; κ_M = minibatch_scale is the one knob.
+    """Return c_(p,1..6) from local constants; κ_M = minibatch_scale is the only free parameter.
 
     η = 1/(4h_max), c2 = 1/(2ηh_min), c3 = 16 Δ̃_0 Δ_0, c4 = κ_M max{q̄²V, 128σ²}, c5 = √V·D/h_max, c6 = radius_cap.
-    Raises ConfigError if κ_M is not positive.
+
+    Raises:
+        ConfigError: if κ_M is not positive.
     """
     if not minibatch_scale > 0:
         raise ConfigError(f"minibatch_scale: found {minibatch_scale}, expected a positive number")
@@ -130,7 +139,7 @@ def calibrated_constants(
 
 
 def horizon_for(fleet: Fleet, schedule: Schedule, epochs: int) -> int:
-    """Smallest h whose truncation bias C − C_h is under 1 % of Δ_L̄/8 at the worst policy of the plan.
+    """Return the smallest h whose truncation bias C − C_h is under 1 % of Δ_L̄/8 at the worst policy of the plan.
 
     Policies: the regions of all clusters, and the same displaced by r_1^(loc) in the sampled directions.
     """
@@ -140,7 +149,7 @@ def horizon_for(fleet: Fleet, schedule: Schedule, epochs: int) -> int:
 
 
 def _worst_horizon(system: LinearSystem, points: FloatArray, displacements: FloatArray, tolerance: float) -> int:
-    """Smallest h with C − C_h ≤ tolerance at all points, displaced or not; the bias decreases with h."""
+    """Return the smallest h with C − C_h ≤ tolerance at all points, displaced or not; the bias decreases with h."""
     moved = (points[:, None] + displacements[None, :]).reshape(-1, system.m, system.n)
     gains = np.concatenate([points, moved])
     costs = lqr.cost_array(system, gains)

@@ -1,4 +1,4 @@
-"""Certified bounds of λ, φ, ρ, G∞ on a sublevel set, for any n and m: inequalities, no sampling.
+"""Bound λ, φ, ρ, G∞ on a sublevel set with certainty, for any n and m: inequalities, no sampling.
 
 E = {K : C(K) − C* ≤ g}, Δ = K − K*, c = γ/(1−γ), norms spectral unless marked F.  On E:
 
@@ -29,7 +29,7 @@ __all__ = ["Bounds", "bounds_on_sublevel"]
 
 @dataclass(frozen=True)
 class Bounds:
-    """Upper bounds on {C − C* ≤ gap}: slope ‖∇C‖_F, curvature ‖∇²C‖, rollout C(K;Z), trace tr S_K, value ‖P_K‖."""
+    """Hold upper bounds on {C − C* ≤ gap}: slope ‖∇C‖_F, curvature ‖∇²C‖, rollout C(K;Z), trace tr S_K, value ‖P_K‖."""
 
     slope: float
     curvature: float
@@ -39,11 +39,12 @@ class Bounds:
 
 
 def _norm(matrix: object) -> float:
+    """Return the spectral norm."""
     return float(np.linalg.norm(np.asarray(matrix), 2))
 
 
 def _trace_bound(system: LinearSystem, gap: float) -> float:
-    """Upper bound of tr S_K: the smaller of the two of the module."""
+    """Return an upper bound of tr S_K: the smaller of the two in the module's docstring."""
     best, c = riccati(system), cost_scale(system.gamma)
     n, gamma = system.n, system.gamma
     A, G = closed_loop(system, best.K), np.linalg.eigvalsh(best.G)
@@ -56,8 +57,11 @@ def _trace_bound(system: LinearSystem, gap: float) -> float:
 
 
 def _rollout_bound(system: LinearSystem, value: float, law: BoundedLaw) -> float:
-    """B‖P‖ times the smaller of two sums: ‖P^½A^k‖ ≤ ‖P‖^½((1 − θ)/γ)^(k/2) term by term, as for a scalar system with
-    γa² = 1 − θ; and a storage function, (1 + θs − s)·Σ γ^t xᵀWx ≤ c(1 + 1/(θs))‖P‖B for s in (0, 1]."""
+    """Return B‖P‖ times the smaller of two sums.
+
+    The first: ‖P^½A^k‖ ≤ ‖P‖^½((1 − θ)/γ)^(k/2) term by term, as for a scalar system with γa² = 1 − θ.  The second, by
+    a storage function: (1 + θs − s)·Σ γ^t xᵀWx ≤ c(1 + 1/(θs))‖P‖B for s in (0, 1].
+    """
     gamma, c = system.gamma, cost_scale(system.gamma)
     theta = float(np.linalg.eigvalsh(system.Q)[0]) / value
     ratio = float(np.sqrt(gamma * max(0.0, 1 - theta)))
@@ -68,7 +72,7 @@ def _rollout_bound(system: LinearSystem, value: float, law: BoundedLaw) -> float
 
 
 def bounds_on_sublevel(system: LinearSystem, gap: float, law: BoundedLaw) -> Bounds:
-    """Upper bounds on {C − C* ≤ gap}, gap > 0 in units of cost."""
+    """Return upper bounds on {C − C* ≤ gap}, gap > 0 in units of cost."""
     best, c = riccati(system), cost_scale(system.gamma)
     n, gamma, B = system.n, system.gamma, _norm(system.B)
     value = _norm(best.P) + gap / c

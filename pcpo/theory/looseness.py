@@ -1,4 +1,4 @@
-"""The ladder from the literal constants of Table 2 to the calibrated ones, one replacement at a time, in closed form.
+"""Replace the literal constants of Table 2 by the calibrated ones, one replacement at a time, in closed form.
 
 Both sets of constants are one formula with different ingredients,
 
@@ -42,10 +42,13 @@ _FACTOR = 9216.0
 
 @dataclass(frozen=True)
 class Ingredients:
-    """The two ends of the ladder.
+    """Hold the two ends of the ladder, in units of cost and of the gain.
 
-    literal: certified (exact for n = m = 1); searched: or None, then "search" is no replacement; local: of
-    `calibration`; kappa κ_M; all in units of cost and of the gain.
+    Attributes:
+        literal: certified problem constants (exact for n = m = 1).
+        searched: sampled problem constants, or None, and then "search" is no replacement.
+        local: constants of `calibration`.
+        kappa: κ_M.
     """
 
     literal: ProblemConstants
@@ -58,12 +61,12 @@ class Ingredients:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The replacements there are, in order."""
+        """Return the names of the replacements."""
         return tuple(name for name in REPLACEMENTS if name != "search" or self.searched is not None)
 
 
 def ladder_constants(given: Ingredients, replaced: frozenset[str]) -> Constants:
-    """c_(p,1..6) with these replacements: `schedule.literal_constants` with none, `calibrated_constants` with all."""
+    """Return c_(p,1..6) with these replacements: `literal_constants` with none, `calibrated_constants` with all."""
     D, Delta0, local = given.D, given.Delta0, given.local
     base = given.searched if "search" in replaced and given.searched is not None else given.literal
     phi = local.h_max if "phi" in replaced else base.smoothness
@@ -94,11 +97,14 @@ def ladder_constants(given: Ingredients, replaced: frozenset[str]) -> Constants:
 
 @dataclass(frozen=True)
 class Rung:
-    """One replacement, with those of the rungs above it already made.
+    """Hold one replacement, with those of the rungs above it already made.
 
-    rollouts: T per agent after it; saved: decades that it saves there; alone: decades it saves from the literal end by
-    itself; shapley: mean of what it saves over all orders.  The `saved` of all rungs add up to the decades between the
-    ends, and so do the `shapley`.
+    Attributes:
+        rollouts: T per agent after the replacement.
+        saved: decades that it saves at this rung.
+        alone: decades that it saves from the literal end by itself.
+        shapley: mean of what it saves over all orders.  The `saved` of all rungs add up to the decades between the
+            ends, and so do the `shapley`.
     """
 
     name: str
@@ -111,7 +117,10 @@ class Rung:
 
 
 def ladder(given: Ingredients, *, delta: float, n_agents: int, epochs: int) -> list[Rung]:
-    """From "literal" (nothing replaced) to all replacements; T to the end of the same epoch, so to the same Δ_L̄."""
+    """Return the rungs from "literal" (nothing replaced) to all replacements.
+
+    T is counted to the end of the same epoch, so to the same Δ_L̄.
+    """
 
     @cache
     def schedule(replaced: frozenset[str]) -> Schedule:
@@ -132,13 +141,17 @@ def ladder(given: Ingredients, *, delta: float, n_agents: int, epochs: int) -> l
 
 
 def _rung(name: str, schedule: Schedule, epochs: int, saved: float, alone: float, shapley: float) -> Rung:
+    """Make one rung from the rollouts of every set of replacements."""
     last = schedule.plan(epochs)
     total = float(schedule.rollouts_for(epochs))
     return Rung(name, total, float(last.minibatch), float(last.iterations), saved, alone, shapley)
 
 
 def _shapley(names: tuple[str, ...], value: Callable[[frozenset[str]], float]) -> dict[str, float]:
-    """Σ over sets S without x of |S|!(n − |S| − 1)!/n! (value(S) − value(S with x)): saved, averaged over orders."""
+    """Return Σ over sets S without x of |S|!(n − |S| − 1)!/n! (value(S) − value(S with x)).
+
+    It is what x saves, averaged over orders.
+    """
     n, shares = len(names), dict.fromkeys(names, 0.0)
     for name in names:
         others = [other for other in names if other != name]

@@ -1,4 +1,4 @@
-"""Closed-form predictions for zeroth-order policy gradient near the optimum: overlays with no fitted parameter.
+"""Predict zeroth-order policy gradient near the optimum in closed form, with no fitted parameter.
 
 Near K* the iteration Y ← Y − ηg is a linear recursion with noise of covariance S = (V_r D/(r² M_eff))·I, where
 M_eff = M·|M| is the effective minibatch of a cluster of |M| agents in step.  H = ∇²C(K*), h_i its eigenvalues, D = mn.
@@ -23,19 +23,16 @@ from pcpo.oracles.protocol import Estimator
 
 __all__ = [
     "Plateau",
-    "collaboration_ratio",
     "estimator_error",
-    "expected_rounds",
     "plan_gaps",
     "steady_state_gap",
-    "transient_gap",
     "weight_moment",
 ]
 
 
 @dataclass(frozen=True)
 class Plateau:
-    """Steady-state mean gap E C(Y) − C* = noise + bias (units of cost).
+    """Hold the steady-state mean gap E C(Y) − C* = noise + bias (units of cost).
 
     noise = (η/2)·(D V_r/(r² M_eff))·Σ_i 1/(2 − ηh_i);  bias = r⁴ g3ᵀH⁻¹g3 / (8(D + 2)²).
     """
@@ -45,13 +42,13 @@ class Plateau:
 
     @property
     def gap(self) -> float:
-        """The mean gap."""
+        """Return the mean gap."""
         return self.noise + self.bias
 
 
 @dataclass(frozen=True, eq=False)
 class _Local:
-    """The linearised iteration of one system at K*."""
+    """Linearise the iteration of one system at K*."""
 
     system: LinearSystem
     radius: float
@@ -63,11 +60,15 @@ class _Local:
 
     @cached_property
     def hessian(self) -> FloatArray:
+        """Return H = ∇²C(K*), ``(D, D)``."""
         return lqr.hessian_at(self.system, lqr.riccati(self.system).K)
 
     @cached_property
     def noise_variance(self) -> float:
-        """Variance of every coordinate of the averaged estimate: D W_r / (r² q), W_r and q as in `weight_moment`."""
+        """Return the variance of every coordinate of the averaged estimate.
+
+        D W_r / (r² q), W_r, q as in `weight_moment`.
+        """
         W_r = weight_moment(
             self.system,
             lqr.riccati(self.system).K,
@@ -80,13 +81,13 @@ class _Local:
 
     @cached_property
     def shift(self) -> FloatArray:
-        """∇C_r(K*) to the order r²: r² g3 / (2(D + 2)), row-major."""
+        """Return ∇C_r(K*) to the order r²: r² g3 / (2(D + 2)), row-major."""
         g3 = lqr.hessian_trace_gradient(self.system).ravel()
         return self.radius**2 * g3 / (2 * (self.system.D + 2))
 
 
 def _fixed_rng(D: int) -> np.random.Generator:
-    """For the spherical average where D is too large for quadrature."""
+    """Return the generator of the spherical average where D is too large for quadrature."""
     return np.random.default_rng(np.random.SeedSequence(0, spawn_key=(D,)))
 
 
@@ -99,7 +100,7 @@ def weight_moment(
     estimator: Estimator = "one_point",
     baseline: float = 0.0,
 ) -> float:
-    """W_r = E w², where an estimate is (D/(r q)) Σ_k w_k U_k over q directions; infinite if a cost on the sphere is.
+    """Return W_r = E w², where an estimate is (D/(r q)) Σ_k w_k U_k over q directions; infinite if a sphere's cost is.
 
     "one_point", q = M: w = C(K + rU; Z) − b, so W_r = V_r − 2b E C(K + rU) + b²; V_r for b = 0.
     "two_point", q = M/2: w = (C(K + rU; Z) − C(K − rU; Z'))/2, so
@@ -127,7 +128,7 @@ def estimator_error(
     estimator: Estimator = "one_point",
     baseline: float = 0.0,
 ) -> float:
-    """E‖g − ∇C_r‖² = (D² W_r/r² − ‖∇C_r‖²)/q, exactly, for an estimate from M rollouts (`weight_moment`)."""
+    """Return E‖g − ∇C_r‖² = (D² W_r/r² − ‖∇C_r‖²)/q, exactly, for an estimate from M rollouts (`weight_moment`)."""
     W_r = weight_moment(system, gain, radius, law, estimator=estimator, baseline=baseline)
     mean = lqr.smoothed_gradient(system, gain, radius, rng=_fixed_rng(system.D)).value
     spread = system.D**2 * W_r / radius**2 - float(np.sum(mean**2))
@@ -135,6 +136,7 @@ def estimator_error(
 
 
 def _directions(minibatch: float, estimator: Estimator) -> float:
+    """Return q, how many directions M rollouts are."""
     return minibatch if estimator == "one_point" else minibatch / 2
 
 
@@ -148,12 +150,14 @@ def steady_state_gap(
     estimator: Estimator = "one_point",
     baseline: float = 0.0,
 ) -> Plateau:
-    """Mean gap after many iterations with radius r, step η and effective minibatch M·|M|.
+    """Predict the mean gap after many iterations with radius r, step η and effective minibatch M·|M|.
 
-    Leading order in r: the plateau of C_r's own linearisation lies lower, by a fraction of order r².
+    Leading order in r: the plateau of C_r's linearisation lies lower, by a fraction of order r².
     With an estimator of `weight_moment`, W_r and its number of directions take the place of V_r and M.  For centred
-    estimates the baseline is C*, up to its own noise.
-    Raises ConfigError unless 0 < ηh_max < 2: there is no steady state otherwise.
+    estimates the baseline is C*, up to its noise.
+
+    Raises:
+        ConfigError: unless 0 < ηh_max < 2: there is no steady state otherwise.
     """
     local = _Local(system, radius, step_size, minibatch, law, estimator, baseline)
     h = lqr.hessian_eigenvalues(system)
@@ -164,35 +168,8 @@ def steady_state_gap(
     return Plateau(noise, bias)
 
 
-def transient_gap(
-    system: LinearSystem,
-    offset: FloatArray,
-    iterations: int,
-    *,
-    step_size: float,
-    radius: float,
-    minibatch: float,
-    law: QuarticLaw,
-) -> FloatArray:
-    """Mean gap after 0, 1, …, `iterations` steps from K* + offset; shape ``(iterations + 1,)``.
-
-    m ← (I − ηH)m − η∇C_r(K*), Σ ← (I − ηH)Σ(I − ηH) + η²S, gap = ½ mᵀHm + ½ tr(HΣ): the quadratic model, for small
-    offsets.
-    """
-    local = _Local(system, radius, step_size, minibatch, law)
-    H, D = local.hessian, system.D
-    step = np.eye(D) - step_size * H
-    m, Sigma = np.asarray(offset, dtype=np.float64).ravel(), np.zeros((D, D))
-    gaps = np.empty(iterations + 1)
-    for k in range(iterations + 1):
-        gaps[k] = 0.5 * m @ H @ m + 0.5 * np.trace(H @ Sigma)
-        m = step @ m - step_size * local.shift
-        Sigma = step @ Sigma @ step + step_size**2 * local.noise_variance * np.eye(D)
-    return gaps
-
-
 def plan_gaps(fleet: Fleet, schedule: Schedule, epochs: int, law: QuarticLaw) -> pd.DataFrame:
-    """Steady-state mean gaps at every epoch's hyperparameters, mean over agents: columns epoch, local, global.
+    """Predict steady-state mean gaps at every epoch's hyperparameters, mean over agents: columns epoch, local, global.
 
     local: radius r_l^(loc), minibatch M_l; global: radius r_(i,l)^(global) and minibatch M_l·|M_j| of the true
     clusters, so it is what a separated fleet should reach.
@@ -209,13 +186,3 @@ def plan_gaps(fleet: Fleet, schedule: Schedule, epochs: int, law: QuarticLaw) ->
         means = {"local": local @ sizes / fleet.N, "global": shared @ sizes / fleet.N}
         rows.append({"epoch": plan.epoch, **{series: float(mean) for series, mean in means.items()}})
     return pd.DataFrame(rows)
-
-
-def collaboration_ratio(cluster_size: int) -> float:
-    """E gap_global / E gap_local = |M|^(−1/2), uncapped, with the paper's radii."""
-    return float(1 / np.sqrt(cluster_size))
-
-
-def expected_rounds(iterations: list[int]) -> int:
-    """Σ_l (R_l + 1): the rounds that the epochs should take; what the server counts is tested against it."""
-    return sum(R + 1 for R in iterations)

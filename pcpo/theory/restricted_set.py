@@ -1,11 +1,10 @@
-"""Searches on the boundary of a sublevel set of the cost: sampled maxima, which are lower bounds of the true ones.
-
-λ, φ, ρ, μ, G∞ of the restricted sets G⁰_j = {C_j(K) − C*_j ≤ 10 Δ̃_0} (12) of a fleet, each with its guarantee.
+"""Find λ, φ, ρ, μ, G∞ of the restricted sets G⁰_j = {C_j(K) − C*_j ≤ 10 Δ̃_0} (12) of a fleet, each with its guarantee.
 
 Lemmas 4 to 6 say that such constants exist; every choice of ρ gives others.  Here λ = sup‖∇C‖, φ = sup‖∇²C‖ and G∞ are
-taken on the larger set E = {C − C* ≤ βΔ̃_0}, β > 10, and ρ is a distance at which no gain of G⁰ is outside E: then (13),
-(14), (17) and (18) hold, for all their segments and spheres lie in E.  β, the *enlargement*, is the one that makes the
-first epoch of Table 2 cheapest, which is the reading kindest to the theorem.  μ is over all gains of finite cost.
+taken on the larger set E = {C − C* ≤ βΔ̃_0}, β > 10, and ρ is a distance at which no gain of G⁰ is outside E: then
+(13), (14), (17) and (18) hold, for all their segments and spheres lie in E.  β, the *enlargement*, makes the first
+epoch of Table 2 cheapest, which is the reading kindest to the theorem.  μ is over all gains of finite cost.  Searches
+on the boundary of a sublevel set give sampled maxima, which are lower bounds of the true ones.
 
 The constants have units of cost and of the gain: they change when the cost is rescaled, and so does Table 2.
 """
@@ -25,7 +24,7 @@ from pcpo.algorithms.schedule import ProblemConstants, Schedule, literal_constan
 from pcpo.arrays import FloatArray
 from pcpo.errors import ConfigError
 from pcpo.fleets.fleet import Fleet
-from pcpo.lqr.cost import cost_array, hessian_matrix
+from pcpo.lqr.cost import hessian_matrix
 from pcpo.lqr.moments import rollout_bound
 from pcpo.lqr.optimum import pl_constant
 from pcpo.lqr.system import LinearSystem
@@ -41,7 +40,6 @@ __all__ = [
     "Guaranteed",
     "Value",
     "at_gap",
-    "check_radius",
     "cluster_constants",
     "curvature",
     "fleet_constants",
@@ -58,7 +56,7 @@ Value = Callable[[LinearSystem, FloatArray], FloatArray]
 
 
 def at_gap(system: LinearSystem, directions: FloatArray, gap: FloatArray | float) -> FloatArray:
-    """K* + sV with C − C* = gap, from below and to 1e-6 of s: gains ``(k, m, n)`` for directions V, gaps ``(k,)``."""
+    """Return K* + sV with C − C* = gap, from below and to 1e-6 of s: ``(k, m, n)`` for directions V, gaps ``(k,)``."""
     K_star, gap = lqr.riccati(system).K, np.broadcast_to(np.asarray(gap, dtype=np.float64), len(directions))
     star = lqr.riccati(system).cost
 
@@ -76,13 +74,13 @@ def at_gap(system: LinearSystem, directions: FloatArray, gap: FloatArray | float
 
 
 def curvature(system: LinearSystem, gains: FloatArray) -> FloatArray:
-    """‖∇²C(K)‖, spectral norm, of gains ``(k, m, n)``."""
+    """Return ‖∇²C(K)‖, spectral norm, of gains ``(k, m, n)``."""
     H = hessian_matrix(system, gains)
     return np.asarray(np.abs(np.linalg.eigvalsh((H + np.swapaxes(H, -1, -2)) / 2)).max(axis=-1))
 
 
 def steepness(system: LinearSystem, gains: FloatArray) -> FloatArray:
-    """‖∇C(K)‖_F of gains ``(k, m, n)``."""
+    """Return ‖∇C(K)‖_F of gains ``(k, m, n)``."""
     return np.asarray(np.linalg.norm(lqr.gradient(system, gains), axis=(1, 2)))
 
 
@@ -95,7 +93,7 @@ def largest_on_boundary(
     starts: int = _STARTS,
     rounds: int = _ROUNDS,
 ) -> float:
-    """Maximum of value on {C − C* = gap}: random directions, then smaller and smaller moves from the best."""
+    """Search the maximum of `value` on {C − C* = gap}: random directions, then ever smaller moves from the best."""
     V = unit_directions(system, starts, rng)
     found, size = value(system, at_gap(system, V, gap)), 0.5
     for _ in range(rounds if system.D > 1 else 0):
@@ -114,11 +112,10 @@ RESTRICTED = 10.0
 #: Values of β that are tried; β − 10 from 0.01 to 100.
 ENLARGEMENTS: tuple[float, ...] = tuple(RESTRICTED + float(x) for x in np.geomspace(0.01, 100.0, 41))
 METHODS = ("certified", "sampled")
-_PROBES = 200
 
 
 class Guarantee(StrEnum):
-    """What is known of a number that stands for a supremum or an infimum."""
+    """Name what is known of a number that stands for a supremum or an infimum."""
 
     EXACT = "exact"
     UPPER = "certified upper bound"
@@ -129,7 +126,7 @@ class Guarantee(StrEnum):
 
 @dataclass(frozen=True)
 class Guaranteed:
-    """A number and what is known of it."""
+    """Hold a number and what is known of it."""
 
     value: float
     guarantee: Guarantee
@@ -137,7 +134,7 @@ class Guaranteed:
 
 @dataclass(frozen=True)
 class ClusterConstants:
-    """λ_j, φ_j, ρ_j, μ_j, G∞^(j) of one cluster."""
+    """Hold λ_j, φ_j, ρ_j, μ_j, G∞^(j) of one cluster."""
 
     lipschitz: Guaranteed
     smoothness: Guaranteed
@@ -148,7 +145,7 @@ class ClusterConstants:
 
 @dataclass(frozen=True)
 class FleetConstants:
-    """The fleet's constants: the worst over its clusters, with the weakest of their guarantees.
+    """Hold the fleet's constants: the worst over its clusters, with the weakest of their guarantees.
 
     Delta0_tilde Δ̃_0 (units of cost); enlargement β; method "certified" (exact for n = m = 1) or "sampled".
     """
@@ -162,9 +159,10 @@ class FleetConstants:
 
 
 def restricted_scale(fleet: Fleet, Delta0: float) -> float:
-    """Δ̃_0 = max(max_i C_σ(i)(K_i⁰) − C*_σ(i), Δ_0), eq. (12).
+    """Return Δ̃_0 = max(max_i C_σ(i)(K_i⁰) − C*_σ(i), Δ_0), eq. (12).
 
-    Raises ConfigError if Δ_0 is not positive and finite, or an initial gain has infinite cost.
+    Raises:
+        ConfigError: if Δ_0 is not positive and finite, or an initial gain has infinite cost.
     """
     if not (np.isfinite(Delta0) and Delta0 > 0):
         raise ConfigError(f"Delta0: found {Delta0}, expected a positive finite number (units of cost)")
@@ -180,9 +178,10 @@ def restricted_scale(fleet: Fleet, Delta0: float) -> float:
 def cluster_constants(
     system: LinearSystem, scale: float, law: NoiseLaw, *, enlargement: float, method: str = "certified"
 ) -> ClusterConstants:
-    """Constants of one cluster for Δ̃_0 = scale and β = enlargement.
+    """Find the constants of one cluster for Δ̃_0 = scale and β = enlargement.
 
-    Raises ConfigError for an empty G⁰ (Δ̃_0 ≤ 0), β ≤ 10, an unknown method or noise without a bound.
+    Raises:
+        ConfigError: for an empty G⁰ (Δ̃_0 ≤ 0), β ≤ 10, an unknown method or noise without a bound.
     """
     if not (np.isfinite(scale) and scale > 0):
         raise ConfigError(
@@ -200,6 +199,7 @@ def cluster_constants(
 
 
 def _exact(system: LinearSystem, scale: float, law: NoiseLaw, enlargement: float) -> ClusterConstants:
+    """Compute the constants of a cluster with one state and one input."""
     inner = scalar_constants.sublevel_interval(system, RESTRICTED * scale)
     outer = scalar_constants.sublevel_interval(system, enlargement * scale)
     values = (
@@ -213,6 +213,7 @@ def _exact(system: LinearSystem, scale: float, law: NoiseLaw, enlargement: float
 
 
 def _certified(system: LinearSystem, scale: float, law: NoiseLaw, enlargement: float) -> ClusterConstants:
+    """Bound the constants of a cluster."""
     found = certified_constants.bounds_on_sublevel(system, enlargement * scale, law)
     return ClusterConstants(
         Guaranteed(found.slope, Guarantee.UPPER),
@@ -224,6 +225,7 @@ def _certified(system: LinearSystem, scale: float, law: NoiseLaw, enlargement: f
 
 
 def _sampled(system: LinearSystem, scale: float, law: NoiseLaw, enlargement: float) -> ClusterConstants:
+    """Search the constants of a cluster."""
     gap = enlargement * scale
 
     def largest(value: Callable[[LinearSystem, FloatArray], FloatArray], purpose: int, **size: int) -> Guaranteed:
@@ -255,6 +257,7 @@ _STRONG_TO_WEAK = list(Guarantee)
 
 
 def _combined(fleet: Fleet, scale: float, law: NoiseLaw, enlargement: float, method: str) -> FleetConstants:
+    """Take the worst of the clusters' constants."""
     found = tuple(cluster_constants(s, scale, law, enlargement=enlargement, method=method) for s in fleet.systems)
     values = {name: _WORST[name]([getattr(c, name).value for c in found]) for name in _FIELDS}
     weakest = {name: max((getattr(c, name).guarantee for c in found), key=_STRONG_TO_WEAK.index) for name in _FIELDS}
@@ -264,10 +267,14 @@ def _combined(fleet: Fleet, scale: float, law: NoiseLaw, enlargement: float, met
 def fleet_constants(
     fleet: Fleet, law: NoiseLaw, Delta0: float, *, enlargement: float | None = None, method: str = "certified"
 ) -> FleetConstants:
-    """Constants of a fleet for Δ_0 (units of cost).
+    """Find the constants of a fleet for Δ_0 (units of cost).
 
-    enlargement β: without it, the one of `ENLARGEMENTS` whose first epoch of Table 2 takes the fewest rollouts, by
-    certified constants.  Raises ConfigError, with the reason, if there are no such constants.
+    Args:
+        enlargement: β; without it, the value of `ENLARGEMENTS` whose first epoch of Table 2 takes the fewest rollouts,
+            by certified constants.
+
+    Raises:
+        ConfigError: with the reason, if there are no such constants.
     """
     scale = restricted_scale(fleet, Delta0)
     if enlargement is None:
@@ -277,7 +284,7 @@ def fleet_constants(
 
 @lru_cache(maxsize=64)
 def _cheapest(fleet: Fleet, law: NoiseLaw, Delta0: float, scale: float) -> float:
-    """β with the fewest rollouts in epoch 1, at δ = .05; failure probabilities enter by a logarithm only."""
+    """Return the β with the fewest rollouts in epoch 1, at δ = .05; failure probabilities enter by a logarithm only."""
 
     def rollouts(enlargement: float) -> int:
         problem = _combined(fleet, scale, law, enlargement, "certified").problem
@@ -285,29 +292,3 @@ def _cheapest(fleet: Fleet, law: NoiseLaw, Delta0: float, scale: float) -> float
         return Schedule(constants, Delta0, 0.05, fleet.N, fleet.D).plan(1).rollouts
 
     return min(ENLARGEMENTS, key=rollouts)
-
-
-def check_radius(fleet: Fleet, Delta0: float, radius: float) -> None:
-    """Raises ConfigError if ρ = radius is no smoothing radius for (18): a gain of a G⁰_j and a sphere of that radius
-    about it meet infinite cost.  Decided exactly for n = m = 1; otherwise on sampled gains and directions, which can
-    refuse but not certify.
-    """
-    scale = restricted_scale(fleet, Delta0)
-    if not (np.isfinite(radius) and radius > 0):
-        raise ConfigError(f"radius: found {radius}, expected a positive finite number (units of the gain)")
-    for j, system in enumerate(fleet.systems):
-        if _reaches_out(system, RESTRICTED * scale, radius):
-            raise ConfigError(
-                f"radius: found rho = {radius:g}, expected less: within it of the restricted set (12) of cluster {j} "
-                "there are policies of infinite cost"
-            )
-
-
-def _reaches_out(system: LinearSystem, gap: float, radius: float) -> bool:
-    if (system.n, system.m) == (1, 1):
-        inner, finite = scalar_constants.sublevel_interval(system, gap), scalar_constants.finite_cost_interval(system)
-        return inner[0] - radius <= finite[0] or inner[1] + radius >= finite[1]
-    V = unit_directions(system, _PROBES, stream(0, Purpose.CALIBRATION, system.n, system.m))
-    edge = at_gap(system, V, gap)
-    moved = np.concatenate([edge + radius * V, (edge[:, None] + radius * V[None, :20]).reshape(-1, *V.shape[1:])])
-    return not bool(np.isfinite(cost_array(system, moved)).all())

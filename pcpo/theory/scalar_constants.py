@@ -1,4 +1,4 @@
-"""λ, φ, ρ, μ, G∞ of a system with one state and one input, exactly: extrema of rational functions on an interval.
+"""Compute λ, φ, ρ, μ, G∞ of a system with one state and one input exactly: extrema of rational functions.
 
 With a = A − BK and d(K) = 1 − γa², C(K) = c(Q + RK²)/d(K), finite where d > 0.  Every sublevel set is an interval, and
 C′ = p/d², C″ = q/d³, C‴ = t/d⁴ with polynomials p, q, t; so extrema are at real roots of polynomials of degree at most
@@ -30,30 +30,31 @@ _REAL = 1e-9  # relative imaginary part up to which a root counts as real: a dou
 
 
 def _numbers(system: LinearSystem) -> tuple[float, float, float, float, float]:
+    """Return A, B, Q, R of a scalar system; ConfigError for any other."""
     if (system.n, system.m) != (1, 1):
         raise ConfigError(f"system: found n = {system.n}, m = {system.m}, expected one state and one input")
     return float(system.A[0, 0]), float(system.B[0, 0]), float(system.Q[0, 0]), float(system.R[0, 0]), system.gamma
 
 
 def _closed_loop(system: LinearSystem) -> Polynomial:
-    """a(K) = A − BK."""
+    """Return the polynomial a(K) = A − BK."""
     A, B, *_ = _numbers(system)
     return Polynomial([A, -B])
 
 
 def _stage(system: LinearSystem) -> Polynomial:
-    """Q + RK²."""
+    """Return the polynomial Q + RK²."""
     _, _, Q, R, _ = _numbers(system)
     return Polynomial([Q, 0.0, R])
 
 
 def _margin(system: LinearSystem) -> Polynomial:
-    """d(K) = 1 − γa²."""
+    """Return the polynomial d(K) = 1 − γa²."""
     return 1.0 - system.gamma * _closed_loop(system) ** 2
 
 
 def _derivatives(system: LinearSystem) -> tuple[Polynomial, Polynomial, Polynomial]:
-    """p, q, t: C′ = p/d², C″ = q/d³, C‴ = t/d⁴."""
+    """Return p, q, t: C′ = p/d², C″ = q/d³, C‴ = t/d⁴."""
     d, N = _margin(system), cost_scale(system.gamma) * _stage(system)
     p = N.deriv() * d - N * d.deriv()
     p = Polynomial(np.resize(np.append(p.coef, np.zeros(3)), 3))  # the cubic terms cancel
@@ -62,7 +63,7 @@ def _derivatives(system: LinearSystem) -> tuple[Polynomial, Polynomial, Polynomi
 
 
 def _candidates(critical: Polynomial, interval: Interval) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """End points and the real roots inside."""
+    """Return the end points and the real roots inside."""
     roots = critical.trim().roots()
     real = np.real(roots[np.abs(np.imag(roots)) <= _REAL * (1.0 + np.abs(roots))])
     low, high = interval
@@ -70,14 +71,14 @@ def _candidates(critical: Polynomial, interval: Interval) -> np.ndarray[tuple[in
 
 
 def finite_cost_interval(system: LinearSystem) -> Interval:
-    """The gains of finite cost, |A − BK| < 1/√γ; the ends have infinite cost."""
+    """Return the gains of finite cost, |A − BK| < 1/√γ; the ends have infinite cost."""
     A, B, _, _, gamma = _numbers(system)
     ends = sorted(((A - 1 / np.sqrt(gamma)) / B, (A + 1 / np.sqrt(gamma)) / B))
     return float(ends[0]), float(ends[1])
 
 
 def sublevel_interval(system: LinearSystem, gap: float) -> Interval:
-    """{K : C(K) − C* ≤ gap}, gap > 0 in units of cost.
+    """Return {K : C(K) − C* ≤ gap}, gap > 0 in units of cost.
 
     C(K* + Δ) − C* = cG*Δ²/d, so Δ lies between the roots of (cG* + gap·γB²)Δ² − gap·d′(K*)Δ − gap·d(K*).
     """
@@ -95,24 +96,24 @@ def sublevel_interval(system: LinearSystem, gap: float) -> Interval:
 
 
 def largest_slope(system: LinearSystem, interval: Interval) -> float:
-    """max |C′| on an interval of finite cost."""
+    """Return max |C′| on an interval of finite cost."""
     p, q, _ = _derivatives(system)
     K = _candidates(q, interval)
     return float(np.max(np.abs(p(K) / _margin(system)(K) ** 2)))
 
 
 def largest_curvature(system: LinearSystem, interval: Interval) -> float:
-    """max |C″| on an interval of finite cost."""
+    """Return max |C″| on an interval of finite cost."""
     _, q, t = _derivatives(system)
     K = _candidates(t, interval)
     return float(np.max(np.abs(q(K) / _margin(system)(K) ** 3)))
 
 
 def largest_rollout(system: LinearSystem, interval: Interval, law: BoundedLaw) -> float:
-    """sup of C(K;Z) over the interval and the law: B(Q + RK²)·γ(1 + γ|a|)/((1 − γ)(1 − γ|a|)(1 − γa²)), attained.
+    """Return the supremum of C(K;Z) over the interval and the law, which is attained.
 
-    It is `moments.rollout_bound` in closed form.  For a scalar system noise of constant size and the signs of the
-    powers of a attains it.
+    B(Q + RK²)·γ(1 + γ|a|)/((1 − γ)(1 − γ|a|)(1 − γa²)): `moments.rollout_bound` in closed form.  For a scalar system
+    noise of constant size and the signs of the powers of a attains it.
     """
     gamma, a, w = system.gamma, _closed_loop(system), _stage(system)
     zero = float(a.roots()[0])
@@ -129,7 +130,7 @@ def largest_rollout(system: LinearSystem, interval: Interval, law: BoundedLaw) -
 
 
 def pl_infimum(system: LinearSystem) -> float:
-    """μ = inf C′²/(C − C*) over all gains of finite cost (Lemma 6).
+    """Return μ = inf C′²/(C − C*) over all gains of finite cost (Lemma 6).
 
     C′ = (K − K*)e(K)/d² with e linear, so the ratio is e²/(cG*d³); it is infinite at both ends, where d = 0.
     """

@@ -1,6 +1,6 @@
-"""The price of one policy for all clusters: K̄ = argmin Σ_j |M_j| C_j(K) and its gaps C_j(K̄) − C_j*.
+"""Compute the price of one policy for all clusters: K̄ = argmin Σ_j |M_j| C_j(K) and its gaps C_j(K̄) − C_j*.
 
-Where gradients are averaged over the whole fleet, this is where they lead, and the gaps are a plateau that no number of
+Where gradients are averaged over the whole fleet, policies tend to K̄, and the gaps are a plateau that no number of
 rollouts lowers (negative transfer).
 """
 
@@ -25,27 +25,15 @@ _MOST_HALVINGS = 60
 
 
 class TransferStatus(StrEnum):
-    """Whether there is a common gain."""
+    """Say whether there is a common gain."""
 
     OK = "ok"
     NO_COMMON_GAIN = "no_common_gain"
 
-    @property
-    def sentence(self) -> str:
-        """The status as a sentence."""
-        return _SENTENCES[self]
-
-
-_SENTENCES = {
-    TransferStatus.OK: "A gain of finite cost for every cluster exists, and averaging can converge.",
-    TransferStatus.NO_COMMON_GAIN: "No gain of finite cost for every cluster was found: averaging leaves some cluster "
-    "with infinite cost.",
-}
-
 
 @dataclass(frozen=True, eq=False)
 class CommonGain:
-    """K̄ ``(m, n)`` and plateaus C_j(K̄) − C_j* ``(H,)``; NaN and infinite without a common gain."""
+    """Hold K̄ ``(m, n)`` and plateaus C_j(K̄) − C_j* ``(H,)``; NaN and infinite without a common gain."""
 
     status: TransferStatus
     gain: FloatArray
@@ -53,11 +41,11 @@ class CommonGain:
 
 
 def common_gain(fleet: Fleet) -> CommonGain:
-    """K̄ = argmin_K Σ_j |M_j| C_j(K) over the gains of finite cost for every cluster.
+    """Search K̄ = argmin_K Σ_j |M_j| C_j(K) over the gains of finite cost for every cluster.
 
     By Newton's method with exact Hessians from the gain that is least bad for the worst cluster, from the K*_j and from
     their mean, whichever have finite cost for all; the best end counts.  The sum need not be convex, so this is the
-    best minimum found, and a fleet without common gain is one for which a search met none.
+    best minimum found, and a fleet without common gain is a fleet for which the search met none.
     """
     sizes = np.array([len(members) for members in fleet.clusters], dtype=np.float64)
     ends = [_descended(fleet, sizes, K) for K in _starts(fleet)]
@@ -70,18 +58,20 @@ def common_gain(fleet: Fleet) -> CommonGain:
 
 
 def _starts(fleet: Fleet) -> list[FloatArray]:
+    """Return gains of finite cost for every cluster, from which to descend."""
     candidates = [*fleet.optimal_gains, fleet.optimal_gains.mean(axis=0)]
-    with suppress(FleetError):  # it met no common gain; one of the others may still be one
+    with suppress(FleetError):  # the search met no common gain; another candidate may be one
         candidates.append(smallest_common_gap(fleet.systems)[0])
     return [K for K in candidates if all(lqr.has_finite_cost(system, K) for system in fleet.systems)]
 
 
 def _total(fleet: Fleet, sizes: FloatArray, K: FloatArray) -> float:
+    """Return Σ_j |M_j| C_j(K)."""
     return float(sum(size * lqr.cost(system, K) for size, system in zip(sizes, fleet.systems, strict=True)))
 
 
 def _descended(fleet: Fleet, sizes: FloatArray, K: FloatArray) -> FloatArray:
-    """Newton steps with |eigenvalues| of the Hessian, halved until the sum decreases; to rounding."""
+    """Descend to rounding by Newton steps with |eigenvalues| of the Hessian, halved until the sum decreases."""
     value = _total(fleet, sizes, K)
     for _ in range(_MOST_STEPS):
         pairs = list(zip(sizes, fleet.systems, strict=True))

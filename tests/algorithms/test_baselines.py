@@ -61,7 +61,7 @@ def fleet() -> Fleet:
 class TestFixedGroups:
     def test_local_goes_to_each_agents_optimum_without_a_message(self, fleet: Fleet) -> None:
         result = run_exactly(fleet, "local")
-        assert lqr.gaps(fleet, result.final.global_gains).max() < 1e-9
+        assert fleet.gaps(result.final.global_gains).max() < 1e-9
         assert result.final.traffic.rounds == result.final.traffic.bytes_up == result.final.traffic.bytes_down == 0
         np.testing.assert_array_equal(result.final.neighbourhoods, np.eye(fleet.N, dtype=bool))
         np.testing.assert_array_equal(result.final.radii_global, result.final.plan.radius_local)
@@ -81,7 +81,7 @@ class TestFixedGroups:
         result = run_exactly(fleet, name, **({"local_steps": 1} if name == "fedlqr" else {}))
         for gain in result.final.global_gains:
             np.testing.assert_allclose(gain, K_bar.gain, atol=1e-6)
-        np.testing.assert_allclose(lqr.gaps(fleet, result.final.global_gains), K_bar.plateaus[fleet.labels], atol=1e-6)
+        np.testing.assert_allclose(fleet.gaps(result.final.global_gains), K_bar.plateaus[fleet.labels], atol=1e-6)
         drifted = run_exactly(fleet, "fedlqr", local_steps=5).final.global_gains[0]
         assert 1e-5 < np.linalg.norm(drifted - K_bar.gain) < 0.1
 
@@ -110,7 +110,7 @@ class TestFixedGroups:
     def test_known_clusters_go_to_their_optima(self, fleet: Fleet) -> None:
         result = run_exactly(fleet, "oracle_clusters")
         assert all(correct(fleet, report) for report in result.epochs)
-        assert lqr.gaps(fleet, result.final.global_gains).max() < 1e-9
+        assert fleet.gaps(result.final.global_gains).max() < 1e-9
         assert len({gain.tobytes() for gain in result.epochs[0].global_gains}) == fleet.H
 
     def test_known_clusters_make_the_updates_of_pcpo_after_separation(self, fleet: Fleet) -> None:
@@ -140,7 +140,7 @@ class TestOneShot:
         assert [correct(fleet, r) for r in result.epochs] == [False] * 3 + [True] * 3
         assert [r.reinitialised for r in result.epochs] == [False] * 3 + [True] + [False] * 2
         assert [r.traffic.rounds > 0 for r in result.epochs] == [False] * 3 + [True] * 3
-        assert lqr.gaps(fleet, result.final.global_gains).max() < 1e-9
+        assert fleet.gaps(result.final.global_gains).max() < 1e-9
         before = result.epochs[2]
         np.testing.assert_array_equal(before.neighbourhoods, np.eye(fleet.N, dtype=bool))
 
@@ -154,7 +154,7 @@ class TestIFCA:
     def test_good_candidates_find_the_clusters_and_their_optima(self, fleet: Fleet, offset: float) -> None:
         result = run_exactly(fleet, "ifca", candidates=fleet.optimal_gains + offset)
         assert all(correct(fleet, report) for report in result.epochs)
-        assert lqr.gaps(fleet, result.final.global_gains).max() < 1e-9
+        assert fleet.gaps(result.final.global_gains).max() < 1e-9
         np.testing.assert_allclose(result.final.cost_estimates, fleet.optimal_costs[fleet.labels], rtol=1e-9)
 
     def test_all_candidates_travel_and_are_counted(self, fleet: Fleet) -> None:
@@ -168,7 +168,7 @@ class TestIFCA:
     def test_candidates_that_are_not_good_enough_stay_wrong(self, fleet: Fleet) -> None:
         """Two clusters prefer the first candidate from the start, and it settles between them: IFCA needs good ones."""
         result = run_exactly(fleet, "ifca", candidates=fleet.optimal_gains + 0.05)
-        gaps = lqr.gaps(fleet, result.final.global_gains)
+        gaps = fleet.gaps(result.final.global_gains)
         assert (gaps > 0.05).tolist() == [True] * 3 + [False] * 2 + [True] * 2
         assert len(np.unique(result.final.neighbourhoods, axis=0)) == 2
 
@@ -215,7 +215,7 @@ class TestCFL:
         made = two_clusters()
         result = run_exactly(made, "cfl")
         assert correct(made, result.final)
-        assert lqr.gaps(made, result.final.global_gains).max() < 1e-9
+        assert made.gaps(result.final.global_gains).max() < 1e-9
 
     def test_three_clusters_by_two_cuts(self, fleet: Fleet) -> None:
         result = run_exactly(fleet, "cfl")
@@ -256,7 +256,7 @@ class TestMAML:
         K_bar = common_gain(fleet)
         assert np.allclose(K, K_bar.gain, atol=1e-6) == (scale == 0.0)
         if scale:
-            assert (lqr.gaps(fleet, report.global_gains) < lqr.gaps(fleet, K)).all()
+            assert (fleet.gaps(report.global_gains) < fleet.gaps(K)).all()
 
 
 class TestIdentification:
@@ -265,7 +265,7 @@ class TestIdentification:
         state, report = LeastSquares().step(state, oracle, Server(fleet.N))
         truth = np.concatenate([fleet.stacked.A, fleet.stacked.B], axis=2)
         np.testing.assert_allclose(state.memory.models(), truth, atol=1e-10)
-        assert lqr.gaps(fleet, report.global_gains).max() < 1e-15
+        assert fleet.gaps(report.global_gains).max() < 1e-15
         assert report.traffic.rounds == 0
 
     @pytest.mark.parametrize("law", ["signs", "sphere", "cube"])
@@ -298,7 +298,7 @@ class TestIdentification:
         for name in ("least_squares", "cluster_sysid"):
             oracle = RolloutOracle(fleet, seed=5, horizon=40, law=noise_law("signs"))
             result = run(make_algorithm(name), oracle, setting, setting.schedule.rollouts_for(2))  # type: ignore[attr-defined]
-            gaps[name] = lqr.gaps(fleet, result.final.global_gains)
+            gaps[name] = fleet.gaps(result.final.global_gains)
         assert correct(fleet, result.final)
         assert result.final.traffic.rounds == 2
         assert gaps["cluster_sysid"].mean() < gaps["least_squares"].mean() < 0.1

@@ -1,4 +1,4 @@
-"""Extensions: files of one's own add algorithms and plants, all or nothing; what is wrong is said in one sentence."""
+"""Extensions: files of a user add algorithms and plants, all or nothing; what is wrong is said in one sentence."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from support.small_fleets import experiment, three_clusters
 
 from pcpo.algorithms import extensions
 from pcpo.algorithms.extensions import extensions_of, load_extension, load_extensions
-from pcpo.algorithms.registry import ALGORITHMS, make_algorithm, modules_of
+from pcpo.algorithms.registry import ALGORITHMS, make_algorithm, module_of
 from pcpo.errors import ConfigError
+from pcpo.experiments.driver import Snapshot
 from pcpo.oracles.plant import PLANTS, plant_factory
 from pcpo.storage.checkpoints import Checkpoint
+from pcpo.storage.sources import PACKAGE, closure
 
 METHOD = """
 from dataclasses import dataclass
-from pcpo.algorithms import Entry
-from pcpo.algorithms.local import Local
+from pcpo import Entry
+from pcpo.algorithms.baselines.local import Local
 
 @dataclass(frozen=True)
 class Mine(Local):
@@ -29,8 +31,8 @@ ENTRIES = [Entry("mine", Mine, "Mine", "one's own", estimates_costs=False)]
 """
 REMEMBERING = """
 from dataclasses import dataclass, replace
-from pcpo.algorithms import Entry
-from pcpo.algorithms.local import Local
+from pcpo import Entry
+from pcpo.algorithms.baselines.local import Local
 
 @dataclass(frozen=True)
 class Memory:
@@ -72,20 +74,23 @@ def test_an_algorithm_of_ones_own_runs_like_any_other(tmp_path: Path) -> None:
     assert list(ALGORITHMS)[-1] == "mine"
     assert ALGORITHMS["mine"].group == "method"
     assert make_algorithm("mine").name == "mine"
-    assert modules_of("mine") == ["algorithms/local", "algorithms/common"]
+    assert module_of("mine") == type(make_algorithm("mine")).__module__
+    made_of = closure(*map(Path, extensions_of(algorithms=["mine"])))
+    assert {Path(path), *(PACKAGE / f"algorithms/baselines/{name}.py" for name in ("local", "base"))} <= set(made_of)
+    assert PACKAGE / "algorithms/baselines/ifca.py" not in made_of
     settled = experiment(three_clusters(), epochs=2, Delta0=16.0, c4=40.0)
     mine, local = (settled.run(name, seed=3).drop(columns="algorithm") for name in ("mine", "local"))
     assert mine.equals(local)
 
 
 def test_its_checkpoints_are_read(tmp_path: Path) -> None:
-    """They hold dataclasses of modules that are loaded, and a file of one's own is one."""
+    """They hold dataclasses of modules that are loaded, and a user's file is such a module."""
     load_extension(write(tmp_path, REMEMBERING))
     settled, kept = experiment(three_clusters(), epochs=2, Delta0=16.0, c4=40.0), Checkpoint(tmp_path / "c.npz", "k")
     whole = settled.run("mine", seed=3, checkpoint=kept)
     assert kept.epochs() == 2
     assert settled.run("mine", seed=3, checkpoint=kept).equals(whole)
-    snapshot = kept.read({"setting": None})
+    snapshot = kept.read(Snapshot, {"setting": None})
     assert snapshot is not None
     assert snapshot.state.memory.epoch == 2
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from support.small_fleets import forked_fleet, schedule_for, three_clusters
 
-import pcpo
+from pcpo.algorithms.pcpo import PCPO
 from pcpo.algorithms.protocol import RunResult, Setting, SideInformation
-from pcpo.algorithms.registry import ALGORITHMS, PCPO, Entry, make_algorithm, module_of, modules_of, registry
+from pcpo.algorithms.registry import ALGORITHMS, Entry, make_algorithm, module_of, registry
 from pcpo.errors import ConfigError
 from pcpo.experiments.driver import run
 from pcpo.experiments.experiment import side_information
@@ -22,6 +22,7 @@ from pcpo.fleets.fleet import Fleet
 from pcpo.oracles.protocol import Oracle
 from pcpo.oracles.rollout import ExactOracle, RolloutOracle
 from pcpo.simulation.noise import noise_law
+from pcpo.storage.sources import PACKAGE, closure
 
 FIELDS = {f.name for f in fields(SideInformation)}
 names = pytest.mark.parametrize("name", ALGORITHMS)
@@ -57,20 +58,26 @@ def test_entries(name: str) -> None:
     assert hash(make_algorithm(name)) is not None
 
 
+def methods_in_the_closure(name: str) -> set[str]:
+    """Modules of methods that a run of the algorithm depends on."""
+    folder = PACKAGE / "algorithms"
+    found = closure(module_of(name))
+    return {path.stem for path in found if path.parent == folder / "baselines"} | (
+        {"pcpo"} if folder / "pcpo.py" in found else set()
+    )
+
+
 @names
-def test_modules_are_files(name: str) -> None:
-    folder = Path(pcpo.__file__).parent
-    found = modules_of(name)
-    assert found[0] == module_of(name)
-    assert len(found) == len(set(found))
-    assert all((folder / f"{module}.py").is_file() for module in found)
+def test_the_module_of_an_algorithm_defines_it(name: str) -> None:
+    assert type(make_algorithm(name)).__module__ == module_of(name)
+    assert PACKAGE.parent.joinpath(*module_of(name).split(".")).with_suffix(".py") in closure(module_of(name))
 
 
-def test_modules_include_those_an_algorithm_builds_on() -> None:
-    assert modules_of("pcpo") == ["algorithms/pcpo", "algorithms/common"]
-    assert modules_of("pcpo_no_reinit") == ["algorithms/ablations", "algorithms/pcpo", "algorithms/common"]
-    assert modules_of("local") == ["algorithms/local", "algorithms/common"]
-    assert set(modules_of("cluster_sysid")) == {f"algorithms/{m}" for m in ("cluster_sysid", "least_squares", "common")}
+def test_a_run_depends_on_the_methods_that_its_algorithm_builds_on_and_on_no_other() -> None:
+    base = {"__init__", "base"}
+    assert methods_in_the_closure("pcpo") == methods_in_the_closure("pcpo_no_reinit") == base | {"pcpo"}
+    assert methods_in_the_closure("local") == base | {"local"}
+    assert methods_in_the_closure("cluster_sysid") == base | {"cluster_sysid", "least_squares"}
 
 
 def test_the_table_of_methods_is_the_registry(repository: Path) -> None:

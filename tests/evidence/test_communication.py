@@ -116,7 +116,7 @@ def test_the_exact_oracle_answers_all_agents_as_it_would_each_alone() -> None:
     fleet = random_fleet(spec, stream(3, 0))
     gains = fleet.initial_gains.copy()
     gains[1] = 100.0
-    assert not np.isfinite(lqr.costs(fleet, gains)[1])
+    assert not np.isfinite(fleet.costs(gains)[1])
     oracle = ExactOracle(fleet)
     g = oracle.gradients(gains, 10, np.full(3, 0.1), purpose=1, epoch=1)
     found = (g.values, g.nonfinite, oracle.costs(gains, 5, purpose=2, epoch=1).values, oracle.nonfinite)

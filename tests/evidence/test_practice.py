@@ -200,7 +200,7 @@ def test_a_budget_below_the_first_epoch_leaves_the_start() -> None:
     with pytest.raises(BudgetError):
         experiment_of(cell, 12.0)
     row = simulate(cell, [1]).iloc[0]
-    gap = lqr.gaps(fleet_of(cell), fleet_of(cell).initial_gains).mean()
+    gap = fleet_of(cell).gaps(fleet_of(cell).initial_gains).mean()
     assert (row["epoch"], row["exact"], row["spent"]) == (0, False, 0)
     assert row["global_gap"] == pytest.approx(gap)
 

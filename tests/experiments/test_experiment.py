@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from support.small_fleets import experiment, one_cluster, three_clusters
 
+from pcpo.algorithms.pcpo import PCPO
 from pcpo.algorithms.protocol import EpochReport
-from pcpo.algorithms.registry import PCPO
 from pcpo.algorithms.schedule import ProblemConstants, literal_constants
 from pcpo.errors import BudgetError, ConfigError
 from pcpo.experiments.experiment import Experiment

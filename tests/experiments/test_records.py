@@ -77,11 +77,6 @@ class TestEvaluation:
         assert frame.loc[0, "local_cost"] == pytest.approx(10.0, rel=1e-12)
         np.testing.assert_allclose(frame["local_discounted_rho"], np.sqrt(0.9) * frame["local_rho"], rtol=1e-15)
 
-    def test_every_status_has_a_sentence_of_its_own(self) -> None:
-        sentences = {status.sentence for status in Status}
-        assert len(sentences) == len(Status) == 4
-        assert all(sentence.endswith(".") for sentence in sentences)
-
     def test_finite_cost_is_not_stability(self) -> None:
         """√γ ρ < 1 ≤ ρ: finite cost all the same; both are recorded."""
         fleet = forked_fleet()

@@ -1,4 +1,4 @@
-"""Tuning: the same grid for every method, a rule fixed beforehand, seeds of its own."""
+"""Tuning: the same grid for every method, a rule fixed beforehand, separate seeds."""
 
 from __future__ import annotations
 

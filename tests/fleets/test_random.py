@@ -13,7 +13,7 @@ from pcpo.errors import FleetError
 from pcpo.fleets.fleet import LinearSystem
 from pcpo.fleets.initial_gains import smallest_common_gap
 from pcpo.fleets.random import FleetSpec, random_fleet, relative_distance, with_optimal_cost
-from pcpo.lqr import cost_array, gaps, hessian_eigenvalues, riccati, spectral_radius
+from pcpo.lqr import cost_array, hessian_eigenvalues, riccati, spectral_radius
 
 GOOD: dict[str, Any] = {
     "n": 3, "m": 2, "sizes": (4, 2, 3), "gamma": 0.9, "initial_gap": 5.0, "separation": 2.0, "optimal_cost": 20.0,
@@ -46,7 +46,7 @@ def test_separation_cost_level_and_initial_gap_are_exact(
     levels = first + separation * np.arange(3)
     np.testing.assert_allclose(fleet.optimal_costs, levels, rtol=1e-13)
     assert fleet.separation == pytest.approx(separation, abs=1e-13 * levels[-1])
-    np.testing.assert_allclose(gaps(fleet, fleet.initial_gains), gap, rtol=1e-9)
+    np.testing.assert_allclose(fleet.gaps(fleet.initial_gains), gap, rtol=1e-9)
     assert fleet.labels.tolist() == [0] * 4 + [1] * 2 + [2] * 3
 
 
@@ -86,7 +86,7 @@ def test_rules_of_the_first_gains() -> None:
 def test_common_first_gain_has_the_largest_gap_asked_for(seed: int) -> None:
     fleet = random_fleet(spec(initial="common", initial_gap=60.0), rng(seed))
     assert len({K.tobytes() for K in fleet.initial_gains}) == 1
-    assert gaps(fleet, fleet.initial_gains).max() == pytest.approx(60.0, rel=1e-9)
+    assert fleet.gaps(fleet.initial_gains).max() == pytest.approx(60.0, rel=1e-9)
 
 
 def test_common_first_gain_out_of_reach_is_refused_with_the_smallest_reachable() -> None:
@@ -94,7 +94,7 @@ def test_common_first_gain_out_of_reach_is_refused_with_the_smallest_reachable()
         random_fleet(spec(initial="common", initial_gap=0.01), rng())
     smallest = float(str(caught.value).split("at least ")[1].split(",")[0])
     near = random_fleet(spec(initial="common", initial_gap=1.001 * smallest), rng())
-    assert gaps(near, near.initial_gains).max() == pytest.approx(1.001 * smallest, rel=1e-9)
+    assert near.gaps(near.initial_gains).max() == pytest.approx(1.001 * smallest, rel=1e-9)
 
 
 def test_smallest_common_gap_against_a_scan() -> None:
@@ -130,7 +130,7 @@ def test_spacing() -> None:
 def test_one_cluster_and_a_drawn_cost_level() -> None:
     fleet = random_fleet(spec(sizes=(5,), separation=None, optimal_cost=None), rng())
     assert (fleet.N, fleet.H, fleet.separation) == (5, 1, np.inf)
-    np.testing.assert_allclose(gaps(fleet, fleet.initial_gains), 5.0, rtol=1e-9)
+    np.testing.assert_allclose(fleet.gaps(fleet.initial_gains), 5.0, rtol=1e-9)
 
 
 @pytest.mark.parametrize(

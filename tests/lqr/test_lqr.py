@@ -148,13 +148,13 @@ def test_batched_costs_and_gaps_agree_with_single_ones() -> None:
     gains = np.stack([random_gain(systems[j], i) for i, j in enumerate(labels)])
     fleet = Fleet("x", systems, labels, gains)
     expected = [lqr.cost(systems[j], K) for j, K in zip(labels, gains, strict=True)]
-    np.testing.assert_allclose(lqr.costs(fleet, gains), expected, rtol=1e-13)
+    np.testing.assert_allclose(fleet.costs(gains), expected, rtol=1e-13)
     expected = [lqr.suboptimality_gap(systems[j], K) for j, K in zip(labels, gains, strict=True)]
-    np.testing.assert_allclose(lqr.gaps(fleet, gains), expected, rtol=1e-11)
+    np.testing.assert_allclose(fleet.gaps(gains), expected, rtol=1e-11)
     gains = gains.copy()
     gains[2] = 1e9
-    assert np.isinf(lqr.costs(fleet, gains)).tolist() == [False, False, True, False, False]
-    assert np.isinf(lqr.gaps(fleet, gains)).tolist() == [False, False, True, False, False]
+    assert np.isinf(fleet.costs(gains)).tolist() == [False, False, True, False, False]
+    assert np.isinf(fleet.gaps(gains)).tolist() == [False, False, True, False, False]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e200, 50.0])

@@ -258,8 +258,8 @@ _MEMORY = """
 import json, resource
 import numpy as np
 from types import SimpleNamespace
-from pcpo.engine import gradient_estimate
-from pcpo.randomness import noise_law, stream
+from pcpo.simulation.estimators import gradient_estimate
+from pcpo.simulation.noise import noise_law, stream
 system = SimpleNamespace(A=0.5 * np.eye(3), B=np.ones((3, 2)), Q=np.eye(3), R=np.eye(2), gamma=0.9)
 peaks = []
 for minibatch, options in ((10_000, {}), (1_000_000, {}), (16_000_000, {"chunk": 16_000_000})):
@@ -283,9 +283,9 @@ _CHILD = """
 import json, sys
 import numpy as np
 from types import SimpleNamespace
-from pcpo import kernels
-from pcpo.engine import gradient_estimate
-from pcpo.randomness import noise_law, stream
+from pcpo.simulation import kernels
+from pcpo.simulation.estimators import gradient_estimate
+from pcpo.simulation.noise import noise_law, stream
 n, m = int(sys.argv[1]), 2
 system = SimpleNamespace(A=0.5 * np.eye(n), B=np.ones((n, m)) / n, Q=np.eye(n), R=np.eye(m), gamma=0.9)
 g = gradient_estimate(system, np.zeros((m, n)), 0.1, 1000, horizon=20, law=noise_law("signs"),

@@ -10,9 +10,9 @@ import pytest
 from scipy import stats
 from support.judging import LEVEL
 
-from pcpo.claims.contract import ALPHA, AtMost, Verdict
+from pcpo.claims.contract import ALPHA, Verdict
 from pcpo.claims.findings import bootstrap, failures, mean, violations
-from pcpo.claims.judging import holm
+from pcpo.claims.judging import AtMost, holm
 
 pytestmark = pytest.mark.statistical
 

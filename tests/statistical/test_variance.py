@@ -10,7 +10,7 @@ from support.judging import LEVEL, SYSTEMS, Array, consistent, gain_near, mean_p
 from support.small_fleets import schedule_for
 
 from pcpo import lqr
-from pcpo.algorithms.registry import PCPO
+from pcpo.algorithms.pcpo import PCPO
 from pcpo.fleets.fleet import Fleet, LinearSystem
 from pcpo.oracles.rollout import RolloutOracle
 from pcpo.simulation.estimators import gradient_estimate

@@ -1,4 +1,4 @@
-"""Checkpoints: a run that was stopped after any epoch goes on with the same bits; what is not its own is ignored."""
+"""Checkpoints: a run that was stopped after any epoch resumes with the same bits; unusable files are ignored."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from support.small_fleets import one_cluster, schedule_for
 from pcpo.algorithms.protocol import EpochReport, Traffic
 from pcpo.algorithms.registry import ALGORITHMS
 from pcpo.errors import ResultsError
+from pcpo.experiments.driver import Snapshot
 from pcpo.experiments.experiment import Experiment
 from pcpo.fleets.files import read_fleet
-from pcpo.storage.checkpoints import Checkpoint, Snapshot
+from pcpo.storage.checkpoints import Checkpoint
 
 KEY = "of this run"
 
@@ -52,7 +53,7 @@ def test_a_run_stopped_after_every_epoch_has_the_bits_of_one_that_was_not(
 
 
 def test_the_kept_epochs_are_not_run_again(experiment: Experiment, tmp_path: Path) -> None:
-    """Control: with the checkpoint of another seed the run is not that of its own seed, so it is really used."""
+    """Control: with the checkpoint of another seed the run is not that of its own seed, so a checkpoint is really used."""
     checkpoint = Checkpoint(tmp_path / "x.npz", KEY)
     with pytest.raises(Stopped):
         experiment.run(seed=4, checkpoint=checkpoint, on_epoch=stop)
@@ -99,8 +100,8 @@ def test_what_cannot_be_used_is_as_if_it_were_not_there(
     path = tmp_path / "3.npz"
     with pytest.raises(Stopped):
         experiment.run(seed=3, checkpoint=Checkpoint(path, KEY), on_epoch=stop)
-    assert Checkpoint(path, KEY).read({"setting": None}) is not None
-    assert spoil(path).read({"setting": None}) is None
+    assert Checkpoint(path, KEY).read(Snapshot, {"setting": None}) is not None
+    assert spoil(path).read(Snapshot, {"setting": None}) is None
     pd.testing.assert_frame_equal(
         experiment.run(seed=3, checkpoint=spoil(path)), experiment.run(seed=3), check_exact=True
     )
@@ -125,11 +126,11 @@ class Strange:
 def test_a_state_that_cannot_be_kept_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "x.npz", KEY)
     good = Snapshot(1, np.ones((1, 1), dtype=bool), Traffic(), 1, np.zeros(1, dtype=np.int64), [])
-    checkpoint.write(good, {})
+    checkpoint.write(good, 0, {})
     before = checkpoint.path.read_bytes()
     bad = Snapshot(Strange({1, 2}), good.neighbourhoods, good.traffic, 1, good.nonfinite, [])
     with pytest.raises(ResultsError, match="found a set, expected numbers, texts, arrays, tuples"):
-        checkpoint.write(bad, {})
+        checkpoint.write(bad, 0, {})
     assert checkpoint.path.read_bytes() == before
 
 
@@ -148,8 +149,8 @@ def test_values_survive_exactly(tmp_path: Path) -> None:
     )
     checkpoint = Checkpoint(tmp_path / "x.npz", KEY)
     good = Snapshot(values, np.ones((1, 1), dtype=bool), Traffic(), 1, np.zeros(1, dtype=np.int64), [])
-    checkpoint.write(good, {})
-    kept = checkpoint.read({})
+    checkpoint.write(good, 0, {})
+    kept = checkpoint.read(Snapshot, {})
     assert kept is not None
     assert kept.state[:7] == values[:7]
     assert kept.state[8:] == values[8:]

@@ -69,7 +69,7 @@ def test_two_writers_of_one_path_do_not_share_a_temporary_name(tmp_path: Path) -
 
 KILLED = """
 import os, signal, sys
-from pcpo.files import replacing
+from pcpo.storage.files import replacing
 with replacing(sys.argv[1]) as temporary:
     temporary.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)

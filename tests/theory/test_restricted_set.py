@@ -18,7 +18,6 @@ from pcpo.theory import certified_constants, restricted_set, scalar_constants
 from pcpo.theory.restricted_set import (
     Guarantee,
     at_gap,
-    check_radius,
     cluster_constants,
     curvature,
     fleet_constants,
@@ -213,16 +212,6 @@ def test_an_infinite_initial_gap_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(restricted_set, "initial_gap", lambda fleet: math.inf)
     with pytest.raises(ConfigError, match="infinite cost"):
         fleet_constants(fleet_of(SCALARS[0]), LAW, 1.0)
-
-
-@pytest.mark.parametrize("system", [SCALARS[0], MATRICES[1]])
-def test_a_radius_that_reaches_infinite_cost_is_refused(system: LinearSystem) -> None:
-    fleet, Delta0 = fleet_of(system), 0.05 * lqr.riccati(system).cost
-    check_radius(fleet, Delta0, fleet_constants(fleet, LAW, Delta0).problem.radius)
-    with pytest.raises(ConfigError, match="infinite cost"):
-        check_radius(fleet, Delta0, 3.0)
-    with pytest.raises(ConfigError, match="radius"):
-        check_radius(fleet, Delta0, -1.0)
 
 
 def test_only_scalars_have_exact_constants_and_only_bounded_noise_a_bound() -> None:

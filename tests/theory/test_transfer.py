@@ -19,7 +19,6 @@ def total(fleet: Fleet, K: np.ndarray) -> float:
 def test_the_sum_of_costs_is_least(fleet: Fleet) -> None:
     found = common_gain(fleet)
     assert found.status is TransferStatus.OK
-    assert found.status.sentence.startswith("A gain of finite cost")
     np.testing.assert_allclose(found.plateaus, [lqr.suboptimality_gap(s, found.gain) for s in fleet.systems])
     assert (found.plateaus > 0).all()
     rng = np.random.default_rng(1)
@@ -56,6 +55,5 @@ def test_mirror_images_may_have_no_common_gain() -> None:
     fleet = Fleet("mirror", systems, np.array([0, 1]), np.stack([lqr.riccati(s).K for s in systems]))
     found = common_gain(fleet)
     assert found.status is TransferStatus.NO_COMMON_GAIN
-    assert found.status.sentence.startswith("No gain of finite cost")
     assert np.isnan(found.gain).all()
     assert np.isinf(found.plateaus).all()

@@ -13,7 +13,6 @@ from pcpo.experiments.experiment import Experiment
 from pcpo.experiments.records import write_runs
 from pcpo.experiments.tuning import Candidate, scaled
 from pcpo.fleets.files import read_fleet
-from pcpo.lqr.optimum import gaps
 from pcpo.pipeline.jobs import config_hash, job, job_provenance
 from pcpo.storage.checkpoints import Checkpoint
 
@@ -52,7 +51,7 @@ def run_seeds(
             log.info("seed %d goes on after epoch %d, from %s", seed, after, checkpoint.path)
 
         def tell(report: EpochReport, seed: int = seed) -> None:
-            sizes, gap = report.neighbourhoods.sum(axis=1), gaps(experiment.fleet, report.global_gains).mean()
+            sizes, gap = report.neighbourhoods.sum(axis=1), experiment.fleet.gaps(report.global_gains).mean()
             log.info(
                 "seed %d epoch %d/%d: %d rollouts per agent, mean gap %.4g, sets of %d to %d agents%s",
                 seed, report.plan.epoch, experiment.epochs, report.rollouts, gap, sizes.min(), sizes.max(),

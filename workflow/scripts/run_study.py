@@ -8,7 +8,7 @@ from typing import Any
 from pcpo.claims.tables import simulated, write_table
 from pcpo.evidence import study_named
 from pcpo.pipeline.jobs import config_hash, job, job_provenance
-from pcpo.storage.parts import Parts
+from pcpo.storage.checkpoints import StudyCheckpoint
 
 
 def run_study(
@@ -28,18 +28,18 @@ def run_study(
     """
     study = study_named(name)
     origin = {"study": name, "options": dict(options)}
-    parts = Parts(checkpoints, config_hash({**origin, "seeds": list(seeds), "code": sources}))
+    checkpoint = StudyCheckpoint(checkpoints, config_hash({**origin, "seeds": list(seeds), "code": sources}))
     log.info("study %s, %d seeds from %d", name, len(seeds), seeds[0])
     frame = simulated(
         study,
         options,
         seeds,
-        parts=parts,
+        checkpoint=checkpoint,
         on_cell=lambda cell, done, count: log.info("cell %d/%d: %s", done, count, cell),
     )
     write_table(study, seeds, frame, path, job_provenance(origin))
     cells = frame["cell"].nunique()
-    parts.discard(cells)
+    checkpoint.discard(cells)
     log.info("%d rows in %d cells", len(frame), cells)
 
 

@@ -1,6 +1,6 @@
-"""What the comparison methods share: one sequence of policies, T_l rollouts an epoch, one report.
+"""Share what the comparison methods have in common: one sequence of policies, T_l rollouts an epoch, one report.
 
-Every method spends T_l = (2R_l + 1)·M_l rollouts per agent in epoch l, as PCPO does: those that need no second
+Every method spends T_l = (2R_l + 1)·M_l rollouts per agent in epoch l, as PCPO does: methods that need no second
 sequence and no cost estimate take more iterations instead.  "A minibatch" below is M_l rollouts of every agent.
 """
 
@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pcpo.algorithms.protocol import EpochReport, Plan, Setting
+from pcpo.algorithms.protocol import EpochReport, Setting
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import BoolArray, FloatArray, IntArray
 from pcpo.errors import ConfigError
@@ -26,17 +27,17 @@ __all__ = [
     "State",
     "alone",
     "descend",
+    "given",
     "iterate",
     "nobody_else",
     "set_sizes",
     "start_together",
-    "told",
 ]
 
 
 @dataclass(frozen=True)
 class State:
-    """Between epochs: policies ``(N, m, n)`` and whatever else a method remembers."""
+    """Hold policies ``(N, m, n)`` between epochs, and whatever else a method remembers."""
 
     setting: Setting
     epoch: int
@@ -46,7 +47,7 @@ class State:
 
 @dataclass(frozen=True)
 class Progress:
-    """What an epoch of a method came to: its policies, and cost estimates of them if it has any."""
+    """Hold the outcome of an epoch of a method: its policies, and cost estimates of them if it has any."""
 
     gains: FloatArray
     cost_estimates: FloatArray | None = None
@@ -55,24 +56,25 @@ class Progress:
 
 
 class OneSequence(ABC):
-    """A method with one sequence of policies.  Subclasses write `advance`, and `first_sets` if it is not [N] for all.
+    """Run a method with one sequence of policies.
 
-    The groups a method uses are the server's neighbourhoods.
+    Subclasses write `advance`, and `first_sets` if it is not [N] for all.  The groups that a method uses are the
+    server's neighbourhoods.
     """
 
     name: ClassVar[str]
     uses: ClassVar[frozenset[str]] = frozenset()
 
     def init(self, setting: Setting) -> State:
-        """Everyone at its own initial gain."""
+        """Start every agent at its initial gain."""
         return State(setting, 0, setting.initial_gains)
 
     def next_rollouts(self, state: State) -> int:
-        """T_l of the next epoch."""
+        """Return T_l of the next epoch."""
         return state.setting.schedule.plan(state.epoch + 1).rollouts
 
     def step(self, state: State, oracle: Oracle, server: Server) -> tuple[State, EpochReport]:
-        """One epoch."""
+        """Run one epoch and report it."""
         plan = state.setting.schedule.plan(state.epoch + 1)
         before = oracle.nonfinite.copy()
         if plan.epoch == 1:
@@ -96,17 +98,17 @@ class OneSequence(ABC):
         return State(state.setting, plan.epoch, progress.gains, progress.memory), report
 
     def first_sets(self, setting: Setting) -> BoolArray:
-        """Neighbourhoods in epoch 1."""
+        """Return the neighbourhoods in epoch 1."""
         N = len(setting.initial_gains)
         return np.ones((N, N), dtype=np.bool_)
 
     @abstractmethod
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
-        """The epoch of that plan; spends exactly its T_l rollouts per agent."""
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
+        """Run the epoch of that plan; it must spend exactly T_l rollouts per agent."""
 
 
-def told(setting: Setting, field: str) -> Any:
-    """A field of the side information; raises ConfigError if it is not there."""
+def given(setting: Setting, field: str) -> Any:
+    """Return a field of the side information; ConfigError if it was not given."""
     value = getattr(setting.side, field)
     if value is None:
         raise ConfigError(f"{field}: found no such side information, expected it for a method that uses it")
@@ -114,29 +116,32 @@ def told(setting: Setting, field: str) -> Any:
 
 
 def set_sizes(server: Server) -> IntArray:
-    """|N_i|, ``(N,)``."""
+    """Return |N_i|, ``(N,)``."""
     sizes: IntArray = server.neighbourhoods.sum(axis=1, dtype=np.int64)
     return sizes
 
 
 def nobody_else(setting: Setting) -> BoolArray:
-    """N_i = {i} for every agent."""
+    """Return N_i = {i} for every agent."""
     return np.eye(len(setting.initial_gains), dtype=np.bool_)
 
 
 def iterate(
     gains: FloatArray,
     iterations: int,
-    plan: Plan,
+    plan: EpochPlan,
     oracle: Oracle,
     radii: FloatArray,
     *,
     server: Server | None = None,
     estimate: Callable[[FloatArray], FloatArray] | None = None,
 ) -> FloatArray:
-    """K_i ← K_i − η·ZO_i(K_i, M_l, r_i), so many times; with a server the mean over N_i, a round of messages each.
+    """Repeat K_i ← K_i − η·ZO_i(K_i, M_l, r_i); with a server the mean over N_i, one round of messages each.
 
-    estimate: in place of (5).  An oracle that iterates by itself is left to, and the server counts its rounds.
+    An `IteratingOracle` runs all iterations itself; the server books one round for each.
+
+    Args:
+        estimate: estimates the gradients in place of (5).
     """
     purpose = Purpose.LOCAL if server is None else Purpose.GLOBAL
     if estimate is None and isinstance(oracle, IteratingOracle):
@@ -163,23 +168,23 @@ def iterate(
     return gains
 
 
-def alone(gains: FloatArray, iterations: int, plan: Plan, oracle: Oracle) -> FloatArray:
-    """Line 4 of Algorithm 1: K_i ← K_i − η·ZO_i(K_i, M_l, r_l^(loc)), a minibatch per iteration and no message."""
+def alone(gains: FloatArray, iterations: int, plan: EpochPlan, oracle: Oracle) -> FloatArray:
+    """Run line 4 of Algorithm 1: K_i ← K_i − η·ZO_i(K_i, M_l, r_l^(loc)), a minibatch per iteration and no message."""
     return iterate(gains, iterations, plan, oracle, np.full(oracle.n_agents, plan.radius_local))
 
 
-def descend(gains: FloatArray, iterations: int, plan: Plan, oracle: Oracle, server: Server) -> FloatArray:
-    """Lines 7-11 of Algorithm 1: K_i ← K_i − η·(mean of the gradients of N_i), a minibatch per iteration."""
+def descend(gains: FloatArray, iterations: int, plan: EpochPlan, oracle: Oracle, server: Server) -> FloatArray:
+    """Run lines 7-11 of Algorithm 1: K_i ← K_i − η·(mean of the gradients of N_i), a minibatch per iteration."""
     radii, _ = plan.radius_global(set_sizes(server))
     return iterate(gains, iterations, plan, oracle, radii, server=server)
 
 
-def start_together(state: State, plan: Plan, oracle: Oracle, server: Server) -> tuple[FloatArray, int]:
-    """(policies, minibatches left in this epoch) of a method whose groups must share a policy.
+def start_together(state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> tuple[FloatArray, int]:
+    """Return the policies and the minibatches left in this epoch, for a method whose groups must share a policy.
 
-    Epoch 1 begins with (8) over the groups, which takes one minibatch for the cost of everyone's initial gain and one
-    round of messages; without it, groups that start apart keep their offsets for ever.  The cheapest gain may have
-    infinite cost for others of its group: that is the method's own risk.
+    Epoch 1 begins with (8) over the groups, which takes one minibatch for the cost of every agent's initial gain and
+    one round of messages; without it, groups that start apart keep their offsets for ever.  The cheapest gain may have
+    infinite cost for other agents of its group: that is a risk of the method.
     """
     if plan.epoch > 1:
         return state.gains, 2 * plan.iterations + 1

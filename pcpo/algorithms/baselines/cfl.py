@@ -1,5 +1,7 @@
-"""CFL: clustered federated learning by recursive bipartition (Sattler, Müller, Samek 2020, "Clustered federated
-learning: model-agnostic distributed multitask optimization under privacy constraints").
+"""Run CFL, clustered federated learning by recursive bipartition.
+
+Sattler, Müller, Samek 2020, "Clustered federated learning: model-agnostic distributed multitask optimization under
+privacy constraints".
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pcpo.algorithms.baselines.base import OneSequence, Progress, State, descend, set_sizes, start_together
-from pcpo.algorithms.protocol import Plan
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server, same_label
 from pcpo.arrays import BoolArray, FloatArray, IntArray
 from pcpo.errors import ConfigError
@@ -21,9 +23,9 @@ __all__ = ["CFL", "bipartition"]
 
 @dataclass(frozen=True)
 class CFL(OneSequence):
-    """Averaged descent within every group, from one group of all; a group near a stationary point whose members still
-    pull apart is cut in two by the cosine similarity of their gradients.
+    """Descend by averages within every group, from one group of all, and split groups whose members disagree.
 
+    A group near a stationary point whose members still pull apart is split by the cosine similarity of their gradients.
     The last minibatch of an epoch is for that test: gradients of two halves, which travel.  Their mean is the member's
     pull and their difference its noise.  A group splits if the mean pull is below stationarity·(largest pull), the
     test by ε1 and ε2 of Sattler et al. without units, and if a pull differs from the mean by noise_factor standard
@@ -35,8 +37,8 @@ class CFL(OneSequence):
 
     name = "cfl"
 
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
-        """Descent, then the test of every group."""
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
+        """Descend, then test every group."""
         M, everyone = plan.minibatch, oracle.n_agents
         if M < 2:
             raise ConfigError(f"minibatch: found {M} rollouts, expected 2 or more for cfl")
@@ -54,7 +56,7 @@ class CFL(OneSequence):
         return Progress(gains, reinitialised=plan.epoch == 1)
 
     def _split(self, first: FloatArray, second: FloatArray, sets: BoolArray) -> BoolArray:
-        """Neighbourhoods after the test; first, second: ``(N, D)``."""
+        """Return the neighbourhoods after the test; first, second: gradients of the two halves, ``(N, D)``."""
         _, labels = np.unique(sets, axis=0, return_inverse=True)
         labels = labels.reshape(-1)
         for group in range(labels.max() + 1):
@@ -66,7 +68,7 @@ class CFL(OneSequence):
         return same_label(labels)
 
     def _torn(self, pulls: FloatArray, noise: float) -> bool:
-        """Whether a group is stationary as a whole and not member by member, beyond noise and rounding."""
+        """Return whether a group is stationary as a whole and not member by member, beyond noise and rounding."""
         mean = pulls.mean(axis=0)
         largest = float(np.linalg.norm(pulls, axis=1).max())
         apart = float(np.linalg.norm(pulls - mean, axis=1).max())
@@ -75,7 +77,7 @@ class CFL(OneSequence):
 
 
 def bipartition(pulls: FloatArray) -> IntArray:
-    """Labels 0 and 1 of the cut that minimises the largest cosine similarity across it; pulls ``(k, D)``, k ≥ 2.
+    """Return labels 0 and 1 of the cut that minimises the largest cosine similarity across it; pulls ``(k, D)``, k ≥ 2.
 
     That cut is what agglomeration by largest similarity has left when two groups remain (Sattler et al., algorithm 1).
     """

@@ -1,5 +1,6 @@
-"""Clustered system identification, then certainty equivalence (Toso, Wang, Anderson 2023, "Learning personalized models
-with clustered system identification", arXiv:2304.01395).
+"""Run clustered system identification, then certainty equivalence.
+
+Toso, Wang, Anderson 2023, "Learning personalized models with clustered system identification", arXiv:2304.01395.
 """
 
 from __future__ import annotations
@@ -8,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcpo.algorithms.baselines.base import Progress, State, told
+from pcpo.algorithms.baselines.base import Progress, State, given
 from pcpo.algorithms.baselines.least_squares import KNOWN_COSTS, Identification, Regression, certainty_equivalent
-from pcpo.algorithms.protocol import Plan
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server, same_label
 from pcpo.arrays import FloatArray, IntArray
 from pcpo.oracles.protocol import Oracle
@@ -22,29 +23,29 @@ _MOST_ALTERNATIONS = 100
 
 @dataclass(frozen=True)
 class ClusterSysID(Identification):
-    """H models; every agent belongs to the one that fits its data best, and every model is fitted to its agents' data.
+    """Fit H models: every agent belongs to the model that fits its data best; models are fitted in turn.
 
     Toso et al. alternate the two with gradient steps at the agents.  Here each fit is exact: an agent sends Σzzᵀ and
-    Σzx⁺ᵀ once an epoch and the server alternates until nothing changes.  They assume good first models; here these are
-    agents' own least-squares models that explain each other's data worst.
+    Σzx⁺ᵀ once an epoch and the server alternates until nothing changes.  They assume good first models; here the first
+    models are agents' least-squares models that explain each other's data worst.
     """
 
     name = "cluster_sysid"
     uses = KNOWN_COSTS | {"n_clusters"}
 
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
-        """Identification, clustering in one round, certainty equivalence."""
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
+        """Identify, cluster in one round, and solve by certainty equivalence."""
         data = self.collect(state, plan, oracle)
         server.open_round()
         server.up(data.gram, data.cross)
-        labels, models = clustered(data, told(state.setting, "n_clusters"))
+        labels, models = clustered(data, given(state.setting, "n_clusters"))
         server.neighbourhoods = same_label(labels)
         server.down(models[labels])
         return Progress(certainty_equivalent(models[labels], state.setting), memory=data)
 
 
 def clustered(data: Regression, count: int) -> tuple[IntArray, FloatArray]:
-    """Labels ``(N,)`` and pooled least-squares models ``(count, n, d)`` by alternation, which never raises the loss."""
+    """Return labels ``(N,)`` and pooled least-squares models ``(count, n, d)`` by alternation; the loss never rises."""
     own = data.models()
     taken = [0]
     while len(taken) < count:
@@ -63,7 +64,10 @@ def clustered(data: Regression, count: int) -> tuple[IntArray, FloatArray]:
 
 
 def _excess(data: Regression, own: FloatArray, models: FloatArray) -> FloatArray:
-    """Σ‖x⁺ − Θ_k z‖² of agent i's data less that of its own model: tr (Θ_k − Θ_i) G_i (Θ_k − Θ_i)ᵀ, ``(N, count)``."""
+    """Return Σ‖x⁺ − Θ_k z‖² of agent i's data less that of its least-squares model Θ_i, ``(N, count)``.
+
+    It is tr (Θ_k − Θ_i) G_i (Θ_k − Θ_i)ᵀ.
+    """
     off = models[None] - own[:, None]
     excess: FloatArray = np.einsum("ikab,ibc,ikac->ik", off, data.gram, off)
     return excess

@@ -1,5 +1,7 @@
-"""FedLQR: federated averaging of policies with local steps (Wang, Toso, Mitra, Anderson 2023, "Model-free learning with
-heterogeneous dynamical systems: a federated LQR approach", arXiv:2308.11743).
+"""Run FedLQR, federated averaging of policies with local steps.
+
+Wang, Toso, Mitra, Anderson 2023, "Model-free learning with heterogeneous dynamical systems: a federated LQR approach",
+arXiv:2308.11743.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pcpo.algorithms.baselines.base import OneSequence, Progress, State, set_sizes, start_together
-from pcpo.algorithms.protocol import Plan
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import FloatArray
 from pcpo.errors import ConfigError
@@ -21,12 +23,12 @@ __all__ = ["FedLQR"]
 
 @dataclass(frozen=True)
 class FedLQR(OneSequence):
-    """Each round: L local steps from the common K, K_i ← K_i − η·ZO_i(K_i); then K ← K − server_step·η·(mean of the
-    agents' summed gradients), which for server_step = 1 is the mean of their policies.
+    """Run rounds of L local steps from the common K, K_i ← K_i − η·ZO_i(K_i), and average them.
 
-    Every local step is a minibatch.  The last round of an epoch has fewer steps if L does not divide their number.
-    Radii are those of averages over N agents, r_(i,l)^(global): with L = 1 it is naive averaging.  Epoch 1 begins with
-    (8) over [N], since a common K is assumed.
+    K ← K − server_step·η·(mean of the agents' summed gradients), which for server_step = 1 is the mean of their
+    policies. Every local step is a minibatch.  The last round of an epoch has fewer steps if L does not divide their
+    number. Radii are those of averages over N agents, r_(i,l)^(global): with L = 1 it is naive averaging.  Epoch 1
+    begins with (8) over [N], since a common K is assumed.
     """
 
     local_steps: int = 5
@@ -40,8 +42,8 @@ class FedLQR(OneSequence):
         if not self.server_step > 0:
             raise ConfigError(f"server_step: found {self.server_step}, expected a positive number")
 
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
-        """⌈minibatches/L⌉ rounds."""
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
+        """Run ⌈minibatches/L⌉ rounds."""
         K, left = start_together(state, plan, oracle, server)
         while left > 0:
             steps = min(self.local_steps, left)
@@ -50,8 +52,8 @@ class FedLQR(OneSequence):
             left -= steps
         return Progress(K, reinitialised=plan.epoch == 1)
 
-    def _local(self, K: FloatArray, steps: int, plan: Plan, oracle: Oracle, server: Server) -> FloatArray:
-        """Sum of the gradients of `steps` local steps."""
+    def _local(self, K: FloatArray, steps: int, plan: EpochPlan, oracle: Oracle, server: Server) -> FloatArray:
+        """Return the sum of the gradients of `steps` local steps."""
         total, (radii, _) = np.zeros_like(K), plan.radius_global(set_sizes(server))
         for _ in range(steps):
             here = K - plan.step_size * total

@@ -1,5 +1,6 @@
-"""IFCA: iterative federated clustering (Ghosh, Chung, Yin, Ramchandran 2020, "An efficient framework for clustered
-federated learning"), with estimated costs for losses.
+"""Run IFCA, iterative federated clustering, with estimated costs for losses.
+
+Ghosh, Chung, Yin, Ramchandran 2020, "An efficient framework for clustered federated learning".
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcpo.algorithms.baselines.base import OneSequence, Progress, State, alone, nobody_else, told
-from pcpo.algorithms.protocol import Plan, Setting
+from pcpo.algorithms.baselines.base import OneSequence, Progress, State, alone, given, nobody_else
+from pcpo.algorithms.protocol import Setting
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server, same_label
 from pcpo.arrays import BoolArray, FloatArray, IntArray
 from pcpo.errors import ConfigError
@@ -21,13 +23,16 @@ __all__ = ["IFCA", "farthest"]
 
 @dataclass(frozen=True, eq=False)
 class IFCA(OneSequence):
-    """H candidate policies.  A round: all H go to every agent, which estimates the cost of each, picks the cheapest and
-    sends its gradient there; the server moves each candidate by the mean gradient of those that picked it.
+    """Move H candidate policies by the gradients of the agents that pick them.
 
-    candidates ``(H, m, n)``: the first ones.  Ghosh et al. assume good ones; without them the first `warm_up` epochs
-    are local PO, and the candidates are H local gains far apart.  selection_share: part of every minibatch that goes
-    into picking (at least one rollout per candidate).  2R_l rounds an epoch; the last minibatch is a final picking,
-    whose costs are reported.
+    In a round all H candidates go to every agent, which estimates the cost of each, picks the cheapest and sends its
+    gradient there; the server moves each candidate by the mean gradient of the agents that picked it.  2R_l rounds an
+    epoch; the last minibatch is a final picking, whose costs are reported.
+
+    Attributes:
+        candidates: the first H, ``(H, m, n)``.  Ghosh et al. assume good ones; without them the first `warm_up`
+            epochs are local PO, and the candidates are H local gains far apart.
+        selection_share: part of every minibatch that goes into picking (at least one rollout per candidate).
     """
 
     candidates: FloatArray | None = None
@@ -44,12 +49,12 @@ class IFCA(OneSequence):
             raise ConfigError(f"warm_up: found {self.warm_up}, expected 1 or more epochs, or candidates")
 
     def first_sets(self, setting: Setting) -> BoolArray:
-        """N_i = {i}, until agents pick."""
+        """Return N_i = {i}, until agents pick."""
         return nobody_else(setting)
 
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
-        """Without candidates, local PO and in the end their choice; otherwise rounds."""
-        H = told(state.setting, "n_clusters")
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
+        """Run local PO without candidates, and choose some at its end; otherwise run rounds."""
+        H = given(state.setting, "n_clusters")
         if plan.epoch <= self.warm_up and self.candidates is None:
             X = alone(state.gains, 2 * plan.iterations + 1, plan, oracle)
             if plan.epoch < self.warm_up:
@@ -71,9 +76,12 @@ class IFCA(OneSequence):
         return Progress(candidates[choice], estimates, memory=(candidates, np.bincount(choice, minlength=H)))
 
     def _round(
-        self, candidates: FloatArray, sizes: IntArray, plan: Plan, oracle: Oracle, server: Server
+        self, candidates: FloatArray, sizes: IntArray, plan: EpochPlan, oracle: Oracle, server: Server
     ) -> tuple[FloatArray, IntArray]:
-        """Candidates and sizes of their groups after a round; radii follow the sizes of the round before."""
+        """Return the candidates and the sizes of their groups after a round.
+
+        Radii follow the sizes of the round before.
+        """
         H = len(candidates)
         server.open_round()
         server.broadcast(candidates, sizes)
@@ -89,8 +97,8 @@ class IFCA(OneSequence):
         return moved, np.bincount(choice, minlength=H)
 
 
-def _pick(candidates: FloatArray, rollouts: list[int], plan: Plan, oracle: Oracle) -> tuple[IntArray, FloatArray]:
-    """The candidate of lowest estimated cost and that cost, for every agent."""
+def _pick(candidates: FloatArray, rollouts: list[int], plan: EpochPlan, oracle: Oracle) -> tuple[IntArray, FloatArray]:
+    """Return the candidate of lowest estimated cost and that cost, for every agent."""
     costs = []
     for candidate, count in zip(candidates, rollouts, strict=True):
         gains = np.repeat(candidate[None], oracle.n_agents, axis=0)
@@ -100,11 +108,15 @@ def _pick(candidates: FloatArray, rollouts: list[int], plan: Plan, oracle: Oracl
 
 
 def _shares(total: int, parts: int) -> list[int]:
+    """Divide a minibatch between picking and the gradient."""
     return [total // parts + (k < total % parts) for k in range(parts)]
 
 
 def farthest(points: FloatArray, count: int) -> FloatArray:
-    """`count` of the points ``(N, m, n)``: the first, then always the one farthest from those already taken."""
+    """Return `count` of the points ``(N, m, n)``.
+
+    They are the first, then always the point farthest from those already taken.
+    """
     flat, taken = points.reshape(len(points), -1), [0]
     while len(taken) < count:
         distances = np.linalg.norm(flat[:, None] - flat[None, taken], axis=2).min(axis=1)

@@ -1,4 +1,4 @@
-"""Least squares and certainty equivalence: every agent alone identifies (A, B) and solves its Riccati equation.
+"""Run least squares and certainty equivalence: every agent alone identifies (A, B) and solves its Riccati equation.
 
 The textbook model-based method (Mania, Tu, Recht 2019, "Certainty equivalence is efficient for linear quadratic
 control").  It sees states and inputs and knows Q, R and γ, none of which the zeroth-order methods do.
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcpo.algorithms.baselines.base import OneSequence, Progress, State, nobody_else, told
-from pcpo.algorithms.protocol import Plan, Setting
+from pcpo.algorithms.baselines.base import OneSequence, Progress, State, given, nobody_else
+from pcpo.algorithms.protocol import Setting
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import BoolArray, FloatArray
 from pcpo.errors import ConfigError, FleetError
@@ -28,20 +29,23 @@ _NUMBERS_AT_ONCE = 2_000_000
 
 @dataclass(frozen=True, eq=False)
 class Regression:
-    """x⁺ = Θz + noise, z = (x, u), Θ = (A, B): Σ z zᵀ ``(N, d, d)`` and Σ z x⁺ᵀ ``(N, d, n)``, d = n + m."""
+    """Hold the sums of x⁺ = Θz + noise, z = (x, u), Θ = (A, B).
+
+    They are Σ z zᵀ ``(N, d, d)`` and Σ z x⁺ᵀ ``(N, d, n)``, d = n + m.
+    """
 
     gram: FloatArray
     cross: FloatArray
 
     def models(self) -> FloatArray:
-        """Least-squares Θ_i, ``(N, n, d)``; the one of smallest norm if the data do not determine it."""
+        """Return least-squares Θ_i, ``(N, n, d)``; of smallest norm if the data do not determine it."""
         found = [np.linalg.lstsq(G, C, rcond=None)[0].T for G, C in zip(self.gram, self.cross, strict=True)]
         return np.stack(found)
 
 
 @dataclass(frozen=True)
 class Identification(OneSequence):
-    """T_l trajectories an epoch under u = −K_i⁰x + excitation·(random signs), added to those of all epochs before.
+    """Collect T_l trajectories an epoch under u = −K_i⁰x + excitation·(random signs), added to those of earlier epochs.
 
     horizon: steps of a trajectory; no longer than the rollouts of the other methods, to be fair to them.
     """
@@ -57,8 +61,11 @@ class Identification(OneSequence):
         if not self.excitation > 0:
             raise ConfigError(f"excitation: found {self.excitation}, expected a positive number")
 
-    def collect(self, state: State, plan: Plan, oracle: Oracle) -> Regression:
-        """All data up to the end of this epoch; a few trajectories at a time, so memory does not grow with T_l."""
+    def collect(self, state: State, plan: EpochPlan, oracle: Oracle) -> Regression:
+        """Return all data up to the end of this epoch.
+
+        A few trajectories are simulated at a time, so memory does not grow with T_l.
+        """
         if not isinstance(oracle, TrajectoryOracle):
             raise ConfigError(f"{self.name}: found an oracle of costs only, expected one that shows trajectories")
         K0 = state.setting.initial_gains
@@ -81,7 +88,7 @@ class Identification(OneSequence):
 
 @dataclass(frozen=True)
 class LeastSquares(Identification):
-    """K_i = K*(Â_i, B̂_i, Q_i, R_i, γ) from the agent's own data; no message.
+    """Set K_i = K*(Â_i, B̂_i, Q_i, R_i, γ) from the agent's data alone; no message.
 
     An agent whose estimates have no Riccati solution stays at its initial gain.
     """
@@ -89,18 +96,18 @@ class LeastSquares(Identification):
     name = "least_squares"
 
     def first_sets(self, setting: Setting) -> BoolArray:
-        """N_i = {i}."""
+        """Return N_i = {i}."""
         return nobody_else(setting)
 
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
-        """Identification and certainty equivalence."""
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
+        """Identify and solve by certainty equivalence."""
         data = self.collect(state, plan, oracle)
         return Progress(certainty_equivalent(data.models(), state.setting), memory=data)
 
 
 def certainty_equivalent(models: FloatArray, setting: Setting) -> FloatArray:
-    """Optimal gains ``(N, m, n)`` of the models Θ_i = (A_i, B_i) ``(N, n, n + m)``, or the initial gains."""
-    Q, R, gamma = (told(setting, field) for field in ("state_costs", "input_costs", "gamma"))
+    """Return optimal gains ``(N, m, n)`` of the models Θ_i = (A_i, B_i) ``(N, n, n + m)``, or the initial gains."""
+    Q, R, gamma = (given(setting, field) for field in ("state_costs", "input_costs", "gamma"))
     gains, n = setting.initial_gains.copy(), models.shape[1]
     for i, model in enumerate(models):
         try:

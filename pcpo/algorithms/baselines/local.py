@@ -1,5 +1,6 @@
-"""Every agent alone: zeroth-order policy gradient (Malik et al. 2020, "Derivative-free methods for policy
-optimization: guarantees for linear quadratic systems"), the local half of PCPO.
+"""Run zeroth-order policy gradient for every agent alone, the local half of PCPO.
+
+Malik et al. 2020, "Derivative-free methods for policy optimization: guarantees for linear quadratic systems".
 """
 
 from __future__ import annotations
@@ -7,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pcpo.algorithms.baselines.base import OneSequence, Progress, State, alone, nobody_else
-from pcpo.algorithms.protocol import Plan, Setting
+from pcpo.algorithms.protocol import Setting
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import BoolArray
 from pcpo.oracles.protocol import Oracle
@@ -17,14 +19,17 @@ __all__ = ["Local"]
 
 @dataclass(frozen=True)
 class Local(OneSequence):
-    """K_i ← K_i − η·ZO_i(K_i, M_l, r_l^(loc)): all 2R_l + 1 minibatches of an epoch are iterations; no message."""
+    """Repeat K_i ← K_i − η·ZO_i(K_i, M_l, r_l^(loc)): all 2R_l + 1 minibatches of an epoch are iterations.
+
+    No message is sent.
+    """
 
     name = "local"
 
     def first_sets(self, setting: Setting) -> BoolArray:
-        """N_i = {i}."""
+        """Return N_i = {i}."""
         return nobody_else(setting)
 
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
-        """2R_l + 1 iterations."""
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
+        """Run 2R_l + 1 iterations."""
         return Progress(alone(state.gains, 2 * plan.iterations + 1, plan, oracle))

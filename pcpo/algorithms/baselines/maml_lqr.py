@@ -1,5 +1,7 @@
-"""MAML-LQR: one meta-policy, adapted by every agent with one gradient step (Toso, Zhan, Anderson, Wang 2024,
-"Meta-learning linear quadratic regulators: a policy gradient MAML approach for model-free LQR", arXiv:2401.14534).
+"""Run MAML-LQR: one meta-policy, adapted by every agent with one gradient step.
+
+Toso, Zhan, Anderson, Wang 2024, "Meta-learning linear quadratic regulators: a policy gradient MAML approach for
+model-free LQR", arXiv:2401.14534.
 """
 
 from __future__ import annotations
@@ -7,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pcpo.algorithms.baselines.base import OneSequence, Progress, State, set_sizes, start_together
-from pcpo.algorithms.protocol import Plan
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import FloatArray
 from pcpo.errors import ConfigError
@@ -19,7 +21,7 @@ __all__ = ["MAMLLQR"]
 
 @dataclass(frozen=True)
 class MAMLLQR(OneSequence):
-    """K ← K − η·(1/N)Σ_i g_i(K − η_in·g_i(K)), and the answer of agent i is K − η_in·g_i(K).
+    """Repeat K ← K − η·(1/N)Σ_i g_i(K − η_in·g_i(K)); the answer of agent i is K − η_in·g_i(K).
 
     This is first-order MAML: Toso et al. multiply the outer gradient by I − η_in·∇²C_i(K), with a zeroth-order estimate
     of the Hessian; that factor is left out, so it goes to Σ_i ∇C_i(K − η_in ∇C_i(K)) = 0.  η_in = inner_scale·η.
@@ -35,8 +37,8 @@ class MAMLLQR(OneSequence):
         if not self.inner_scale >= 0:
             raise ConfigError(f"inner_scale: found {self.inner_scale}, expected a number >= 0")
 
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
-        """Meta-iterations, then the adaptation."""
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
+        """Run meta-iterations, then the adaptation."""
         K, left = start_together(state, plan, oracle, server)
         radii, _ = plan.radius_global(set_sizes(server))
         if state.memory is not None:
@@ -48,11 +50,16 @@ class MAMLLQR(OneSequence):
         adapted = self._adapted(K, 2 - left % 2, radii, plan, oracle)
         return Progress(adapted, reinitialised=plan.epoch == 1, memory=K)
 
-    def _adapted(self, K: FloatArray, minibatches: int, radii: FloatArray, plan: Plan, oracle: Oracle) -> FloatArray:
-        """K_i − η_in·g_i(K_i)."""
+    def _adapted(
+        self, K: FloatArray, minibatches: int, radii: FloatArray, plan: EpochPlan, oracle: Oracle
+    ) -> FloatArray:
+        """Return K_i − η_in·g_i(K_i)."""
         g = _gradients(K, minibatches * plan.minibatch, radii, Purpose.LOCAL, plan, oracle)
         return K - self.inner_scale * plan.step_size * g
 
 
-def _gradients(K: FloatArray, rollouts: int, radii: FloatArray, purpose: int, plan: Plan, oracle: Oracle) -> FloatArray:
+def _gradients(
+    K: FloatArray, rollouts: int, radii: FloatArray, purpose: int, plan: EpochPlan, oracle: Oracle
+) -> FloatArray:
+    """Estimate gradients from a number of rollouts of every agent."""
     return oracle.gradients(K, rollouts, radii, purpose=purpose, epoch=plan.epoch).values

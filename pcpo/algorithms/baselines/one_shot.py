@@ -1,4 +1,4 @@
-"""One-shot clustering with a known Δ: the thought experiment of section 3 of the PCPO paper."""
+"""Run one-shot clustering with a known Δ: the thought experiment of section 3 of the PCPO paper."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcpo.algorithms.baselines.base import OneSequence, Progress, State, alone, descend, nobody_else, told
-from pcpo.algorithms.protocol import Plan, Setting
+from pcpo.algorithms.baselines.base import OneSequence, Progress, State, alone, descend, given, nobody_else
+from pcpo.algorithms.protocol import Setting
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import BoolArray
 from pcpo.oracles.protocol import Oracle
@@ -18,26 +19,26 @@ __all__ = ["OneShot"]
 
 @dataclass(frozen=True)
 class OneShot(OneSequence):
-    """Local PO alone up to the epoch L in which Δ_L ≤ Δ/2; one cost estimate, one clustering, then only collaboration.
+    """Run local PO up to the epoch L in which Δ_L ≤ Δ/2; one cost estimate, one clustering, then only collaboration.
 
     Epochs before L: 2R_l + 1 local iterations.  Epoch L: 2R_L of them and a cost estimate, good to Δ_L/4 ≤ Δ/8 each, so
-    that |Ĉ_i − Ĉ_j| ≤ Δ/2 tells the clusters; everyone takes the cheapest gain of its set, (8).  Later: 2R_l + 1 global
-    iterations.  With one cluster, Δ = ∞ and L = 1.  Its cost estimates are NaN but in epoch L.
+    that |Ĉ_i − Ĉ_j| ≤ Δ/2 tells the clusters; every agent takes the cheapest gain of its set, (8).  Later: 2R_l + 1
+    global iterations.  With one cluster, Δ = ∞ and L = 1.  Its cost estimates are NaN but in epoch L.
     """
 
     name = "one_shot"
     uses = frozenset({"separation"})
 
     def first_sets(self, setting: Setting) -> BoolArray:
-        """N_i = {i}, until the clustering."""
+        """Return N_i = {i}, until the clustering."""
         return nobody_else(setting)
 
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
-        """Alone, then the clustering, then together."""
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
+        """Iterate alone, then cluster, then iterate together."""
         if state.memory == "clustered":
             gains = descend(state.gains, 2 * plan.iterations + 1, plan, oracle, server)
             return Progress(gains, memory="clustered")
-        separation = told(state.setting, "separation")
+        separation = given(state.setting, "separation")
         if plan.Delta > separation / 2:
             return Progress(alone(state.gains, 2 * plan.iterations + 1, plan, oracle))
         X = alone(state.gains, 2 * plan.iterations, plan, oracle)

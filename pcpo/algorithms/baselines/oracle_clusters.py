@@ -1,11 +1,12 @@
-"""The true clusters are known: collaboration from the first epoch on, the upper limit of PCPO's global sequence."""
+"""Collaborate within the true clusters from the first epoch on: the upper limit of PCPO's global sequence."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pcpo.algorithms.baselines.base import OneSequence, Progress, State, descend, start_together, told
-from pcpo.algorithms.protocol import Plan, Setting
+from pcpo.algorithms.baselines.base import OneSequence, Progress, State, descend, given, start_together
+from pcpo.algorithms.protocol import Setting
+from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server, same_label
 from pcpo.arrays import BoolArray
 from pcpo.oracles.protocol import Oracle
@@ -15,7 +16,7 @@ __all__ = ["OracleClusters"]
 
 @dataclass(frozen=True)
 class OracleClusters(OneSequence):
-    """(8) over the true clusters once, then PCPO's global updates within them, with its radii.
+    """Apply (8) over the true clusters once, then PCPO's global updates within them, with its radii.
 
     2R_l iterations in epoch 1 and 2R_l + 1 in the others, where PCPO takes R_l.
     """
@@ -24,10 +25,10 @@ class OracleClusters(OneSequence):
     uses = frozenset({"labels"})
 
     def first_sets(self, setting: Setting) -> BoolArray:
-        """N_i = M_σ(i)."""
-        return same_label(told(setting, "labels"))
+        """Return N_i = M_σ(i)."""
+        return same_label(given(setting, "labels"))
 
-    def advance(self, state: State, plan: Plan, oracle: Oracle, server: Server) -> Progress:
-        """All minibatches but that of (8) are iterations."""
+    def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
+        """Iterate with all minibatches but that of (8)."""
         gains, minibatches = start_together(state, plan, oracle, server)
         return Progress(descend(gains, minibatches, plan, oracle, server), reinitialised=plan.epoch == 1)

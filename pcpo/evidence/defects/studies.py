@@ -179,7 +179,7 @@ def _row(fleet: Fleet, report: EpochReport) -> dict[str, Any]:
     Delta, sets = report.plan.Delta, report.neighbourhoods
     error = np.abs(report.cost_estimates - fleet.optimal_costs[fleet.labels])
     local = {gain.tobytes() for gain in report.local_gains}
-    gaps = lqr.gaps(fleet, report.global_gains)
+    gaps = fleet.gaps(report.global_gains)
     return {
         "epoch": report.plan.epoch,
         "rollouts": float(report.rollouts),
@@ -234,7 +234,7 @@ def plateaus(fleet: Fleet) -> dict[str, float]:
         curvature = np.mean([lqr.hessian_at(system, K) for K in at], axis=0)
         x = x - np.linalg.solve(curvature, slope).reshape(x.shape)
     return {
-        "plateau": float(np.mean(lqr.gaps(fleet, K_star + x + d))),
+        "plateau": float(np.mean(fleet.gaps(K_star + x + d))),
         "quadratic": float(np.mean(0.5 * np.einsum("ia,ab,ib->i", flat, H, flat))),
     }
 

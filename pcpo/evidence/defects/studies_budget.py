@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pcpo import lqr
 from pcpo.algorithms.baselines.base import Progress, State, alone
 from pcpo.algorithms.baselines.local import Local
 from pcpo.algorithms.pcpo import PCPO
@@ -109,7 +108,7 @@ def _simulate(cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
                 "rollouts": float(last.rollouts),
                 "capped": int(last.plan.local_cap_active),
                 "reinitialised": int(last.reinitialised),
-                "gap": float(np.mean(lqr.gaps(fleet, last.global_gains))),
+                "gap": float(np.mean(fleet.gaps(last.global_gains))),
             }
         )
     return pd.DataFrame(rows)

@@ -106,7 +106,7 @@ def _guess(cell: Cell, fleet: Fleet, seed: int) -> tuple[float, int]:
 
 def _nothing(fleet: Fleet, schedule: Schedule) -> dict[str, Any]:
     """Return the row of a budget that ends before epoch 1 does: every agent keeps K_i⁰ and N_i = [N]."""
-    gap = float(lqr.gaps(fleet, fleet.initial_gains).mean())
+    gap = float(fleet.gaps(fleet.initial_gains).mean())
     return {
         **_plan_columns(fleet, schedule.plan(1)),
         "epoch": 0,
@@ -144,7 +144,7 @@ def _summary(fleet: Fleet, experiment: Experiment, cell: Cell, runs: pd.DataFram
     """Summarise the rows per agent of a run by epoch."""
     epochs = int(runs["epoch"].max())
     predicted = _predictions(fleet, experiment.schedule, epochs, cell.algorithm, cell.predict)
-    start = float(lqr.costs(fleet, fleet.initial_gains).max())
+    start = float(fleet.costs(fleet.initial_gains).max())
     rows, before = [], 0.0
     for epoch in range(1, epochs + 1):
         part = runs[runs["epoch"] == epoch]

@@ -10,7 +10,7 @@ from pcpo.arrays import FloatArray
 from pcpo.errors import ConfigError
 from pcpo.evidence.fedlqr.model.finite_horizon import FiniteHorizon, costs, gradients
 from pcpo.evidence.fedlqr.model.kernels import rollout_kernel
-from pcpo.oracles.protocol import Estimates, Estimator
+from pcpo.oracles.protocol import Estimates, Question
 from pcpo.oracles.rollout import LedgerOracle, OpenEpochs
 from pcpo.simulation.kernels import BLOCK, SATURATION
 from pcpo.simulation.noise import draw_directions, random_words, stream
@@ -92,24 +92,17 @@ class FiniteHorizonOracle(LedgerOracle):
         values[cut] = SATURATION
         return Estimates(values, cut.sum(axis=1))
 
-    def _gradients(
-        self,
-        gains: FloatArray,
-        minibatch: int,
-        radii: FloatArray,
-        purpose: int,
-        epoch: int,
-        estimator: Estimator,
-        baseline: FloatArray | None,
-    ) -> Estimates:
-        if estimator != "one_point":
-            raise ConfigError(f"estimator: found {estimator!r}, expected 'one_point', the only one in this setting")
-        U, x0 = self._take(purpose, epoch, minibatch)
-        rolled = self._roll(gains, radii, U, x0)
-        values = rolled.values if baseline is None else rolled.values - baseline[:, None]
+    def _gradients(self, question: Question) -> Estimates:
+        if question.estimator != "one_point":
+            raise ConfigError(
+                f"estimator: found {question.estimator!r}, expected 'one_point', the only one in this setting"
+            )
+        U, x0 = self._take(question.purpose, question.epoch, question.minibatch)
+        rolled = self._roll(question.gains, question.radii, U, x0)
+        values = rolled.values if question.baseline is None else rolled.values - question.baseline[:, None]
         sums = (values[:, None, :] @ U)[:, 0]
-        scale = U.shape[2] / (minibatch * radii)
-        return Estimates((scale[:, None] * sums).reshape(gains.shape), rolled.nonfinite)
+        scale = U.shape[2] / (question.minibatch * question.radii)
+        return Estimates((scale[:, None] * sums).reshape(question.gains.shape), rolled.nonfinite)
 
     def _costs(self, gains: FloatArray, minibatch: int, purpose: int, epoch: int) -> Estimates:
         U, x0 = self._take(purpose, epoch, minibatch)
@@ -127,20 +120,11 @@ class ExactFiniteHorizonOracle(LedgerOracle):
         super().__init__(setting.N, (setting.m, setting.n))
         self._setting = setting
 
-    def _gradients(
-        self,
-        gains: FloatArray,
-        minibatch: int,
-        radii: FloatArray,
-        purpose: int,
-        epoch: int,
-        estimator: Estimator,
-        baseline: FloatArray | None,
-    ) -> Estimates:
-        found = gradients(self._setting, gains)
+    def _gradients(self, question: Question) -> Estimates:
+        found = gradients(self._setting, question.gains)
         broken = np.flatnonzero(~np.isfinite(found).all(axis=(1, 2)))
         saturated = np.zeros(self.n_agents, dtype=np.int64)
-        found[broken], saturated[broken] = 0.0, minibatch
+        found[broken], saturated[broken] = 0.0, question.minibatch
         return Estimates(found, saturated)
 
     def _costs(self, gains: FloatArray, minibatch: int, purpose: int, epoch: int) -> Estimates:

@@ -1,4 +1,4 @@
-"""Parts of a study's job: a job stopped after any cell goes on with the same bytes; what is not its own is ignored."""
+"""Checkpoints of a study: a job stopped after any cell resumes with the same bytes; unusable files are ignored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from pcpo.claims.contract import Study
 from pcpo.claims.tables import simulated, write_table
-from pcpo.storage.parts import Parts
+from pcpo.storage.checkpoints import StudyCheckpoint
 
 SEEDS = [3, 4]
 
@@ -43,59 +43,61 @@ def written(frame: pd.DataFrame, path: Path) -> bytes:
     return path.read_bytes()
 
 
-def stopped_after(cells: int, parts: Parts) -> Simulation:
+def stopped_after(cells: int, saved: StudyCheckpoint) -> Simulation:
     def stop(name: str, done: int, count: int) -> None:
         if done == cells:
             raise Stopped
 
     simulation = Simulation()
     with pytest.raises(Stopped):
-        simulated(simulation.study(), {}, SEEDS, parts=parts, on_cell=stop)
+        simulated(simulation.study(), {}, SEEDS, checkpoint=saved, on_cell=stop)
     return simulation
 
 
 @pytest.mark.parametrize("cells", [1, 2, 3])
 def test_a_job_stopped_after_any_cell_goes_on_with_the_same_bytes(cells: int, tmp_path: Path) -> None:
-    parts = Parts(tmp_path / "parts", "key")
-    stopped_after(cells, parts)
+    saved = StudyCheckpoint(tmp_path / "saved", "key")
+    stopped_after(cells, saved)
     again = Simulation()
-    resumed = simulated(again.study(), {}, SEEDS, parts=parts)
+    resumed = simulated(again.study(), {}, SEEDS, checkpoint=saved)
     assert again.asked == [0.5, 1.0, 2.0][cells:]
     whole = simulated(Simulation().study(), {}, SEEDS)
     assert written(resumed, tmp_path / "a.parquet") == written(whole, tmp_path / "b.parquet")
-    parts.discard(3)
-    assert not parts.folder.exists()
+    saved.discard(3)
+    assert not saved.folder.exists()
 
 
-def other_key(parts: Parts) -> Parts:
-    return Parts(parts.folder, "of other options")
+def other_key(saved: StudyCheckpoint) -> StudyCheckpoint:
+    return StudyCheckpoint(saved.folder, "of other options")
 
 
-def truncated(parts: Parts) -> Parts:
-    for path in parts.folder.iterdir():
+def truncated(saved: StudyCheckpoint) -> StudyCheckpoint:
+    for path in saved.folder.iterdir():
         path.write_bytes(path.read_bytes()[:-30])
-    return parts
+    return saved
 
 
-def swapped(parts: Parts) -> Parts:
-    first, second = (parts.folder / f"{index}.parquet" for index in (0, 1))
+def swapped(saved: StudyCheckpoint) -> StudyCheckpoint:
+    first, second = (saved.folder / f"{index}.parquet" for index in (0, 1))
     content = first.read_bytes()
     first.write_bytes(second.read_bytes())
     second.write_bytes(content)
-    return parts
+    return saved
 
 
-def text(parts: Parts) -> Parts:
-    for path in parts.folder.iterdir():
+def text(saved: StudyCheckpoint) -> StudyCheckpoint:
+    for path in saved.folder.iterdir():
         path.write_text("no table")
-    return parts
+    return saved
 
 
 @pytest.mark.parametrize("spoil", [other_key, truncated, swapped, text])
-def test_what_cannot_be_used_is_simulated_again(spoil: Callable[[Parts], Parts], tmp_path: Path) -> None:
-    parts = Parts(tmp_path / "parts", "key")
-    stopped_after(2, parts)
+def test_what_cannot_be_used_is_simulated_again(
+    spoil: Callable[[StudyCheckpoint], StudyCheckpoint], tmp_path: Path
+) -> None:
+    saved = StudyCheckpoint(tmp_path / "saved", "key")
+    stopped_after(2, saved)
     again = Simulation()
-    resumed = simulated(again.study(), {}, SEEDS, parts=spoil(parts))
+    resumed = simulated(again.study(), {}, SEEDS, checkpoint=spoil(saved))
     assert again.asked == [0.5, 1.0, 2.0]
     pd.testing.assert_frame_equal(resumed, simulated(Simulation().study(), {}, SEEDS), check_exact=True)
