@@ -13,6 +13,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pcpo import moved
+
 if TYPE_CHECKING:
     from pcpo.algorithms.baselines.base import OneSequence, Progress, alone, descend
     from pcpo.algorithms.registry import Entry, make_algorithm
@@ -66,6 +68,9 @@ DOOR = {
     "read_runs": "pcpo.experiments.records",
     "write_fleet": "pcpo.fleets.files",
 }
+
+
+moved.install()
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,1 @@
+"""The framework for claims: declarations, rules, judging, findings, controls and power; no claim is declared here."""

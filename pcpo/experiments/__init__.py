@@ -1,0 +1,1 @@
+"""Experiments: the driver of all algorithms, tuning, records of runs, and comparisons."""

@@ -1,0 +1,1 @@
+"""Oracles: what an algorithm may ask about the systems, answered by rollouts, moments or plants."""

@@ -1,0 +1,1 @@
+"""Simulation: noise, rollout kernels with their readable reference, estimators and trajectories."""

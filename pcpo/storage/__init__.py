@@ -1,0 +1,1 @@
+"""Files: atomic writing, tables, checkpoints, provenance, verification, and sources of jobs."""

@@ -1,0 +1,1 @@
+"""Theory: calibrated and literal constants, bounds and predictions without fitted parameters."""

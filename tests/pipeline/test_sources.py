@@ -17,6 +17,8 @@ from pcpo.storage.sources import PACKAGE, closure
 STUDIES = {study: module for entry in GROUPS.values() for study, module in entry.studies.items()}
 #: Modules that import others by name: each offers a list of names, and `Scripts` adds what a job takes from it.
 BY_NAME = {
+    "algorithms/__init__.py",
+    "moved.py",
     "__init__.py",
     "algorithms/registry.py",
     "evidence/__init__.py",

@@ -1,0 +1,1 @@
+"""The group of claims `hierarchical`; its claims.md says what it is about."""

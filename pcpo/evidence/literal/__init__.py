@@ -1,0 +1,1 @@
+"""The group of claims `literal`; its claims.md says what it is about."""

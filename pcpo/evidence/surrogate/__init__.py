@@ -1,0 +1,1 @@
+"""The group of claims `surrogate`; its claims.md says what it is about."""

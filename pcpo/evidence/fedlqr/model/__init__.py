@@ -1,0 +1,1 @@
+"""The numerics behind the group of claims `fedlqr`."""
