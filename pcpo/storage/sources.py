@@ -77,7 +77,7 @@ def _file_of(start: str | Path) -> Path:
 
 def _module(name: str) -> Path | None:
     """Return the file of a dotted name, None if it is no module of the package."""
-    first, *rest = name.split(".")
+    first, *rest = pcpo.moved.MOVED.get(name, name).split(".")
     if first != PACKAGE.name or not rest:
         return None
     place = PACKAGE.joinpath(*rest)
