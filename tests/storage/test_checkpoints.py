@@ -53,7 +53,7 @@ def test_a_run_stopped_after_every_epoch_has_the_bits_of_one_that_was_not(
 
 
 def test_the_kept_epochs_are_not_run_again(experiment: Experiment, tmp_path: Path) -> None:
-    """Control: with the checkpoint of another seed the run is not that of the seed asked for, so the checkpoint is really used."""
+    """Control: with the checkpoint of another seed the run is another, so it is really used."""
     checkpoint = Checkpoint(tmp_path / "x.npz", KEY)
     with pytest.raises(Stopped):
         experiment.run(seed=4, checkpoint=checkpoint, on_epoch=stop)
