@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pcpo.evidence import GROUPS, load_figure
+from pcpo.evidence.registry import GROUPS, load_figure
 from pcpo.figures.registry import entries
 from pcpo.report.formulas import prose
 from pcpo.storage.files import write_text

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pcpo.claims.contract import Group
-from pcpo.evidence import GROUPS, load_group
+from pcpo.evidence.registry import GROUPS, load_group
 from tools.marks import renew
 
 __all__ = ["PART", "PATH", "described", "main"]

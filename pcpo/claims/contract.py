@@ -114,7 +114,7 @@ class Claim:
     """Declare one statement under test.
 
     The texts (title, source, statement, quantity) of a group's claims stand in the group's claims.md, under the claim's
-    id; `pcpo.evidence.load_group` fills them in and puts the group's name before the id: "scaling.overlay".
+    id; `pcpo.evidence.registry.load_group` fills them in and puts the group's name before the id: "scaling.overlay".
 
     Args:
         id: short and stable, of lower-case letters, digits and _.

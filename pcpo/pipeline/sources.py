@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pcpo.algorithms.extensions import extensions_of
 from pcpo.algorithms.registry import module_of
-from pcpo.evidence import GROUPS, group_drawing, group_of, modules_of
+from pcpo.evidence.registry import GROUPS, group_drawing, group_of, modules_of
 from pcpo.figures.registry import entry_of, module_drawing
 from pcpo.storage.sources import PACKAGE, closure, digest
 

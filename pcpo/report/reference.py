@@ -21,7 +21,7 @@ import pandas as pd
 from pcpo.claims.contract import Group
 from pcpo.claims.judging import AtMost
 from pcpo.errors import ResultsError, command
-from pcpo.evidence import GROUPS, load_group
+from pcpo.evidence.registry import GROUPS, load_group
 from pcpo.figures.registry import entries
 from pcpo.report.origin import Source, core_seconds, origin_of, rollouts_by_kind, time_spent
 from pcpo.report.sentences import interval, number, summary_sentence

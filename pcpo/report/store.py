@@ -16,7 +16,7 @@ from pcpo.claims.contract import Claim, Group, Mode, Study, Verdict
 from pcpo.claims.judging import VERDICT_COLUMNS
 from pcpo.claims.tables import provenance_of, read_tables
 from pcpo.errors import ConfigError, ResultsError
-from pcpo.evidence import GROUPS, load_group
+from pcpo.evidence.registry import GROUPS, load_group
 from pcpo.report.origin import Source, read_sources
 
 __all__ = [

@@ -26,7 +26,7 @@ from pcpo.claims.judging import VERDICT_COLUMNS, Agrees, AtMost, Never, check_cl
 from pcpo.claims.options import cells_of, number, several, whole, with_defaults
 from pcpo.claims.tables import provenance_of, read_tables, simulated, tables_by_study, write_table
 from pcpo.errors import ConfigError, ResultsError
-from pcpo.evidence import GROUPS, check_evidence, group_drawing, group_of, load_group
+from pcpo.evidence.registry import GROUPS, check_evidence, group_drawing, group_of, load_group
 
 
 def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

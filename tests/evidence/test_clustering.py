@@ -15,9 +15,9 @@ from pcpo.claims.judging import judge
 from pcpo.claims.options import cells_of
 from pcpo.claims.tables import read_tables, simulated, write_table
 from pcpo.errors import ConfigError, ResultsError
-from pcpo.evidence import load_group
 from pcpo.evidence.clustering.measures import per_run, rollout_slope
 from pcpo.evidence.clustering.studies import CLUSTERING, HETEROGENEITY, early_epoch, settled
+from pcpo.evidence.registry import load_group
 
 GROUP = load_group("clustering")
 CLAIMS = {claim.id.removeprefix("clustering."): claim for claim in GROUP.claims}

@@ -16,9 +16,9 @@ from pcpo.claims.judging import VERDICT_COLUMNS, judge
 from pcpo.claims.options import cells_of
 from pcpo.claims.power import normal_power, violation_power
 from pcpo.errors import ConfigError, ResultsError
-from pcpo.evidence import load_group
 from pcpo.evidence.communication import measures as measured
 from pcpo.evidence.communication.studies import cells
+from pcpo.evidence.registry import load_group
 from pcpo.experiments.messages import COLUMNS, separation_at, simulate
 from pcpo.figures.style import save
 from pcpo.fleets.random import FleetSpec, random_fleet

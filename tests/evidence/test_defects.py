@@ -15,11 +15,11 @@ from pcpo.claims.findings import violations
 from pcpo.claims.judging import check_claims, judge
 from pcpo.claims.options import cells_of
 from pcpo.errors import ConfigError, ResultsError
-from pcpo.evidence import load_group
 from pcpo.evidence.defects import measures as measured
 from pcpo.evidence.defects.measures import expected_ratio
 from pcpo.evidence.defects.studies import plateaus, prepared
 from pcpo.evidence.defects.studies_text import Surd
+from pcpo.evidence.registry import load_group
 from pcpo.figures.style import save
 from pcpo.simulation.noise import stream
 

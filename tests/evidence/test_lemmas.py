@@ -15,7 +15,6 @@ from pcpo.claims.judging import check_claims, judge
 from pcpo.claims.options import cells_of
 from pcpo.claims.power import binomial_power, normal_power
 from pcpo.errors import ConfigError
-from pcpo.evidence import load_group
 from pcpo.evidence.lemmas.constants import LAW, constants, restricted_gap
 from pcpo.evidence.lemmas.measures import (
     average_exponent,
@@ -27,6 +26,7 @@ from pcpo.evidence.lemmas.measures import (
     mean_power,
     recursion,
 )
+from pcpo.evidence.registry import load_group
 from pcpo.fleets.examples import SYSTEMS
 from pcpo.simulation.noise import stream, unit_directions
 from pcpo.statistics import hotelling

@@ -19,11 +19,11 @@ from pcpo.claims.judging import judge
 from pcpo.claims.options import cells_of
 from pcpo.claims.tables import write_table
 from pcpo.errors import BudgetError, ConfigError, ResultsError
-from pcpo.evidence import load_group
 from pcpo.evidence.practice.fleets import NOISE, Cell, experiment_of, fleet_of, resolved, schedule_of
 from pcpo.evidence.practice.guess_rule import initial_guess
 from pcpo.evidence.practice.runs import COLUMNS, simulate
 from pcpo.evidence.practice.studies import FAILURES, FIRST, GUESS, LIMIT, SENSITIVITY
+from pcpo.evidence.registry import load_group
 from pcpo.figures.style import save
 from pcpo.fleets.files import read_fleet
 from pcpo.simulation.noise import noise_law, stream

@@ -17,7 +17,7 @@ from pcpo.claims.options import cells_of
 from pcpo.claims.power import normal_power
 from pcpo.claims.tables import write_table
 from pcpo.errors import ConfigError, ResultsError
-from pcpo.evidence import load_group
+from pcpo.evidence.registry import load_group
 from pcpo.evidence.scaling.measures import (
     bound_failures,
     collapse,

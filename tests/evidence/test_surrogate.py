@@ -14,7 +14,7 @@ from pcpo.claims.contract import Tables
 from pcpo.claims.judging import check_claims, judge
 from pcpo.claims.options import cells_of
 from pcpo.errors import ConfigError
-from pcpo.evidence import load_group
+from pcpo.evidence.registry import load_group
 from pcpo.evidence.surrogate.cumulants import (
     answer_cumulants,
     cost_cumulants,

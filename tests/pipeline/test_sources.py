@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pcpo.algorithms.registry import ALGORITHMS, module_of
-from pcpo.evidence import GROUPS, modules_of
+from pcpo.evidence.registry import GROUPS, modules_of
 from pcpo.pipeline.sources import Scripts
 from pcpo.storage.sources import PACKAGE, closure
 
@@ -21,7 +21,7 @@ BY_NAME = {
     "moved.py",
     "__init__.py",
     "algorithms/registry.py",
-    "evidence/__init__.py",
+    "evidence/registry.py",
     "figures/registry.py",
 }
 

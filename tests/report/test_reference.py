@@ -13,7 +13,7 @@ import pytest
 from support.report_tree import TOY, toy_tree
 
 from pcpo.errors import ResultsError
-from pcpo.evidence import GROUPS, load_group
+from pcpo.evidence.registry import GROUPS, load_group
 from pcpo.report.reference import BEGIN, END, block, main, read_reference, write_reference
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pcpo.evidence import GROUPS, load_group
+from pcpo.evidence.registry import GROUPS, load_group
 from tools.evidence_page import PART, PATH, described
 from tools.marks import renewed
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pcpo.evidence import GROUPS
+from pcpo.evidence.registry import GROUPS
 
 PAGE = "docs/paper.md"
 #: A link to a module, then names in backticks.

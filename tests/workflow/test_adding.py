@@ -26,8 +26,8 @@ from pcpo.algorithms.extensions import load_extensions
 from pcpo.algorithms.registry import make_algorithm
 from pcpo.claims.judging import judge
 from pcpo.claims.tables import simulated
-from pcpo.evidence import load_figure as evidence_figure
-from pcpo.evidence import load_group
+from pcpo.evidence.registry import load_figure as evidence_figure
+from pcpo.evidence.registry import load_group
 from pcpo.figures.registry import Results, load_figure
 from pcpo import Experiment, read_fleet
 

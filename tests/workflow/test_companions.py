@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.workspace import Workspace, edited
 
-from pcpo.evidence import GROUPS
+from pcpo.evidence.registry import GROUPS
 
 #: A study without compiled kernels, by group.
 CHEAP = {"hierarchical": "hierarchical_systems", "coop_lsvi": "coop_lsvi_exact"}

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from pcpo.claims.options import cells_of
-from pcpo.evidence import GROUPS, load_group
+from pcpo.evidence.registry import GROUPS, load_group
 from pcpo.fleets.files import read_fleet
 from pcpo.fleets.random import FleetSpec
 from pcpo.pipeline.config import studies_of

@@ -6,7 +6,7 @@ import csv
 
 from support.workspace import Workspace, edited
 
-from pcpo.evidence import load_claims
+from pcpo.evidence.registry import load_claims
 
 WANTED = {"rounds": 20, "realisations": 2, "every": 10, "seed": 3}
 FIGURE, RESULTS = "build/tiny/figures/fedlqr_replication", "build/tiny/results"

@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 from pcpo.algorithms.extensions import extensions_of, load_extensions
 from pcpo.algorithms.registry import module_of
 from pcpo.errors import ConfigError, PcpoError
-from pcpo.evidence import GROUPS, check_evidence, check_options, group_drawing, group_of, load_figure
+from pcpo.evidence.registry import GROUPS, check_evidence, check_options, group_drawing, group_of, load_figure
 from pcpo.evidence.fedlqr.studies import CONDITIONS
 from pcpo.figures.registry import Configured, entries
 from pcpo.oracles.plant import plant_factory

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pcpo.claims.tables import tables_by_study
-from pcpo.evidence import GROUPS, group_drawing, load_figure, study_named
+from pcpo.evidence.registry import GROUPS, group_drawing, load_figure, study_named
 from pcpo.figures.style import save
 from pcpo.pipeline.jobs import job
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pcpo.claims.judging import judge
 from pcpo.claims.tables import tables_by_study
-from pcpo.evidence import GROUPS, load_claims, study_named
+from pcpo.evidence.registry import GROUPS, load_claims, study_named
 from pcpo.pipeline.jobs import job
 from pcpo.storage.files import replacing
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from pcpo.evidence import load_group
+from pcpo.evidence.registry import load_group
 from pcpo.pipeline.jobs import job
 from pcpo.report import build_report
 from pcpo.report.comparison import pictured

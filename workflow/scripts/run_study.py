@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pcpo.claims.tables import simulated, write_table
-from pcpo.evidence import study_named
+from pcpo.evidence.registry import study_named
 from pcpo.pipeline.jobs import config_hash, job, job_provenance
 from pcpo.storage.checkpoints import StudyCheckpoint
 

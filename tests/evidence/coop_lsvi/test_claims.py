@@ -13,11 +13,11 @@ from pcpo.claims.judging import judge
 from pcpo.claims.options import cells_of
 from pcpo.claims.tables import read_tables, simulated, write_table
 from pcpo.errors import ConfigError, ResultsError
-from pcpo.evidence import load_group
 from pcpo.evidence.coop_lsvi.measures import agents_exponent, deviation_ratio, joint_exponent
 from pcpo.evidence.coop_lsvi.studies import HETEROGENEITY, REGRET
 from pcpo.evidence.coop_lsvi.studies_communication import COMMUNICATION, CONTROL
 from pcpo.evidence.coop_lsvi.studies_joint import EXACT, FRONT, PARETO
+from pcpo.evidence.registry import load_group
 from pcpo.figures.style import save
 
 GROUP = load_group("coop_lsvi")

@@ -15,9 +15,9 @@ from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Tables, Verdict
 from pcpo.claims.judging import VERDICT_COLUMNS, check_claims, judge
 from pcpo.errors import ResultsError
-from pcpo.evidence import load_claims, load_group
 from pcpo.evidence.fedlqr.measures import QUANTITIES, curves, estimated, noise_free, rounds_to
 from pcpo.evidence.fedlqr.studies import CONDITIONS, MEASURES
+from pcpo.evidence.registry import load_claims, load_group
 
 GROUP = load_group("fedlqr")
 RUNS = 12

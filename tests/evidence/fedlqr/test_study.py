@@ -13,11 +13,11 @@ from pcpo.algorithms.protocol import Traffic
 from pcpo.claims.options import cells_of
 from pcpo.claims.tables import read_tables, simulated, write_table
 from pcpo.errors import ConfigError, ResultsError
-from pcpo.evidence import check_evidence, study_named
 from pcpo.evidence.fedlqr.model.algorithm import FedLQR, FedLQRRun, run
 from pcpo.evidence.fedlqr.model.finite_horizon import gradients
 from pcpo.evidence.fedlqr.model.oracles import ExactFiniteHorizonOracle, FiniteHorizonOracle
 from pcpo.evidence.fedlqr.studies import CONDITIONS, INITIAL_GAIN, floor_of, normalised_gaps, setting_of
+from pcpo.evidence.registry import check_evidence, study_named
 from pcpo.pipeline.config import studies_of
 
 STUDY = study_named("fedlqr")

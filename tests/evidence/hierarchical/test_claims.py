@@ -15,10 +15,10 @@ from pcpo.claims.judging import check_claims, judge
 from pcpo.claims.options import cells_of
 from pcpo.claims.tables import simulated
 from pcpo.errors import ConfigError
-from pcpo.evidence import load_group
 from pcpo.evidence.hierarchical.measures import critic_exponent, exponents, gap_exponent, growth
 from pcpo.evidence.hierarchical.studies_exact import COMPLEXITY, DESCENT, GAINS, SYSTEMS
 from pcpo.evidence.hierarchical.studies_learning import ACTORS, CRITIC, LEARNING, SAMPLES
+from pcpo.evidence.registry import load_group
 
 GROUP = load_group("hierarchical")
 
