@@ -1,6 +1,6 @@
 """Make the pieces of HTML that report and notebooks are built from: badges, tables, figures.
 
-The pieces are macros of macros.html.j2; Jinja escapes every value that is not markup.
+The pieces are macros of templates/macros.html.j2; Jinja escapes every value that is not markup.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import jinja2
 from markupsafe import Markup
 
 from pcpo.errors import ResultsError
-from pcpo.report.formulas import plain, prose
+from pcpo.report.formulas import anchor, plain, prose
 
 __all__ = ["Fragment", "anchor", "badge", "embedded", "figure", "macro", "missing", "table", "template"]
 
@@ -66,14 +66,9 @@ def template(name: str) -> jinja2.Template:
 
 
 def macro(name: str, *values: Any) -> Markup:
-    """Fill a macro of macros.html.j2 with values."""
-    made: Markup = getattr(template("macros.html.j2").module, name)(*values)
+    """Fill a macro of templates/macros.html.j2 with values."""
+    made: Markup = getattr(template("templates/macros.html.j2").module, name)(*values)
     return made
-
-
-def anchor(*names: str) -> str:
-    """Make the id of a place in the page from names: letters, digits, hyphens."""
-    return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-") for name in names)
 
 
 def badge(verdict: str) -> Markup:

@@ -22,8 +22,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from pcpo.errors import ResultsError
+from pcpo.report.formulas import markdown
 from pcpo.report.html import missing, template
-from pcpo.report.markdown import markdown
 from pcpo.report.page import style
 from pcpo.report.store import ROOT_VARIABLE
 from pcpo.storage.files import write_text
@@ -106,7 +106,7 @@ def notebook_page(notebook: nbformat.NotebookNode, name: str, root: Path) -> str
             shown = [_output(output, name, root) for output in cell.outputs]
             cells.append({"kind": "code", "body": source, "outputs": shown})
     title = next((line[2:] for cell in notebook.cells for line in cell.source.splitlines() if line[:2] == "# "), name)
-    return template("notebook.html.j2").render(title=title.replace("$", ""), style=style(), cells=cells)
+    return template("templates/notebook.html.j2").render(title=title.replace("$", ""), style=style(), cells=cells)
 
 
 def _output(output: Mapping[str, Any], name: str, root: Path) -> Markup:

@@ -17,13 +17,11 @@ from pcpo.claims.contract import Claim, Group
 from pcpo.figures.registry import entries
 from pcpo.report import comparison
 from pcpo.report import sections as render
-from pcpo.report.formulas import prose
+from pcpo.report.formulas import markdown, prose
 from pcpo.report.html import anchor, badge, missing, table, template
-from pcpo.report.markdown import markdown
 from pcpo.report.origin import origin_of, rollouts_by_kind, time_spent
 from pcpo.report.sentences import number, summary_sentence
 from pcpo.report.store import Store, check_joined, open_store
-from pcpo.report.tables import runs_table
 from pcpo.storage.files import write_text
 from pcpo.storage.provenance import environment_versions, git_commit, machine
 
@@ -34,7 +32,7 @@ _READING = Path(__file__).resolve().parents[2] / "docs/reading.md"
 
 def style() -> Markup:
     """Return the style sheet of report and notebooks, to be put inside the page."""
-    return Markup(resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8"))
+    return Markup(resources.files(__package__).joinpath("templates/report.css").read_text(encoding="utf-8"))
 
 
 def build_report(
@@ -61,13 +59,13 @@ def build_report(
     if store.groups and joined.is_file():
         check_joined(joined, {name: rows for name in store.groups if len(rows := store.verdicts(name))})
     names = list(entries()) if figures is None else list(figures)
-    page = template("report.html.j2").render(
+    page = template("templates/report.html.j2").render(
         style=style(),
         missing=_missing(store, names, reading),
         summary=summary_sentence(store.verdicts()),
         overview=render.overview(store, store.groups.values(), linked=True),
         sections=[_section(store, group) for group in store.groups.values()],
-        runs=runs_table(runs, titles or {}) if runs else None,
+        runs=comparison.runs_table(runs, titles or {}) if runs else None,
         comparison=_comparison(store, names),
         reading=_reading(reading),
         defects=_defects(store),

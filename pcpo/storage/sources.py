@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeGuard
@@ -19,6 +20,7 @@ from pcpo.errors import ConfigError
 
 __all__ = ["PACKAGE", "closure", "declared_keys", "digest"]
 
+_FILE = re.compile(r"(?:\w[\w-]*/)*\w[\w.-]*\.\w+")  # what may be the path of a text beside a module
 #: Folder of the package.
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -146,11 +148,12 @@ def _for_types_alone(node: ast.AST) -> TypeGuard[ast.If]:
 
 
 def _texts(tree: ast.AST, folder: Path) -> Iterator[Path]:
-    """Yield the files of the folder, Python apart, whose names are strings of the module."""
-    beside = {path.name: path for path in folder.iterdir() if path.is_file() and path.suffix not in (".py", ".pyc")}
+    """Yield the files in or below the folder, Python apart, whose relative paths are strings of the module."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in beside:
-            yield beside[node.value]
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _FILE.fullmatch(node.value):
+            path = folder / node.value
+            if path.suffix not in (".py", ".pyc") and path.is_file():
+                yield path
 
 
 def declared_keys(path: Path, name: str) -> list[str]:

@@ -18,8 +18,8 @@ from support.report_tree import TOY, made_up, make_tree, toy_tree
 from pcpo.claims.contract import Group
 from pcpo.errors import ResultsError
 from pcpo.figures.registry import entries
+from pcpo.report.formulas import markdown
 from pcpo.report.html import Fragment
-from pcpo.report.markdown import markdown
 from pcpo.report.notebooks import notebook_page, only_drawn, read_notebook, run_notebook
 from pcpo.report.store import ROOT_VARIABLE, declared_groups
 

@@ -19,9 +19,8 @@ from pcpo.experiments.records import write_runs
 from pcpo.figures.registry import entries
 from pcpo.report import build_report, load
 from pcpo.report.__main__ import main
-from pcpo.report.formulas import mathml, plain, prose
+from pcpo.report.formulas import markdown, mathml, plain, prose
 from pcpo.report.html import badge, embedded
-from pcpo.report.markdown import markdown
 from pcpo.report.origin import read_sources, rollouts_by_kind, time_spent
 from pcpo.report.sentences import interval, number, p_text, result_sentence
 from pcpo.report.store import ROOT_VARIABLE, find_root, read_verdicts
