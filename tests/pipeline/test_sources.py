@@ -42,7 +42,7 @@ def loaded(*modules: str) -> set[str]:
         "print(*(m.__file__ for n, m in sorted(sys.modules.items()) if n.startswith('pcpo.')), sep='\\n')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
-    return names([Path(line) for line in done.stdout.splitlines()])
+    return names([Path(line) for line in done.stdout.splitlines()]) - {"moved.py"}  # names modules, computes nothing
 
 
 @pytest.mark.parametrize("group", GROUPS)
