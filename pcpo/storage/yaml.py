@@ -229,7 +229,8 @@ class _Document:
         while not isinstance(event := next(self.events), MappingEndEvent):
             key = self.key(event)
             if key in lines:
-                raise self.refuse(event, f"found the key {key!r} twice, expected it once; the first is in line {lines[key]}")
+                first = f"the first is in line {lines[key]}"
+                raise self.refuse(event, f"found the key {key!r} twice, expected it once; {first}")
             lines[key] = event.start_mark.line + 1
             following = next(self.events)
             if start.flow_style and ":" in key and event.style is None and _is_missing(following):

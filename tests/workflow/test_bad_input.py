@@ -190,8 +190,8 @@ SITUATIONS: dict[str, tuple[list[tuple[str, str]], list[str], str]] = {
     "a setting is not closed": (
         [],
         ["--config", "scenarios={pair: {seeds: {count: 4}"],
-        "--config scenarios: line 1, column 26: not valid YAML: expected ',' or '}', but got '<stream end>' while parsing "
-        "a flow mapping that starts in line 1; expected a value in YAML, "
+        "--config scenarios: line 1, column 26: not valid YAML: expected ',' or '}', but got '<stream end>' "
+        "while parsing a flow mapping that starts in line 1; expected a value in YAML, "
         "as in --config report=false 'scenarios={motors: {seeds: {count: 4}}}'",
     ),
     "a setting is out of range": (
