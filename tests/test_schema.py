@@ -153,7 +153,11 @@ SMALL: dict[str, Any] = {
     [
         ([], "the file: found [], expected a count"),
         ({"count": 1, "unit": "b"}, "unit: found 'b', expected the letter a"),
-        ({"count": 2.0}, "count: found 2.0, expected a value of type integer"),
+        ({"count": 2.5}, "count: found 2.5, expected a value of type integer"),
+        ({"count": "2"}, "count: found '2', expected a value of type integer"),
+        ({"count": float("inf")}, "count: found inf, expected a finite number"),
+        ({"count": float("nan")}, "count: found nan, expected a finite number"),
+        ({"count": 1e18}, "count: found 1e+18, expected a whole number of this size to be written in digits alone"),
         ({"count": True}, "count: found True, expected a value of type integer"),
         ({"coun": 1}, "the file: found the unknown key 'coun', expected one of count, unit; did you mean 'count'?"),
         ({}, "the file: found no key 'count', which is required"),
@@ -162,11 +166,71 @@ SMALL: dict[str, Any] = {
 )
 def test_sentences_are_short_and_may_be_the_schemas_own(found: Any, sentence: str) -> None:
     with pytest.raises(FleetError) as refusal:
-        validated(found, SMALL, error=FleetError, whole="the file", exact=True)
+        validated(found, SMALL, error=FleetError, whole="the file")
     assert str(refusal.value) == sentence
 
 
-def test_two_and_a_point_is_an_integer_unless_exactness_is_asked_for() -> None:
-    assert validated({"count": 2.0}, SMALL) == {"count": 2.0}
-    with pytest.raises(ConfigError, match=r"count: found 2\.5, expected a value of type integer"):
-        validated({"count": 2.5}, SMALL)
+def test_whole_numbers_written_with_a_point_are_taken_at_every_depth() -> None:
+    """R's yaml and jsonencode write 2.0 for 2."""
+    config = copy.deepcopy(GOOD)
+    config["scenarios"]["a"]["seeds"] = {"first": 3.0, "count": 7.0, "per_job": 2.0}
+    config["scenarios"]["a"]["budget"] = {"epochs": 2.0}
+    config["scenarios"]["a"]["fleet"]["random"].update(seed=1.0, n=2.0, sizes=[2.0, 1e1], separation=1.0)
+    config["evidence"] = {"scaling": {"count": 1e3}}
+    config["fedlqr"] = {"rounds": 10.0, "realisations": 2.0, "every": 5.0, "seed": 0.0, "first_stage": 1.0}
+    filled = validated(config, SCHEMA)
+    scenario = filled["scenarios"]["a"]
+    random = scenario["fleet"]["random"]
+    assert repr(scenario["seeds"]) == "{'first': 3, 'count': 7, 'per_job': 2}"
+    assert repr([scenario["budget"]["epochs"], random["seed"], random["n"], random["sizes"]]) == "[2, 1, 2, [2, 10]]"
+    assert repr(random["separation"]) == "1.0", "a number that need not be whole stays as it is"
+    assert repr(filled["evidence"]["scaling"]) == "{'count': 1000, 'first': 0, 'per_job': 1000, 'options': {}}"
+    assert repr(list(filled["fedlqr"].values())) == "[10, 2, 5, 0, 1]"
+    assert list(seed_batches(scenario["seeds"])) == ["000003-000004", "000005-000006", "000007-000008", "000009-000009"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (scenario(lambda s: s["seeds"].update(count=2.5)), "scenarios.a.seeds.count: found 2.5, expected a value of "),
+        (
+            scenario(lambda s: s["seeds"].update(first=2**63)),
+            f"scenarios.a.seeds.first: found {2**63}, expected a number",
+        ),
+        (
+            scenario(lambda s: s["seeds"].update(first=122807528840384100672342137672332424406)),
+            "scenarios.a.seeds.first: found 122807528840384100672342137672332424406, expected a number of at most 922",
+        ),
+        (scenario(lambda s: s["seeds"].update(count=2**63)), "scenarios.a.seeds.count: found 9223372036854775808, "),
+        (
+            scenario(lambda s: s["fleet"]["random"].update(seed=2**128)),
+            f"scenarios.a.fleet.random.seed: found {2**128}, expected a number of at most 9223372036854775807",
+        ),
+        (
+            scenario(lambda s: s["schedule"].update(Delta0=float("inf"))),
+            "scenarios.a.schedule.Delta0: found inf, expected a finite number",
+        ),
+        (
+            scenario(lambda s: s["fleet"]["random"].update(initial_gap=float("nan"))),
+            "scenarios.a.fleet.random.initial_gap: found nan, expected a finite number",
+        ),
+        (
+            scenario(lambda s: s["schedule"].update(Delta0=10**400)),
+            "scenarios.a.schedule.Delta0: found 100000000000000000...0000000000000000000, expected a finite number",
+        ),
+        (
+            lambda c: c.update(evidence={"x": {"count": 1, "options": {"a": {"b": float("nan")}}}}),
+            "evidence.x.options.a.b: found nan, expected a finite number",
+        ),
+        (
+            lambda c: c.update(report="no"),
+            "report: found 'no', expected a value of type boolean, true or false",
+        ),
+    ],
+)
+def test_numbers_that_nothing_can_hold_are_refused(change: Callable[[dict[str, Any]], object], message: str) -> None:
+    config = copy.deepcopy(GOOD)
+    change(config)
+    with pytest.raises(ConfigError) as refusal:
+        validated(config, SCHEMA)
+    assert str(refusal.value).startswith(message)

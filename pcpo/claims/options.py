@@ -6,12 +6,10 @@ relate several options are checked by the study's `cells`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pcpo.errors import ConfigError
-from pcpo.schema import validated
+from pcpo.schema import MAX_INTEGER, validated
 
 if TYPE_CHECKING:
     from pcpo.claims.contract import Study
@@ -27,7 +25,7 @@ def _schema(kind: str, default: Any, **rest: Any) -> Option:
     return {key: value for key, value in given.items() if value is not None}
 
 
-def whole(default: int | None = None, *, least: int = 1, most: int | None = None) -> Option:
+def whole(default: int | None = None, *, least: int = 1, most: int = MAX_INTEGER) -> Option:
     """Describe a whole number from `least` to `most`."""
     return _schema("integer", default, minimum=least, maximum=most)
 
@@ -71,19 +69,7 @@ def with_defaults(study: Study, options: Mapping[str, Any]) -> dict[str, Any]:
     filled: Any = validated(given, schema)
     for part in path:
         filled = filled[part]
-    return {name: _exact(filled[name], option, key_of(study.name, name)) for name, option in study.options.items()}
-
-
-def _exact(value: Any, option: Option, key: str) -> Any:
-    """Return the value with whole numbers as integers (4.0 is whole to a schema); refuse infinity and NaN."""
-    if isinstance(value, dict):
-        known, others = option.get("properties", {}), option.get("additionalProperties") or {}
-        return {name: _exact(one, known.get(name, others), f"{key}.{name}") for name, one in value.items()}
-    if isinstance(value, list):
-        return [_exact(one, option.get("items", {}), f"{key}.{index}") for index, one in enumerate(value)]
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"{key}: found {value}, expected a finite number")
-    return int(value) if option.get("type") == "integer" else value
+    return {name: filled[name] for name in study.options}
 
 
 def key_of(study: str, name: str) -> str:

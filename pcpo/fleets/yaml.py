@@ -11,14 +11,12 @@
     initial_gains: zero          # or {scale: a} (a I, if m = n), one m×n matrix for all, or a list of N matrices
     labels: [0, 0, 1, …]         # optional; by default the clusters in order, `size` agents each
 
-Unknown keys are refused with the nearest known one; duplicate keys, anchors and aliases, and tags beyond plain YAML are
-refused. Numbers such as 1e-5, which YAML 1.1 takes for text, are read as numbers.
+Unknown keys are refused with the nearest known one; duplicate keys, aliases, and tags beyond plain YAML are refused.
+Values are read as in YAML 1.2 (`pcpo.storage.yaml`): 010 is ten, and -.5 and 1e-5 are numbers.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -29,6 +27,7 @@ from pcpo.errors import FleetError
 from pcpo.fleets.fleet import MAX_AGENTS, Fleet
 from pcpo.lqr.system import Array, LinearSystem, real_array
 from pcpo.schema import validated
+from pcpo.storage.yaml import plain_scalar, read_yaml
 
 __all__ = ["FORMAT", "SCHEMA", "VERSION", "dumps", "loads"]
 
@@ -110,73 +109,33 @@ SCHEMA: dict[str, Any] = {
 }
 
 
-def _line(item: yaml.Node | yaml.Event) -> str:
-    """Say in which line of the text a node or an event stands."""
-    return f"line {item.start_mark.line + 1}" if item.start_mark else "some line"
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Load plain YAML, refusing duplicate keys and reading 1e-5 as a number."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Make a mapping; FleetError for a key that occurs twice or is no plain text."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
-                raise FleetError(f"{_line(key)}: found a key that is not plain text")
-            if key.value in seen:
-                raise FleetError(f"{_line(key)}: found key {key.value!r} twice, expected it once")
-            seen.add(key.value)
-        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=True)
-        return mapping
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
 class _Dumper(yaml.SafeDumper):
-    """Dump plain YAML with matrices on one line and never an alias."""
+    """Dump plain YAML with matrices on one line and never an alias, and quote texts that look like numbers."""
 
     def ignore_aliases(self, data: Any) -> bool:
         """Write every value out."""
         return True
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """Quote a text that YAML 1.2 would read as something else, such as 0o17 or 1e5."""
+        try:
+            text = isinstance(plain_scalar(data), str)
+        except ValueError:
+            text = False
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if text else "'")
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 
 def loads(data: bytes) -> Fleet:
     """Read a fleet from YAML text.
 
     Raises:
-        FleetError: naming the key, what was found and what was expected.
+        FleetError: naming the line, column or key, what was found and what was expected.
     """
-    try:
-        text = data.decode("utf-8")
-        _check_events(text)
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
-    except UnicodeDecodeError as error:
-        raise FleetError(f"found bytes that are not UTF-8 text at offset {error.start}") from error
-    except yaml.YAMLError as error:
-        raise FleetError("not valid YAML: " + " ".join(str(error).split())) from error
-    except (ValueError, OverflowError) as error:  # a number or date that matches YAML's pattern and has no value
-        if isinstance(error, FleetError):
-            raise
-        raise FleetError(f"found a value that cannot be read ({error})") from error
-    return _fleet(validated(document, SCHEMA, error=FleetError, whole="the file", exact=True))
-
-
-def _check_events(text: str) -> None:
-    """Refuse aliases (they multiply) and deep nesting (it recurses) before anything is built."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        if isinstance(event, yaml.AliasEvent):
-            raise FleetError(f"{_line(event)}: found an alias, expected values written out")
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > MAX_DEPTH:
-            raise FleetError(f"{_line(event)}: found more than {MAX_DEPTH} levels of nesting")
+    document = read_yaml(data, error=FleetError, max_depth=MAX_DEPTH)
+    return _fleet(validated(document, SCHEMA, error=FleetError, whole="the file"))
 
 
 def _check_leaves(name: str, value: object) -> None:

@@ -1,13 +1,65 @@
-"""Read what a configuration says of studies, of seeds and of tuning."""
+"""Read configurations, and what they say of studies, of seeds and of tuning.
+
+Snakemake has read its configuration as YAML 1.1 before a workflow starts: 010 as eight, 1:30 as ninety, 1e-2 as text,
+and of two scenarios of one name the last.  `read_configuration` reads the same files and settings again, as YAML 1.2.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pcpo.errors import ConfigError
+from pcpo.schema import MAX_INTEGER
+from pcpo.storage.yaml import MAX_DEPTH, read_mapping, read_yaml
 
-__all__ = ["check_tuning", "seed_batches", "seeds_of", "studies_of"]
+__all__ = ["check_seeds", "check_tuning", "read_configuration", "seed_batches", "seeds_of", "studies_of"]
+
+
+def read_configuration(files: Sequence[str | os.PathLike[str]], settings: Sequence[str] = ()) -> dict[str, Any]:
+    """Read configuration files and settings of the command line; later ones override earlier ones, key by key.
+
+    Args:
+        files: in the order of `--configfile`, in YAML 1.2 or JSON.
+        settings: as after `--config`: texts key=value, the value in YAML.
+
+    Raises:
+        ConfigError: naming the file, line and column, or the setting, with the form that works.
+    """
+    config: dict[str, Any] = {}
+    for path in files:
+        _override(config, read_mapping(path, error=ConfigError))
+    for setting in settings:
+        key, _, text = setting.partition("=")
+        _override(config, {key: _read_setting(key, text)})
+    return config
+
+
+def _read_setting(key: str, text: str) -> Any:
+    """Read the value of a setting of the command line."""
+    try:
+        return read_yaml(text, error=ConfigError, max_depth=MAX_DEPTH, whole="a value")
+    except ConfigError as error:
+        raise ConfigError(
+            f"--config {key}: {error}; expected a value in YAML, "
+            "as in --config report=false 'scenarios={motors: {seeds: {count: 4}}}'"
+        ) from error
+
+
+def _override(config: dict[str, Any], other: Mapping[str, Any]) -> None:
+    """Override a configuration in place, as Snakemake does: mappings key by key, anything else as a whole."""
+    for key, value in other.items():
+        if isinstance(value, Mapping):
+            inner = config.get(key, {})
+            if value and not isinstance(inner, dict):
+                inner = {}
+            if value:
+                _override(inner, value)
+            config[key] = inner
+        else:
+            config[key] = copy.deepcopy(value)
 
 
 def seed_batches(seeds: Mapping[str, int]) -> dict[str, list[int]]:
@@ -25,6 +77,36 @@ def seeds_of(seeds: Mapping[str, int]) -> list[int]:
     return list(range(seeds["first"], seeds["first"] + seeds["count"]))
 
 
+def check_seeds(config: Mapping[str, Any]) -> None:
+    """Check that the last seed of every run fits into a table.
+
+    Args:
+        config: a configuration with its defaults.
+
+    Raises:
+        ConfigError: naming the key and the last seed.
+    """
+    for where, first, count in _seeds(config):
+        if first + count - 1 > MAX_INTEGER:
+            raise ConfigError(
+                f"{where}: found {count} seeds from {first}, whose last is {first + count - 1}, "
+                f"expected at most {MAX_INTEGER} (2^63 - 1)"
+            )
+
+
+def _seeds(config: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
+    """Yield key, first seed and number of seeds of all runs."""
+    for name, scenario in config["scenarios"].items():
+        yield f"scenarios.{name}.seeds", scenario["seeds"]["first"], scenario["seeds"]["count"]
+        if "tuning" in scenario:
+            seeds = scenario["tuning"]["seeds"]
+            yield f"scenarios.{name}.tuning.seeds", seeds["first"], seeds["count"]
+    for name, study in config.get("evidence", {}).items():
+        yield f"evidence.{name}", study["first"], study["count"]
+    if settings := config.get("fedlqr"):
+        yield "fedlqr", settings["seed"], settings["realisations"]
+
+
 def check_tuning(scenarios: Mapping[str, Mapping[str, Any]]) -> None:
     """Check that no scenario tunes on a seed that it also compares on.
 
@@ -33,10 +115,11 @@ def check_tuning(scenarios: Mapping[str, Mapping[str, Any]]) -> None:
     """
     for name, scenario in scenarios.items():
         if "tuning" in scenario:
-            shared = set(seeds_of(scenario["seeds"])) & set(seeds_of(scenario["tuning"]["seeds"]))
-            if shared:
+            both = (scenario["seeds"], scenario["tuning"]["seeds"])
+            shared = max(seeds["first"] for seeds in both)
+            if shared < min(seeds["first"] + seeds["count"] for seeds in both):
                 raise ConfigError(
-                    f"scenarios.{name}.tuning.seeds: found {min(shared)}, which is also a seed of the comparison; "
+                    f"scenarios.{name}.tuning.seeds: found {shared}, which is also a seed of the comparison; "
                     "expected seeds that it never uses"
                 )
 

@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pcpo.errors import ConfigError, command
 from pcpo.report.reference import read_reference
 from pcpo.report.sentences import number
 from pcpo.schema import load_schema, validated
+from pcpo.storage.yaml import read_mapping
 
 __all__ = ["expected_hours", "main", "sentence", "work"]
 
@@ -75,11 +74,9 @@ def sentence(path: Path, repository: Path) -> str:
 
 
 def _read(path: Path, repository: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: not a readable configuration ({error})") from None
-    return validated(content, load_schema(repository / "workflow/schemas/config.schema.yaml"))
+    return validated(
+        read_mapping(path, error=ConfigError), load_schema(repository / "workflow/schemas/config.schema.yaml")
+    )
 
 
 @command

@@ -285,3 +285,18 @@ def test_published_fleets_are_described_by_their_files() -> None:
     assert {"example", "mirror", "toso2023", "wang2023"} <= set(cells)
     for chosen in cells.values():
         assert Path(chosen.description["file"]).is_file()
+
+
+def test_whole_numbers_written_with_a_point_describe_the_same_fleet() -> None:
+    random = {"seed": 1, "n": 2, "m": 1, "sizes": [1, 2], "gamma": 0.5, "separation": 4, "initial_gap": 1}
+    as_r_writes = {**random, "seed": 1.0, "n": 2.0, "m": 1.0, "sizes": [1.0, 2.0]}
+    cells = [
+        cells_of(TABLE, {"fleets": {"a": {"fleet": {"random": given}, "Delta0": 12, "epochs": 2.0}}})["a"]
+        for given in (random, as_r_writes)
+    ]
+    assert repr(cells[0].description) == repr(cells[1].description)
+    assert repr([cell.epochs for cell in cells]) == "[2, 2]"
+    with pytest.raises(
+        ConfigError, match=r"fleets\.a\.fleet\.random\.sizes\.0: found 1\.5, expected a value of type int"
+    ):
+        cells_of(TABLE, {"fleets": {"a": {"fleet": {"random": {**random, "sizes": [1.5]}}, "Delta0": 1, "epochs": 2}}})

@@ -6,10 +6,13 @@ import json
 import re
 from typing import Any
 
+import pandas as pd
 import pytest
+import yaml
 from support.workspace import FLEET, Once, Outcome, Workspace, edited
 
 from pcpo.algorithms.registry import ALGORITHMS
+from pcpo.fleets.files import read_fleet
 
 RANDOM = "scenarios__pair__fleet__random"
 
@@ -139,3 +142,149 @@ def test_budget_below_the_first_epoch(fresh: Workspace) -> None:
     fresh.configure(edited(scenarios__single__budget={"rollouts": int(needed.replace(",", ""))}))
     assert fresh.snakemake("--cores", "1", plan).code == 0
     assert len(json.loads((fresh.root / plan).read_text(encoding="utf-8"))["epochs"]) == 1
+
+
+def configured(workspace: Workspace, *replacements: tuple[str, str]) -> None:
+    """Write the tiny configuration with some of its text replaced, as a person would write it."""
+    text = yaml.safe_dump(edited(), sort_keys=False)
+    for old, new in replacements:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    workspace.write("tiny.yaml", text)
+
+
+#: What is replaced in the configuration, arguments of the command, and the sentence.
+SITUATIONS: dict[str, tuple[list[tuple[str, str]], list[str], str]] = {
+    "a scenario is written twice": (
+        [("  single:\n", "  pair:\n")],
+        [],
+        "tiny.yaml: line 28, column 3: found the key 'pair' twice, expected it once; the first is in line 5",
+    ),
+    "a seed has 39 digits": (
+        [("first: 5\n", "first: 122807528840384100672342137672332424406\n")],
+        [],
+        "scenarios.single.seeds.first: found 122807528840384100672342137672332424406, "
+        "expected a number of at most 9223372036854775807",
+    ),
+    "the last seed does not fit into a table": (
+        [("first: 0\n", "first: 9223372036854775807\n")],
+        [],
+        "scenarios.pair.seeds: found 2 seeds from 9223372036854775807, whose last is 9223372036854775808, "
+        "expected at most 9223372036854775807 (2^63 - 1)",
+    ),
+    "a count is a time of day": (
+        [("first: 5\n      count: 1", "first: 5\n      count: 1:30")],
+        [],
+        "scenarios.single.seeds.count: found '1:30', expected a value of type integer",
+    ),
+    "a count is not whole": (
+        [("first: 5\n      count: 1", "first: 5\n      count: 2.5")],
+        [],
+        "scenarios.single.seeds.count: found 2.5, expected a value of type integer",
+    ),
+    "a number is infinite": (
+        [("Delta0: 12", "Delta0: .inf")],
+        [],
+        "scenarios.pair.schedule.Delta0: found inf, expected a finite number",
+    ),
+    "a setting is not closed": (
+        [],
+        ["--config", "scenarios={pair: {seeds: {count: 4}"],
+        "--config scenarios: line 1, column 26: not valid YAML: expected ',' or '}', but got '<stream end>' "
+        "while parsing a flow mapping that starts in line 1; expected a value in YAML, "
+        "as in --config report=false 'scenarios={motors: {seeds: {count: 4}}}'",
+    ),
+    "a setting is out of range": (
+        [],
+        ["--config", "scenarios={pair: {seeds: {count: 0}}}", "report=no"],
+        "report: found 'no', expected a value of type boolean, true or false",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SITUATIONS)
+def test_situations_in_the_text_of_a_configuration(case: str, fresh: Workspace) -> None:
+    replacements, arguments, message = SITUATIONS[case]
+    configured(fresh, *replacements)
+    before = fresh.files()
+    outcome = fresh.snakemake("--cores", "1", *arguments)
+    assert outcome.code != 0
+    (sentence,) = {line for line in outcome.text.splitlines() if line.startswith("ConfigError: ")}
+    assert sentence.removeprefix("ConfigError: ").removeprefix(f"{fresh.root}/") == message
+    assert "Traceback" not in outcome.text
+    assert fresh.files() == before
+
+
+NOTATIONS = [
+    ("first: 0\n      count: 2\n      per_job: 2", "first: 00\n      count: 010\n      per_job: 5.0"),
+    ("minibatch_scale: 0.05\n    budget:\n      epochs: 1", "minibatch_scale: 5e-2\n    budget:\n      epochs: 1.0"),
+    ("first: 5\n      count: 1", "first: 0x5\n      count: 1.0"),
+    ("Delta0: 12", "Delta0: 1.2e1"),
+]
+
+
+def test_numbers_in_any_notation_of_people_are_read(fresh: Workspace) -> None:
+    """Leading zeros, exponents without a point, 2.0 for 2 in R: each is the number that it looks like."""
+    configured(fresh, *NOTATIONS)
+    fresh.write("fleets/single.yaml", FLEET.replace("size: 2", "size: 010").replace("R: identity", "R: {scale: 010}"))
+    arguments = ["build/tiny/results/plans/single.json", "build/tiny/results/plans/pair.json"]
+    outcome = fresh.snakemake("--cores", "1", *arguments)
+    assert outcome.code == 0, outcome.text
+    fleet = read_fleet(fresh.root / "build/tiny/results/fleets/single.yaml")
+    assert fleet.labels.tolist() == [0] * 10
+    assert fleet.systems[0].R.item() == 10
+    plans = [json.loads((fresh.root / path).read_text(encoding="utf-8")) for path in arguments]
+    fresh.write("fleets/single.yaml", FLEET.replace("size: 2", "size: 10").replace("R: identity", "R: {scale: 10}"))
+    fresh.configure(edited())
+    assert fresh.snakemake("--cores", "1", "--forceall", *arguments).code == 0
+    assert [json.loads((fresh.root / path).read_text(encoding="utf-8")) for path in arguments] == plans
+
+
+def test_as_many_seeds_run_as_are_written(fresh: Workspace) -> None:
+    """Count the files of runs of 010 seeds, five in a job, and of settings on the command line."""
+    configured(fresh, *NOTATIONS)
+    runs = re.compile(r"runs/(pair|single)/pcpo/(\d+-\d+)\.parquet")
+    written = fresh.snakemake("--cores", "1", "--dry-run")
+    assert written.code == 0, written.text
+    assert set(runs.findall(written.text)) == {
+        ("pair", "000000-000004"),
+        ("pair", "000005-000009"),
+        ("single", "000005-000005"),
+    }
+    assert "report.html" not in written.text
+    settings = ["--config", "scenarios={pair: {seeds: {count: 3.0}}, single: {seeds: {first: 010}}}", "report=true"]
+    overridden = fresh.snakemake("--cores", "1", "--dry-run", *settings)
+    assert overridden.code == 0, overridden.text
+    assert set(runs.findall(overridden.text)) == {("pair", "000000-000002"), ("single", "000010-000010")}
+    assert "report.html" in overridden.text
+
+
+def test_settings_reach_the_jobs(fresh: Workspace) -> None:
+    """Jobs of their own processes read the same configuration with the same settings."""
+    path = "build/tiny/results/runs/single/pcpo/000007-000007.parquet"
+    outcome = fresh.snakemake(
+        "--cores", "1", path, "--config", "scenarios={single: {seeds: {first: 07}}}", "report=false"
+    )
+    assert outcome.code == 0, outcome.text
+    assert set(pd.read_parquet(fresh.root / path)["seed"]) == {7}
+
+
+def test_a_configuration_in_json_is_read_alike(fresh: Workspace) -> None:
+    fresh.write("tiny.json", json.dumps(edited(scenarios__pair__seeds={"first": 0.0, "count": 3.0}), indent="\t"))
+    outcome = fresh.snakemake("--cores", "1", "--dry-run", configuration="tiny.json")
+    assert outcome.code == 0, outcome.text
+    assert "runs/pair/pcpo/000000-000002.parquet" in outcome.text
+    fresh.write("tiny.json", '{"name": "tiny",\n"name": "other"}')
+    outcome = fresh.snakemake("--cores", "1", "--dry-run", configuration="tiny.json")
+    assert (
+        "tiny.json: line 2, column 1: found the key 'name' twice, expected it once; the first is in line 1"
+        in outcome.text
+    )
+
+
+def test_a_later_file_overrides_an_earlier_one(fresh: Workspace) -> None:
+    fresh.write("more.yaml", "scenarios: {pair: {seeds: {count: 04}}}\n")
+    outcome = fresh.snakemake("--cores", "1", "--dry-run", "--configfile", "tiny.yaml", "more.yaml")
+    assert outcome.code == 0, outcome.text
+    assert "runs/pair/pcpo/000002-000003.parquet" in outcome.text
+    assert "runs/single/pcpo/000005-000005.parquet" in outcome.text

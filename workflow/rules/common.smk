@@ -13,17 +13,28 @@ from pcpo.evidence.registry import GROUPS, check_evidence, check_options, group_
 from pcpo.evidence.fedlqr.studies import CONDITIONS
 from pcpo.figures.registry import Configured, entries
 from pcpo.oracles.plant import plant_factory
-from pcpo.pipeline.config import check_tuning, seed_batches, seeds_of, studies_of
+from pcpo.pipeline.config import check_seeds, check_tuning, read_configuration, seed_batches, seeds_of, studies_of
 from pcpo.pipeline.seals import altered, set_aside
 from pcpo.pipeline.sources import Scripts
 from pcpo.schema import load_schema, validated
+
+
+def written_config():
+    """What people wrote, read as YAML 1.2: Snakemake's own `config` is of YAML 1.1, without what it dropped."""
+    if workflow.modifier.skip_configfile:  # another workflow uses this one as a module, and gives it a configuration
+        return config
+    given = workflow.config_settings
+    files = given.configfiles or [Path(path).absolute() for path in workflow.configfiles]
+    replaced = given.replace_workflow_config and given.config_args and not given.configfiles
+    return read_configuration([] if replaced else files, given.config_args or ())
 
 
 def checked_config():
     """The configuration with defaults, or one clear message."""
     schema = load_schema(Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")
     try:
-        checked = validated(config, schema)
+        checked = validated(written_config(), schema)
+        check_seeds(checked)
         load_extensions(checked["extensions"])
         for scenario in checked["scenarios"].values():
             for algorithm in scenario["algorithms"]:

@@ -197,7 +197,16 @@ def fleet_option(default: Mapping[str, Any]) -> Option:
 
     Each is {fleet: {file: …} or {random: …}, Delta0 (units of cost), epochs}.
     """
-    source = {"type": "object", "oneOf": [{"required": [key]} for key in ("file", "random")]}
+    counts = {"type": "array", "items": whole()}
+    random = {"seed": whole(least=0), "n": whole(), "m": whole(), "sizes": counts}
+    source = {
+        "type": "object",
+        "oneOf": [{"required": [key]} for key in ("file", "random")],
+        "properties": {
+            "random": {"type": "object", "properties": random},
+            "initial_gains": {"type": "object", "properties": {"seed": whole(least=0)}},
+        },
+    }
     keys = {"fleet": source, "Delta0": number(), "epochs": whole()}
     fleet = {"type": "object", "properties": keys, "required": list(keys), "additionalProperties": False}
     return {"type": "object", "additionalProperties": fleet, "minProperties": 1, "default": default}

@@ -1,0 +1,123 @@
+"""Configurations: several files and settings override each other as in Snakemake; seeds fit into tables."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from snakemake.utils import update_config
+
+from pcpo.errors import ConfigError
+from pcpo.pipeline.config import check_seeds, check_tuning, read_configuration
+
+FIRST = "name: a\nscenarios:\n  motors: {title: two, seeds: {first: 0, count: 010}, list: [1, 2]}\nreport: true\n"
+SECOND = "scenarios:\n  motors: {seeds: {count: 2e1}, list: [3]}\n  other: {}\nreport: {a: 1}\n"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / "a.yaml", tmp_path / "b.yaml"]
+    for path, text in zip(paths, (FIRST, SECOND), strict=True):
+        path.write_text(text, encoding="utf-8")
+    return paths
+
+
+def test_several_files_override_each_other_key_by_key_as_in_snakemake(files: list[Path]) -> None:
+    seeds = {"first": 0, "count": 20.0}
+    assert read_configuration(files) == {
+        "name": "a",
+        "scenarios": {"motors": {"title": "two", "seeds": seeds, "list": [3]}, "other": {}},
+        "report": {"a": 1},
+    }
+    for order in (files, files[::-1], [*files, files[0]]):
+        expected: dict[str, Any] = {}
+        for path in order:
+            update_config(expected, copy.deepcopy(read_configuration([path])))
+        assert read_configuration(order) == expected
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("report=false", {"report": False}),
+        ("report=False", {"report": False}),
+        ("report=", {"report": None}),
+        ("featured=motors", {"featured": "motors"}),
+        ("scenarios={motors: {seeds: {count: 4}}}", {"scenarios": {"motors": {"seeds": {"count": 4}}}}),
+        ("scenarios={'motors': {'seeds': {'count': 4}}}", {"scenarios": {"motors": {"seeds": {"count": 4}}}}),
+        ('scenarios={"motors":{"schedule":{"Delta0":1e1}}}', {"scenarios": {"motors": {"schedule": {"Delta0": 10.0}}}}),
+        ("extensions=[a.py, b=c.py]", {"extensions": ["a.py", "b=c.py"]}),
+    ],
+)
+def test_settings_of_the_command_line_are_yaml(setting: str, value: dict[str, Any]) -> None:
+    assert read_configuration([], [setting]) == value
+
+
+def test_settings_override_files(files: list[Path]) -> None:
+    config = read_configuration(files, ["scenarios={motors: {seeds: {count: 4}}}", "report=false"])
+    assert config["scenarios"]["motors"] == {"title": "two", "seeds": {"first": 0, "count": 4}, "list": [3]}
+    assert config["report"] is False
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (
+            "scenarios={motors: {seeds",
+            "--config scenarios: line 1, column 16: not valid YAML: expected ',' or '}', but",
+        ),
+        (
+            "scenarios={a: {count:4}}",
+            "--config scenarios: line 1, column 6: found 'count:4' without a value, expected a ",
+        ),
+        ("scenarios={a: 1, a: 2}", "--config scenarios: line 1, column 8: found the key 'a' twice"),
+    ],
+)
+def test_settings_that_cannot_be_read_are_named_with_a_form_that_works(setting: str, message: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        read_configuration([], [setting])
+    assert str(refusal.value).startswith(message)
+    assert str(refusal.value).endswith(
+        "expected a value in YAML, as in --config report=false 'scenarios={motors: {seeds: {count: 4}}}'"
+    )
+
+
+LAST = 2**63 - 1
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"seeds": {"first": LAST, "count": 2}}, "scenarios.a.seeds"),
+        (
+            {"seeds": {"first": 0, "count": 1}, "tuning": {"seeds": {"first": LAST - 1, "count": 3}}},
+            "scenarios.a.tuning",
+        ),
+    ],
+)
+def test_a_last_seed_beyond_64_bits_is_refused(change: dict[str, Any], where: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        check_seeds({"scenarios": {"a": change}})
+    assert str(refusal.value).startswith(f"{where}")
+    assert f"whose last is {LAST + 1}, expected at most {LAST} (2^63 - 1)" in str(refusal.value)
+
+
+def test_seeds_of_studies_and_of_fedlqr_count_as_well() -> None:
+    check_seeds({"scenarios": {"a": {"seeds": {"first": LAST, "count": 1}}}, "evidence": {}})
+    with pytest.raises(ConfigError, match=rf"evidence\.x: found 2 seeds from {LAST}, whose last is"):
+        check_seeds({"scenarios": {}, "evidence": {"x": {"first": LAST, "count": 2}}})
+    with pytest.raises(ConfigError, match=rf"fedlqr: found 2 seeds from {LAST}, whose last is"):
+        check_seeds({"scenarios": {}, "fedlqr": {"seed": LAST, "realisations": 2}})
+
+
+@pytest.mark.parametrize(("first", "count", "shared"), [(0, 5, None), (5, 1, 5), (3, 4, 5), (9, 9, 9), (10, 9, None)])
+def test_seeds_of_tuning_and_comparison_differ(first: int, count: int, shared: int | None) -> None:
+    seeds = {"first": 5, "count": 5}
+    scenarios = {"a": {"seeds": seeds, "tuning": {"seeds": {"first": first, "count": count}}}}
+    if shared is None:
+        check_tuning(scenarios)
+    else:
+        with pytest.raises(ConfigError, match=rf"scenarios\.a\.tuning\.seeds: found {shared}, which is also"):
+            check_tuning(scenarios)
