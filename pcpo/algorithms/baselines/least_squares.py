@@ -1,7 +1,7 @@
 """Run least squares and certainty equivalence: every agent alone identifies (A, B) and solves its Riccati equation.
 
 The textbook model-based method (Mania, Tu, Recht 2019, "Certainty equivalence is efficient for linear quadratic
-control").  It sees states and inputs and knows Q, R and γ, none of which the zeroth-order methods do.
+control").  It sees states and inputs and knows Q, R, N and γ, none of which the zeroth-order methods do.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pcpo.simulation.noise import Purpose
 
 __all__ = ["KNOWN_COSTS", "Identification", "LeastSquares", "Regression", "certainty_equivalent"]
 
-KNOWN_COSTS = frozenset({"state_costs", "input_costs", "gamma"})
+KNOWN_COSTS = frozenset({"state_costs", "input_costs", "cross_costs", "gamma"})
 _NUMBERS_AT_ONCE = 2_000_000
 
 
@@ -88,7 +88,7 @@ class Identification(OneSequence):
 
 @dataclass(frozen=True)
 class LeastSquares(Identification):
-    """Set K_i = K*(Â_i, B̂_i, Q_i, R_i, γ) from the agent's data alone; no message.
+    """Set K_i = K*(Â_i, B̂_i, Q_i, R_i, N_i, γ) from the agent's data alone; no message.
 
     An agent whose estimates have no Riccati solution stays at its initial gain.
     """
@@ -107,11 +107,11 @@ class LeastSquares(Identification):
 
 def certainty_equivalent(models: FloatArray, setting: Setting) -> FloatArray:
     """Return optimal gains ``(N, m, n)`` of the models Θ_i = (A_i, B_i) ``(N, n, n + m)``, or the initial gains."""
-    Q, R, gamma = (given(setting, field) for field in ("state_costs", "input_costs", "gamma"))
+    Q, R, N, gamma = (given(setting, field) for field in ("state_costs", "input_costs", "cross_costs", "gamma"))
     gains, n = setting.initial_gains.copy(), models.shape[1]
     for i, model in enumerate(models):
         try:
-            gains[i] = riccati(LinearSystem(model[:, :n], model[:, n:], Q[i], R[i], gamma)).K
-        except FleetError:  # not controllable, or no solution: a bad model is no reason to stop the others
+            gains[i] = riccati(LinearSystem(model[:, :n], model[:, n:], Q[i], R[i], gamma, N[i])).K
+        except FleetError:  # not stabilisable, or no solution: a bad model is no reason to stop the others
             continue
     return gains
