@@ -76,8 +76,8 @@ def test_arrays_are_read_only_contiguous_copies() -> None:
         ({"gamma": True}, r"gamma: found True, expected a number"),
         (
             {"A": [[0.9, 0.3], [0.0, 1.2]], "B": [[1.0], [0.0]]},
-            r"\(A, B\): found the mode 1\.2 of A, sqrt\(gamma\)·\|mode\| = 1\.07\d+, which no input reaches, expected a "
-            r"stabilisable pair",
+            r"\(A, B\): found the mode 1\.2 of A, sqrt\(gamma\)·\|mode\| = 1\.07\d+, which no input reaches, "
+            r"expected a stabilisable pair",
         ),
         (
             {"A": [[0.5, 2.0], [-2.0, 0.5]], "B": [[0.0], [0.0]]},

@@ -92,7 +92,9 @@ class TestExact:
         shifted, standard = K - system.shift, system.standard
         assert not standard.crossed
         cost = lqr.cost(system, K)
-        assert lqr.suboptimality_gap(system, K) == pytest.approx(cost - lqr.riccati(system).cost, abs=1e-10 * (1 + cost))
+        assert lqr.suboptimality_gap(system, K) == pytest.approx(
+            cost - lqr.riccati(system).cost, abs=1e-10 * (1 + cost)
+        )
         for function in (lqr.cost, lqr.spectral_radius, lqr.suboptimality_gap):
             assert function(system, K) == pytest.approx(function(standard, shifted), rel=1e-9, abs=1e-12)
         assert lqr.truncation_bias(system, K, 9) == pytest.approx(lqr.truncation_bias(standard, shifted, 9), rel=1e-9)
@@ -163,7 +165,9 @@ def test_rollout_oracle_and_certainty_equivalence() -> None:
 
 def test_fleet_costs_and_gaps_are_those_of_single_systems() -> None:
     f = fleet()
-    np.testing.assert_allclose(f.costs(f.initial_gains), [lqr.cost(f.system_of(i), f.initial_gains[i]) for i in range(4)])
+    np.testing.assert_allclose(
+        f.costs(f.initial_gains), [lqr.cost(f.system_of(i), f.initial_gains[i]) for i in range(4)]
+    )
     gaps = [lqr.suboptimality_gap(f.system_of(i), f.initial_gains[i]) for i in range(4)]
     np.testing.assert_allclose(f.gaps(f.initial_gains), gaps, rtol=1e-10)
 

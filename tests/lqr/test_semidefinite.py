@@ -75,13 +75,17 @@ def test_a_mode_that_costs_nothing_must_decay_by_the_discounted_pair() -> None:
         Q = np.diag([rounding, 1.0])
         good = LinearSystem(np.diag([1.05, 0.5]), [[1.0], [1.0]], Q, [[1.0]], GAMMA)
         assert np.isfinite(lqr.riccati(good).cost)
-        with pytest.raises(FleetError, match=r"\(A, Q\): found the mode 1\.06 of A, .* = 1\.00\d+, which costs nothing"):
+        with pytest.raises(
+            FleetError, match=r"\(A, Q\): found the mode 1\.06 of A, .* = 1\.00\d+, which costs nothing"
+        ):
             LinearSystem(np.diag([1.06, 0.5]), [[1.0], [1.0]], Q, [[1.0]], GAMMA)
 
 
 def test_a_mode_that_no_input_reaches_must_decay_by_the_discounted_pair() -> None:
     good = LinearSystem(np.diag([1.05, 0.5]), [[0.0], [1.0]], np.eye(2), [[1.0]], GAMMA)
-    alone = 1.0 / (1.0 - GAMMA * 1.05**2) + lqr.riccati(LinearSystem([[0.5]], [[1.0]], [[1.0]], [[1.0]], GAMMA)).P.item()
+    alone = (
+        1.0 / (1.0 - GAMMA * 1.05**2) + lqr.riccati(LinearSystem([[0.5]], [[1.0]], [[1.0]], [[1.0]], GAMMA)).P.item()
+    )
     assert lqr.riccati(good).cost == pytest.approx(GAMMA / (1 - GAMMA) * alone, rel=1e-12)
     with pytest.raises(FleetError, match=r"\(A, B\): found the mode 1\.06 of A, .* = 1\.00\d+, which no input reaches"):
         LinearSystem(np.diag([1.06, 0.5]), [[0.0], [1.0]], np.eye(2), [[1.0]], GAMMA)
