@@ -27,7 +27,7 @@ SHAPES = [(1, 1), (2, 1), (2, 2), (3, 2), (13, 1)]
 
 
 def crossed(seed: int, n: int, m: int, gamma: float = 0.85) -> LinearSystem:
-    """Make a system whose stage cost is [x; u]ᵀ W [x; u] with W of rank n + m − 1, if n > 1: Q − N R⁻¹ Nᵀ is then semidefinite."""
+    """Make a system of stage cost [x; u]ᵀ W [x; u]; if n > 1, W and Q − N R⁻¹ Nᵀ are singular."""
     rng = np.random.default_rng([seed, n, m])
     A = rng.standard_normal((n, n))
     A *= rng.uniform(0.5, 1.0) / np.abs(np.linalg.eigvals(A)).max()

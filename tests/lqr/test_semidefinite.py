@@ -1,4 +1,4 @@
-"""Systems as `dlqr` takes them, beyond the paper's Q > 0 and controllable pairs: accepted by values, refused by name."""
+"""Systems as `dlqr` takes them, beyond Q > 0 and controllable pairs: accepted by values, refused by name."""
 
 from __future__ import annotations
 

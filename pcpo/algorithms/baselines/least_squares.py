@@ -16,6 +16,7 @@ from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import BoolArray, FloatArray
 from pcpo.errors import ConfigError, FleetError
+from pcpo.lqr.modes import controllable_dimension
 from pcpo.lqr.optimum import riccati
 from pcpo.lqr.system import LinearSystem
 from pcpo.oracles.protocol import Oracle, TrajectoryOracle
@@ -105,13 +106,23 @@ class LeastSquares(Identification):
         return Progress(certainty_equivalent(data.models(), state.setting), memory=data)
 
 
+def _controllable(A: FloatArray, B: FloatArray) -> bool:
+    """Return whether a model is finite and its input reaches every mode."""
+    return bool(np.isfinite(A).all() and np.isfinite(B).all() and controllable_dimension(A, B) == len(A))
+
+
 def certainty_equivalent(models: FloatArray, setting: Setting) -> FloatArray:
-    """Return optimal gains ``(N, m, n)`` of the models Θ_i = (A_i, B_i) ``(N, n, n + m)``, or the initial gains."""
+    """Return optimal gains ``(N, m, n)`` of the models Θ_i = (A_i, B_i) ``(N, n, n + m)``, or the initial gains.
+
+    A model whose input does not reach every mode, as one from too little data, leaves the agent where it was.
+    """
     Q, R, N, gamma = (given(setting, field) for field in ("state_costs", "input_costs", "cross_costs", "gamma"))
     gains, n = setting.initial_gains.copy(), models.shape[1]
     for i, model in enumerate(models):
         try:
+            if not _controllable(model[:, :n], model[:, n:]):
+                continue
             gains[i] = riccati(LinearSystem(model[:, :n], model[:, n:], Q[i], R[i], gamma, N[i])).K
-        except FleetError:  # not stabilisable, or no solution: a bad model is no reason to stop the others
+        except FleetError:  # no solution: a bad model is no reason to stop the others
             continue
     return gains
