@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from pcpo.errors import FleetError
 from pcpo.fleets.fleet import Fleet, checked_labels, checked_systems
-from pcpo.fleets.initial_gains import draw_initial_gains
-from pcpo.lqr.system import Array, LinearSystem
+from pcpo.fleets.initial_gains import INITIAL_RULES, draw_initial_gains
+from pcpo.lqr.system import MAX_ENTRY, Array, LinearSystem
 from pcpo.simulation.noise import Purpose, stream
 
 __all__ = ["Draw", "assembled", "with_initial_gains"]
@@ -68,6 +68,12 @@ def with_initial_gains(fleet: Fleet, wanted: Draw | None) -> Fleet:
 
 def _drawn(systems: tuple[LinearSystem, ...], labels: ArrayLike, wanted: Draw) -> Array:
     """Draw initial gains (N, m, n) of an exact gap."""
+    if set(wanted) != {"seed", "rule", "gap"}:
+        raise FleetError(f"initial_gains: found the keys {sorted(wanted)}, expected seed, rule and gap")
+    if wanted["rule"] not in INITIAL_RULES:
+        raise FleetError(f"initial_gains.rule: found {wanted['rule']!r}, expected one of {', '.join(INITIAL_RULES)}")
+    if not 0.0 < wanted["gap"] <= MAX_ENTRY:
+        raise FleetError(f"initial_gains.gap: found {wanted['gap']!r}, expected a positive number up to {MAX_ENTRY:g}")
     known: NDArray[np.int64] = checked_labels(labels, len(systems))
     return draw_initial_gains(systems, known, wanted["rule"], wanted["gap"], stream(wanted["seed"], Purpose.FLEET))
 

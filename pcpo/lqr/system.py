@@ -91,7 +91,8 @@ def _check_semidefinite(name: str, array: Array, size: float) -> None:
     if least < -SEMIDEFINITE_RTOL * size:
         raise FleetError(
             f"{name}: found smallest eigenvalue {least:.6g}, expected a positive semidefinite matrix "
-            f"(eigenvalues down to -{SEMIDEFINITE_RTOL:g} of the norm count as 0)"
+            f"(down to -{SEMIDEFINITE_RTOL:g} of the norm counts as 0: compute it in double precision, or add a small "
+            "multiple of the identity)"
         )
 
 

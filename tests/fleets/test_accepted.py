@@ -304,6 +304,18 @@ class TestDrawnGains:
         with pytest.raises(FleetError, match=message):
             loads(GOOD.replace("gains: zero", f"gains: {gains}"))
 
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"rule": "each"}, r"initial_gains\.rule: found 'each', expected one of common, per_cluster, per_agent"),
+            ({"gap": -1.0}, r"initial_gains\.gap: found -1\.0, expected a positive number"),
+            ({"scale": 2}, r"initial_gains: found the keys \['gap', 'rule', 'scale', 'seed'\], expected seed, rule"),
+        ],
+    )
+    def test_of_a_program_refused(self, change: dict[str, Any], message: str) -> None:
+        with pytest.raises(FleetError, match=message):
+            with_initial_gains(crossed(), DRAW | change)
+
     def test_labels_and_systems_are_checked_before_gains_are_drawn(self) -> None:
         for change, message in [
             ({"labels": np.array([0, 1, 2])}, r"labels: found 2 for agent 2, expected 0 to 1"),
