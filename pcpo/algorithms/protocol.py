@@ -68,6 +68,7 @@ class SideInformation:
         n_clusters: H.
         state_costs: Q_i, ``(N, n, n)``.
         input_costs: R_i, ``(N, m, m)``.
+        cross_costs: N_i of the cross term 2xᵀNu, ``(N, n, m)``; zeros in the paper.
         gamma: γ.
     """
 
@@ -76,6 +77,7 @@ class SideInformation:
     n_clusters: int | None = None
     state_costs: FloatArray | None = None
     input_costs: FloatArray | None = None
+    cross_costs: FloatArray | None = None
     gamma: float | None = None
 
     def only(self, uses: frozenset[str]) -> SideInformation:

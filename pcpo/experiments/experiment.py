@@ -223,6 +223,7 @@ def side_information(fleet: Fleet) -> SideInformation:
         n_clusters=fleet.H,
         state_costs=fleet.stacked.Q,
         input_costs=fleet.stacked.R,
+        cross_costs=fleet.stacked.N,
         gamma=fleet.gamma,
     )
 

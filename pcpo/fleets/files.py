@@ -1,7 +1,8 @@
-"""Read and write fleet files by suffix, .yaml/.yml, .npz or .mat; floats survive bit by bit.
+"""Read and write fleet files by suffix, .yaml/.yml, .json, .npz or .mat, in any case; floats survive bit by bit.
 
 Every format carries `format` (pcpo-fleet) and `version` (1). Nothing is ever unpickled. Files are written atomically.
-The YAML form, for people, is described in `pcpo.fleets.yaml`, the two binary forms in `pcpo.fleets.arrays`.
+The YAML form, for people, is described in `pcpo.fleets.yaml`; JSON has the same keys. `pcpo.fleets.arrays` describes
+the two binary forms.
 
 `fleet_from` makes a fleet from its description in a configuration: a file, or a random fleet with a seed.
 """
@@ -10,15 +11,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pcpo.errors import FleetError
 from pcpo.fleets import arrays as fleet_binary
+from pcpo.fleets import json as fleet_json
 from pcpo.fleets import yaml as fleet_yaml
+from pcpo.fleets.assembly import Draw, with_initial_gains
 from pcpo.fleets.fleet import Fleet
-from pcpo.fleets.initial_gains import draw_initial_gains
 from pcpo.fleets.random import FleetSpec, random_fleet
 from pcpo.simulation.noise import Purpose, stream
 from pcpo.storage.files import replacing
@@ -27,15 +28,17 @@ __all__ = ["MAX_FILE_BYTES", "fleet_from", "read_fleet", "with_initial_gains", "
 
 MAX_FILE_BYTES = 64 * 2**20
 
-READERS: dict[str, Callable[[bytes], Fleet]] = {
+READERS: dict[str, Callable[[bytes, Draw | None], Fleet]] = {
     ".yaml": fleet_yaml.loads,
     ".yml": fleet_yaml.loads,
+    ".json": fleet_json.loads,
     ".npz": fleet_binary.loads_npz,
     ".mat": fleet_binary.loads_mat,
 }
 WRITERS: dict[str, Callable[[Fleet], bytes]] = {
     ".yaml": fleet_yaml.dumps,
     ".yml": fleet_yaml.dumps,
+    ".json": fleet_json.dumps,
     ".npz": fleet_binary.dumps_npz,
     ".mat": fleet_binary.dumps_mat,
 }
@@ -49,8 +52,13 @@ def _suffix(path: Path) -> str:
     return suffix
 
 
-def read_fleet(path: str | os.PathLike[str]) -> Fleet:
+def read_fleet(path: str | os.PathLike[str], draw: Draw | None = None) -> Fleet:
     """Read the fleet in a file.
+
+    Args:
+        path: the file.
+        draw: {"seed": …, "rule": …, "gap": …} draws random initial gains of an exact gap. Those of the file, if it has
+            any, are then neither used nor checked.
 
     Raises:
         FleetError: naming the file and the reason, if it is missing, too large, truncated, corrupt, of another
@@ -68,7 +76,7 @@ def read_fleet(path: str | os.PathLike[str]) -> Fleet:
     if not data:
         raise FleetError(f"{path}: found an empty file, expected a fleet")
     try:
-        return reader(data)
+        return reader(data, draw)
     except FleetError as error:
         raise FleetError(f"{path}: {error}") from error
 
@@ -104,17 +112,7 @@ def fleet_from(name: str, source: Mapping[str, Any]) -> Fleet:
         source: {"file": …, "initial_gains": …} or {"random": {"seed": …, …}}.
     """
     if "file" in source:
-        return with_initial_gains(read_fleet(source["file"]), source.get("initial_gains"))
+        return read_fleet(source["file"], source.get("initial_gains"))
     options = dict(source["random"])
     rng = stream(options.pop("seed"), Purpose.FLEET)
     return random_fleet(FleetSpec(**options), rng, name)
-
-
-def with_initial_gains(fleet: Fleet, wanted: Mapping[str, Any] | None) -> Fleet:
-    """Return the fleet, with random initial gains of an exact gap if wanted: {"seed": …, "rule": …, "gap": …}."""
-    if wanted is None:
-        return fleet
-    rng = stream(wanted["seed"], Purpose.FLEET)
-    gains = draw_initial_gains(fleet.systems, fleet.labels, wanted["rule"], wanted["gap"], rng)
-    note = f"{fleet.source}; initial gains drawn: {dict(wanted)}"
-    return replace(fleet, initial_gains=gains, source=note)

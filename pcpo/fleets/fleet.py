@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -17,7 +18,7 @@ from pcpo.lqr.cost import cost_array, spectral_radius
 from pcpo.lqr.optimum import gap_array, riccati
 from pcpo.lqr.system import Array, LinearSystem, SystemStack, real_array
 
-__all__ = ["MAX_AGENTS", "Fleet", "LinearSystem"]
+__all__ = ["MAX_AGENTS", "Fleet", "LinearSystem", "checked_labels", "checked_systems"]
 
 MAX_AGENTS = 10_000
 MAX_GAIN_ENTRIES = 4_000_000
@@ -25,8 +26,29 @@ MAX_TEXT = 10_000
 EQUAL_COST_RTOL = 1e-10  # optimal costs are computed to about 1e-13; closer than this is not a separation
 
 
-def _labels(labels: object) -> NDArray[np.int64]:
-    """Return labels as a read-only array; FleetError unless they are a list of integers."""
+def checked_systems(systems: object) -> tuple[LinearSystem, ...]:
+    """Return the systems of a fleet; FleetError unless there are some, all with the same n, m and γ."""
+    found: tuple[object, ...] = tuple(systems) if isinstance(systems, Iterable) else (systems,)
+    if not found:
+        raise FleetError("systems: found none, expected at least one cluster")
+    checked = []
+    for j, item in enumerate(found):
+        if not isinstance(item, LinearSystem):
+            raise FleetError(f"cluster {j}: found a {type(item).__name__}, expected a LinearSystem")
+        checked.append(item)
+    first = checked[0]
+    for j, system in enumerate(checked):
+        if (system.n, system.m) != (first.n, first.m):
+            raise FleetError(
+                f"cluster {j}: found (n, m) = {(system.n, system.m)}, expected {(first.n, first.m)} as in cluster 0"
+            )
+        if system.gamma != first.gamma:
+            raise FleetError(f"cluster {j}: found gamma = {system.gamma}, expected {first.gamma} as in cluster 0")
+    return tuple(checked)
+
+
+def checked_labels(labels: object, H: int) -> NDArray[np.int64]:
+    """Return labels as a read-only array; FleetError unless they are integers and all of 0 … H − 1 occur."""
     found = np.asarray(labels)
     if found.ndim != 1 or found.size == 0 or found.dtype.kind not in "iu":
         raise FleetError(
@@ -35,6 +57,13 @@ def _labels(labels: object) -> NDArray[np.int64]:
     if found.size > MAX_AGENTS:
         raise FleetError(f"labels: found {found.size} agents, expected at most {MAX_AGENTS}")
     array = np.array(found, dtype=np.int64, copy=True)
+    outside = np.flatnonzero((array < 0) | (array >= H))
+    if outside.size:
+        i = int(outside[0])
+        raise FleetError(f"labels: found {array[i]} for agent {i}, expected 0 to {H - 1}")
+    empty = sorted(set(range(H)) - set(array.tolist()))
+    if empty:
+        raise FleetError(f"labels: found no agent in cluster {empty[0]}, expected one in each of {H}")
     array.flags.writeable = False
     return array
 
@@ -59,10 +88,8 @@ class Fleet:
 
     def __post_init__(self) -> None:
         self._check_text()
-        object.__setattr__(self, "systems", tuple(self.systems))
-        object.__setattr__(self, "labels", _labels(self.labels))
-        self._check_systems()
-        self._check_labels()
+        object.__setattr__(self, "systems", checked_systems(self.systems))
+        object.__setattr__(self, "labels", checked_labels(self.labels, self.H))
         self._check_initial_gains()
         self._check_separation()
 
@@ -71,33 +98,10 @@ class Fleet:
         for field, text in texts.items():
             if not isinstance(text, str) or len(text) > MAX_TEXT or "\0" in text:
                 raise FleetError(f"{field}: found {type(text).__name__}, expected text, at most {MAX_TEXT} characters")
+            if any("\ud800" <= character <= "\udfff" for character in text):
+                raise FleetError(f"{field}: found half a Unicode character (a surrogate), expected text")
         if not self.name.strip():
             raise FleetError("name: found no text, expected a name")
-
-    def _check_systems(self) -> None:
-        if not self.systems:
-            raise FleetError("systems: found none, expected at least one cluster")
-        found_types: list[object] = list(self.systems)
-        for j, item in enumerate(found_types):
-            if not isinstance(item, LinearSystem):
-                raise FleetError(f"cluster {j}: found a {type(item).__name__}, expected a LinearSystem")
-        for j, system in enumerate(self.systems):
-            found, expected = (system.n, system.m), (self.systems[0].n, self.systems[0].m)
-            if found != expected:
-                raise FleetError(f"cluster {j}: found (n, m) = {found}, expected {expected} as in cluster 0")
-            if system.gamma != self.systems[0].gamma:
-                raise FleetError(
-                    f"cluster {j}: found gamma = {system.gamma}, expected {self.systems[0].gamma} as in cluster 0"
-                )
-
-    def _check_labels(self) -> None:
-        outside = np.flatnonzero((self.labels < 0) | (self.labels >= self.H))
-        if outside.size:
-            i = int(outside[0])
-            raise FleetError(f"labels: found {self.labels[i]} for agent {i}, expected 0 to {self.H - 1}")
-        empty = sorted(set(range(self.H)) - set(self.labels.tolist()))
-        if empty:
-            raise FleetError(f"labels: found no agent in cluster {empty[0]}, expected one in each of {self.H}")
 
     def _check_initial_gains(self) -> None:
         if self.N * self.D > MAX_GAIN_ENTRIES:

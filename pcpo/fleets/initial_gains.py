@@ -18,10 +18,11 @@ from pcpo.lqr.cost import spectral_radius
 from pcpo.lqr.optimum import gap_array, riccati, suboptimality_gap
 from pcpo.lqr.system import Array, LinearSystem, SystemStack
 
-__all__ = ["draw_initial_gains", "smallest_common_gap"]
+__all__ = ["INITIAL_RULES", "draw_initial_gains", "smallest_common_gap"]
 
 Objective = Callable[[Array], float]
 MAX_DOUBLINGS = 200
+INITIAL_RULES = ("common", "per_cluster", "per_agent")
 
 
 def draw_initial_gains(

@@ -24,7 +24,16 @@ HEADER_BYTES = 128
 MI_MATRIX, MI_COMPRESSED = 14, 15
 NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 TEXTS = {2: "utf-8", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
-CLASSES = {1: "cell", 2: "struct", 3: "object", 5: "sparse", 16: "function handle", 17: "opaque object"}
+#: What MATLAB stores besides numbers and text, and what to save instead of a variable {x}.
+CLASSES = {
+    1: ("cell", "save cell2mat({x}), or char({x}) for text"),
+    2: ("struct", "save its fields as variables: save('fleet.mat', '-struct', '{x}', '-v7')"),
+    3: ("object", "save double({x}), or the fields of struct({x}), with -v7"),
+    5: ("sparse matrix", "save full({x})"),
+    16: ("function handle", "leave it out"),
+    17: ("object", "save double({x}), or the fields of struct({x}), with -v7"),
+}
+OBJECT_CLASSES, STRING = (3, 17), "string"
 CHAR_CLASS, NUMERIC_CLASSES = 4, range(6, 16)
 COMPLEX_FLAG = 0x08
 MAX_DIMENSIONS, MAX_ARRAYS = 8, 64
@@ -101,17 +110,17 @@ def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
 def _array(body: bytes, order: str) -> tuple[str, NDArray[Any]]:
     """Read the name and the numbers or the text of an array element."""
     parts = list(_elements(body, order))
+    if len(parts) >= 2 and len(parts[0][1]) == 8:
+        _refuse_other_classes(parts, struct.unpack(f"{order}II", parts[0][1])[0] & 0xFF)
     if len(parts) < 3 or [len(parts[0][1]), parts[1][0]] != [8, 5] or len(parts[1][1]) % 4:
         raise FleetError("found an array without flags, dimensions and name")
     flags = struct.unpack(f"{order}II", parts[0][1])[0]
     name = parts[2][1].decode("ascii", "replace")
     family = flags & 0xFF
-    if family != CHAR_CLASS and family not in NUMERIC_CLASSES:
-        raise FleetError(
-            f"{name}: found a MATLAB {CLASSES.get(family, 'array of unknown class')}, expected numbers or text"
-        )
-    if (flags >> 8) & COMPLEX_FLAG or len(parts) != 4:
-        raise FleetError(f"{name}: found complex numbers or no data, expected real numbers or text")
+    if (flags >> 8) & COMPLEX_FLAG:
+        raise FleetError(f"{name}: found complex numbers, expected real numbers or text; save real({name})")
+    if len(parts) != 4:
+        raise FleetError(f"{name}: found no data, expected real numbers or text")
     shape = tuple(int(d) for d in np.frombuffer(parts[1][1], f"{order}i4"))
     if not 2 <= len(shape) <= MAX_DIMENSIONS or min(shape) < 0:
         raise FleetError(f"{name}: found dimensions {shape[:MAX_DIMENSIONS]}, expected 2 to {MAX_DIMENSIONS} of them")
@@ -122,6 +131,25 @@ def _array(body: bytes, order: str) -> tuple[str, NDArray[Any]]:
         raise FleetError(f"{name}: found {len(content)} bytes of type {kind}, expected numbers of shape {shape}")
     numbers = np.frombuffer(content, order + NUMBERS[kind]).reshape(shape, order="F")
     return name, numbers.astype(numbers.dtype.newbyteorder("="))
+
+
+def _refuse_other_classes(parts: list[tuple[int, bytes]], family: int) -> None:
+    """Raise FleetError, naming the variable and what to save instead, for anything but numbers and text.
+
+    The parts of an array are flags, dimensions and name, then, of an old object, its class. Those of an opaque object,
+    such as a string "…", are flags, name, "MCOS" and class.
+    """
+    if family == CHAR_CLASS or family in NUMERIC_CLASSES:
+        return
+    texts = [content.decode("ascii", "replace") for _, content in parts[:4]]
+    name = texts[1] if family == 17 else texts[2] if len(texts) > 2 else "an array"
+    kind, instead = CLASSES.get(family, ("array of unknown class", "save double({x})"))
+    if family in OBJECT_CLASSES and len(texts) > 3:
+        if texts[3] == STRING:
+            kind, instead = 'string ("…")', "save char({x}), or double({x}) for numbers written as text, with -v7"
+        else:
+            kind = f"object of class {texts[3]}"
+    raise FleetError(f"{name}: found a MATLAB {kind}, expected numbers or text; {instead.format(x=name)}")
 
 
 def _text(name: str, kind: int, content: bytes, shape: tuple[int, ...], order: str) -> NDArray[Any]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from pcpo.errors import FleetError
 from pcpo.fleets.fleet import MAX_AGENTS, Fleet
-from pcpo.fleets.initial_gains import draw_initial_gains
+from pcpo.fleets.initial_gains import INITIAL_RULES, draw_initial_gains
 from pcpo.lqr.optimum import hessian_eigenvalues, riccati
 from pcpo.lqr.system import MAX_ENTRY, MAX_INPUTS, MAX_STATES, Array, LinearSystem
 
@@ -24,12 +24,12 @@ MAX_ATTEMPTS = 2000
 
 
 def with_optimal_cost(system: LinearSystem, optimal_cost: float) -> LinearSystem:
-    """Return the system with (Q, R) rescaled together so that C* is `optimal_cost`, to rounding; K* stays the same."""
+    """Return the system with (Q, R, N) rescaled so that C* is `optimal_cost`, to rounding; K* stays the same."""
     if not optimal_cost > 0.0 or not np.isfinite(optimal_cost):
         raise FleetError(f"optimal_cost: found {optimal_cost}, expected a positive finite number")
     for _ in range(2):  # the second pass removes the rounding of the first Riccati solution
         factor = optimal_cost / riccati(system).cost
-        system = replace(system, Q=factor * system.Q, R=factor * system.R)
+        system = replace(system, Q=factor * system.Q, R=factor * system.R, N=factor * system.N)
     return system
 
 
@@ -105,9 +105,6 @@ def _draw_weight(size: int, rng: np.random.Generator) -> Array:
     vectors, _ = np.linalg.qr(rng.standard_normal((size, size)))
     weight = (vectors * rng.uniform(0.5, 2.0, size)) @ vectors.T
     return np.asarray(0.5 * (weight + weight.T), dtype=np.float64)
-
-
-INITIAL_RULES = ("common", "per_cluster", "per_agent")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 Notation of the formulas: c = γ/(1-γ), A_K = A - BK, W_K = Q + KᵀRK,
 P_K = W_K + γ A_Kᵀ P_K A_K, S_K = I + γ A_K S_K A_Kᵀ, G* = R + γBᵀP*B, C(K) = c tr P_K = c tr(W_K S_K), D = mn.
+With a cross term 2xᵀNu of the stage cost, W_K has −NK − KᵀNᵀ besides; S_K, G* and C are as written.
 
 - `pcpo.lqr.cost`      closed loops, finite-cost test, P_K, S_K, C, ∇C, ∇²C
 - `pcpo.lqr.optimum`    Riccati solution with its residual, exact gaps, h_i, PL constant, ∇(tr ∇²C)(K*)

@@ -193,6 +193,15 @@ def _horizon_of_one(system: LinearSystem, gain: Array, tolerance: float) -> int:
     return high
 
 
+def _root(W: Array) -> Array:
+    """Return X with XᵀX = W: the Cholesky factor, or the symmetric root of a W that is only semidefinite."""
+    try:
+        return np.asarray(np.linalg.cholesky(W).T)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(W)
+        return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)
+
+
 def rollout_bound(system: LinearSystem, gain: Array, law: BoundedLaw) -> float:
     """Return G_∞(K) = B Σ_t γ^t (Σ_{k<t} ‖W_K^½ A_K^k‖)², so that C(K;Z) ≤ G_∞(K) almost surely (spectral norms).
 
@@ -204,7 +213,7 @@ def rollout_bound(system: LinearSystem, gain: Array, law: BoundedLaw) -> float:
     if not has_finite_cost(system, gain) or not np.isfinite(B):
         return float("inf")
     gamma, A_K = system.gamma, closed_loop(system, gain)
-    root = np.linalg.cholesky(stage_weight(system, np.asarray(gain))).T
+    root = _root(stage_weight(system, np.asarray(gain)))
     p, power = 1, np.sqrt(gamma) * A_K
     while np.linalg.norm(power, 2) > 0.9:
         p, power = 2 * p, power @ power

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -48,12 +48,18 @@ def _greedy(system: LinearSystem, P: Array) -> tuple[Array, Array]:
 def riccati(system: LinearSystem) -> Optimum:
     """Solve P* = Q + γAᵀP*A - γAᵀP*B G*⁻¹ γBᵀP*A, K* = G*⁻¹ γBᵀP*A, by SciPy's solver on (√γ A, √γ B).
 
+    A cross term N of the stage cost is taken away before (`LinearSystem.standard`), and K* is that of the given system.
     Two policy-iteration steps polish the solution, so that C* is `cost(system, K*)`. `residual` is the relative
     Frobenius distance of the two sides of the Riccati equation.
 
     Raises:
         FleetError: if the residual exceeds 1e-9, or SciPy finds no solution.
     """
+    if system.crossed:
+        best = riccati(system.standard)
+        K = best.K + system.shift
+        K.flags.writeable = False
+        return replace(best, K=K)
     root = np.sqrt(system.gamma)
     try:
         P = solve_discrete_are(root * system.A, root * system.B, system.Q, system.R)
@@ -64,7 +70,8 @@ def riccati(system: LinearSystem) -> Optimum:
     G, K = _greedy(system, P)
     BtPA = system.gamma * system.B.T @ P @ system.A
     right = system.Q + system.gamma * system.A.T @ P @ system.A - BtPA.T @ K
-    residual = float(np.linalg.norm(right - P) / np.linalg.norm(P))
+    size = float(np.linalg.norm(P)) or 1.0  # P* = 0 for Q = 0
+    residual = float(np.linalg.norm(right - P) / size)
     if not residual <= RESIDUAL_LIMIT:
         raise FleetError(
             f"(A, B, Q, R): found a relative Riccati residual of {residual:.3g}, expected at most {RESIDUAL_LIMIT:g}"

@@ -22,6 +22,7 @@ from pcpo.errors import PcpoError
 from pcpo.fleets.fleet import Fleet
 from pcpo.lqr.moments import quartic_form
 from pcpo.lqr.smoothing import EstimatorMoments
+from pcpo.lqr.system import SystemStack
 from pcpo.oracles.moment_kernels import WORK_ROWS, descend_kernel
 from pcpo.oracles.protocol import Estimates, Question
 from pcpo.oracles.rollout import LedgerOracle, OpenEpochs
@@ -115,8 +116,11 @@ class MomentOracle(LedgerOracle):
             raise PcpoError(f"drift: found {drift}, expected a relative change of cost between 0 and 1")
         if horizon is not None and (isinstance(horizon, bool) or not horizon >= 1):
             raise PcpoError(f"horizon: found {horizon!r}, expected 1 or more stages, or None for all")
-        self._systems = [fleet.system_of(agent) for agent in range(fleet.N)]
-        stack = fleet.stacked
+        own = [fleet.system_of(agent) for agent in range(fleet.N)]
+        # The kernels know no cross term of the stage cost: everything below is about gains less R⁻¹Nᵀ.
+        self._shift = np.stack([system.shift for system in own]) if fleet.stacked.crossed else None
+        self._systems = [system.standard for system in own]
+        stack = SystemStack.of(tuple(self._systems), np.arange(fleet.N)) if fleet.stacked.crossed else fleet.stacked
         self._matrices = tuple(np.ascontiguousarray(X) for X in (stack.A, stack.B, stack.Q, stack.R))
         self._gamma = float(fleet.gamma)
         self._quartic = quartic_form(law, fleet.n)
@@ -143,7 +147,7 @@ class MomentOracle(LedgerOracle):
         """Run the steps of the plain loop compiled, with the same numbers (`pcpo.oracles.protocol.IteratingOracle`)."""
         self._check(gains, minibatch)
         self._check_radii(radii)
-        X = np.array(gains, dtype=np.float64, order="C")
+        X = self._shifted(gains)
         left = iterations
         while left > 0:
             count = max(1, min(left, _CHUNK // X.size))
@@ -151,14 +155,19 @@ class MomentOracle(LedgerOracle):
             self._spend(minibatch * count, _count(saturated, minibatch))
             left -= count
         self._audit(epoch % self.n_agents, self._anchors_for(purpose, epoch, radii), X, minibatch)
-        return X
+        return X if self._shift is None else X + self._shift
+
+    def _shifted(self, gains: FloatArray) -> FloatArray:
+        """Return a copy of the gains of all agents, less R⁻¹Nᵀ if a stage cost has a cross term."""
+        X = np.array(gains, dtype=np.float64, order="C")
+        return X if self._shift is None else X - self._shift
 
     def _gradients(self, question: Question) -> Estimates:
         """Draw normal gradient estimates."""
         if question.estimator != "one_point" or question.baseline is not None:
             found = repr(question.estimator) if question.baseline is None else "a baseline"
             raise PcpoError(f"estimator: found {found}, expected 'one_point' without a baseline from a moment oracle")
-        X = np.array(question.gains, dtype=np.float64, order="C")
+        X = self._shifted(question.gains)
         g, saturated = self._steps(
             X, 1, 0.0, question.minibatch, question.radii, question.purpose, question.epoch, None
         )
@@ -167,7 +176,7 @@ class MomentOracle(LedgerOracle):
     def _costs(self, gains: FloatArray, minibatch: int, purpose: int, epoch: int) -> Estimates:
         """Draw normal cost estimates."""
         draws = np.array([rng.standard_normal() for rng in self._streams.at(purpose, epoch)])
-        pairs = [self._cost_moments(agent, K) for agent, K in enumerate(gains)]
+        pairs = [self._cost_moments(agent, K) for agent, K in enumerate(self._shifted(gains))]
         mean, variance = np.array(pairs).T
         over = ~(mean <= SATURATION)
         spread = np.sqrt(np.where(over, 0.0, variance) / float(minibatch))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcpo.errors import ConfigError, FleetError
+from pcpo.lqr.system import LinearSystem
 from pcpo.simulation import reference as twin
 from pcpo.simulation.kernels import (
     BLOCK,
@@ -111,7 +112,12 @@ class _Rollouts:
 
     @classmethod
     def of(cls, system: System, gain: Array, horizon: int) -> _Rollouts:
-        """Check a system, a gain and a horizon and lay them out."""
+        """Check a system, a gain and a horizon and lay them out.
+
+        The kernels know no cross term of the stage cost: it is taken away before, which leaves every rollout the same.
+        """
+        if isinstance(system, LinearSystem) and system.crossed:
+            gain, system = _matrix("gain", gain, system.shift.shape) - system.shift, system.standard
         if np.ndim(system.A) != 2 or np.ndim(system.B) != 2:
             raise FleetError("A, B: found arrays that are not matrices, expected shapes (n, n) and (n, m)")
         n, m = np.shape(system.B)

@@ -97,6 +97,11 @@ def _radius_cap(system: LinearSystem, points: FloatArray, directions: FloatArray
 def _of_cluster(fleet: Fleet, cluster: int, law: NoiseLaw) -> tuple[float, float, float, float, float]:
     """Return (h_max, h_min, V, σ², radius_cap) of one cluster."""
     system, points = fleet.systems[cluster], region(fleet, cluster)
+    if not (optimal_cost := lqr.riccati(system).cost) > 0:
+        raise ConfigError(
+            f"cluster {cluster}: found an optimal cost of {optimal_cost:g}, expected a positive one: the smoothing "
+            "radius is chosen so that no cost is more than doubled; give some state a cost in Q"
+        )
     costs, variances = lqr.cost_array(system, points), lqr.variance_array(system, points, law)
     h_max = max(float(np.linalg.eigvalsh(lqr.hessian_at(system, K))[-1]) for K in points)
     h_min = float(lqr.hessian_eigenvalues(system)[0])
@@ -108,7 +113,13 @@ def _of_cluster(fleet: Fleet, cluster: int, law: NoiseLaw) -> tuple[float, float
 
 
 def local_constants(fleet: Fleet, law: NoiseLaw, Delta0: float) -> LocalConstants:
-    """Measure `LocalConstants` for a fleet, a law of the noise and an initial guess Δ_0 (units of cost)."""
+    """Measure `LocalConstants` for a fleet, a law of the noise and an initial guess Δ_0 (units of cost).
+
+    They need no positive definite Q, but C* > 0.
+
+    Raises:
+        ConfigError: naming a cluster with C* = 0, which only Q = 0 has.
+    """
     found = [_of_cluster(fleet, j, law) for j in range(fleet.H)]
     h_max, h_min, V, variance, cap = zip(*found, strict=True)
     return LocalConstants(max(h_max), min(h_min), max(V), max(variance), min(cap), max(initial_gap(fleet), Delta0))

@@ -1,6 +1,7 @@
 """Bound λ, φ, ρ, G∞ on a sublevel set with certainty, for any n and m: inequalities, no sampling.
 
-E = {K : C(K) − C* ≤ g}, Δ = K − K*, c = γ/(1−γ), norms spectral unless marked F.  On E:
+Q must be positive definite, as in the paper.  E = {K : C(K) − C* ≤ g}, Δ = K − K*, c = γ/(1−γ), norms spectral unless
+marked F.  On E:
 
 - P_K − P* ⪰ 0 has trace (C − C*)/c, so ‖P_K‖ ≤ ‖P*‖ + g/c and ‖G_K‖ ≤ ‖G*‖ + γ‖B‖²g/c, G_K = R + γBᵀP_K B;
 - C − C* = c tr(S_K ΔᵀG*Δ), so ‖ΔS_K^½‖_F ≤ τ = √(g/(c σ_min(G*))); with X = I + γA*ᵀXA*, A* = A − BK*, this gives
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pcpo.errors import ConfigError
 from pcpo.lqr.cost import closed_loop, cost_scale, solve_stein
 from pcpo.lqr.moments import BoundedLaw
 from pcpo.lqr.optimum import riccati
@@ -72,7 +74,18 @@ def _rollout_bound(system: LinearSystem, value: float, law: BoundedLaw) -> float
 
 
 def bounds_on_sublevel(system: LinearSystem, gap: float, law: BoundedLaw) -> Bounds:
-    """Return upper bounds on {C − C* ≤ gap}, gap > 0 in units of cost."""
+    """Return upper bounds on {C − C* ≤ gap}, gap > 0 in units of cost.
+
+    Raises:
+        ConfigError: for a system whose Q is only semidefinite, since θ = σ_min(Q)/‖P_K‖ divides the bound of a rollout.
+    """
+    system = system.standard
+    least = float(np.linalg.eigvalsh(system.Q)[0])
+    if not system.definite:
+        raise ConfigError(
+            f"Q: found smallest eigenvalue {least:.6g}, expected a positive definite matrix: the certified bound of a "
+            "rollout divides by it; use the method 'sampled' with an enlargement, or add a small multiple of I to Q"
+        )
     best, c = riccati(system), cost_scale(system.gamma)
     n, gamma, B = system.n, system.gamma, _norm(system.B)
     value = _norm(best.P) + gap / c
@@ -80,6 +93,6 @@ def bounds_on_sublevel(system: LinearSystem, gap: float, law: BoundedLaw) -> Bou
     s = _trace_bound(system, gap)
     S = s - (n - 1)
     E = float(np.sqrt(gap * G / c))
-    powers = min(S, value / float(np.linalg.eigvalsh(system.Q)[0]))
+    powers = min(S, value / least)
     bent = 8 * c * float(np.sqrt(gamma)) * B * E * powers * float(np.sqrt(max(0.0, s - n) * S))
     return Bounds(2 * c * E * S, 2 * c * G * S + bent, _rollout_bound(system, value, law), s, value)

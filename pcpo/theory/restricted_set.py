@@ -181,7 +181,8 @@ def cluster_constants(
     """Find the constants of one cluster for Δ̃_0 = scale and β = enlargement.
 
     Raises:
-        ConfigError: for an empty G⁰ (Δ̃_0 ≤ 0), β ≤ 10, an unknown method or noise without a bound.
+        ConfigError: for an empty G⁰ (Δ̃_0 ≤ 0), β ≤ 10, an unknown method, noise without a bound, or the method
+            "certified" where Q is only semidefinite.
     """
     if not (np.isfinite(scale) and scale > 0):
         raise ConfigError(
@@ -193,6 +194,7 @@ def cluster_constants(
         raise ConfigError(f"method: found {method!r}, expected one of {', '.join(METHODS)}")
     if not np.isfinite(law.bound(system.n)):
         raise ConfigError(f"noise: found an unbounded law ({law.name}), expected one with a bound B, as in (2)")
+    system = system.standard  # sets, costs and derivatives are those of the system, moved by a constant gain
     if (system.n, system.m) == (1, 1):
         return _exact(system, scale, law, enlargement)
     return (_certified if method == "certified" else _sampled)(system, scale, law, enlargement)

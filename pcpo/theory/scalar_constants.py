@@ -33,6 +33,8 @@ def _numbers(system: LinearSystem) -> tuple[float, float, float, float, float]:
     """Return A, B, Q, R of a scalar system; ConfigError for any other."""
     if (system.n, system.m) != (1, 1):
         raise ConfigError(f"system: found n = {system.n}, m = {system.m}, expected one state and one input")
+    if system.crossed:
+        raise ConfigError(f"N: found {system.N.item():g}, expected no cross term; use the system's `standard` form")
     return float(system.A[0, 0]), float(system.B[0, 0]), float(system.Q[0, 0]), float(system.R[0, 0]), system.gamma
 
 

@@ -115,7 +115,7 @@ def test_the_driver_hides_what_is_not_declared(declared: frozenset[str]) -> None
 
 
 def test_undeclarable_names_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"uses: found \['A'\], expected some of gamma"):
+    with pytest.raises(ValueError, match=r"uses: found \['A'\], expected some of cross_costs, gamma"):
         SideInformation().only(frozenset({"A"}))
 
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from pcpo.errors import FleetError
 from pcpo.fleets import arrays as fleet_binary
 from pcpo.fleets import files as fleet_io
+from pcpo.fleets import json as fleet_json
 from pcpo.fleets import yaml as fleet_yaml
 from pcpo.fleets.files import read_fleet, write_fleet
 from pcpo.fleets.fleet import Fleet, LinearSystem
@@ -26,9 +27,10 @@ from pcpo.fleets.mat5 import read_mat5
 from pcpo.fleets.random import FleetSpec, random_fleet
 from pcpo.lqr import riccati
 
-SUFFIXES = [".yaml", ".yml", ".npz", ".mat"]
+SUFFIXES = [".yaml", ".yml", ".json", ".npz", ".mat"]
 CODECS: dict[str, tuple[Callable[[Fleet], bytes], Callable[[bytes], Fleet]]] = {
     "yaml": (fleet_yaml.dumps, fleet_yaml.loads),
+    "json": (fleet_json.dumps, fleet_json.loads),
     "npz": (fleet_binary.dumps_npz, fleet_binary.loads_npz),
     "mat": (fleet_binary.dumps_mat, fleet_binary.loads_mat),
 }
@@ -61,7 +63,7 @@ def make_fleet(seed: int = 0, n: int = 3, m: int = 2, sizes: tuple[int, ...] = (
 def assert_same(a: Fleet, b: Fleet) -> None:
     assert (a.name, a.source, a.gamma, a.H) == (b.name, b.source, b.gamma, b.H)
     for x, y in zip(a.systems, b.systems, strict=True):
-        assert all(getattr(x, k).tobytes() == getattr(y, k).tobytes() for k in "ABQR")
+        assert all(getattr(x, k).tobytes() == getattr(y, k).tobytes() for k in "ABQRN")
     assert a.labels.tobytes() == b.labels.tobytes()
     assert a.initial_gains.tobytes() == b.initial_gains.tobytes()
 
@@ -394,7 +396,10 @@ class TestNpz:
             ({"gamma": [0.5, 0.5]}, r"gamma: found shape \(2,\)"),
             ({"A": np.zeros((3, 3))}, r"A: found shape \(3, 3\)"),
             ({"R": np.ones((2, 2, 2))}, "R: found 2 matrices, expected 3 as in A"),
-            ({"B": np.zeros((3, 3, 2))}, r"cluster 0: \(A, B\): found a controllable subspace of dimension 0"),
+            (
+                {"A": np.stack([1.2 * np.eye(3)] * 3), "B": np.zeros((3, 3, 2))},
+                r"cluster 0: \(A, B\): found the mode 1\.2 of A, .*which no input reaches",
+            ),
             ({"labels": np.zeros(6)}, "labels: found shape"),
             ({"A": np.array([{}], dtype=object)}, "pickled objects"),
         ],

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pcpo.errors import FleetError
 from pcpo.fleets.fleet import MAX_AGENTS, Fleet, LinearSystem
 from pcpo.lqr import riccati
-from pcpo.lqr.system import controllable_dimension
+from pcpo.lqr.modes import controllable_dimension
 
 GOOD: dict[str, Any] = {
     "A": [[0.9, 0.3], [0.0, 0.8]],
@@ -64,8 +64,9 @@ def test_arrays_are_read_only_contiguous_copies() -> None:
         ({"Q": [[1.0]]}, r"Q: found shape \(1, 1\), expected \(2, 2\)"),
         ({"R": [[1.0, 0.0], [0.0, 1.0]]}, r"R: found shape \(2, 2\), expected \(1, 1\)"),
         ({"Q": [[1.0, 0.5], [0.4, 1.0]]}, r"Q: found entries that differ from the transpose by 0\.1, .*symmetric"),
-        ({"Q": [[1.0, 2.0], [2.0, 1.0]]}, r"Q: found smallest eigenvalue -1, expected a positive definite"),
-        ({"Q": [[1.0, 1.0], [1.0, 1.0]]}, r"Q: found smallest eigenvalue .*expected a positive definite"),
+        ({"Q": [[1.0, 2.0], [2.0, 1.0]]}, r"Q: found smallest eigenvalue -1, expected a positive semidefinite"),
+        ({"Q": [[1.0, 1.0], [1.0, 1.0 - 1e-11]]}, r"Q: found smallest eigenvalue -5e-12, expected a positive semidef"),
+        ({"Q": [[1.0, 0.5], [0.5 + 2e-6, 1.0]]}, r"Q: found entries that differ from the transpose by 2e-06"),
         ({"R": [[0.0]]}, r"R: found smallest eigenvalue 0, expected"),
         ({"R": [[-1.0]]}, r"R: found smallest eigenvalue -1, expected"),
         ({"gamma": 0.0}, r"gamma: found 0\.0, expected 0 < gamma < 1"),
@@ -73,7 +74,30 @@ def test_arrays_are_read_only_contiguous_copies() -> None:
         ({"gamma": np.nan}, r"gamma: found nan, expected"),
         ({"gamma": "0.8"}, r"gamma: found '0\.8', expected a number"),
         ({"gamma": True}, r"gamma: found True, expected a number"),
-        ({"B": [[1.0], [0.0]]}, r"\(A, B\): found a controllable subspace of dimension 1, expected .* n = 2"),
+        (
+            {"A": [[0.9, 0.3], [0.0, 1.2]], "B": [[1.0], [0.0]]},
+            r"\(A, B\): found the mode 1\.2 of A, sqrt\(gamma\)·\|mode\| = 1\.07\d+, which no input reaches, "
+            r"expected a stabilisable pair",
+        ),
+        (
+            {"A": [[0.5, 2.0], [-2.0, 0.5]], "B": [[0.0], [0.0]]},
+            r"\(A, B\): found the mode 0\.5[+-]2j of A, .* which no input reaches",
+        ),
+        (
+            {"A": [[1.2, 0.3], [0.0, 0.8]], "Q": [[0.0, 0.0], [0.0, 1.0]]},
+            r"\(A, Q\): found the mode 1\.2 of A, sqrt\(gamma\)·\|mode\| = 1\.07\d+, which costs nothing, expected a "
+            r"detectable pair",
+        ),
+        ({"N": [[1.0]]}, r"N: found shape \(1, 1\), expected \(2, 1\) \(the shape of B"),
+        ({"N": [[0.0], [np.nan]]}, r"N: found nan at index \(1, 0\)"),
+        (
+            {"N": [[2.0], [0.0]]},
+            r"Q - N R\^-1 N', the cost of the state under the best input: found smallest eigenvalue -3, expected",
+        ),
+        (
+            {"A": [[0.9, 0.3], [0.0, 1.2]], "B": [[1.0], [0.0]], "N": [[0.1], [0.0]]},
+            r"with A - B R\^-1 N' for A .*: \(A, B\): found the mode 1\.2",
+        ),
         ({"A": np.eye(60), "B": np.eye(60), "Q": np.eye(60), "R": np.eye(60)}, r"found n = 60 states .* at most 50"),
     ],
 )

@@ -1,7 +1,7 @@
 """Run least squares and certainty equivalence: every agent alone identifies (A, B) and solves its Riccati equation.
 
 The textbook model-based method (Mania, Tu, Recht 2019, "Certainty equivalence is efficient for linear quadratic
-control").  It sees states and inputs and knows Q, R and γ, none of which the zeroth-order methods do.
+control").  It sees states and inputs and knows Q, R, N and γ, none of which the zeroth-order methods do.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import BoolArray, FloatArray
 from pcpo.errors import ConfigError, FleetError
+from pcpo.lqr.modes import controllable_dimension
 from pcpo.lqr.optimum import riccati
 from pcpo.lqr.system import LinearSystem
 from pcpo.oracles.protocol import Oracle, TrajectoryOracle
@@ -23,7 +24,7 @@ from pcpo.simulation.noise import Purpose
 
 __all__ = ["KNOWN_COSTS", "Identification", "LeastSquares", "Regression", "certainty_equivalent"]
 
-KNOWN_COSTS = frozenset({"state_costs", "input_costs", "gamma"})
+KNOWN_COSTS = frozenset({"state_costs", "input_costs", "cross_costs", "gamma"})
 _NUMBERS_AT_ONCE = 2_000_000
 
 
@@ -88,7 +89,7 @@ class Identification(OneSequence):
 
 @dataclass(frozen=True)
 class LeastSquares(Identification):
-    """Set K_i = K*(Â_i, B̂_i, Q_i, R_i, γ) from the agent's data alone; no message.
+    """Set K_i = K*(Â_i, B̂_i, Q_i, R_i, N_i, γ) from the agent's data alone; no message.
 
     An agent whose estimates have no Riccati solution stays at its initial gain.
     """
@@ -105,13 +106,23 @@ class LeastSquares(Identification):
         return Progress(certainty_equivalent(data.models(), state.setting), memory=data)
 
 
+def _controllable(A: FloatArray, B: FloatArray) -> bool:
+    """Return whether a model is finite and its input reaches every mode."""
+    return bool(np.isfinite(A).all() and np.isfinite(B).all() and controllable_dimension(A, B) == len(A))
+
+
 def certainty_equivalent(models: FloatArray, setting: Setting) -> FloatArray:
-    """Return optimal gains ``(N, m, n)`` of the models Θ_i = (A_i, B_i) ``(N, n, n + m)``, or the initial gains."""
-    Q, R, gamma = (given(setting, field) for field in ("state_costs", "input_costs", "gamma"))
+    """Return optimal gains ``(N, m, n)`` of the models Θ_i = (A_i, B_i) ``(N, n, n + m)``, or the initial gains.
+
+    A model whose input does not reach every mode, as one from too little data, leaves the agent where it was.
+    """
+    Q, R, N, gamma = (given(setting, field) for field in ("state_costs", "input_costs", "cross_costs", "gamma"))
     gains, n = setting.initial_gains.copy(), models.shape[1]
     for i, model in enumerate(models):
         try:
-            gains[i] = riccati(LinearSystem(model[:, :n], model[:, n:], Q[i], R[i], gamma)).K
-        except FleetError:  # not controllable, or no solution: a bad model is no reason to stop the others
+            if not _controllable(model[:, :n], model[:, n:]):
+                continue
+            gains[i] = riccati(LinearSystem(model[:, :n], model[:, n:], Q[i], R[i], gamma, N[i])).K
+        except FleetError:  # no solution: a bad model is no reason to stop the others
             continue
     return gains
