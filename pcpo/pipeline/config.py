@@ -7,7 +7,11 @@ from typing import Any
 
 from pcpo.errors import ConfigError
 
-__all__ = ["check_tuning", "seed_batches", "seeds_of", "studies_of"]
+__all__ = ["check_jobs", "check_tuning", "seed_batches", "seeds_of", "studies_of"]
+
+
+#: Snakemake plans this many jobs in minutes.
+MAX_JOBS = 100_000
 
 
 def seed_batches(seeds: Mapping[str, int]) -> dict[str, list[int]]:
@@ -23,6 +27,23 @@ def seed_batches(seeds: Mapping[str, int]) -> dict[str, list[int]]:
 def seeds_of(seeds: Mapping[str, int]) -> list[int]:
     """List all seeds of {"first": …, "count": …}."""
     return list(range(seeds["first"], seeds["first"] + seeds["count"]))
+
+
+def check_jobs(config: Mapping[str, Any]) -> None:
+    """Check that a configuration with its defaults makes no more jobs than can be planned.
+
+    Raises:
+        ConfigError: naming the scenario or study with the most jobs.
+    """
+    entries = {f"evidence.{name}": (1, entry) for name, entry in config.get("evidence", {}).items()}
+    for name, scenario in config["scenarios"].items():
+        entries[f"scenarios.{name}.seeds"] = (len(scenario["algorithms"]), scenario["seeds"])
+    jobs = {where: times * -(-seeds["count"] // seeds["per_job"]) for where, (times, seeds) in entries.items()}
+    if (total := sum(jobs.values())) > MAX_JOBS:
+        most = max(jobs, key=lambda where: jobs[where])
+        raise ConfigError(
+            f"{most}: found {jobs[most]} jobs of {total} in all, expected at most {MAX_JOBS} in all: more seeds per_job"
+        )
 
 
 def check_tuning(scenarios: Mapping[str, Mapping[str, Any]]) -> None:

@@ -1,8 +1,8 @@
 """Measure radius caps and curvatures of large systems or many starts, with bounded work and memory.
 
 `pcpo.theory.calibration` tests every pair of a point and a direction at every step of one bisection.  Here every pair
-is tested about once, in chunks, and only pairs that fail are refined.  Points and directions are fewer where all of them
-would be too many.
+is tested about once, in chunks, and only pairs that fail are refined.  Points and directions are fewer where
+all of them would be too many.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from pcpo import lqr
-from pcpo.arrays import FloatArray
+from pcpo.arrays import BoolArray, FloatArray, IntArray
 from pcpo.lqr.cost import MAX_DOUBLINGS, closed_loop, cost_scale, solve_stein, stage_weight, transpose
 from pcpo.lqr.system import LinearSystem
 from pcpo.simulation.noise import Purpose, stream
@@ -46,7 +46,7 @@ def direction_pairs(system: LinearSystem, points: int, wanted: int) -> int:
     return min(wanted, max(_FEWEST_DIRECTIONS, WORK // (points * system.n**3)) // 2)
 
 
-def exceeds(system: LinearSystem, gains: FloatArray, limits: FloatArray) -> np.ndarray:
+def exceeds(system: LinearSystem, gains: FloatArray, limits: FloatArray) -> BoolArray:
     """Return where C(K) > limit, for gains ``(k, m, n)`` and limits ``(k,)`` in units of cost.
 
     The partial sums of C(K) = c tr Σ_k (Mᵀ)^k W M^k, M = √γ A_K, only grow: no eigenvalues are needed.
@@ -78,12 +78,10 @@ def smallest_radius(system: LinearSystem, points: FloatArray, limits: FloatArray
     return found
 
 
-def _refined(
-    system: LinearSystem, centres: FloatArray, ways: FloatArray, limits: FloatArray, known: float
-) -> float:
+def _refined(system: LinearSystem, centres: FloatArray, ways: FloatArray, limits: FloatArray, known: float) -> float:
     """Return the smaller of `known` and of the largest radius that fits these pairs."""
 
-    def failing(radius: float, pairs: np.ndarray) -> np.ndarray:
+    def failing(radius: float, pairs: IntArray) -> IntArray:
         moved = centres[pairs] + radius * ways[pairs]
         return np.asarray(pairs[exceeds(system, moved, limits[pairs])])
 
@@ -114,15 +112,19 @@ def largest_curvature(system: LinearSystem, gain: FloatArray, *, absolute: bool 
     Beyond 64 unknowns by Lanczos iterations, whose products with the Hessian take two Stein equations each.
     """
     if system.D <= _DENSE:
-        found = np.linalg.eigvalsh(lqr.hessian_at(system, gain))
-        return float(np.abs(found).max() if absolute else found[-1])
+        return _of_all(np.linalg.eigvalsh(lqr.hessian_at(system, gain)), absolute)
     operator = LinearOperator((system.D, system.D), matvec=_hessian_product(system, gain), dtype=np.float64)
     v0 = stream(0, Purpose.CALIBRATION, system.D, 1).standard_normal(system.D)
     try:
         values = eigsh(operator, k=1, which="LM" if absolute else "LA", v0=v0, tol=1e-8, return_eigenvectors=False)
     except ArpackNoConvergence:
-        values = np.linalg.eigvalsh(lqr.hessian_at(system, gain))
-    return float(np.abs(values).max() if absolute else values.max())
+        return _of_all(np.linalg.eigvalsh(lqr.hessian_at(system, gain)), absolute)
+    return _of_all(np.asarray(values, dtype=np.float64), absolute)
+
+
+def _of_all(eigenvalues: FloatArray, absolute: bool) -> float:
+    """Return the largest eigenvalue, or the largest modulus."""
+    return float(np.abs(eigenvalues).max() if absolute else eigenvalues.max())
 
 
 def _hessian_product(system: LinearSystem, gain: FloatArray) -> Callable[[FloatArray], FloatArray]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcpo.arrays import FloatArray
+from pcpo.arrays import BoolArray, FloatArray
 from pcpo.errors import ConfigError
 from pcpo.lqr.cost import closed_loop, cost_scale, transpose, value_matrix
 from pcpo.lqr.moments import MAX_HORIZON
@@ -27,22 +27,19 @@ class _Truncated:
     gramian: FloatArray
     discount: float
 
-    def beyond(self, tolerance: float) -> np.ndarray:
+    def beyond(self, tolerance: float) -> BoolArray:
         """Return where C − C_h = γ^h C + tr(P_K T_h) is not within the tolerance."""
         bias = self.discount * self.costs + np.sum(self.values * self.gramian, axis=(-1, -2))
         return np.asarray(~(bias <= tolerance))
 
-    def only(self, keep: np.ndarray) -> _Truncated:
+    def only(self, keep: BoolArray) -> _Truncated:
         """Return some of the gains."""
-        kept = (array[keep] for array in (self.values, self.costs, self.power, self.gramian))
-        return _Truncated(*kept, self.discount)
+        return _Truncated(self.values[keep], self.costs[keep], self.power[keep], self.gramian[keep], self.discount)
 
     def after(self, step: _Truncated) -> _Truncated:
         """Return the same gains cut after h + k stages, k those of `step`: T_{h+k} = γ^k T_h + M^h T_k M^hᵀ."""
         gramian = step.discount * self.gramian + self.power @ step.gramian @ transpose(self.power)
-        return _Truncated(
-            self.values, self.costs, self.power @ step.power, gramian, self.discount * step.discount
-        )
+        return _Truncated(self.values, self.costs, self.power @ step.power, gramian, self.discount * step.discount)
 
 
 def longest_horizon(system: LinearSystem, gains: FloatArray, tolerance: float) -> int:
@@ -69,6 +66,7 @@ def _of_chunk(system: LinearSystem, gains: FloatArray, tolerance: float) -> int:
     start = np.broadcast_to(system.gamma * np.eye(system.n), step.shape)
     state = _Truncated(values, costs, step, start, system.gamma).only(np.isfinite(costs))
     ladder: list[_Truncated] = []
+
     while (beyond := state.beyond(tolerance)).any():
         if 2 ** len(ladder) >= MAX_HORIZON:
             raise ConfigError(
@@ -79,13 +77,13 @@ def _of_chunk(system: LinearSystem, gains: FloatArray, tolerance: float) -> int:
         state = ladder[-1].after(ladder[-1])
     if not ladder:
         return 1
-    horizon = 2 ** (len(ladder) - 1)
+    horizon = 1 << (len(ladder) - 1)
     state = ladder.pop()
     while ladder:
         rung = ladder.pop()
         further = state.after(rung)
         if (beyond := further.beyond(tolerance)).any():
-            horizon += 2 ** len(ladder)
+            horizon += 1 << len(ladder)
             state = further.only(beyond)
             ladder = [smaller.only(beyond) for smaller in ladder]
     return horizon + 1

@@ -56,7 +56,7 @@ def lines(text: str, seconds: int, directory: Path) -> list[str]:
 
 
 def test_what_runs_how_far_and_how_long_to_go(tmp_path: Path) -> None:
-    """Left at 24 s: three runs of 10 s, 30 s of which are done, and `all`, 16/3 s at the mean; 46 s took 24."""
+    """Left at 24 s: a run of 10 s; 2 s and 1 s of those that have outlasted it; `all`, 3 s as fleets; 46 s took 24."""
     log = tmp_path / "build/mine/results/logs/runs/two/pcpo/000000-000004.log"
     log.parent.mkdir(parents=True)
     log.write_text("seed 0 epoch 1/3: gap 1\nseed 0 epoch 2/3: gap 0.5\n", encoding="utf-8")
@@ -66,7 +66,7 @@ def test_what_runs_how_far_and_how_long_to_go(tmp_path: Path) -> None:
         "3 of 7 steps done (43 %); the command is under way, or killed",
         "    0:00:20  Runs of pcpo in scenario one, seeds 000000-000004",
         "    0:00:10  Runs of pcpo in scenario two, seeds 000000-000004: seed 0 epoch 2/3: gap 0.5",
-        "about 0:00:03 to go, by the finished jobs of each rule",
+        "about 0:00:08 to go, by the finished jobs of each rule",
     ]
 
 
