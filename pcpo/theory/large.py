@@ -112,13 +112,13 @@ def largest_curvature(system: LinearSystem, gain: FloatArray, *, absolute: bool 
     Beyond 64 unknowns by Lanczos iterations, whose products with the Hessian take two Stein equations each.
     """
     if system.D <= _DENSE:
-        return _of_all(np.linalg.eigvalsh(lqr.hessian_at(system, gain)), absolute)
+        return _of_all(np.asarray(np.linalg.eigvalsh(lqr.hessian_at(system, gain)), dtype=np.float64), absolute)
     operator = LinearOperator((system.D, system.D), matvec=_hessian_product(system, gain), dtype=np.float64)
     v0 = stream(0, Purpose.CALIBRATION, system.D, 1).standard_normal(system.D)
     try:
         values = eigsh(operator, k=1, which="LM" if absolute else "LA", v0=v0, tol=1e-8, return_eigenvectors=False)
     except ArpackNoConvergence:
-        return _of_all(np.linalg.eigvalsh(lqr.hessian_at(system, gain)), absolute)
+        return _of_all(np.asarray(np.linalg.eigvalsh(lqr.hessian_at(system, gain)), dtype=np.float64), absolute)
     return _of_all(np.asarray(values, dtype=np.float64), absolute)
 
 
