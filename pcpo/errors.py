@@ -28,7 +28,7 @@ class ConfigError(PcpoError):
 
 
 class BudgetError(PcpoError):
-    """Report a budget of rollouts that does not reach the end of the first epoch."""
+    """Report a budget of rollouts that does not reach the end of the first epoch, or that takes too long to run."""
 
 
 class ResultsError(PcpoError):

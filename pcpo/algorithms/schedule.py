@@ -162,6 +162,16 @@ class Schedule:
         """
         if epoch < 1:
             raise ValueError(f"epoch: found {epoch}, expected 1 or more")
+        try:
+            return self._plan(epoch)
+        except (ArithmeticError, ValueError) as error:
+            raise ConfigError(
+                f"schedule: found an epoch {epoch} with Delta = {self.Delta0:g}/2^{epoch} whose plan is beyond the "
+                f"range of floating-point numbers ({error}), expected another Delta0 or a smaller budget"
+            ) from None
+
+    def _plan(self, epoch: int) -> EpochPlan:
+        """Compute the hyperparameters of an epoch."""
         c = self.constants
         Delta = self.Delta0 / 2.0**epoch
         delta = self.delta / (2 * epoch**2)

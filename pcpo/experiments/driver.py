@@ -9,7 +9,7 @@ from typing import Any
 from pcpo.algorithms.protocol import Algorithm, EpochReport, RunResult, Setting, Traffic
 from pcpo.algorithms.server import Server
 from pcpo.arrays import BoolArray, IntArray
-from pcpo.errors import BudgetError
+from pcpo.errors import BudgetError, PcpoError
 from pcpo.oracles.protocol import Oracle
 from pcpo.storage.checkpoints import Checkpoint
 
@@ -69,7 +69,13 @@ def run(
     server = Server(oracle.n_agents)
     state, epochs = _begin(algorithm, oracle, server, setting, checkpoint)
     while oracle.rollouts + (needed := algorithm.next_rollouts(state)) <= budget:
+        before = oracle.rollouts
         state, report = algorithm.step(state, oracle, server)
+        if not oracle.rollouts > before:
+            raise PcpoError(
+                f"algorithm {algorithm.name!r}: found an epoch without rollouts, expected at least one: it "
+                "would never end"
+            )
         epochs.append(report)
         if checkpoint is not None:
             now = Snapshot(state, server.neighbourhoods, server.traffic, oracle.rollouts, oracle.nonfinite, epochs)

@@ -18,6 +18,7 @@ from pcpo.algorithms.protocol import Algorithm, EpochReport, Setting, SideInform
 from pcpo.algorithms.registry import make_algorithm
 from pcpo.algorithms.schedule import Constants, ProblemConstants, Schedule, literal_constants
 from pcpo.errors import BudgetError, ConfigError
+from pcpo.experiments.cost import DEFAULT_LIMITS, Limits, check_run
 from pcpo.experiments.driver import run
 from pcpo.experiments.records import evaluate
 from pcpo.fleets.fleet import Fleet
@@ -149,6 +150,7 @@ class Experiment:
         progress: bool = False,
         on_epoch: Callable[[EpochReport], None] | None = None,
         checkpoint: Checkpoint | None = None,
+        limits: Limits | None = DEFAULT_LIMITS,
         **options: Any,
     ) -> pd.DataFrame:
         """Run once and evaluate against the true systems.
@@ -160,11 +162,17 @@ class Experiment:
             progress: show a progress bar.
             on_epoch: called after every epoch.
             checkpoint: state is saved there after every epoch, and the run resumes from it.
+            limits: beyond which the run is refused; None for a run of any length.
             options: of the algorithm, if it is given by name.
 
         Returns:
             The table of `records.evaluate`: a row per (epoch, agent).
+
+        Raises:
+            BudgetError: if the run would take longer, or more memory, than the limits.
         """
+        if limits is not None:
+            check_run(self, limits)
         chosen = make_algorithm(algorithm, **options) if isinstance(algorithm, str) else algorithm
         oracle = self.make_oracle(seed)
         setting = Setting(self.fleet.initial_gains, self.schedule, side_information(self.fleet))

@@ -19,6 +19,7 @@ import pandas as pd
 
 from pcpo.algorithms.registry import ALGORITHMS
 from pcpo.errors import ConfigError
+from pcpo.experiments.cost import DEFAULT_LIMITS, Limits
 from pcpo.experiments.experiment import Experiment
 
 __all__ = ["Candidate", "Trial", "candidates", "choose", "final_gaps", "scaled", "try_candidate"]
@@ -67,9 +68,15 @@ def final_gaps(runs: pd.DataFrame) -> pd.Series:
     return gaps
 
 
-def try_candidate(experiment: Experiment, algorithm: str, candidate: Candidate, seeds: Sequence[int]) -> Trial:
-    """Run a candidate on the tuning seeds."""
-    frames = [scaled(experiment, candidate).run(algorithm, seed=seed) for seed in seeds]
+def try_candidate(
+    experiment: Experiment,
+    algorithm: str,
+    candidate: Candidate,
+    seeds: Sequence[int],
+    limits: Limits | None = DEFAULT_LIMITS,
+) -> Trial:
+    """Run a candidate on the tuning seeds; `limits` as in `Experiment.run`."""
+    frames = [scaled(experiment, candidate).run(algorithm, seed=seed, limits=limits) for seed in seeds]
     gaps = final_gaps(pd.concat(frames)).to_numpy()
     finite = gaps[np.isfinite(gaps)]
     return Trial(candidate, len(gaps), len(gaps) - len(finite), float(finite.mean()) if len(finite) else np.inf)

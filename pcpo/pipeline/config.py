@@ -15,7 +15,18 @@ from pcpo.errors import ConfigError
 from pcpo.schema import MAX_INTEGER
 from pcpo.storage.yaml import MAX_DEPTH, read_mapping, read_yaml
 
-__all__ = ["check_seeds", "check_tuning", "read_configuration", "seed_batches", "seeds_of", "studies_of"]
+__all__ = [
+    "check_jobs",
+    "check_seeds",
+    "check_tuning",
+    "read_configuration",
+    "seed_batches",
+    "seeds_of",
+    "studies_of",
+]
+
+#: Snakemake plans this many jobs in minutes.
+MAX_JOBS = 100_000
 
 
 def read_configuration(files: Sequence[str | os.PathLike[str]], settings: Sequence[str] = ()) -> dict[str, Any]:
@@ -105,6 +116,23 @@ def _seeds(config: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
         yield f"evidence.{name}", study["first"], study["count"]
     if settings := config.get("fedlqr"):
         yield "fedlqr", settings["seed"], settings["realisations"]
+
+
+def check_jobs(config: Mapping[str, Any]) -> None:
+    """Check that a configuration with its defaults makes no more jobs than can be planned.
+
+    Raises:
+        ConfigError: naming the scenario or study with the most jobs.
+    """
+    entries = {f"evidence.{name}": (1, entry) for name, entry in config.get("evidence", {}).items()}
+    for name, scenario in config["scenarios"].items():
+        entries[f"scenarios.{name}.seeds"] = (len(scenario["algorithms"]), scenario["seeds"])
+    jobs = {where: times * -(-seeds["count"] // seeds["per_job"]) for where, (times, seeds) in entries.items()}
+    if (total := sum(jobs.values())) > MAX_JOBS:
+        most = max(jobs, key=lambda where: jobs[where])
+        raise ConfigError(
+            f"{most}: found {jobs[most]} jobs of {total} in all, expected at most {MAX_JOBS} in all: more seeds per_job"
+        )
 
 
 def check_tuning(scenarios: Mapping[str, Mapping[str, Any]]) -> None:

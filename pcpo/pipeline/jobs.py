@@ -33,32 +33,35 @@ def job(log: str | Path, outputs: Iterable[str | Path] = ()) -> Iterator[logging
     """Run a job that logs to <results>/logs/…; at its end the checksums of its outputs are written.
 
     A PcpoError, or an error of the operating system such as a full disk, is printed as one sentence and ends the job
-    with exit code 1.
+    with exit code 1.  Warnings are printed too.
 
     Args:
         log: the job's log file.
         outputs: the files that the job makes.
     """
     Path(log).parent.mkdir(parents=True, exist_ok=True)
-    logger = logging.getLogger("pcpo.job")
-    logger.setLevel(logging.INFO)
+    loggers = [logging.getLogger("pcpo.job"), logging.getLogger("pcpo.planning")]
     handlers: list[logging.Handler] = [
         logging.FileHandler(log, mode="w", encoding="utf-8"),
         logging.StreamHandler(sys.stderr),
     ]
-    handlers[1].setLevel(logging.ERROR)
+    handlers[1].setLevel(logging.WARNING)
     for handler in handlers:
         handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
+    for logger in loggers:
+        logger.setLevel(logging.INFO)
+        for handler in handlers:
+            logger.addHandler(handler)
     try:
-        yield logger
+        yield loggers[0]
         seal(_results_of(Path(log)), outputs)
     except (PcpoError, OSError) as error:
-        logger.error("%s: %s", type(error).__name__, error)
+        loggers[0].error("%s: %s", type(error).__name__, error)
         raise SystemExit(1) from None
     finally:
         for handler in handlers:
-            logger.removeHandler(handler)
+            for logger in loggers:
+                logger.removeHandler(handler)
             handler.close()
 
 

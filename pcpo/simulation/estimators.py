@@ -37,12 +37,14 @@ __all__ = [
     "cost_estimate",
     "flops_per_rollout",
     "gradient_estimate",
+    "noise_bytes",
     "rollout_costs",
 ]
 
 Array = NDArray[np.float64]
 
 DEFAULT_CHUNK = 1024
+UNPACKED_BYTES = 16_000_000  # signs of one chunk as real numbers, at most (but one block), where NumPy simulates
 REALS_BYTES = 1_000_000  # real noise of one chunk, at most (but one block): larger chunks leave the caches
 
 
@@ -135,8 +137,7 @@ class _Rollouts:
 
     def kernel(self, kind: str) -> Callable[..., None]:
         """Return the compiled kernel, or the reference in NumPy for a system too large for it."""
-        fits = self.n <= MAX_STATES and self.m <= MAX_INPUTS
-        return rollout_kernel(self.n, self.m, kind) if fits else twin.rollout_costs
+        return rollout_kernel(self.n, self.m, kind) if _compiled(self.n, self.m) else twin.rollout_costs
 
     def costs(self, noise: NDArray[Any], directions: Array, radius: float, valid: int, out: Array) -> int:
         """Fill out (blocks, 64) with costs, zero from rollout `valid` on; return how many were saturated."""
@@ -158,10 +159,28 @@ class _Rollouts:
 
     def blocks_per_chunk(self, law: NoiseLaw, chunk: int) -> int:
         """Return how many blocks of rollouts are simulated at once."""
-        blocks = -(-_count("chunk", chunk) // BLOCK)
-        if law.kind == "reals":
-            blocks = min(blocks, max(1, REALS_BYTES // (8 * BLOCK * self.n * max(1, self.scale.size))))
-        return blocks
+        return _blocks_per_chunk(self.n, self.m, self.scale.size, law, chunk)
+
+
+def _compiled(n: int, m: int) -> bool:
+    """Return whether there is a compiled kernel for n states and m inputs."""
+    return n <= MAX_STATES and m <= MAX_INPUTS
+
+
+def _blocks_per_chunk(n: int, m: int, steps: int, law: NoiseLaw, chunk: int) -> int:
+    """Return how many blocks are simulated at once; fewer where noise is, or is made, real numbers."""
+    blocks = -(-_count("chunk", chunk) // BLOCK)
+    numbers = 8 * BLOCK * n * max(1, steps)
+    if law.kind == "reals":
+        return min(blocks, max(1, REALS_BYTES // numbers))
+    return blocks if _compiled(n, m) else min(blocks, max(1, UNPACKED_BYTES // numbers))
+
+
+def noise_bytes(n: int, m: int, horizon: int, law: NoiseLaw, chunk: int = DEFAULT_CHUNK) -> int:
+    """Return the bytes of the noise of one chunk of rollouts; the reference in NumPy holds it about three times."""
+    lanes = 1 if law.kind == "signs" and _compiled(n, m) else BLOCK
+    copies = 1 if _compiled(n, m) else 3
+    return copies * lanes * 8 * n * horizon * _blocks_per_chunk(n, m, horizon - 1, law, chunk)
 
 
 def _chunks(minibatch: int, most: int) -> Iterator[tuple[int, int]]:

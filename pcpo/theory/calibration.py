@@ -8,7 +8,8 @@ gradient with ηh ≤ 1/4 has a factor of 8 in hand before it is unstable, which
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import logging
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ from pcpo.arrays import FloatArray
 from pcpo.errors import ConfigError
 from pcpo.fleets.fleet import Fleet, LinearSystem
 from pcpo.simulation.noise import NoiseLaw, Purpose, stream
+from pcpo.theory.large import direction_pairs, is_large, largest_curvature, most_starts, smallest_radius
+from pcpo.theory.truncation import longest_horizon
 
 __all__ = ["Q_BAR", "LocalConstants", "calibrated_constants", "horizon_for", "initial_gap", "local_constants"]
 
@@ -28,7 +31,9 @@ Q_BAR = 4.0
 COST_FACTOR = 2.0
 _FRACTIONS = (0.25, 0.5, 0.75)
 _DIRECTIONS_PER_UNKNOWN = 16
-_BISECTIONS = 40
+_BISECTIONS, _MOST_BISECTIONS = 40, 1000
+_CHUNK_ENTRIES = 2**22
+_LOG = logging.getLogger("pcpo.planning")
 
 
 @dataclass(frozen=True)
@@ -57,19 +62,36 @@ def initial_gap(fleet: Fleet) -> float:
     return float(np.max(fleet.gaps(fleet.initial_gains)))
 
 
+def _points_of(starts: FloatArray) -> int:
+    """Return how many points `region` has for these starts."""
+    return 1 + len(starts) * (1 + len(_FRACTIONS))
+
+
 def region(fleet: Fleet, cluster: int) -> FloatArray:
-    """Return K*, the starts, and points of the lines between, of finite cost; ``(points, m, n)``."""
-    K_star = fleet.optimal_gains[cluster]
+    """Return K*, the starts, and points of the lines between, of finite cost; ``(points, m, n)``.
+
+    Of the different starts of a large cluster (`pcpo.theory.large`), only those of the largest costs.
+    """
+    K_star, system = fleet.optimal_gains[cluster], fleet.systems[cluster]
     starts = np.unique(fleet.initial_gains[fleet.labels == cluster], axis=0)
+    most = most_starts(system)
+    if len(starts) > most and is_large(system, _points_of(starts), 2 * _DIRECTIONS_PER_UNKNOWN * fleet.D):
+        starts = starts[np.sort(np.argsort(lqr.cost_array(system, starts), kind="stable")[-most:])]
     between = [K_star + f * (starts - K_star) for f in _FRACTIONS]
     points = np.concatenate([K_star[None], starts, *between])
     return points[np.isfinite(lqr.cost_array(fleet.systems[cluster], points))]
 
 
 def sampled_directions(fleet: Fleet) -> FloatArray:
-    """Return fixed unit directions in opposite pairs, ``(32 D, m, n)``."""
+    """Return fixed unit directions in opposite pairs, ``(k, m, n)``.
+
+    k = 32 D, or fewer if those would take too long from every point of the largest region (`pcpo.theory.large`).
+    """
     rng = stream(0, Purpose.CALIBRATION, fleet.D)
-    raw = rng.standard_normal((_DIRECTIONS_PER_UNKNOWN * fleet.D, fleet.m, fleet.n))
+    pairs, points = _DIRECTIONS_PER_UNKNOWN * fleet.D, max(len(region(fleet, j)) for j in range(fleet.H))
+    if is_large(fleet.systems[0], points, 2 * pairs):
+        pairs = direction_pairs(fleet.systems[0], points, pairs)
+    raw = rng.standard_normal((pairs, fleet.m, fleet.n))
     unit = raw / np.linalg.norm(raw, axis=(1, 2), keepdims=True)
     return np.concatenate([unit, -unit])
 
@@ -80,6 +102,8 @@ def _radius_cap(system: LinearSystem, points: FloatArray, directions: FloatArray
     By bisection on the worst pair.
     """
     limits = COST_FACTOR * lqr.cost_array(system, points)
+    if is_large(system, len(points), len(directions)):
+        return smallest_radius(system, points, limits, directions)
 
     def fits(radius: float) -> bool:
         moved = points[:, None] + radius * directions[None, :]
@@ -88,8 +112,9 @@ def _radius_cap(system: LinearSystem, points: FloatArray, directions: FloatArray
     low, high = 0.0, 1e-3
     while fits(high):
         low, high = high, 2 * high
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
+    steps = 0
+    while steps < _BISECTIONS or (low < (1 - 2.0**-20) * high and steps < _MOST_BISECTIONS):
+        middle, steps = (low + high) / 2, steps + 1
         low, high = (middle, high) if fits(middle) else (low, middle)
     return low
 
@@ -102,13 +127,18 @@ def _of_cluster(fleet: Fleet, cluster: int, law: NoiseLaw) -> tuple[float, float
             f"cluster {cluster}: found an optimal cost of {optimal_cost:g}, expected a positive one: the smoothing "
             "radius is chosen so that no cost is more than doubled; give some state a cost in Q"
         )
+    begun = time.monotonic()
     costs, variances = lqr.cost_array(system, points), lqr.variance_array(system, points, law)
-    h_max = max(float(np.linalg.eigvalsh(lqr.hessian_at(system, K))[-1]) for K in points)
+    h_max = max(largest_curvature(system, K) for K in points)
     h_min = float(lqr.hessian_eigenvalues(system)[0])
     for K in points[1:]:
         if (gap := lqr.suboptimality_gap(system, K)) > 0:
             h_min = min(h_min, float(np.sum(lqr.gradient(system, K) ** 2)) / (2 * gap))
-    cap = _radius_cap(system, points, sampled_directions(fleet))
+    directions = sampled_directions(fleet)
+    _told(f"cluster {cluster + 1} of {fleet.H}: curvatures and variances at {len(points)} gains", begun)
+    begun = time.monotonic()
+    cap = _radius_cap(system, points, directions)
+    _told(f"cluster {cluster + 1} of {fleet.H}: radius cap {cap:.3g} on {len(directions)} directions", begun)
     return h_max, h_min, float(np.max(costs**2 + variances)), float(np.max(variances)), cap
 
 
@@ -156,20 +186,22 @@ def horizon_for(fleet: Fleet, schedule: Schedule, epochs: int) -> int:
     """
     tolerance = 0.01 * schedule.plan(epochs).Delta / 8
     displacements = schedule.plan(1).radius_local * sampled_directions(fleet)
-    return max(_worst_horizon(s, region(fleet, j), displacements, tolerance) for j, s in enumerate(fleet.systems))
+    begun = time.monotonic()
+    found = max(_worst_horizon(s, region(fleet, j), displacements, tolerance) for j, s in enumerate(fleet.systems))
+    _told(f"horizon: {found} steps for a truncation bias of {tolerance:.3g}", begun)
+    return found
 
 
 def _worst_horizon(system: LinearSystem, points: FloatArray, displacements: FloatArray, tolerance: float) -> int:
-    """Return the smallest h with C − C_h ≤ tolerance at all points, displaced or not; the bias decreases with h."""
-    moved = (points[:, None] + displacements[None, :]).reshape(-1, system.m, system.n)
-    gains = np.concatenate([points, moved])
-    costs = lqr.cost_array(system, gains)
-    gains, costs = gains[np.isfinite(costs)], costs[np.isfinite(costs)]
+    """Return the smallest h with C − C_h ≤ tolerance at all points of finite cost, displaced or not."""
+    found = longest_horizon(system, points, tolerance)
+    size = max(1, _CHUNK_ENTRIES // (len(points) * system.n * max(system.n, system.m)))
+    for first in range(0, len(displacements), size):
+        moved = (points[:, None] + displacements[None, first : first + size]).reshape(-1, system.m, system.n)
+        found = max(found, longest_horizon(system, moved, tolerance))
+    return found
 
-    def fits(horizon: int) -> bool:
-        return bool(np.max(costs - lqr.truncated_cost_array(system, gains, horizon)) <= tolerance)
 
-    high = 1
-    while not fits(high):
-        high *= 2
-    return high // 2 + bisect_left(range(high // 2, high), True, key=fits)
+def _told(what: str, begun: float) -> None:
+    """Log a stage of planning and the seconds that it took."""
+    _LOG.info("%s (%.1f s)", what, time.monotonic() - begun)

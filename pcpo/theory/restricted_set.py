@@ -31,6 +31,7 @@ from pcpo.lqr.system import LinearSystem
 from pcpo.simulation.noise import NoiseLaw, Purpose, stream, unit_directions
 from pcpo.theory import certified_constants, scalar_constants
 from pcpo.theory.calibration import initial_gap
+from pcpo.theory.large import largest_curvature
 
 __all__ = [
     "ENLARGEMENTS",
@@ -50,6 +51,8 @@ __all__ = [
 ]
 
 _BISECTIONS = 20
+_DOUBLINGS = 2200  # cross the range of floating-point numbers
+_DENSE = 64  # unknowns up to which all Hessians are formed at once
 _STARTS, _KEPT, _CHILDREN, _ROUNDS = 200, 4, 20, 6
 
 Value = Callable[[LinearSystem, FloatArray], FloatArray]
@@ -64,8 +67,12 @@ def at_gap(system: LinearSystem, directions: FloatArray, gap: FloatArray | float
         return lqr.cost_array(system, K_star + s[:, None, None] * directions) - star > gap
 
     low, high = np.zeros(len(directions)), np.sqrt(2 * gap / lqr.hessian_eigenvalues(system)[-1])
-    while not (out := above(high)).all():
+    for _ in range(_DOUBLINGS):
+        if (out := above(high)).all():
+            break
         low, high = np.where(out, low, high), np.where(out, high, 2 * high)
+    else:
+        raise ConfigError(f"gap: found {np.max(gap):g}, which no gain of a direction reaches, expected a finite gap")
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         out = above(middle)
@@ -74,7 +81,9 @@ def at_gap(system: LinearSystem, directions: FloatArray, gap: FloatArray | float
 
 
 def curvature(system: LinearSystem, gains: FloatArray) -> FloatArray:
-    """Return ‖∇²C(K)‖, spectral norm, of gains ``(k, m, n)``."""
+    """Return ‖∇²C(K)‖, spectral norm, of gains ``(k, m, n)``; beyond 64 unknowns by Lanczos iterations."""
+    if system.D > _DENSE:
+        return np.array([largest_curvature(system, K, absolute=True) for K in gains])
     H = hessian_matrix(system, gains)
     return np.asarray(np.abs(np.linalg.eigvalsh((H + np.swapaxes(H, -1, -2)) / 2)).max(axis=-1))
 

@@ -56,6 +56,14 @@ CONFIGURATIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"extensions": ["examples/pendulums.py"], "scenarios__pair__plant": "pendulum"},
         "plant: found 'pendulum', expected one of pendulums",
     ),
+    "more jobs than can be planned": (
+        {"scenarios__pair__seeds": {"first": 0, "count": 1000000, "per_job": 5}},
+        "scenarios.pair.seeds: found 200000 jobs of 200001 in all, expected at most 100000 in all: more seeds per_job",
+    ),
+    "limits": (
+        {"limits": {"core_hours_per_run": 0}},
+        "limits.core_hours_per_run: found 0, expected a number above 0",
+    ),
     "missing extension": (
         {"extensions": ["mine.py"]},
         "extensions: mine.py: cannot be read (No such file or directory)",
@@ -288,3 +296,44 @@ def test_a_later_file_overrides_an_earlier_one(fresh: Workspace) -> None:
     assert outcome.code == 0, outcome.text
     assert "runs/pair/pcpo/000002-000003.parquet" in outcome.text
     assert "runs/single/pcpo/000005-000005.parquet" in outcome.text
+
+
+CARTS = """\
+name: two carts
+gamma: 0.99
+clusters:
+  - {size: 2, A: [[1, 0.1], [0, 1]], B: [[0.005], [0.1]], Q: identity, R: identity}
+  - {size: 2, A: [[1, 0.1], [0, 1]], B: [[0.01], [0.2]], Q: identity, R: identity}
+initial_gains: zero
+"""
+
+
+def test_field_05_budget_nobody_can_run(fresh: Workspace) -> None:
+    """The plan is refused with its numbers; nothing of the scenario is simulated."""
+    fresh.write("fleets/single.yaml", CARTS)
+    schedule = {"mode": "calibrated", "Delta0": 1000}
+    fresh.configure(edited(scenarios__single__schedule=schedule, scenarios__single__budget={"epochs": 2}))
+    outcome = fresh.snakemake("--cores", "1", "build/tiny/results/runs/single/pcpo/000005-000005.parquet")
+    assert outcome.code != 0
+    assert "Traceback" not in outcome.text
+    assert (
+        "BudgetError: scenarios.single.budget: found 1.1e23 rollouts per agent of 2353 steps, which are 1.1e27 steps"
+        in outcome.text
+    )
+    assert not [path for path in fresh.files() if "/plans/" in path or "/runs/" in path]
+    fresh.write("fleets/single.yaml", CARTS.replace("zero", "[[0.3, 0.9]]"))
+    outcome = fresh.snakemake("--cores", "1", "build/tiny/results/plans/single.json")
+    assert outcome.code == 0
+    assert "scenario single: 2.4e8 rollouts per agent of 984 steps" in outcome.text
+    plan = json.loads((fresh.root / "build/tiny/results/plans/single.json").read_text(encoding="utf-8"))
+    assert not {"cost", "core_hours", "core_seconds", "runs"} & set(plan)
+    fresh.configure(
+        edited(
+            scenarios__single__schedule=schedule,
+            scenarios__single__budget={"epochs": 2},
+            limits={"core_hours_per_run": 0.01},
+        )
+    )
+    outcome = fresh.snakemake("--cores", "1", "build/tiny/results/runs/single/pcpo/000005-000005.parquet")
+    assert outcome.code != 0, "a limit counts though the plan was made before"
+    assert "expected at most 0.01 core hours (limits.core_hours_per_run)" in outcome.text

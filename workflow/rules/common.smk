@@ -13,7 +13,15 @@ from pcpo.evidence.registry import GROUPS, check_evidence, check_options, group_
 from pcpo.evidence.fedlqr.studies import CONDITIONS
 from pcpo.figures.registry import Configured, entries
 from pcpo.oracles.plant import plant_factory
-from pcpo.pipeline.config import check_seeds, check_tuning, read_configuration, seed_batches, seeds_of, studies_of
+from pcpo.pipeline.config import (
+    check_jobs,
+    check_seeds,
+    check_tuning,
+    read_configuration,
+    seed_batches,
+    seeds_of,
+    studies_of,
+)
 from pcpo.pipeline.seals import altered, set_aside
 from pcpo.pipeline.sources import Scripts
 from pcpo.schema import load_schema, validated
@@ -41,6 +49,7 @@ def checked_config():
                 module_of(algorithm)
             if "plant" in scenario:
                 plant_factory(scenario["plant"])
+        check_jobs(checked)
         check_tuning(checked["scenarios"])
         check_evidence(studies_of(checked))
         if workflow.is_main_process:
@@ -55,6 +64,8 @@ def checked_config():
 
 
 CONFIG = checked_config()
+# Scripts see the defaults too.  What a script reads of its `config` is no reason to run a job again.
+config.update(CONFIG)
 SCENARIOS = CONFIG["scenarios"]
 EVIDENCE = studies_of(CONFIG)
 ROOT = "" if CONFIG["name"] == "main" else f"build/{CONFIG['name']}/"

@@ -1,17 +1,46 @@
-"""Calibrate the schedule of a scenario and write its experiment: constants, horizon, budget, plan of every epoch."""
+"""Calibrate the schedule of a scenario and write its experiment: constants, horizon, budget, plan of every epoch.
 
+What the scenario costs is logged, and written beside the log; a scenario beyond the limits is refused here.
+"""
+
+import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pcpo.experiments.cost import ScenarioCost, check_configured, takes_long
 from pcpo.experiments.experiment import Experiment
 from pcpo.fleets.files import read_fleet
+from pcpo.pipeline.config import seed_batches
 from pcpo.pipeline.jobs import job
 from pcpo.storage.files import write_text
 
 
-def make_plan(fleet: Path, scenario: Mapping[str, Any], path: Path) -> None:
-    """Write the experiment of a scenario as JSON; the schedule's mode is named in it."""
+def make_plan(
+    fleet: Path,
+    scenario: Mapping[str, Any],
+    path: Path,
+    *,
+    name: str,
+    config: Mapping[str, Any],
+    costs: Path,
+    log: logging.Logger,
+) -> None:
+    """Write the experiment of a scenario as JSON; the schedule's mode is named in it.
+
+    The cost is no part of the plan, which runs depend on: core hours differ between machines, and the number of runs
+    changes with the seeds.
+
+    Args:
+        fleet: file of the fleet.
+        scenario: schedule, noise, budget and plant of the scenario.
+        path: the plan.
+        name: name of the scenario.
+        config: the validated configuration, for its limits and for the number of runs.
+        costs: where the cost goes, for `pcpo.pipeline.status`; no job depends on it.
+        log: gets the cost; a warning if a run takes long.
+    """
     schedule = scenario["schedule"]
     experiment = Experiment.calibrated(
         read_fleet(fleet),
@@ -23,9 +52,37 @@ def make_plan(fleet: Path, scenario: Mapping[str, Any], path: Path) -> None:
         rollouts=scenario["budget"].get("rollouts"),
         plant=scenario.get("plant"),
     )
+    cost = check_configured(experiment, config, name)
+    log.log(logging.WARNING if takes_long(cost.run) else logging.INFO, "scenario %s: %s; %s", name, cost.run, cost)
     write_text(path, experiment.to_json())
+    write_text(costs, json.dumps(_for_status(cost, config["scenarios"][name]), indent=2, sort_keys=True) + "\n")
+
+
+def _for_status(cost: ScenarioCost, scenario: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the cost of a run, and how many runs and jobs of runs and of tuning there are."""
+    algorithms = len(scenario["algorithms"])
+    return {
+        "rollouts": cost.run.rollouts,
+        "agents": cost.run.agents,
+        "horizon": cost.run.horizon,
+        "steps": cost.run.steps,
+        "operations": cost.run.operations,
+        "core_seconds": cost.run.core_seconds,
+        "runs": cost.runs,
+        "run_jobs": algorithms * len(seed_batches(scenario["seeds"])),
+        "tuning": cost.tuning,
+        "tune_jobs": algorithms if cost.tuning else 0,
+    }
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0], snakemake.output):
-        make_plan(Path(snakemake.input.fleet), snakemake.params.scenario, Path(snakemake.output.plan))
+    with job(snakemake.log[0], snakemake.output) as logger:
+        make_plan(
+            Path(snakemake.input.fleet),
+            snakemake.params.scenario,
+            Path(snakemake.output.plan),
+            name=snakemake.wildcards.scenario,
+            config=snakemake.config,
+            costs=Path(snakemake.log[0]).with_suffix(".json"),
+            log=logger,
+        )

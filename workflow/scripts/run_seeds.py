@@ -2,13 +2,15 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from pcpo.algorithms.extensions import load_extensions
 from pcpo.algorithms.protocol import EpochReport
+from pcpo.experiments.cost import check_configured
 from pcpo.experiments.experiment import Experiment
 from pcpo.experiments.records import write_runs
 from pcpo.experiments.tuning import Candidate, scaled
@@ -28,16 +30,20 @@ def run_seeds(
     path: Path,
     checkpoints: Path,
     sources: str,
+    config: Mapping[str, Any],
     log: logging.Logger,
 ) -> None:
     """Run every seed and write one parquet file; the log tells of each finished epoch.
 
     With a tuning file, the schedule is scaled by the candidate chosen in it.  Every seed keeps a checkpoint by epoch in
     the folder `checkpoints` until the file is written: a killed job goes on where it was, with the same bits.  sources:
-    digest of the code, without which a checkpoint would be another program's.
+    digest of the code, without which a checkpoint would be another program's.  config: the validated configuration,
+    whose limits are checked again, because they may have changed since the plan was made.
     """
     settings = json.loads(plan.read_text(encoding="utf-8"))
     experiment = Experiment.from_dict(read_fleet(fleet), settings)
+    cost = check_configured(experiment, config, scenario)
+    log.info("%d seeds of %s: %s", len(seeds), algorithm, cost.run)
     if tuning is not None:
         settings["chosen"] = json.loads(tuning.read_text(encoding="utf-8"))["chosen"]
         scales = {key: settings["chosen"][key] for key in ("step_scale", "radius_scale")}
@@ -58,7 +64,9 @@ def run_seeds(
                 ", reinitialised" if report.reinitialised else "",
             )  # fmt: skip
 
-        frames.append(experiment.run(algorithm, seed=seed, scenario=scenario, on_epoch=tell, checkpoint=checkpoint))
+        frames.append(
+            experiment.run(algorithm, seed=seed, scenario=scenario, on_epoch=tell, checkpoint=checkpoint, limits=None)
+        )
     write_runs(pd.concat(frames, ignore_index=True), path, job_provenance(origin))
     for checkpoint in kept.values():
         checkpoint.discard()
@@ -77,5 +85,6 @@ if __name__ == "__main__":
             path=Path(snakemake.output.runs),
             checkpoints=Path(snakemake.params.checkpoints),
             sources=snakemake.params.sources,
+            config=snakemake.config,
             log=logger,
         )
