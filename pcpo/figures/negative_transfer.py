@@ -82,7 +82,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
         _few_clusters(panels, part, title)
     _failures(panels[-1], ends)
     panels[-1].set_xticks(range(len(names)), names, rotation=rotation)
-    panel_label(panels[-1], wrapped("Clopper-Pearson 95 %", 0.9 * PAGE / columns - 0.4))
+    panel_label(panels[-1], "Clopper-Pearson 95 %" if columns <= _MANY else "Clopper-Pearson\n95 %")
     handles, labels = (panels[0] if H else panels[-1]).get_legend_handles_labels()
     heading = f"Mean over {int(lines['runs'].max())} runs, 95 % bootstrap interval; mode: {modes(lines)}"
     heading = wrapped(heading, 0.97 * PAGE, 7)
@@ -129,7 +129,7 @@ def _many_clusters(panels: Sequence[Axes], part: pd.DataFrame, title: str) -> No
         left.plot(rollouts, gaps.median(), color=colour, marker=marker, label=as_written(str(method)))
         left.fill_between(rollouts, gaps.min(), gaps.max(), color=colour, alpha=0.2, lw=0)
         end = own[own["epoch"] == part["epoch"].max()]
-        middle.plot(end["gap"], end["cluster"].map(level), marker, color=colour, ms=3)
+        middle.plot(end["gap"], end["cluster"].map(level) + 0.22 * (1 - k), marker, color=colour, ms=2.5)
     left.plot([], [], "k|", ms=7, label=r"predicted plateau $C_j(\bar K)-C_j^*$")
     left.set_xscale("log")
     left.set_yscale("log")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pcpo.algorithms.registry import ALGORITHMS
 from pcpo.errors import ConfigError
+from pcpo.figures.fonts import check_title
 
-__all__ = ["check_tuning", "seed_batches", "seeds_of", "studies_of"]
+__all__ = ["check_titles", "check_tuning", "seed_batches", "seeds_of", "studies_of"]
 
 
 def seed_batches(seeds: Mapping[str, int]) -> dict[str, list[int]]:
@@ -39,6 +41,18 @@ def check_tuning(scenarios: Mapping[str, Mapping[str, Any]]) -> None:
                     f"scenarios.{name}.tuning.seeds: found {min(shared)}, which is also a seed of the comparison; "
                     "expected seeds that it never uses"
                 )
+
+
+def check_titles(scenarios: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check that figures can draw the titles of the scenarios and of their algorithms, before anything runs.
+
+    Raises:
+        ConfigError: naming the scenario or the algorithm, and the characters that no font has.
+    """
+    for name, scenario in scenarios.items():
+        check_title(f"scenarios.{name}.title", scenario["title"])
+        for algorithm in scenario["algorithms"]:
+            check_title(f"algorithm {algorithm!r}, title", ALGORITHMS[algorithm].title)
 
 
 def studies_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from pcpo.figures import elimination, fleets, learning_curves, negative_transfer
 from pcpo.fleets.fleet import Fleet, LinearSystem
 from pcpo.fleets.random import with_optimal_cost
 
-__all__ = ["METHODS", "fleet_of", "numbers_of", "runs_of"]
+__all__ = ["METHODS", "fleet_of", "numbers_of"]
 
+EPOCHS = [1, 2, 3, 4]
 METHODS = {"naive_average": "Naive average", "pcpo": "PCPO", "local": "Local PO"}
 
 
@@ -29,13 +31,13 @@ def fleet_of(H: int, per_cluster: int = 1, *, spread: float = 1.0) -> Fleet:
     return Fleet("many", scaled, labels, np.zeros((len(labels), 1, 2)))
 
 
-def runs_of(fleet: Fleet, *, epochs: int = 4, seeds: int = 3, algorithm: str = "pcpo", first: float = 8.0):
+def runs_of(fleet: Fleet, *, seeds: int = 2, first: float = 8.0) -> pd.DataFrame:
     """Make up rows of runs: in each epoch the agents within Δ_l of an agent's optimal cost are its neighbours."""
     rng = np.random.default_rng(1)
     labels, stars = fleet.labels, fleet.optimal_costs[fleet.labels]
     rows = []
     for seed in range(seeds):
-        for epoch in range(1, epochs + 1):
+        for epoch in EPOCHS:
             Delta = first / 2 ** (epoch - 1)
             estimates = stars + rng.uniform(-Delta / 4, Delta / 4, fleet.N)
             near = np.abs(estimates[:, None] - estimates) <= Delta
@@ -44,7 +46,7 @@ def runs_of(fleet: Fleet, *, epochs: int = 4, seeds: int = 3, algorithm: str = "
                 right = np.array_equal(neighbours, np.flatnonzero(labels == cluster))
                 rows.append(
                     {
-                        "scenario": "many", "algorithm": algorithm, "mode": "calibrated", "seed": seed, "epoch": epoch,
+                        "scenario": "many", "algorithm": "pcpo", "mode": "calibrated", "seed": seed, "epoch": epoch,
                         "agent": agent, "cluster": int(cluster), "Delta": Delta, "rollouts": 1000.0 * 4**epoch,
                         "local_gap": rng.uniform(0.5, 1.5) / 2**epoch, "global_gap": rng.uniform(0.2, 0.6) / 3**epoch,
                         "cost_estimate": estimates[agent], "set_correct": right, "neighbours": neighbours,
@@ -54,17 +56,18 @@ def runs_of(fleet: Fleet, *, epochs: int = 4, seeds: int = 3, algorithm: str = "
     return pd.DataFrame(rows)
 
 
-def numbers_of(fleet: Fleet, title: str = "many") -> Mapping[str, tuple[pd.DataFrame, object]]:
-    """Return the numbers and the drawing function of each figure, by the figure's name."""
-    runs, titles = runs_of(fleet), {"many": title}
-    stars = pd.DataFrame({"cluster": range(fleet.H), "optimal_cost": fleet.optimal_costs})
-    epochs = sorted(runs["epoch"].unique())
-    predicted = pd.DataFrame({"scenario": "many", "epoch": epochs, "local": 0.2, "global": 0.1})
+def numbers_of(figure: str, fleet: Fleet, title: str = "many") -> tuple[pd.DataFrame, Callable[[pd.DataFrame], Figure]]:
+    """Return the numbers that a figure draws of a fleet, and what draws them."""
+    titles = {"many": title}
+    if figure == "fleets":
+        return fleets.table({"many": fleet}, titles), fleets.draw
+    runs = runs_of(fleet)
+    if figure == "elimination":
+        stars = pd.DataFrame({"cluster": range(fleet.H), "optimal_cost": fleet.optimal_costs})
+        return elimination.table(runs, stars), elimination.draw
+    if figure == "learning_curves":
+        predicted = pd.DataFrame({"scenario": "many", "epoch": EPOCHS, "local": 0.2, "global": 0.1})
+        return learning_curves.table(runs, predicted, titles), learning_curves.draw
     methods = pd.concat([runs.assign(algorithm=name) for name in METHODS])
     plateaus = pd.DataFrame({"scenario": "many", "cluster": range(fleet.H), "plateau": 0.05})
-    return {
-        "fleets": (fleets.table({"many": fleet}, titles), fleets.draw),
-        "elimination": (elimination.table(runs, stars), elimination.draw),
-        "learning_curves": (learning_curves.table(runs, predicted, titles), learning_curves.draw),
-        "negative_transfer": (negative_transfer.table(methods, plateaus, METHODS, titles), negative_transfer.draw),
-    }
+    return negative_transfer.table(methods, plateaus, METHODS, titles), negative_transfer.draw

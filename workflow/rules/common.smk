@@ -13,7 +13,7 @@ from pcpo.evidence.registry import GROUPS, check_evidence, check_options, group_
 from pcpo.evidence.fedlqr.studies import CONDITIONS
 from pcpo.figures.registry import Configured, entries
 from pcpo.oracles.plant import plant_factory
-from pcpo.pipeline.config import check_tuning, seed_batches, seeds_of, studies_of
+from pcpo.pipeline.config import check_titles, check_tuning, seed_batches, seeds_of, studies_of
 from pcpo.pipeline.seals import altered, set_aside
 from pcpo.pipeline.sources import Scripts
 from pcpo.schema import load_schema, validated
@@ -34,6 +34,7 @@ def checked_config():
         check_evidence(studies_of(checked))
         if workflow.is_main_process:
             check_options(studies_of(checked))
+            check_titles(checked["scenarios"])
         if checked["featured"] not in checked["scenarios"]:
             raise ConfigError(
                 f"featured: found {checked['featured']!r}, expected one of {', '.join(checked['scenarios'])}"
