@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from pcpo.figures.registry import ComparisonFigure, Configured, Results, Wanted
-from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label
+from pcpo.figures.style import PAGE, cluster_colour, counted, new_figure, panel_label, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["FIGURES", "draw", "table"]
 
 _MAX_PANELS = 6
+_MANY = 10  # clusters that a legend can list
+_MANY_AGENTS = 100  # points of an epoch that can be told apart
+_NAMED = 60  # clusters that a sentence can list
+_TITLE = 6.5  # inches from the left end of the axes to the edge of the page
 
 
 def table(runs: pd.DataFrame, optimal_costs: pd.DataFrame) -> pd.DataFrame:
@@ -83,12 +87,17 @@ def draw(numbers: pd.DataFrame) -> Figure:
     for k, epoch in enumerate(epochs):
         axes = figure.add_subplot(grid[0, k])
         image = _matrix(axes, pairs[pairs["epoch"] == epoch])
-        panel_label(axes, rf"epoch {epoch}, $\Delta_l$ = {pairs.loc[pairs['epoch'] == epoch, 'Delta'].iloc[0]:.3g}")
+        Delta = f"$\\Delta_l$ = {pairs.loc[pairs['epoch'] == epoch, 'Delta'].iloc[0]:.3g}"
+        panel_label(axes, wrapped(f"epoch {epoch}, {Delta}", 0.92 * PAGE / columns))
         axes.set_ylabel("agent $i$" if k == 0 else "")
     assert image is not None
     bar = figure.colorbar(image, ax=figure.axes, shrink=0.9, pad=0.01, fraction=0.03)
     bar.set_label(rf"share of {int(pairs['runs'].iloc[0])} runs, $j \in N_i$")
-    _cost_panel(figure.add_subplot(grid[1, :]), costs)
+    panel = figure.add_subplot(grid[1, :])
+    if costs["cluster"].nunique() <= _MANY and costs["row"].nunique() <= _MANY_AGENTS:
+        _cost_panel(panel, costs)
+    else:
+        _many_costs(panel, costs[costs["epoch"].isin(epochs)])  # as many epochs as matrices
     return figure
 
 
@@ -99,9 +108,11 @@ def _matrix(axes: Axes, part: pd.DataFrame):  # type: ignore[no-untyped-def]
     matrix[part["row"].astype(int), part["column"].astype(int)] = part["fraction"]
     image = axes.imshow(matrix, vmin=0, vmax=1, cmap="cividis", interpolation="nearest")
     cluster = part.drop_duplicates("row").sort_values("row")["cluster"].to_numpy()
-    for edge in np.flatnonzero(np.diff(cluster)) + 0.5:
-        axes.axhline(edge, color="white", lw=0.8)
-        axes.axvline(edge, color="white", lw=0.8)
+    edges = np.flatnonzero(np.diff(cluster)) + 0.5
+    width = 0.8 * min(1.0, _MANY / (len(edges) + 1))  # lines must not cover the cells between them
+    for edge in edges:
+        axes.axhline(edge, color="white", lw=width)
+        axes.axvline(edge, color="white", lw=width)
     axes.set_xticks([0, N - 1], ["1", str(N)])
     axes.set_yticks([0, N - 1], ["1", str(N)])
     axes.set_xlabel("agent $j$")
@@ -123,16 +134,52 @@ def _cost_panel(axes: Axes, costs: pd.DataFrame) -> None:
             )
         x = part["epoch"] + 0.7 * ((part["row"] + 0.5) / N - 0.5)
         size = len(part) // len(epochs)
-        axes.plot(x, part["cost_estimate"], marker, color=colour, ms=3, label=f"cluster {cluster} ({size} agents)")
+        axes.plot(
+            x, part["cost_estimate"], marker, color=colour, ms=3, label=f"cluster {cluster} ({counted(size, 'agent')})"
+        )
+    _by_epoch(axes, epochs)
+    longest = max(len(str(text)) for text in axes.get_legend_handles_labels()[1])
+    axes.figure.legend(loc="outside lower center", ncols=min(5, int(506 // (35 + 3.3 * longest))))
+    _explain(axes, r"estimated costs, optimal costs (dotted), bands $C^* \pm \Delta_l/4$ of eq. (22)", costs)
+
+
+def _many_costs(axes: Axes, costs: pd.DataFrame) -> None:
+    """Draw clusters side by side, by optimal cost: the range of the estimates in front of the band C* ± Δ_l/4."""
+    epochs = np.sort(costs["epoch"].unique())
+    order = costs.sort_values(["optimal_cost", "cluster"])["cluster"].drop_duplicates().to_list()
+    slot = 0.9 / len(order)
+    size = min(3.0, 72 * 5.9 / len(epochs) * slot)
+    for (cluster, epoch), part in costs.groupby(["cluster", "epoch"]):
+        colour, marker = cluster_colour(int(str(cluster)))
+        star, quarter, estimates = part["optimal_cost"].iloc[0], part["Delta"].iloc[0] / 4, part["cost_estimate"]
+        x = float(str(epoch)) + slot * (order.index(cluster) - (len(order) - 1) / 2)
+        sides = [x - slot / 2, x + slot / 2]
+        axes.fill_between(sides, star - quarter, star + quarter, color=colour, alpha=0.25, lw=0)
+        axes.plot(sides, [star, star], color=colour, lw=0.6)
+        if len(part) > 1:
+            axes.plot([x, x], [estimates.min(), estimates.max()], color=colour, lw=min(1.0, size / 2))
+        axes.plot(x, estimates.median(), marker, color=colour, ms=size, mew=0)
+    _by_epoch(axes, epochs)
+    sizes = costs[costs["epoch"] == epochs[0]].groupby("cluster").size()
+    least, most = int(sizes.min()), int(sizes.max())
+    each = counted(most, "agent") if least == most else f"{least} to {counted(most, 'agent')}"
+    text = f"{len(order)} clusters of {each}, by optimal cost from left to right"
+    text += f": {', '.join(map(str, order))}" if len(order) <= _NAMED else ""
+    axes.figure.supxlabel(wrapped(text, 0.97 * PAGE, 7), fontsize=7)
+    what = "median" if most > 1 else "estimated cost"
+    ranges = " and range of estimated costs" if most > 1 else ""
+    _explain(axes, rf"{what}{ranges}, $C^*$ (line), bands $C^* \pm \Delta_l/4$ of eq. (22)", costs)
+
+
+def _by_epoch(axes: Axes, epochs: np.ndarray[Any, Any]) -> None:
     axes.set_xticks(epochs, [str(e) for e in epochs])
     axes.set_xlabel("epoch $l$")
     axes.set_ylabel(r"estimated cost $\hat C_i$ (cost units)")
-    axes.figure.legend(loc="outside lower center", ncols=5)
-    panel_label(
-        axes,
-        r"one run: estimated costs, optimal costs (dotted), bands $C^* \pm \Delta_l/4$ of eq. (22); "
-        f"mode: {costs['mode'].iloc[0]}",
-    )
+
+
+def _explain(axes: Axes, drawn: str, costs: pd.DataFrame) -> None:
+    """Write above the panel what is drawn in it."""
+    panel_label(axes, wrapped(f"one run: {drawn}; mode: {costs['mode'].iloc[0]}", _TITLE))
 
 
 def _wants(configured: Configured) -> dict[str, Wanted]:

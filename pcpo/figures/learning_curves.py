@@ -13,11 +13,13 @@ from pcpo.figures.style import (
     GLOBAL_COLOUR,
     LOCAL_COLOUR,
     PAGE,
+    as_written,
     bare_minor_ticks,
     modes,
     new_figure,
     panel_label,
     plain_log_ticks,
+    wrapped,
 )
 from pcpo.simulation.noise import noise_law
 from pcpo.statistics import FEWEST, mean_interval
@@ -90,23 +92,20 @@ def draw(numbers: pd.DataFrame) -> Figure:
     scenarios = list(dict.fromkeys(numbers["scenario"]))
     columns = min(3, len(scenarios))
     rows = -(-len(scenarios) // columns)
-    figure = new_figure(PAGE, 0.7 + 2.1 * rows)
+    titles = {s: _title(part["title"].iloc[0], columns) for s, part in numbers.groupby("scenario", sort=False)}
+    lines = max(title.count("\n") for title in titles.values())
+    figure = new_figure(PAGE, 0.7 + (2.1 + 0.14 * lines) * rows)
     panels = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
     for axes, scenario in zip(panels, scenarios, strict=False):
-        _panel(axes, numbers[numbers["scenario"] == scenario])
+        _panel(axes, numbers[numbers["scenario"] == scenario], titles[scenario])
     for axes in panels[len(scenarios) :]:
         axes.set_axis_off()
     runs = sorted(set(numbers["runs"]))
     counted = f"{runs[0]}" if len(runs) == 1 else f"{runs[0]} to {runs[-1]}"
     shown = dict(zip(*reversed(_legend_of(panels)), strict=True))
-    figure.legend(
-        shown.values(),
-        shown.keys(),
-        loc="outside upper center",
-        ncols=4,
-        title=f"Mean over {counted} runs with 95 % bootstrap interval (of {FEWEST} and more); mode: {modes(numbers)}",
-        title_fontsize=7,
-    )
+    heading = f"Mean over {counted} runs with 95 % bootstrap interval (of {FEWEST} and more); mode: {modes(numbers)}"
+    heading = wrapped(heading, 0.97 * PAGE, 7)
+    figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=4, title=heading, title_fontsize=7)
     return figure
 
 
@@ -119,7 +118,12 @@ def _legend_of(panels: Any) -> tuple[list[Any], list[Any]]:
     return handles, labels
 
 
-def _panel(axes: Axes, part: pd.DataFrame) -> None:
+def _title(title: str, columns: int) -> str:
+    """Break a title into lines that do not run into the panel beside it."""
+    return wrapped(as_written(title), 0.9 * PAGE / columns - (0.5 if columns == 1 else 0.0))
+
+
+def _panel(axes: Axes, part: pd.DataFrame, title: str) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     for series in _SERIES:
@@ -134,7 +138,7 @@ def _panel(axes: Axes, part: pd.DataFrame) -> None:
     last = part.sort_values("epoch")["correct"].iloc[-1]
     plain_log_ticks(axes.yaxis)
     bare_minor_ticks(axes.xaxis)
-    panel_label(axes, f"{part['title'].iloc[0]}\nsets right at the end: {100 * last:.0f} %")
+    panel_label(axes, f"{title}\nsets right at the end: {100 * last:.0f} %")
 
 
 def _series(axes: Axes, one: pd.DataFrame, series: str, panel: pd.DataFrame) -> None:

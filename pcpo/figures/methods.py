@@ -13,7 +13,17 @@ from pcpo.algorithms.registry import ALGORITHMS
 from pcpo.errors import ResultsError
 from pcpo.experiments.comparison import final_table
 from pcpo.figures.registry import ComparisonFigure, Configured, Results, Wanted
-from pcpo.figures.style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, modes, new_figure, panel_label
+from pcpo.figures.style import (
+    GLOBAL_COLOUR,
+    LOCAL_COLOUR,
+    PAGE,
+    as_written,
+    modes,
+    new_figure,
+    panel_label,
+    plain_log_ticks,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +31,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["FIGURES", "draw", "table"]
+
+_TITLE = 5.2  # inches from the left end of the axes to the edge of the page
+_NAME = 1.9  # inches that the name of a method may take beside the axes
 
 
 def table(runs: pd.DataFrame, methods: Mapping[str, tuple[str, str]], titles: Mapping[str, str]) -> pd.DataFrame:
@@ -55,7 +68,9 @@ def draw(numbers: pd.DataFrame) -> Figure:
     """Draw a row of panels for each scenario: gap, failed runs, rounds, bytes."""
     scenarios = list(dict.fromkeys(numbers["scenario"]))
     methods = list(dict.fromkeys(numbers["method"]))
-    figure = new_figure(PAGE, 0.9 + len(scenarios) * (0.55 + 0.16 * len(methods)))
+    names = {method: wrapped(as_written(method), _NAME, 7) for method in methods}
+    extra = 0.12 * sum(name.count("\n") for name in names.values())
+    figure = new_figure(PAGE, 0.9 + len(scenarios) * (0.55 + 0.16 * len(methods) + extra))
     panels = figure.subplots(len(scenarios), 4, squeeze=False, width_ratios=[2.2, 1, 1, 1], sharey="row")
     for row, scenario in zip(panels, scenarios, strict=True):
         part = numbers[numbers["scenario"] == scenario].reset_index(drop=True)
@@ -64,8 +79,9 @@ def draw(numbers: pd.DataFrame) -> Figure:
         _bars(row[2], part, "rounds", "communication\nrounds")
         _bars(row[3], part, "kilobytes", "kilobytes\n(all agents)")
         spent, runs = part["rollouts"].iloc[0], part["runs"].iloc[0]
-        panel_label(row[0], f"{part['title'].iloc[0]}: {spent:,.0f} rollouts per agent, {runs} runs")
-        row[0].set_yticks(range(len(part)), part["method"])
+        title = f"{as_written(part['title'].iloc[0])}: {spent:,.0f} rollouts per agent, {runs} runs"
+        panel_label(row[0], wrapped(title, _TITLE))
+        row[0].set_yticks(range(len(part)), part["method"].map(names))
         row[0].set_ylim(len(part) - 0.5, -0.5)
     keys = [
         Line2D([], [], marker="o", color=GLOBAL_COLOUR, lw=0, label="sees rollout costs"),
@@ -74,6 +90,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
     ]
     keys = [key for key, shown in zip(keys, _shown(numbers), strict=True) if shown]
     heading = f"95 % intervals: bootstrap over runs (gap), Clopper-Pearson (failed); mode: {modes(numbers)}"
+    heading = wrapped(heading, 0.97 * PAGE, 7)
     figure.legend(handles=keys, loc="outside upper center", ncols=3, title=heading, title_fontsize=7)
     return figure
 
@@ -104,6 +121,8 @@ def _gaps(axes: Axes, part: pd.DataFrame) -> None:
         if np.isfinite(row["ci_low"]):
             axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=colour, lw=1)
     axes.set_xlim(right=edge)
+    if edge < 10 * axes.get_xlim()[0]:  # where Matplotlib would label every minor tick
+        plain_log_ticks(axes.xaxis)
     axes.set_xlabel("mean gap $C-C^*$ (cost units)")
     axes.grid(axis="y", lw=0.3, color="0.85")
 

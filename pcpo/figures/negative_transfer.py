@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,19 @@ import pandas as pd
 from pcpo.algorithms.registry import ALGORITHMS
 from pcpo.experiments.comparison import curves, final_table
 from pcpo.figures.registry import ComparisonFigure, Configured, Results, Wanted
-from pcpo.figures.style import PAGE, cluster_colour, modes, new_figure, panel_label
+from pcpo.figures.style import (
+    PAGE,
+    as_written,
+    bare_minor_ticks,
+    cluster_colour,
+    labelled_rows,
+    modes,
+    new_figure,
+    panel_label,
+    plain_log_ticks,
+    rows_height,
+    wrapped,
+)
 from pcpo.theory.transfer import common_gain
 
 if TYPE_CHECKING:
@@ -21,7 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FIGURES", "draw", "table"]
 
-_LINES = ["-", "--", ":"]
+_MANY = 3  # clusters that have a panel each
+_UPRIGHT = 0.6  # inches that a scenario's name needs to be written across
 
 
 def table(
@@ -47,21 +60,42 @@ def table(
 
 
 def draw(numbers: pd.DataFrame) -> Figure:
-    """Draw gaps by cluster on the fleet with a common gain (left) and failed runs on every fleet (right)."""
+    """Draw gaps by cluster on the fleet with a common gain (left) and failed runs on every fleet (right).
+
+    More than three clusters have one panel for the range of their curves, and one for the gaps at the end.
+    """
     lines, ends = (numbers[numbers["kind"] == kind] for kind in ("curve", "final"))
     shared = [s for s, part in lines.groupby("scenario", sort=False) if part["plateau"].notna().any()]
-    clusters = sorted(lines.loc[lines["scenario"] == shared[0], "cluster"].unique()) if shared else []
-    figure = new_figure(PAGE, 3.0)
-    panels = figure.subplots(1, len(clusters) + 1, squeeze=False)[0]
-    for axes, cluster in zip(panels, clusters, strict=False):
-        part = lines[(lines["scenario"] == shared[0]) & (lines["cluster"] == cluster)]
-        _curves(axes, part)
-        panel_label(axes, f"{part['title'].iloc[0]},\ncluster {int(cluster)}")
+    part = lines[lines["scenario"] == shared[0]] if shared else lines.iloc[:0]
+    H = part["cluster"].nunique()
+    many = H > _MANY
+    columns = (2 if many else H) + 1
+    title = wrapped(f"{as_written(part['title'].iloc[0])},", 0.94 * PAGE / columns) if H else ""
+    names, rotation = _names(ends, 0.9 * PAGE / columns)
+    below = 0.8 if rotation else 0.12 * max(0, max(name.count("\n") for name in names) - 2)
+    height = max(3.0, 1.2 + rows_height(H)) if many else 3.0
+    figure = new_figure(PAGE, height + below + 0.14 * title.count("\n"))
+    panels = figure.subplots(1, columns, squeeze=False)[0]
+    if many:
+        _many_clusters(panels, part, title)
+    else:
+        _few_clusters(panels, part, title)
     _failures(panels[-1], ends)
-    handles, labels = panels[0].get_legend_handles_labels()
+    panels[-1].set_xticks(range(len(names)), names, rotation=rotation)
+    panel_label(panels[-1], "Clopper-Pearson 95 %" if columns <= _MANY else "Clopper-Pearson\n95 %")
+    handles, labels = (panels[0] if H else panels[-1]).get_legend_handles_labels()
     heading = f"Mean over {int(lines['runs'].max())} runs, 95 % bootstrap interval; mode: {modes(lines)}"
+    heading = wrapped(heading, 0.97 * PAGE, 7)
     figure.legend(handles, labels, loc="outside upper center", ncols=4, title=heading, title_fontsize=7)
     return figure
+
+
+def _few_clusters(panels: Sequence[Axes], part: pd.DataFrame, title: str) -> None:
+    """Draw a panel for each cluster."""
+    clusters = sorted(part["cluster"].unique())
+    for axes, cluster in zip(panels, clusters, strict=False):
+        _curves(axes, part[part["cluster"] == cluster])
+        panel_label(axes, f"{title}\ncluster {int(cluster)}")
 
 
 def _curves(axes: Axes, part: pd.DataFrame) -> None:
@@ -71,12 +105,46 @@ def _curves(axes: Axes, part: pd.DataFrame) -> None:
         colour, marker = cluster_colour(k)
         one = one.sort_values("rollouts")
         finite = np.isfinite(one["gap"])
-        axes.plot(one["rollouts"], one["gap"].where(finite), color=colour, marker=marker, label=str(method))
+        label = as_written(str(method))
+        axes.plot(one["rollouts"], one["gap"].where(finite), color=colour, marker=marker, label=label)
         low, high = one["ci_low"].where(finite), one["ci_high"].where(finite)
         axes.fill_between(one["rollouts"], low, high, color=colour, alpha=0.2, lw=0)
     axes.axhline(part["plateau"].iloc[0], color="black", ls=":", lw=1, label=r"predicted plateau $C_j(\bar K)-C_j^*$")
     axes.set_xlabel("rollouts per agent")
     axes.set_ylabel("gap $C-C^*$ (cost units)")
+
+
+def _many_clusters(panels: Sequence[Axes], part: pd.DataFrame, title: str) -> None:
+    """Draw the median and the range over the clusters of their mean gaps, and each cluster's gap at the end."""
+    left, middle = panels[:2]
+    clusters = sorted(part["cluster"].unique())
+    level = {cluster: k for k, cluster in enumerate(clusters)}
+    plateaus = part.drop_duplicates("cluster")
+    middle.plot(plateaus["plateau"], plateaus["cluster"].map(level), "k|", ms=7)
+    for k, (method, own) in enumerate(part.groupby("method", sort=False)):
+        colour, marker = cluster_colour(k)
+        own = own[np.isfinite(own["gap"])]
+        by_epoch = own.groupby("epoch")
+        rollouts, gaps = by_epoch["rollouts"].mean(), by_epoch["gap"]
+        left.plot(rollouts, gaps.median(), color=colour, marker=marker, label=as_written(str(method)))
+        left.fill_between(rollouts, gaps.min(), gaps.max(), color=colour, alpha=0.2, lw=0)
+        end = own[own["epoch"] == part["epoch"].max()]
+        middle.plot(end["gap"], end["cluster"].map(level) + 0.22 * (1 - k), marker, color=colour, ms=2.5)
+    left.plot([], [], "k|", ms=7, label=r"predicted plateau $C_j(\bar K)-C_j^*$")
+    left.set_xscale("log")
+    left.set_yscale("log")
+    left.set_xlabel("rollouts per agent")
+    left.set_ylabel("gap $C-C^*$ (cost units)")
+    middle.set_xscale("log")
+    middle.set_xlabel("gap $C-C^*$ (cost units)")
+    middle.set_ylabel("cluster $j$")
+    named = labelled_rows(len(clusters))
+    middle.set_yticks(named, [str(int(clusters[k])) for k in named])
+    middle.set_ylim(-0.6, len(clusters) - 0.4)
+    plain_log_ticks(middle.xaxis)
+    bare_minor_ticks(middle.xaxis)
+    panel_label(left, f"{title}\nmedian and range of {len(clusters)} clusters")
+    panel_label(middle, "at the end, infinite gaps left out" if not np.isfinite(part["gap"]).all() else "at the end")
 
 
 def _failures(axes: Axes, ends: pd.DataFrame) -> None:
@@ -89,14 +157,28 @@ def _failures(axes: Axes, ends: pd.DataFrame) -> None:
             colour, marker = cluster_colour(k)
             x, row = s + 0.22 * (k - (len(methods) - 1) / 2), part.loc[method]
             axes.plot([x, x], [row["fail_low"], row["fail_high"]], color=colour, lw=1)
-            axes.plot(x, row["fail_fraction"], marker, color=colour)
-    first = ends.drop_duplicates("scenario").set_index("scenario")
-    names = [f"{fill(first.loc[s, 'title'], 12)}\n({first.loc[s, 'runs']:.0f} runs)" for s in scenarios]
-    axes.set_xticks(range(len(scenarios)), names)
+            axes.plot(x, row["fail_fraction"], marker, color=colour, label=None if s else as_written(method))
     axes.set_xlim(-0.6, len(scenarios) - 0.4)
     axes.set_ylim(-0.03, 1.03)
     axes.set_ylabel("fraction of failed runs")
-    panel_label(axes, "Clopper-Pearson 95 %")
+
+
+def _names(ends: pd.DataFrame, width: float) -> tuple[list[str], float]:
+    """Name the scenarios and their numbers of runs below an axis of so many inches, upright where they fit.
+
+    Returns:
+        The names, and their rotation in degrees.
+    """
+    first = ends.drop_duplicates("scenario")
+    room = (width - 0.5) / len(first)
+    names = []
+    for title, runs in zip(first["title"], first["runs"], strict=True):
+        lines = [as_written(line) for line in fill(title, 12).split("\n")]
+        if room < _UPRIGHT:
+            names.append(wrapped(f"{as_written(title)} ({runs:.0f} runs)", 1.4, 7))
+        else:
+            names.append("\n".join([*(wrapped(line, room, 7) for line in lines), f"({runs:.0f} runs)"]))
+    return names, 90.0 if room < _UPRIGHT else 0.0
 
 
 #: The methods drawn.

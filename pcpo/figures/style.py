@@ -6,9 +6,13 @@ Matplotlib is imported inside the functions that draw, since most jobs import th
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pcpo.errors import ConfigError
+from pcpo.figures import fonts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,15 +25,20 @@ __all__ = [
     "GLOBAL_COLOUR",
     "LOCAL_COLOUR",
     "PAGE",
+    "as_written",
     "bare_minor_ticks",
     "cluster_colour",
+    "counted",
     "decade_ticks",
+    "labelled_rows",
     "modes",
     "new_figure",
     "panel_label",
     "plain_log_ticks",
+    "rows_height",
     "save",
     "whole_ticks",
+    "wrapped",
 ]
 
 COLUMN = 3.4  # inches, one column
@@ -41,9 +50,12 @@ _PALETTE = _COLOURS.split()
 LOCAL_COLOUR = _PALETTE[1]
 GLOBAL_COLOUR = _PALETTE[0]
 _CLUSTERS = [_PALETTE[i] for i in (0, 1, 2, 4, 3, 5, 6, 7, 8, 9)]
-_MARKERS = "osD^vP*Xhd"
+# The second row comes in after a hundred clusters.
+_MARKERS = "osD^vP*Xhd", "<>8pH"
 
 _RC: Any = {
+    "font.family": [fonts.PRIMARY],
+    "text.usetex": False,
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
@@ -64,8 +76,13 @@ _RC: Any = {
 
 
 def cluster_colour(cluster: int) -> tuple[str, str]:
-    """Return colour and marker of a cluster; the marker tells clusters apart without colour."""
-    return _CLUSTERS[cluster % len(_CLUSTERS)], _MARKERS[cluster % len(_MARKERS)]
+    """Return colour and marker of a cluster; the marker tells clusters apart without colour.
+
+    No pair occurs twice among the first 150 clusters: with each ten clusters, markers move on by one colour.
+    """
+    tens, colour = divmod(cluster, len(_CLUSTERS))
+    markers = _MARKERS[tens // 10 % 2]
+    return _CLUSTERS[colour], markers[(colour + tens) % len(markers)]
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -75,6 +92,76 @@ def new_figure(width: float, height: float) -> Figure:
 
     with rc_context(_RC):
         return Figure(figsize=(width, height), layout="constrained")
+
+
+def as_written(text: str) -> str:
+    """Escape what a user wrote, such as a title, so that Matplotlib draws it as written and not as mathematics."""
+    return fonts.cleaned(text).replace("$", r"\$")
+
+
+def wrapped(text: str, width: float, size: float = 8.0) -> str:
+    """Break the lines of a text that are wider than `width`, at spaces if possible, never inside of mathematics.
+
+    Args:
+        text: what Matplotlib is to draw.
+        width: in inches.
+        size: of the font, in points.
+    """
+    return "\n".join(_broken(line, 72 * width, size) for line in text.split("\n"))
+
+
+# Mathematics, an escaped dollar, or any other character: what must stay in one piece.
+_PIECES = re.compile(r"\$(?:\\\$|[^$])*\$|\\\$|.")
+
+
+def _broken(line: str, points: float, size: float) -> str:
+    from matplotlib import rcParams
+    from matplotlib.cbook import is_math_text
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextToPath
+
+    font = FontProperties(family=rcParams["font.family"], size=size)
+
+    def fits(text: str) -> bool:
+        plain = text if is_math_text(text) else text.replace(r"\$", "$")
+        width: float = TextToPath().get_text_width_height_descent(plain, font, is_math_text(text))[0]
+        return width <= points
+
+    if fits(line):
+        return line
+    lines, current = [], ""
+    for word in re.findall(r" *(?:\$(?:\\\$|[^$])*\$|\\\$|[^ ])+", line):
+        if fits(current + word):
+            current += word
+            continue
+        if current:
+            lines.append(current)
+        current = ""
+        for piece in _PIECES.findall(word.lstrip()):
+            if current and not fits(current + piece):
+                lines.append(current)
+                current = ""
+            current += piece
+    return "\n".join([*lines, current])
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun: "1 agent", "2 agents"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+_ROW = 0.135  # inches, so that labels of 7 points stand clear of each other
+_MOST_ROWS = 40
+
+
+def rows_height(rows: int) -> float:
+    """Return the inches that so many labelled rows need; beyond 40, only every k-th is labelled."""
+    return _ROW * min(rows, _MOST_ROWS)
+
+
+def labelled_rows(rows: int) -> range:
+    """Return the rows to be labelled: all of them up to 40, otherwise every k-th."""
+    return range(0, rows, -(-rows // _MOST_ROWS))
 
 
 def modes(numbers: pd.DataFrame) -> str:
@@ -124,12 +211,21 @@ def save(table: pd.DataFrame, draw: Callable[[pd.DataFrame], Figure], stem: Path
     """Write `<stem>.csv` (the numbers drawn), `<stem>.pdf` and `<stem>.png`, each renamed into place when whole.
 
     The files hold no time stamp and no program version, so equal numbers give equal bytes.
+
+    Raises:
+        ConfigError: if no font is found for characters of the table, such as those of a title.
     """
     from matplotlib import rc_context
 
     stem = Path(stem)
+    written = _written(table)
+    if missing := fonts.undrawable(written):
+        raise ConfigError(
+            f"figure {stem.name}: found {fonts.characters(missing)}, which no font of this machine has; "
+            "expected text that can be drawn: install a font that has them, or write another title"
+        )
     stem.parent.mkdir(parents=True, exist_ok=True)
-    with rc_context(_RC):
+    with rc_context({**_RC, "font.family": [fonts.PRIMARY, *fonts.fallbacks(written)]}):
         figure = draw(table)
         temporary = {suffix: stem.with_name(f".{stem.name}.tmp{suffix}") for suffix in (".csv", ".pdf", ".png")}
         try:
@@ -143,3 +239,10 @@ def save(table: pd.DataFrame, draw: Callable[[pd.DataFrame], Figure], stem: Path
         finally:
             for path in temporary.values():
                 path.unlink(missing_ok=True)
+
+
+def _written(table: pd.DataFrame) -> str:
+    """Return the different texts of a table, in lines."""
+    columns = [table[name] for name in table.columns if table[name].dtype.kind == "O"]
+    texts = {value for column in columns for value in column if isinstance(value, str)}
+    return "\n".join(fonts.cleaned(text) for text in sorted(texts))

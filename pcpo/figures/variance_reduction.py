@@ -13,7 +13,7 @@ from pcpo.algorithms.registry import ALGORITHMS
 from pcpo.experiments.comparison import curves, rollouts_saved
 from pcpo.experiments.experiment import Experiment
 from pcpo.figures.registry import ComparisonFigure, Configured, Results, Wanted
-from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label, plain_log_ticks
+from pcpo.figures.style import PAGE, as_written, cluster_colour, new_figure, panel_label, plain_log_ticks, wrapped
 from pcpo.oracles.protocol import Estimator
 from pcpo.simulation.noise import noise_law
 from pcpo.statistics import ratio_interval
@@ -126,6 +126,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
     handles, names = left.get_legend_handles_labels()
     shown = dict(zip(reversed(names), reversed(handles), strict=True))
     heading = f"{numbers['runs'].iloc[0]} runs, 95 % bootstrap intervals; mode: {numbers['mode'].iloc[0]}"
+    heading = wrapped(heading, 0.97 * PAGE, 7)
     figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=4, title=heading, title_fontsize=7)
     return figure
 
@@ -133,7 +134,13 @@ def draw(numbers: pd.DataFrame) -> Figure:
 def _curve(axes: Axes, part: pd.DataFrame, k: int) -> None:
     colour, marker = cluster_colour(k)
     finite = np.isfinite(part["gap"])
-    axes.plot(part["rollouts"], part["gap"].where(finite), color=colour, marker=marker, label=part["method"].iloc[0])
+    axes.plot(
+        part["rollouts"],
+        part["gap"].where(finite),
+        color=colour,
+        marker=marker,
+        label=as_written(part["method"].iloc[0]),
+    )
     low, high = part["ci_low"].where(finite), part["ci_high"].where(finite)
     axes.fill_between(part["rollouts"], low, high, color=colour, alpha=0.2, lw=0)
     clean = part[part["clean"]]

@@ -11,13 +11,16 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pcpo.algorithms.registry import ALGORITHMS
 from pcpo.errors import ConfigError
+from pcpo.figures.fonts import check_title
 from pcpo.schema import MAX_INTEGER
 from pcpo.storage.yaml import MAX_DEPTH, read_mapping, read_yaml
 
 __all__ = [
     "check_jobs",
     "check_seeds",
+    "check_titles",
     "check_tuning",
     "read_configuration",
     "seed_batches",
@@ -150,6 +153,18 @@ def check_tuning(scenarios: Mapping[str, Mapping[str, Any]]) -> None:
                     f"scenarios.{name}.tuning.seeds: found {shared}, which is also a seed of the comparison; "
                     "expected seeds that it never uses"
                 )
+
+
+def check_titles(scenarios: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check that figures can draw the titles of the scenarios and of their algorithms, before anything runs.
+
+    Raises:
+        ConfigError: naming the scenario or the algorithm, and the characters that no font has.
+    """
+    for name, scenario in scenarios.items():
+        check_title(f"scenarios.{name}.title", scenario["title"])
+        for algorithm in scenario["algorithms"]:
+            check_title(f"algorithm {algorithm!r}, title", ALGORITHMS[algorithm].title)
 
 
 def studies_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -64,6 +64,12 @@ CONFIGURATIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"limits": {"core_hours_per_run": 0}},
         "limits.core_hours_per_run: found 0, expected a number above 0",
     ),
+    "a title that no font has": (
+        {"scenarios__pair__title": "motors \ue000"},
+        "scenarios.pair.title: found U+E000, which no font of this machine has; expected a title that figures can "
+        "draw: install a font that has them (for Chinese, Japanese and Korean: pip install noto-cjk-sans-otc), or "
+        "write another title",
+    ),
     "missing extension": (
         {"extensions": ["mine.py"]},
         "extensions: mine.py: cannot be read (No such file or directory)",

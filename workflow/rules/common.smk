@@ -16,6 +16,7 @@ from pcpo.oracles.plant import plant_factory
 from pcpo.pipeline.config import (
     check_jobs,
     check_seeds,
+    check_titles,
     check_tuning,
     read_configuration,
     seed_batches,
@@ -54,6 +55,7 @@ def checked_config():
         check_evidence(studies_of(checked))
         if workflow.is_main_process:
             check_options(studies_of(checked))
+            check_titles(checked["scenarios"])
         if checked["featured"] not in checked["scenarios"]:
             raise ConfigError(
                 f"featured: found {checked['featured']!r}, expected one of {', '.join(checked['scenarios'])}"
