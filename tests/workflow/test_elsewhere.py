@@ -49,10 +49,10 @@ def test_another_working_directory(fresh: Workspace, place: Path) -> None:
 
 
 def test_the_configuration_and_the_fleets_of_the_checkout_are_the_default(fresh: Workspace, place: Path) -> None:
-    arguments = ("-s", str(fresh.root / "Snakefile"), "--cores", "1", "results/fleets/example.yaml")
+    arguments = ("-s", str(fresh.root / "Snakefile"), "--cores", "1", "results/fleets/toso2023.yaml")
     outcome = fresh.snakemake(*arguments, configuration=None, directory=place)
     assert outcome.code == 0, outcome.text
-    assert "results/fleets/example.yaml" in inside(place)
+    assert "results/fleets/toso2023.yaml" in inside(place)
 
 
 def test_a_module_of_another_snakefile(fresh: Workspace, place: Path) -> None:

@@ -12,10 +12,10 @@ from pcpo.algorithms.schedule import ProblemConstants, Schedule, literal_constan
 from pcpo.claims.options import Option, number, whole
 from pcpo.errors import ConfigError
 from pcpo.fleets.files import fleet_from
-from pcpo.storage.sources import PACKAGE
 from pcpo.fleets.fleet import Fleet
 from pcpo.fleets.random import FleetSpec, random_fleet
 from pcpo.simulation.noise import NoiseLaw, Purpose, noise_law, stream
+from pcpo.storage.sources import PACKAGE
 from pcpo.theory.calibration import LocalConstants, local_constants
 from pcpo.theory.restricted_set import FleetConstants, fleet_constants
 
