@@ -192,8 +192,8 @@ def _check_once(frames: Mapping[Path, pd.DataFrame]) -> None:
             if (other := seen.setdefault(run, path)) != path:
                 scenario, algorithm, seed = run
                 raise ResultsError(
-                    f"{path}: found scenario {scenario}, algorithm {algorithm}, seed {seed}, which occurs more than once: "
-                    f"also in {other}; expected each run in one file only"
+                    f"{path}: found scenario {scenario}, algorithm {algorithm}, seed {seed}, which occurs "
+                    f"more than once: also in {other}; expected each run in one file only"
                 )
 
 

@@ -112,7 +112,7 @@ def test_status_of_a_finished_command(clone: Workspace, capsys: pytest.CaptureFi
 
 
 def test_verify_compares_with_what_is_known(clone: Workspace) -> None:
-    """Nothing known; then the same bits; then a number changed by hand, its seal removed so that it is not made again."""
+    """Nothing known; then the same bits; then a number changed by hand, its seal removed so that it is not remade."""
     known, target = clone.root / "docs/reference/known/tiny.json", ("--cores", "1", "verify")
     assert "verify: found no reference results of configuration 'tiny'" in clone.snakemake(*target).text
     write_known(clone.root / "build/tiny", known)
@@ -148,7 +148,7 @@ ABSENT = {
     "negative_transfer": (", a figure that this configuration does not draw", "build/tiny/figures/"),
     "verfy": ("", "verify"),
     "runs": (", a rule that makes many files", "all"),
-    "tiny.yaml": (", a file that no rule makes (a configuration stands after --configfile)", "build/tiny/"),
+    "tiny.yaml": (", a file that no rule makes (a configuration stands after --configfile)", "all"),
 }
 
 

@@ -216,10 +216,6 @@ def fleet_cells(options: Mapping[str, Any]) -> dict[str, FleetCell]:
 def described(cell: FleetCell) -> LiteralFleet:
     """Read or draw the fleet of a cell, and compute its schedule; raises FleetError for a wrong description."""
     source = dict(cell.description)
-    if (
-        "file" in source
-        and not Path(source["file"]).is_file()
-        and (shipped := PACKAGE.parent / source["file"]).is_file()
-    ):
-        source["file"] = str(shipped)  # from another working directory
+    if "file" in source and not Path(source["file"]).is_file():  # in another working directory
+        source["file"] = str(PACKAGE.parent / source["file"])
     return literal_fleet(fleet_from(cell.name, source), cell.Delta0)
