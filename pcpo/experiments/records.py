@@ -158,7 +158,7 @@ def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
     """
     frames = {Path(path): _read_one(Path(path)) for path in paths}
     if not frames:
-        raise ResultsError("found no results files, expected at least one; run the workflow first")
+        raise ResultsError("no results files were given")
     _check_once(frames)
     frame = pd.concat(frames.values(), ignore_index=True)
     _check_complete(frame)
@@ -190,10 +190,10 @@ def _check_once(frames: Mapping[Path, pd.DataFrame]) -> None:
     for path, frame in frames.items():
         for run in frame[_KEY[:3]].drop_duplicates().itertuples(index=False, name=None):
             if (other := seen.setdefault(run, path)) != path:
-                scenario, algorithm, seed = run
+                rows = (frame[_KEY[:3]] == run).all(axis=1)
+                found = frame[rows].iloc[0][_KEY].to_dict()
                 raise ResultsError(
-                    f"{path}: found scenario {scenario}, algorithm {algorithm}, seed {seed}, which occurs "
-                    f"more than once: also in {other}; expected each run in one file only"
+                    f"results: {found} occurs more than once, in {other} and in {path}, expected each run in one file only"
                 )
 
 
