@@ -190,10 +190,10 @@ def _check_once(frames: Mapping[Path, pd.DataFrame]) -> None:
     for path, frame in frames.items():
         for run in frame[_KEY[:3]].drop_duplicates().itertuples(index=False, name=None):
             if (other := seen.setdefault(run, path)) != path:
-                rows = (frame[_KEY[:3]] == run).all(axis=1)
-                found = frame[rows].iloc[0][_KEY].to_dict()
+                found = next(dict(row) for row in frame[_KEY].to_dict("records") if tuple(row.values())[:3] == run)
                 raise ResultsError(
-                    f"results: {found} occurs more than once, in {other} and in {path}, expected each run in one file only"
+                    f"results: {found} occurs more than once, in {other} and in {path}, "
+                    "expected each run in one file only"
                 )
 
 
