@@ -156,10 +156,11 @@ def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
             types or NaN; and if a (scenario, algorithm, seed, epoch, agent) occurs twice or a run lacks an epoch or an
             agent.
     """
-    frames = [_read_one(Path(path)) for path in paths]
+    frames = {Path(path): _read_one(Path(path)) for path in paths}
     if not frames:
         raise ResultsError("no results files were given")
-    frame = pd.concat(frames, ignore_index=True)
+    _check_once(frames)
+    frame = pd.concat(frames.values(), ignore_index=True)
     _check_complete(frame)
     return frame
 
@@ -181,6 +182,19 @@ def _read_one(path: Path) -> pd.DataFrame:
     if missing.any() and (missing.groupby([frame[k] for k in _KEY[:4]]).nunique() > 1).any():
         raise ResultsError(f"{path}: found NaN in column cost_estimate, expected numbers for all agents or for none")
     return frame
+
+
+def _check_once(frames: Mapping[Path, pd.DataFrame]) -> None:
+    """Raise ResultsError if two files hold the same run; batches of an earlier configuration can lie beside others."""
+    seen: dict[tuple[object, ...], Path] = {}
+    for path, frame in frames.items():
+        for run in frame[_KEY[:3]].drop_duplicates().itertuples(index=False, name=None):
+            if (other := seen.setdefault(run, path)) != path:
+                found = next(dict(row) for row in frame[_KEY].to_dict("records") if tuple(row.values())[:3] == run)
+                raise ResultsError(
+                    f"results: {found} occurs more than once, in {other} and in {path}, "
+                    "expected each run in one file only"
+                )
 
 
 def _check_complete(frame: pd.DataFrame) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pcpo.storage.files import write_text
 
-__all__ = ["SUFFIX", "altered", "seal", "set_aside"]
+__all__ = ["SUFFIX", "altered", "seal", "sealed", "set_aside"]
 
 #: Added to the name of an output that is not what was sealed.
 SUFFIX = ".altered"
@@ -29,14 +29,18 @@ def seal(results: Path, outputs: Iterable[str | Path]) -> None:
         write_text(_seal_of(results, output), json.dumps(content) + "\n")
 
 
+def sealed(results: Path) -> list[Path]:
+    """List the outputs that have a seal, whether they still exist or not, sorted."""
+    folder = results / _FOLDER
+    return [results.parent / note.relative_to(folder).with_suffix("") for note in sorted(folder.rglob("*.json"))]
+
+
 def altered(results: Path) -> Iterator[tuple[Path, str]]:
     """Find outputs that exist and differ from what their job wrote; a touch alters nothing."""
-    folder = results / _FOLDER
-    for note in sorted(folder.rglob("*.json")):
-        output = results.parent / note.relative_to(folder).with_suffix("")
+    for output in sealed(results):
         try:
-            sealed, found = json.loads(note.read_text(encoding="utf-8")), output.stat()
-            size, time, digest = sealed["size"], sealed["time"], sealed["sha256"]
+            kept, found = json.loads(_seal_of(results, output).read_text(encoding="utf-8")), output.stat()
+            size, time, digest = kept["size"], kept["time"], kept["sha256"]
         except (OSError, ValueError, KeyError, TypeError):
             continue  # without an output, or without a seal that says anything, there is nothing to compare
         if found.st_size != size:
@@ -53,6 +57,8 @@ def set_aside(outputs: Mapping[Path, str]) -> Iterator[str]:
     """
     for output, what in outputs.items():
         aside = output.with_name(output.name + SUFFIX)
+        while aside.exists():  # of an earlier time: kept as well
+            aside = aside.with_name(aside.name + SUFFIX)
         os.replace(output, aside)
         yield f"{output}: {what}; renamed to {aside.name}, its job runs again"
 

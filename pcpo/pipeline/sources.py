@@ -1,10 +1,13 @@
 """Say what every kind of job is made of: the closure of its script and of the modules that the script loads by name.
 
-The digest is a parameter of the job's rule, so another content reruns the job and a touch does not.
+The digest is a parameter of the job's rule, so another content reruns the job and a touch does not.  It covers the
+versions of Python and of the libraries that compute and draw, so results of other versions are not taken for present.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,9 +15,15 @@ from pcpo.algorithms.extensions import extensions_of
 from pcpo.algorithms.registry import module_of
 from pcpo.evidence.registry import GROUPS, group_drawing, group_of, modules_of
 from pcpo.figures.registry import entry_of, module_drawing
+from pcpo.storage.provenance import environment_versions
 from pcpo.storage.sources import PACKAGE, closure, digest
 
 __all__ = ["Scripts"]
+
+#: What can change a number.
+_NUMERICS = ("python", "numpy", "scipy", "numba", "llvmlite")
+#: What can change a table or a picture beside them.
+_OUTPUT = ("pandas", "pyarrow", "matplotlib")
 
 
 class Scripts:
@@ -28,8 +37,12 @@ class Scripts:
         self.folder = folder
 
     def made_of(self, script: str, *modules: str | Path) -> str:
-        """Return the digest of a script, the modules that it loads by name, and all that these import."""
-        return digest(closure(self.folder / script, *modules))
+        """Return the digest of a script, the modules that it loads by name, all that these import, and of versions."""
+        return _with_versions(digest(closure(self.folder / script, *modules)), _NUMERICS)
+
+    def shown(self, script: str, *modules: str | Path) -> str:
+        """Return the digest of a script that draws or writes pages; it covers the versions of all libraries."""
+        return _with_versions(self.made_of(script, *modules), _OUTPUT)
 
     def runs(self, script: str, algorithm: str, plants: Iterable[str] = ()) -> str:
         """Return the digest of a job that runs an algorithm, with the user's own files that define it or a plant."""
@@ -47,18 +60,18 @@ class Scripts:
 
     def evidence_figure(self, script: str, figure: str) -> str:
         """Return the digest of a job that draws a figure of evidence."""
-        return self.made_of(script, *modules_of(group_drawing(figure), "figures"))
+        return self.shown(script, *modules_of(group_drawing(figure), "figures"))
 
     def comparison_figure(self, script: str, figure: str, algorithms: Iterable[str]) -> str:
         """Return the digest of a job that draws a figure of runs, with the user's own files of the algorithms."""
         own = [Path(path) for path in extensions_of(algorithms=algorithms)]
-        return self.made_of(script, module_drawing(entry_of(figure)), *own)
+        return self.shown(script, module_drawing(entry_of(figure)), *own)
 
     def report(self, script: str) -> str:
         """Return the digest of a job that shows results of all groups and figures."""
         parts = [module for group in GROUPS for part in ("claims", "figures") for module in modules_of(group, part)]
         figures = [f"{PACKAGE.name}.figures.{path.stem}" for path in sorted((PACKAGE / "figures").glob("*.py"))]
-        return self.made_of(
+        return self.shown(
             script, *parts, *map(_texts, GROUPS), *[name for name in figures if not name.endswith("__init__")]
         )
 
@@ -66,3 +79,16 @@ class Scripts:
 def _texts(group: str) -> Path:
     """Return the file of the texts of a group's claims."""
     return PACKAGE / "evidence" / group / "claims.md"
+
+
+@functools.cache
+def _with_versions(digest: str, names: tuple[str, ...]) -> str:
+    """Return the SHA-256 of a digest and of the versions of Python or of libraries."""
+    versions = _versions()
+    return hashlib.sha256("\n".join([digest, *(f"{name} {versions[name]}" for name in names)]).encode()).hexdigest()
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    """Return the versions, looked up once."""
+    return environment_versions()

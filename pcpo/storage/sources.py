@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeGuard
@@ -20,7 +19,6 @@ from pcpo.errors import ConfigError
 
 __all__ = ["PACKAGE", "closure", "declared_keys", "digest"]
 
-_FILE = re.compile(r"(?:\w[\w-]*/)*\w[\w.-]*\.\w+")  # what may be the path of a text beside a module
 #: Folder of the package.
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -28,8 +26,9 @@ PACKAGE = Path(__file__).resolve().parents[1]
 def closure(*starts: str | Path) -> list[Path]:
     """List every file that the given modules or files are made of, themselves included.
 
-    Followed are imports of modules of this package and, for a file outside the package, of Python files in the same
-    folder.  A text beside a module that the module names as a string ("claims.md") belongs to it.
+    Followed are imports of modules of this package and, for a file outside the package, of Python files and packages
+    in the same folder and in the working directory.  A file beside a module that the module names as a string
+    ("claims.md", "table.npy") belongs to it; for a file outside the package, also one named from the working directory.
 
     Args:
         starts: dotted names of modules of the package ("pcpo.lqr.cost"), or paths of Python files.
@@ -98,10 +97,11 @@ def _made_of(path: Path) -> tuple[Path, ...]:
     for name in _imported(tree, here):
         if (module := _module(name)) is not None:
             needed |= dict.fromkeys((*_packages(name), module))
-        elif not inside and (beside := path.parent / f"{name.split('.')[0]}.py").is_file():
-            needed[beside.resolve()] = None
-    if inside:
-        needed |= dict.fromkeys(_texts(tree, path.parent))
+        elif not inside:
+            needed |= dict.fromkeys(_outside(name, path.parent))
+    needed |= dict.fromkeys(_texts(tree, path.parent))
+    if not inside:
+        needed |= dict.fromkeys(_texts(tree, Path.cwd()))
     needed.pop(path, None)
     return tuple(needed)
 
@@ -147,13 +147,31 @@ def _for_types_alone(node: ast.AST) -> TypeGuard[ast.If]:
     return False
 
 
+def _outside(name: str, folder: Path) -> Iterator[Path]:
+    """Yield the files that a dotted name means to a file outside the package: beside it, or in the working directory.
+
+    All that the name may load is listed: packages on the way, and the module itself; an attribute of a module is none.
+    """
+    parts = name.split(".")
+    for place in dict.fromkeys([folder.resolve(), Path.cwd().resolve()]):
+        for count in range(1, len(parts) + 1):
+            module = place.joinpath(*parts[:count])
+            yield from (path for path in (module.with_suffix(".py"), module / "__init__.py") if path.is_file())
+
+
 def _texts(tree: ast.AST, folder: Path) -> Iterator[Path]:
     """Yield the files in or below the folder, Python apart, whose relative paths are strings of the module."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _FILE.fullmatch(node.value):
-            path = folder / node.value
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and (name := _file_name(node.value)):
+            path = folder / name
             if path.suffix not in (".py", ".pyc") and path.is_file():
-                yield path
+                yield path.resolve()
+
+
+def _file_name(text: str) -> str | None:
+    """Return a string that may name a file, None for any other."""
+    short = 0 < len(text) < 200 and text.isprintable() and "." in text
+    return text if short else None
 
 
 def declared_keys(path: Path, name: str) -> list[str]:

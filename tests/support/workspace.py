@@ -103,16 +103,30 @@ class Workspace:
         self.write("tiny.yaml", yaml.safe_dump(config, sort_keys=False))
 
     def snakemake(
-        self, *arguments: str, configuration: str = "tiny.yaml", package: Path | None = None, timeout: float = 300
+        self,
+        *arguments: str,
+        configuration: str | None = "tiny.yaml",
+        package: Path | None = None,
+        directory: Path | None = None,
+        timeout: float = 300,
     ) -> Outcome:
         """Run Snakemake, as a person would; `--cores` is among the arguments.
 
+        configuration: what --configfile names; without one the option is left out.
         package: the directory of the package that jobs import, by default the copy of this workspace.
+        directory: where the command is started, by default in this workspace.
         """
         environment = {**os.environ, "PYTHONPATH": str(package or self.root)}
-        command = [sys.executable, "-m", "snakemake", "--configfile", configuration, "--nocolor", *arguments]
+        configured = [] if configuration is None else ["--configfile", configuration]
+        command = [sys.executable, "-m", "snakemake", *configured, "--nocolor", *arguments]
         done = subprocess.run(
-            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+            command,
+            cwd=directory or self.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
         return Outcome(done.returncode, done.stdout + done.stderr)
 

@@ -76,11 +76,15 @@ def touch_every_source(workspace: Workspace) -> None:
 CONTENTS: dict[str, tuple[Callable[[Workspace], None], set[str]]] = {
     "sources touched": (touch_every_source, set()),
     "a figure's module": (append("pcpo/figures/learning_curves.py"), {"Figure learning_curves"}),
-    "the server": (append("pcpo/algorithms/server.py"), PAIR_RUNS | SINGLE_RUNS | OF_RUNS),
+    # Plans and the figure of fleets import the module of experiments, and with it the driver and the server.
+    "the server": (append("pcpo/algorithms/server.py"), PLANS | PAIR_RUNS | SINGLE_RUNS | OF_RUNS | {"Figure fleets"}),
     "the algorithm": (append("pcpo/algorithms/pcpo.py"), PAIR_RUNS | SINGLE_RUNS | OF_RUNS),
     "what algorithms share": (append("pcpo/algorithms/baselines/base.py"), PAIR_RUNS | SINGLE_RUNS | OF_RUNS),
     "algorithms that were not run": (append("pcpo/algorithms/baselines/ifca.py"), set()),
-    "the calibration": (append("pcpo/theory/calibration.py"), PLANS | PAIR_RUNS | SINGLE_RUNS | OF_RUNS),
+    "the calibration": (
+        append("pcpo/theory/calibration.py"),
+        PLANS | PAIR_RUNS | SINGLE_RUNS | OF_RUNS | {"Figure fleets"},
+    ),
     "the Riccati solver": (
         append("pcpo/lqr/optimum.py"),
         FLEETS | PLANS | PAIR_RUNS | SINGLE_RUNS | OF_RUNS | {"Figure fleets"},
@@ -99,6 +103,12 @@ def test_a_change_of_a_file(change: str, clone: Workspace) -> None:
     make_change, expected = CONTENTS[change]
     make_change(clone)
     assert jobs_after(clone) == expected
+
+
+def test_other_versions_of_libraries_rerun_every_job(clone: Workspace) -> None:
+    """Numbers of two versions of NumPy are never mixed; the version is faked by metadata that are found first."""
+    clone.write("numpy-99.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: numpy\nVersion: 99.0\n")
+    assert jobs_after(clone) == FLEETS | PLANS | PAIR_RUNS | SINGLE_RUNS | OF_RUNS | {"Figure fleets"}
 
 
 def test_one_figure_can_be_made_again_alone(clone: Workspace) -> None:

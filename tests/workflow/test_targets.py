@@ -112,10 +112,9 @@ def test_status_of_a_finished_command(clone: Workspace, capsys: pytest.CaptureFi
 
 
 def test_verify_compares_with_what_is_known(clone: Workspace) -> None:
-    """The same bits; then a number changed by hand, its seal removed so that it is not made again before; then nothing
-    known."""
+    """Nothing known; then the same bits; then a number changed by hand, its seal removed so that it is not remade."""
     known, target = clone.root / "docs/reference/known/tiny.json", ("--cores", "1", "verify")
-    assert "MissingInputException" in clone.snakemake(*target).text
+    assert "verify: found no reference results of configuration 'tiny'" in clone.snakemake(*target).text
     write_known(clone.root / "build/tiny", known)
     outcome = clone.snakemake(*target)
     assert outcome.code == 0, outcome.text
@@ -127,3 +126,52 @@ def test_verify_compares_with_what_is_known(clone: Workspace) -> None:
     assert outcome.code != 0
     assert re.search(r"^differs +figures/fleets\.csv: \w+ by \d\.\de-\d+ of its magnitude$", outcome.text, re.MULTILINE)
     assert "found other results than those of docs/reference/known/tiny.json, listed above" in outcome.text
+
+
+#: Field case 18, "targets that are not there": target → what the sentence says of it, and what it offers first.
+ABSENT = {
+    "build/tiny/figures/elimination_singel.png": ("", "build/tiny/figures/elimination_single.png"),
+    "build/tiny/results/fleets/singl.yaml": ("", "build/tiny/results/fleets/single.yaml"),
+    "build/tiny/results/runs/pair/pcpo/000000-000007.parquet": (
+        "",
+        "build/tiny/results/runs/pair/pcpo/000000-000001.parquet",
+    ),
+    "build/tiny/results/runs/pair/local/000000-000001.parquet": (
+        "",
+        "build/tiny/results/runs/pair/pcpo/000000-000001.parquet",
+    ),
+    "build/tiny/figures/variance_reduction.png": (
+        ", a figure that this configuration does not draw",
+        "build/tiny/figures",
+    ),
+    "baselines": (", a figure that this configuration does not draw", "build/tiny/figures/"),
+    "negative_transfer": (", a figure that this configuration does not draw", "build/tiny/figures/"),
+    "verfy": ("", "verify"),
+    "runs": (", a rule that makes many files", "all"),
+    "tiny.yaml": (", a file that no rule makes (a configuration stands after --configfile)", "all"),
+}
+
+
+@pytest.mark.parametrize("target", ABSENT)
+def test_a_target_that_is_not_there_ends_with_one_sentence(target: str, fresh: Workspace) -> None:
+    what, first = ABSENT[target]
+    before = fresh.files()
+    outcome = fresh.snakemake("--cores", "1", target)
+    assert outcome.code != 0
+    (line,) = [line for line in outcome.text.splitlines() if "target: found" in line]
+    assert line.startswith(f"Error: ConfigError: target: found {target!r}{what}, expected one of {first}"), line
+    assert not re.search(r"Traceback|Exception|^ +File ", outcome.text, re.MULTILINE)
+    assert fresh.files() == before
+
+
+def test_commands_of_the_pages_name_a_configuration_and_nothing_else_after_configfile(repository: Path) -> None:
+    """Field case 03: --configfile takes every word up to the next option for a file."""
+    pages = [repository / "README.md", repository / "config/README.md", *sorted((repository / "docs").glob("*.md"))]
+    found = [
+        (path.name, words)
+        for path in pages
+        for command in re.findall(r"snakemake [^`\n]*--configfile [^`\n]*", path.read_text(encoding="utf-8"))
+        for words in re.findall(r"--configfile ((?:[^-\s]\S*\s*)+)", command)
+    ]
+    assert len(found) > 5
+    assert [(page, words) for page, words in found if not re.fullmatch(r"\S+\.yaml[.;:,]?\s*\\?(#.*)?", words)] == []

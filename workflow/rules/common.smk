@@ -2,6 +2,7 @@
 
 import glob
 import re
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -10,9 +11,9 @@ from pcpo.algorithms.extensions import extensions_of, load_extensions
 from pcpo.algorithms.registry import module_of
 from pcpo.errors import ConfigError, PcpoError
 from pcpo.evidence.registry import GROUPS, check_evidence, check_options, group_drawing, group_of, load_figure
-from pcpo.evidence.fedlqr.studies import CONDITIONS
 from pcpo.figures.registry import Configured, entries
 from pcpo.oracles.plant import plant_factory
+from pcpo.pipeline.abandoned import abandoned, move_away, sentence, waiting
 from pcpo.pipeline.config import (
     check_jobs,
     check_seeds,
@@ -23,9 +24,20 @@ from pcpo.pipeline.config import (
     seeds_of,
     studies_of,
 )
+from pcpo.pipeline.inputs import Places, content_of
+from pcpo.pipeline.planning import before_planning
 from pcpo.pipeline.seals import altered, set_aside
 from pcpo.pipeline.sources import Scripts
+from pcpo.pipeline.targets import check_known_run, check_targets
 from pcpo.schema import load_schema, validated
+from pcpo.storage.sources import PACKAGE, declared_keys
+
+#: Where files are found: those of the checkout, and those that a person names relative to the working directory.
+PLACES = Places(CHECKOUT, Path.cwd().resolve())
+#: Whether this Snakefile is a module of another one, or included there.
+INSIDE = Path(workflow.main_snakefile).resolve() != CHECKOUT / "Snakefile"
+#: Conditions of FedLQR's experiment, read without importing it.
+CONDITIONS = declared_keys(PACKAGE / "evidence/fedlqr/studies.py", "CONDITIONS")
 
 
 def written_config():
@@ -40,7 +52,7 @@ def written_config():
 
 def checked_config():
     """The configuration with defaults, or one clear message."""
-    schema = load_schema(Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")
+    schema = load_schema(CHECKOUT / "workflow/schemas/config.schema.yaml")
     try:
         checked = validated(written_config(), schema)
         check_seeds(checked)
@@ -75,10 +87,12 @@ RESULTS = f"{ROOT}results"
 FIGURES = f"{ROOT}figures"
 LOGS = f"{ROOT}results/logs"
 BENCHMARKS = f"{ROOT}results/benchmarks"
+#: Where results go that the configuration no longer asks for.
+ABANDONED = Path("build") / CONFIG["name"] / "abandoned"
 
 
 #: Digests of what jobs are made of.
-SCRIPTS = Scripts(Path(workflow.basedir) / "workflow/scripts")
+SCRIPTS = Scripts(CHECKOUT / "workflow/scripts")
 
 
 def plants_of(scenario):
@@ -113,10 +127,16 @@ def plan_of(scenario):
     return f"{RESULTS}/plans/{scenario}.json"
 
 
-def fleet_inputs(wildcards):
-    """The user's file is an input of its fleet: its content decides."""
-    source = SCENARIOS[wildcards.scenario]["fleet"]
-    return [source["file"]] if "file" in source else []
+def fleet_source(scenario):
+    """What a fleet is made from; a file by its path from here."""
+    source = SCENARIOS[scenario]["fleet"]
+    return {**source, "file": PLACES.named(source["file"])} if "file" in source else source
+
+
+def fleet_inputs(scenario):
+    """The user's file is an input of its fleet: its content decides, not its date."""
+    source = fleet_source(scenario)
+    return [ancient(source["file"])] if "file" in source else []
 
 
 def tables_of(study):
@@ -149,16 +169,11 @@ WANTED = {
     for name, wanted in entry.wants(Configured(SCENARIOS, CONFIG["featured"])).items()
 }
 
-# An output that is not what its job wrote is made again.  Planning only reads; the copy is set aside when jobs start.
-ALTERED = dict(altered(Path(RESULTS))) if workflow.is_main_process and not glob.glob(".snakemake/locks/*") else {}
-if ALTERED:
-    workflow.dag_settings.forcerun = frozenset(workflow.dag_settings.forcerun) | {str(path) for path in ALTERED}
-
 
 wildcard_constraints:
-    scenario="[A-Za-z][A-Za-z0-9_]*",
+    scenario="|".join(map(re.escape, SCENARIOS)),
     algorithm="[a-z][a-z0-9_]*",
     batch=r"\d+-\d+",
-    study="[a-z][a-z0-9_]*",
+    study="|".join(map(re.escape, EVIDENCE)) or "none",
     group="[a-z][a-z0-9_]*",
     condition="|".join(re.escape(name) for name in CONDITIONS),

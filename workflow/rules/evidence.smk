@@ -10,13 +10,18 @@ def read_by(figure):
     return load_figure(figure).inputs or list(GROUPS[group_drawing(figure)].studies)
 
 
+def read_by_study(study):
+    """Fleets that a study reads beside its options."""
+    names = sorted(path.name for path in (CHECKOUT / "config/fleets").glob("*.yaml"))
+    literal = group_of(study) == "literal"
+    return [ancient(PLACES.of_checkout(f"config/fleets/{name}")) for name in names] if literal else []
+
+
 if EVIDENCE:
 
     rule study:
         input:
-            fleets=lambda wildcards: (
-                sorted(glob.glob("config/fleets/*.yaml")) if group_of(wildcards.study) == "literal" else []
-            ),
+            fleets=lambda wildcards: read_by_study(wildcards.study),
         output:
             table=f"{RESULTS}/evidence/{{study}}/{{batch}}.parquet",
         log:
@@ -27,6 +32,7 @@ if EVIDENCE:
             "../../environment.yml"
         params:
             sources=lambda wildcards: SCRIPTS.study("run_study.py", wildcards.study),
+            content=lambda wildcards: content_of(*read_by_study(wildcards.study)),
             options=lambda wildcards: EVIDENCE[wildcards.study]["options"],
             seeds=lambda wildcards: seed_batches(EVIDENCE[wildcards.study])[wildcards.batch],
             checkpoints=f"{RESULTS}/checkpoints/evidence/{{study}}/{{batch}}",
@@ -93,7 +99,7 @@ if EVIDENCE:
 
     rule notebook:
         input:
-            notebook="notebooks/{group}.ipynb",
+            notebook=ancient(PLACES.of_checkout("notebooks/{group}.ipynb")),
             verdicts=f"{RESULTS}/verdicts/{{group}}.csv",
             figures=lambda wildcards: [
                 f"{FIGURES}/{name}.{suffix}" for name in GROUPS[wildcards.group].figures for suffix in ("png", "csv")
@@ -111,6 +117,7 @@ if EVIDENCE:
             "../../environment.yml"
         params:
             sources=lambda wildcards: SCRIPTS.report("run_notebook.py"),
+            content=lambda wildcards: content_of(PLACES.of_checkout(f"notebooks/{wildcards.group}.ipynb")),
             root=ROOT or ".",
         message:
             "Notebook {wildcards.group}"

@@ -3,7 +3,6 @@
 Only if the configuration has the key `fedlqr`; verdicts, figures and notebook are those of any group of claims.
 """
 
-
 if "fedlqr" in EVIDENCE:
 
     rule fedlqr_runs:

@@ -1,9 +1,11 @@
 """The report, and the notebook of the comparison: of every configuration, with evidence or without."""
 
+REPORT = [f"{RESULTS}/notebooks/comparison.html", f"{RESULTS}/report.html"]
+
 
 rule notebook_comparison:
     input:
-        notebook="notebooks/comparison.ipynb",
+        notebook=ancient(PLACES.of_checkout("notebooks/comparison.ipynb")),
         figures=[f"{FIGURES}/{name}.{suffix}" for name in WANTED for suffix in ("png", "csv")],
     output:
         page=f"{RESULTS}/notebooks/comparison.html",
@@ -15,6 +17,7 @@ rule notebook_comparison:
         "../../environment.yml"
     params:
         sources=lambda wildcards: SCRIPTS.report("run_notebook.py"),
+        content=content_of(PLACES.of_checkout("notebooks/comparison.ipynb")),
         root=ROOT or ".",
         figures=list(WANTED),
     message:
@@ -30,7 +33,7 @@ rule report:
         notebooks=[f"{RESULTS}/notebooks/{name}.html" for name in (*EVIDENCE_GROUPS, "comparison")],
         tables=[path for name in EVIDENCE for path in tables_of(name)],
         runs=[path for s in SCENARIOS for algorithm in SCENARIOS[s]["algorithms"] for path in runs_of(s, algorithm)],
-        reading="docs/reading.md",
+        reading=ancient(PLACES.of_checkout("docs/reading.md")),
     output:
         report=report(f"{RESULTS}/report.html", caption="../report/captions.rst", category="Report"),
     log:
@@ -41,6 +44,7 @@ rule report:
         "../../environment.yml"
     params:
         sources=lambda wildcards: SCRIPTS.report("make_report.py"),
+        content=content_of(PLACES.of_checkout("docs/reading.md")),
         root=ROOT or ".",
         figures=list(WANTED),
         groups=list(EVIDENCE_GROUPS),

@@ -3,7 +3,7 @@
 
 rule fleet:
     input:
-        file=fleet_inputs,
+        file=lambda wildcards: fleet_inputs(wildcards.scenario),
     output:
         fleet=f"{RESULTS}/fleets/{{scenario}}.yaml",
     log:
@@ -14,7 +14,8 @@ rule fleet:
         "../../environment.yml"
     params:
         sources=lambda wildcards: SCRIPTS.made_of("make_fleet.py"),
-        source=lambda wildcards: SCENARIOS[wildcards.scenario]["fleet"],
+        source=lambda wildcards: fleet_source(wildcards.scenario),
+        content=lambda wildcards: content_of(*fleet_inputs(wildcards.scenario)),
     message:
         "Fleet of scenario {wildcards.scenario}"
     script:

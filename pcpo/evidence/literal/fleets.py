@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from pcpo.algorithms.schedule import ProblemConstants, Schedule, literal_constants
@@ -14,6 +15,7 @@ from pcpo.fleets.files import fleet_from
 from pcpo.fleets.fleet import Fleet
 from pcpo.fleets.random import FleetSpec, random_fleet
 from pcpo.simulation.noise import NoiseLaw, Purpose, noise_law, stream
+from pcpo.storage.sources import PACKAGE
 from pcpo.theory.calibration import LocalConstants, local_constants
 from pcpo.theory.restricted_set import FleetConstants, fleet_constants
 
@@ -222,4 +224,7 @@ def fleet_cells(options: Mapping[str, Any]) -> dict[str, FleetCell]:
 
 def described(cell: FleetCell) -> LiteralFleet:
     """Read or draw the fleet of a cell, and compute its schedule; raises FleetError for a wrong description."""
-    return literal_fleet(fleet_from(cell.name, cell.description), cell.Delta0)
+    source = dict(cell.description)
+    if "file" in source and not Path(source["file"]).is_file():  # in another working directory
+        source["file"] = str(PACKAGE.parent / source["file"])
+    return literal_fleet(fleet_from(cell.name, source), cell.Delta0)
