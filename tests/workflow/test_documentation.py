@@ -159,6 +159,19 @@ def in_parallel(tasks: list[list[str]], checkout: Path) -> list[str]:
         return [fault for task in done for fault in task]
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write")
+@pytest.mark.parametrize("target", ["quick", "all"])
+def test_a_home_that_cannot_be_written_is_named_by_make(target: str, checkout: Path) -> None:
+    fault = run(f"HOME=/proc/nohome XDG_CACHE_HOME= make {target}", checkout)
+    assert fault is not None
+    sentence = (
+        'HOME: found "/proc/nohome", which cannot be written, expected a folder for caches: HOME=$(mktemp -d) make '
+    )
+    assert f"{sentence}{target}\n" in fault
+    assert "Traceback" not in fault
+    assert "==" not in fault, "something was started"
+
+
 def test_a_command_that_fails_is_found(tmp_path: Path) -> None:
     assert run("python -c 'raise SystemExit(3)'", tmp_path) is not None
     assert run("python -m pcpo.storage.verify --unheard-of", Path.cwd()) is not None
