@@ -30,11 +30,19 @@ unexport PYTHONPATH PYTHONHOME
 
 .PHONY: all quick status test coverage bench lint format docs lock setup clean help
 
+# Without a folder for its cache, Snakemake stops with a traceback.
+define CHECK_HOME
+@cache="$${XDG_CACHE_HOME:-$$HOME}"; mkdir -p "$$cache" 2> /dev/null && test -w "$$cache" || { \
+  echo "HOME: found \"$$cache\", which cannot be written, expected a folder for caches: HOME=\$$(mktemp -d) make $@" >&2; exit 1; }
+endef
+
 all: $(STAMP)  ## run the main job (results/, figures/)
+	$(CHECK_HOME)
 	@echo "== main job on $(CORES) cores: results/ and figures/"
 	$(RUN) snakemake --cores $(CORES) $(SNAKEMAKE_ARGS)
 
 quick: $(STAMP)  ## run a small version of the pipeline in minutes (build/quick/)
+	$(CHECK_HOME)
 	@echo "== quick job on $(CORES) cores: build/quick/"
 	$(RUN) snakemake --cores $(CORES) $(SNAKEMAKE_ARGS) --configfile config/quick.yaml
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
 
-__all__ = ["BudgetError", "ConfigError", "FleetError", "PcpoError", "ResultsError", "command"]
+__all__ = ["BudgetError", "ConfigError", "FleetError", "PcpoError", "ResultsError", "command", "one_line"]
 
 _Arguments = ParamSpec("_Arguments")
 
@@ -47,3 +47,12 @@ def command(main: Callable[_Arguments, int]) -> Callable[_Arguments, int]:
             return 1
 
     return run
+
+
+def one_line(error: BaseException) -> str:
+    """Return an exception, also of a user's class, as one line of at most 300 characters: its class and its text."""
+    try:
+        text = str(error)
+    except Exception:
+        text = "an error without a text"
+    return " ".join(f"{type(error).__name__}: {text}".split())[:300]

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from pcpo.algorithms.registry import register
-from pcpo.errors import ConfigError, PcpoError
+from pcpo.errors import ConfigError, PcpoError, one_line
 from pcpo.oracles.plant import PLANTS, check_plants
 
 __all__ = ["Extension", "extensions_of", "load_extension", "load_extensions"]
@@ -97,7 +97,7 @@ def _run(name: str, path: str, content: bytes) -> ModuleType:
     except PcpoError:
         raise
     except (Exception, SystemExit) as error:
-        raise ConfigError(f"found that it ends with {_one_line(error)}, expected a file that runs") from error
+        raise ConfigError(f"found that it ends with {one_line(error)}, expected a file that runs") from error
     return module
 
 
@@ -112,7 +112,7 @@ def _entered(module: ModuleType, path: str) -> Extension:
     except PcpoError:
         raise
     except Exception as error:
-        raise ConfigError(f"found that an algorithm cannot be made: {_one_line(error)}") from error
+        raise ConfigError(f"found that an algorithm cannot be made: {one_line(error)}") from error
     PLANTS.update(plants)
     return Extension(path, frozenset(entry.name for entry in entries), frozenset(plants))
 
@@ -125,8 +125,3 @@ def _defined(module: ModuleType, name: str, *kinds: Any) -> Any:
     if not isinstance(value, kinds):
         raise ConfigError(f"{name}: found a {type(value).__name__}, expected a {kinds[0].__name__.lower()}")
     return value
-
-
-def _one_line(error: BaseException) -> str:
-    """Return an error as one line of text."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

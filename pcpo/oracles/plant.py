@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +17,18 @@ import numpy as np
 from pcpo.arrays import FloatArray
 from pcpo.errors import ConfigError, PcpoError
 from pcpo.fleets.fleet import Fleet
+from pcpo.oracles.answers import (
+    array_of,
+    called,
+    check_nan,
+    check_real,
+    check_takes,
+    kind_of,
+    numbers_of,
+    takes,
+    truth_of,
+    vector_length,
+)
 from pcpo.oracles.protocol import Estimates, Estimator, Question, Trajectories
 from pcpo.oracles.rollout import AgentStreams, LedgerOracle, agent_streams
 from pcpo.simulation.kernels import BLOCK, SATURATION, accumulate, folded, saturate
@@ -46,7 +59,8 @@ class Plant(Protocol):
     def step(self, states: FloatArray, actions: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """Return next states and stage costs ``(count,)`` at states ``(count, n)`` under actions ``(count, m)``.
 
-        A state or cost that is not finite ends nothing: its rollout counts as saturated.
+        A state or cost that is not finite ends nothing: its rollout counts as saturated.  To mark a failure, return an
+        infinite cost.  NaN at a state and an action within ±`answers.ORDINARY` is a fault of the plant and is refused.
         """
 
 
@@ -56,34 +70,88 @@ class SingleEnvironment:
     env: `reset(seed=…)` → (observation, info), `step(action)` → (observation, reward, terminated, truncated, info), and
     the spaces' shapes; the stage cost is −reward.  `terminated` is taken for a failure: the rollout's cost is infinite.
     Gymnasium itself is not needed.  Slow, for a first look only: a Python call for every step of every rollout.
+
+    Raises:
+        ConfigError: unless both spaces are vectors of real numbers and the methods take these arguments.
     """
 
     def __init__(self, env: Any) -> None:
-        try:
-            (self.n,), (self.m,) = env.observation_space.shape, env.action_space.shape
-        except (AttributeError, TypeError, ValueError):
-            raise ConfigError(
-                f"plant: found a {type(env).__name__} without vectors as observation_space and action_space"
-            ) from None
+        self.name = type(env).__name__
+        self._where = f"plant: {self.name}"
+        if isinstance(env, type):
+            raise ConfigError(f"plant: found the class {env.__name__}, expected an environment made by it")
+        self.n = vector_length(self._where, env, "observation_space")
+        self.m = vector_length(self._where, env, "action_space")
+        check_real(f"{self._where}, action_space", env.action_space)
+        check_takes(self._where, env, "reset", "reset(seed=…), as Gymnasium has it", seed=0)
+        check_takes(self._where, env, "step", "step(action)", None)
         self._env = env
 
-    def costs(self, gains: FloatArray, horizon: int, gamma: float, rng: np.random.Generator) -> FloatArray:
-        """Return costs ``(count,)`` of rollouts under gains ``(count, m, n)``, each seeded from `rng`."""
-        return np.array([self._cost(gain, horizon, gamma, int(rng.integers(2**31))) for gain in gains])
+    def costs(
+        self, gains: FloatArray, horizon: int, gamma: float, rng: np.random.Generator, *, where: str | None = None
+    ) -> FloatArray:
+        """Return costs ``(count,)`` of rollouts under gains ``(count, m, n)``, each seeded from `rng`.
 
-    def _cost(self, gain: FloatArray, horizon: int, gamma: float, seed: int) -> float:
+        where: what messages call the plant, by default the class of the environment.
+
+        Raises:
+            ConfigError: naming the plant and the method, for answers of another form, NaN that no divergence explains,
+                an exception of the environment, or a rollout that is cut off.
+        """
+        where = where or self._where
+        return np.array([self._cost(gain, horizon, gamma, int(rng.integers(2**31)), where) for gain in gains])
+
+    def _cost(self, gain: FloatArray, horizon: int, gamma: float, seed: int, where: str) -> float:
         """Return the cost of one rollout."""
-        state, _ = self._env.reset(seed=seed)
+        state = self._first(seed, where)
         total, discount = 0.0, 1.0
         for stage in range(horizon):
-            state, reward, terminated, truncated, _ = self._env.step(-gain @ np.asarray(state, dtype=np.float64))
+            action = -gain @ state
+            # A copy, since an environment may change the action that it is given.
+            answer = called(f"{where}, step", self._env.step, action.copy())
+            after, reward, terminated, truncated = self._answer(answer, where)
             if terminated:
                 return float("inf")
             if truncated and stage + 1 < horizon:
-                raise ConfigError(f"plant: found a rollout cut off after {stage + 1} steps, expected {horizon}")
-            total -= discount * float(reward)
+                raise ConfigError(
+                    f"{where}, step: found a rollout cut off after {stage + 1} steps, expected {horizon}; "
+                    "raise the time limit of the environment"
+                )
+            shown = (state[None], action[None], after[None], np.array([reward]))
+            check_nan(f"{where}, step", ("observation", "reward"), *shown)
+            state = after
+            total -= discount * reward
             discount *= gamma
         return total
+
+    def _first(self, seed: int, where: str) -> FloatArray:
+        """Return the first observation ``(n,)`` of a rollout."""
+        where = f"{where}, reset"
+        answer = called(where, self._env.reset, seed=seed)
+        if not isinstance(answer, tuple | list) or len(answer) != 2 or not isinstance(answer[1], Mapping | None):
+            raise ConfigError(f"{where}: found {kind_of(answer)}, expected (observation, info), as Gymnasium has it")
+        state = array_of(where, "the observation", answer[0], (self.n,))
+        if not np.isfinite(state).all():
+            raise ConfigError(f"{where}: found {state.tolist()} as the observation, expected finite numbers")
+        return state
+
+    def _answer(self, answer: object, where: str) -> tuple[FloatArray, float, bool, bool]:
+        """Return observation ``(n,)``, reward, terminated and truncated of an answer of `step`."""
+        where = f"{where}, step"
+        if not isinstance(answer, tuple | list) or len(answer) != 5:
+            old = ", as the old Gym API has them" if isinstance(answer, tuple | list) and len(answer) == 4 else ""
+            raise ConfigError(
+                f"{where}: found {kind_of(answer)}{old}, expected (observation, reward, terminated, truncated, info)"
+            )
+        state, reward, *ends = answer[:4]
+        observation = array_of(where, "the observation", state, (self.n,))
+        number = numbers_of(where, "the reward", reward)
+        if number.size != 1:
+            raise ConfigError(f"{where}: found shape {number.shape} of the reward, expected one number")
+        terminated, truncated = (
+            truth_of(where, name, end) for name, end in zip(("terminated", "truncated"), ends, strict=True)
+        )
+        return observation, number.item(), terminated, truncated
 
 
 #: Makes the plant of an agent of a fleet.
@@ -102,6 +170,8 @@ def check_plants(plants: Mapping[str, PlantFactory]) -> None:
             raise ConfigError(f"plant {name!r}: found that it exists already, expected another name")
         if not callable(factory):
             raise ConfigError(f"plant {name!r}: found a {type(factory).__name__}, expected a factory (fleet, agent)")
+        if not takes(factory, None, 0):
+            raise ConfigError(f"plant {name!r}: found other arguments, expected a factory (fleet, agent)")
 
 
 def plant_factory(name: str) -> PlantFactory:
@@ -119,17 +189,13 @@ class PlantOracle(LedgerOracle):
     `RolloutOracle`.  Costs that are not finite or exceed `kernels.SATURATION` are replaced by it.
 
     Raises:
-        ConfigError: if a plant has other dimensions than the fleet.
-        PcpoError: if a plant answers with other shapes.
+        ConfigError: naming the plant and the method, if the factory fails or what it makes is no plant of the fleet's
+            dimensions, and later, if a plant fails or answers with other shapes.
     """
 
     def __init__(self, fleet: Fleet, make: PlantFactory, *, seed: int, horizon: int) -> None:
         super().__init__(fleet.N, (fleet.m, fleet.n))
-        self._plants = [make(fleet, agent) for agent in range(fleet.N)]
-        for agent, plant in enumerate(self._plants):
-            found = (getattr(plant, "m", None), getattr(plant, "n", None))
-            if found != self.gain_shape:
-                raise ConfigError(f"plant of agent {agent}: found (m, n) = {found}, expected {self.gain_shape}")
+        self._plants = [_made(make, fleet, agent) for agent in range(fleet.N)]
         self._gamma, self._horizon = fleet.gamma, horizon
         # A running product: unlike pow, it has the same bits on every machine.
         self._discounts = np.multiply.accumulate(np.r_[1.0, np.full(horizon - 1, fleet.gamma)])
@@ -149,7 +215,7 @@ class PlantOracle(LedgerOracle):
 
     def _gradient(
         self,
-        plant: Plant | SingleEnvironment,
+        plant: _Checked,
         gain: FloatArray,
         radius: float,
         streams: AgentStreams,
@@ -186,14 +252,13 @@ class PlantOracle(LedgerOracle):
             found.append((sum(float(costs.sum()) for costs, _ in parts) / minibatch, sum(lost for _, lost in parts)))
         return Estimates(np.array([value for value, _ in found]), np.array([lost for _, lost in found]))
 
-    def _rollouts(
-        self, plant: Plant | SingleEnvironment, gains: FloatArray, noise: np.random.Generator
-    ) -> tuple[FloatArray, int]:
+    def _rollouts(self, plant: _Checked, gains: FloatArray, noise: np.random.Generator) -> tuple[FloatArray, int]:
         """Return costs ``(blocks, 64)`` under gains ``(count, m, n)``, zeros at the end, and how many saturated."""
         count = len(gains)
         costs = np.zeros((-(-count // BLOCK), BLOCK))
-        if isinstance(plant, SingleEnvironment):
-            costs.reshape(-1)[:count] = plant.costs(gains, self._horizon, self._gamma, noise)
+        if isinstance(plant.plant, SingleEnvironment):
+            found = plant.plant.costs(gains, self._horizon, self._gamma, noise, where=plant.where)
+            costs.reshape(-1)[:count] = found
         else:
             stages = _simulated(plant, gains, noise, np.zeros((self._horizon, 1, 1)))
             with np.errstate(over="ignore", invalid="ignore"):
@@ -209,7 +274,7 @@ class PlantOracle(LedgerOracle):
         states, inputs = np.zeros((N, count, horizon + 1, n)), np.zeros((N, count, horizon, m))
         lost = np.zeros((N, count), dtype=np.bool_)
         for i, (plant, streams) in enumerate(zip(self._plants, self._streams.at(purpose, epoch), strict=True)):
-            if isinstance(plant, SingleEnvironment):
+            if isinstance(plant.plant, SingleEnvironment):
                 raise PcpoError("trajectories: found a plant that simulates one rollout at a time, expected arrays")
             probing = excitation * random_signs(streams.directions, count, horizon, m).swapaxes(0, 1)
             # One step more than asked for: it shows the last state.
@@ -232,21 +297,67 @@ def _chunks(rollouts: int) -> Iterator[int]:
 
 
 def _simulated(
-    plant: Plant, gains: FloatArray, rng: np.random.Generator, probing: Iterable[FloatArray]
+    plant: _Checked, gains: FloatArray, rng: np.random.Generator, probing: Iterable[FloatArray]
 ) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
     """Yield x_t ``(count, n)``, u_t = −K x_t + probing_t ``(count, m)`` and costs ``(count,)``, stage by stage."""
-    count, _, n = gains.shape
-    states = _of_shape("reset", plant.reset(rng, count), (count, n))
+    states = plant.reset(rng, len(gains))
     for excitation in probing:
         actions = excitation - np.einsum("kij,kj->ki", gains, states)
         after, costs = plant.step(states, actions, rng)
-        yield states, actions, _of_shape("step, stage costs", costs, (count,))
-        states = _of_shape("step, next states", after, (count, n))
+        yield states, actions, costs
+        states = after
 
 
-def _of_shape(what: str, value: object, shape: tuple[int, ...]) -> FloatArray:
-    """Return a plant's answer as an array; PcpoError if it has another shape."""
-    array = np.asarray(value, dtype=np.float64)
-    if array.shape != shape:
-        raise PcpoError(f"plant: found shape {array.shape} from {what}, expected {shape}")
-    return array
+@dataclass(frozen=True)
+class _Checked:
+    """Hold a plant and what messages call it, and check everything that the plant answers."""
+
+    plant: Any
+    where: str
+    n: int
+
+    def reset(self, rng: np.random.Generator, count: int) -> FloatArray:
+        """Return initial states ``(count, n)``, which are finite."""
+        where = f"{self.where}, reset"
+        states = array_of(where, "the states", called(where, self.plant.reset, rng, count), (count, self.n))
+        if not np.isfinite(states).all():
+            raise ConfigError(
+                f"{where}: found {states[~np.isfinite(states)][0]} in the states, expected finite numbers"
+            )
+        return states
+
+    def step(self, states: FloatArray, actions: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+        """Return next states ``(count, n)`` and stage costs ``(count,)``; the plant gets copies."""
+        where = f"{self.where}, step"
+        answer = called(where, self.plant.step, states.copy(order="K"), actions.copy(order="K"), rng)
+        if not isinstance(answer, tuple | list) or len(answer) != 2:
+            raise ConfigError(f"{where}: found {kind_of(answer)}, expected (next states, stage costs)")
+        after = array_of(where, "the next states", answer[0], states.shape)
+        costs = array_of(where, "the stage costs", answer[1], (len(states),))
+        check_nan(where, ("next state", "stage cost"), states, actions, after, costs)
+        return after, costs
+
+
+def _made(make: PlantFactory, fleet: Fleet, agent: int) -> _Checked:
+    """Return the plant that a factory makes for an agent; ConfigError if it is no plant of the fleet's dimensions."""
+    known = next((name for name, factory in PLANTS.items() if factory is make), None)
+    if not callable(make):
+        raise ConfigError(f"plant: found a {type(make).__name__}, expected a factory (fleet, agent)")
+    where = f"plant: {known or getattr(make, '__name__', type(make).__name__)} of agent {agent}"
+    if not takes(make, fleet, agent):
+        raise ConfigError(f"{where}: found a factory with other arguments, expected a factory (fleet, agent)")
+    plant = called(where, make, fleet, agent)
+    if plant is None or isinstance(plant, type):
+        found = "None" if plant is None else f"the class {plant.__name__}"
+        raise ConfigError(f"{where}: found {found} from the factory, expected a plant")
+    single = isinstance(plant, SingleEnvironment)
+    where = f"plant: {known or (plant.name if single else type(plant).__name__)} of agent {agent}"
+    if not single and hasattr(plant, "observation_space"):
+        raise ConfigError(f"{where}: found an environment, expected SingleEnvironment(environment)")
+    sizes = (getattr(plant, "m", None), getattr(plant, "n", None))
+    if not all(isinstance(size, int | np.integer) for size in sizes) or sizes != (fleet.m, fleet.n):
+        raise ConfigError(f"{where}: found (m, n) = {sizes}, expected {(fleet.m, fleet.n)}")
+    if not single:
+        check_takes(where, plant, "reset", "reset(rng, count)", None, 1)
+        check_takes(where, plant, "step", "step(states, actions, rng)", None, None, None)
+    return _Checked(plant, where, fleet.n)

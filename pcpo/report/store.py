@@ -132,20 +132,41 @@ def declared_groups() -> Mapping[str, Group]:
 def find_root(start: Path | None = None) -> Path:
     """Find the directory that has results/: $PCPO_ROOT if set, else `start` (here) or the nearest above it.
 
+    A relative $PCPO_ROOT is tried against `start`, then against the directories above it, up to the checkout: a kernel
+    that starts in notebooks/ finds build/mine as well.  A path with .. is tried against `start` only.
+
     Raises:
-        ResultsError: saying what to do, if there is none.
+        ResultsError: saying where results were looked for and what to do, if there are none.
     """
-    if named := os.environ.get(ROOT_VARIABLE):
-        if (root := Path(named).resolve()).joinpath("results").is_dir():
-            return root
-        raise ResultsError(f"{ROOT_VARIABLE}: found {named!r}, which has no folder results; run the workflow first")
     here = (start or Path.cwd()).resolve()
-    for root in (here, *here.parents):
+    places = (here, *here.parents)
+    checkout = next((place for place in places if (place / "Snakefile").is_file()), None)
+    advice = f"{ROOT_VARIABLE}={(checkout or Path('/path/to/the/checkout')) / 'build/quick'}"
+    if named := os.environ.get(ROOT_VARIABLE):
+        upward = checkout is not None and ".." not in Path(named).parts
+        tried = [place / named for place in places[: places.index(checkout) + 1 if checkout and upward else 1]]
+        return _named_root(named, list(dict.fromkeys(path.resolve() for path in tried)), advice)
+    for root in places:
         if (root / "results").is_dir():
             return root
     raise ResultsError(
         f"no folder results in {here} or above it; run the workflow first (make, or snakemake --cores all), "
-        f"or name another tree: {ROOT_VARIABLE}=build/quick"
+        f"or name another tree: {advice}"
+    )
+
+
+def _named_root(named: str, tried: list[Path], advice: str) -> Path:
+    """Return the first of the directories that has results/; ResultsError, which says what was tried, if none has."""
+    for root in tried:
+        if (root / "results").is_dir():
+            return root
+    for root in tried:
+        if root.name == "results" and root.is_dir():
+            raise ResultsError(f"{ROOT_VARIABLE}: found {named!r}, expected the folder that holds it, {root.parent}")
+    places = " or ".join(map(str, tried))
+    raise ResultsError(
+        f"{ROOT_VARIABLE}: found {named!r}, but no folder results in {places}; run the workflow first, or name a tree "
+        f"by its absolute path, as in {advice}"
     )
 
 

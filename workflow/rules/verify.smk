@@ -1,4 +1,4 @@
-"""Is this run the one that the repository knows?  `snakemake --cores all verify`: no output, so it runs when asked."""
+"""Is this run the one that the repository knows?  `snakemake verify --cores all`: no output, so it runs when asked."""
 
 #: Reference results of this configuration, which most configurations do not have.
 KNOWN_RUN = PLACES.named(f"docs/reference/known/{CONFIG['name']}.json")
