@@ -157,6 +157,30 @@ def drawn(name, category):
     return {"pdf": f"{FIGURES}/{name}.pdf", "png": png, "csv": f"{FIGURES}/{name}.csv"}
 
 
+def wanted_runs(figure):
+    """Files of the runs that a figure reads."""
+    wanted = WANTED[figure]
+    return [
+        path
+        for scenario in wanted.scenarios
+        for algorithm in wanted.algorithms
+        if algorithm in SCENARIOS[scenario]["algorithms"]
+        for path in runs_of(scenario, algorithm)
+    ]
+
+
+def read_by(figure):
+    """Studies that a figure reads: those that it names, or all of its group."""
+    return load_figure(figure).inputs or list(GROUPS[group_drawing(figure)].studies)
+
+
+def read_by_study(study):
+    """Fleets that a study reads beside its options."""
+    names = sorted(path.name for path in (CHECKOUT / "config/fleets").glob("*.yaml"))
+    literal = group_of(study) == "literal"
+    return [ancient(PLACES.of_checkout(f"config/fleets/{name}")) for name in names] if literal else []
+
+
 def titles(scenarios):
     """What figures call the scenarios."""
     return {scenario: SCENARIOS[scenario]["title"] for scenario in scenarios}

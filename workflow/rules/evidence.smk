@@ -5,18 +5,6 @@ VERDICTS = [f"{RESULTS}/verdicts/{name}.csv" for name in EVIDENCE_GROUPS]
 EVIDENCE_FIGURES = [figure for entry in EVIDENCE_GROUPS.values() for figure in entry.figures]
 
 
-def read_by(figure):
-    """Studies that a figure reads: those that it names, or all of its group."""
-    return load_figure(figure).inputs or list(GROUPS[group_drawing(figure)].studies)
-
-
-def read_by_study(study):
-    """Fleets that a study reads beside its options."""
-    names = sorted(path.name for path in (CHECKOUT / "config/fleets").glob("*.yaml"))
-    literal = group_of(study) == "literal"
-    return [ancient(PLACES.of_checkout(f"config/fleets/{name}")) for name in names] if literal else []
-
-
 if EVIDENCE:
 
     rule study:

@@ -1,18 +1,6 @@
 """Figures of runs: each has targets of its own, figures/<id>.pdf, .png and .csv (the numbers drawn)."""
 
 
-def wanted_runs(figure):
-    """Files of the runs that a figure reads."""
-    wanted = WANTED[figure]
-    return [
-        path
-        for scenario in wanted.scenarios
-        for algorithm in wanted.algorithms
-        if algorithm in SCENARIOS[scenario]["algorithms"]
-        for path in runs_of(scenario, algorithm)
-    ]
-
-
 rule figure:
     input:
         runs=lambda wildcards: wanted_runs(wildcards.picture),
