@@ -97,7 +97,7 @@ def _made_of(path: Path) -> tuple[Path, ...]:
     for name in _imported(tree, here):
         if (module := _module(name)) is not None:
             needed |= dict.fromkeys((*_packages(name), module))
-        elif not inside:
+        elif not inside and name.split(".")[0] != PACKAGE.name:
             needed |= dict.fromkeys(_outside(name, path.parent))
     needed |= dict.fromkeys(_texts(tree, path.parent))
     if not inside:
@@ -185,5 +185,6 @@ def declared_keys(path: Path, name: str) -> list[str]:
     for node in ast.parse(path.read_text(encoding="utf-8"), filename=str(path)).body:
         match node:
             case ast.AnnAssign(target=ast.Name(id=found), value=ast.Dict(keys=keys)) if found == name:
-                return [str(ast.literal_eval(key)) for key in keys if key is not None]
+                if all(isinstance(key, ast.Constant) for key in keys):
+                    return [str(ast.literal_eval(key)) for key in keys if key is not None]
     raise ConfigError(f'{path}: found no {name}, expected `{name}: … = {{"name": …}}`')

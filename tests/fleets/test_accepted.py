@@ -123,7 +123,7 @@ class TestNumbersForMatrices:
             ("B: [[0], [1]], Q: i", "B: 1, Q: i", r"clusters\.0\.B: found 1, expected a list of lists of numbers, 2×1"),
             ("A: [[0.9, 0.3], [0, 0.8]]", "A: 0.9", r"clusters\.0\.A: found 0\.9, expected a list of lists .*, 2×2"),
             ("R: identity", "R: identity, N: 1", r"clusters\.0\.N: found 1, expected a list of lists of numbers, 2×1"),
-            ("R: identity", "R: .nan", r"clusters\.0: R: found nan"),
+            ("R: identity", "R: .nan", r"clusters\.0\.R: found nan"),
             ("R: identity", "R: true", r"clusters\.0\.R: found True, expected identity, \{scale: a\} or a matrix"),
             ("gains: zero", "gains: 0.1", r"initial_gains: found 0\.1, expected one 1×2 matrix or 3 of them"),
         ],

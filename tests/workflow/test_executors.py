@@ -19,7 +19,7 @@ def test_a_cluster_of_background_processes(
 ) -> None:
     """The job that succeeds makes the same bytes as locally; the one that fails is known to have failed."""
     fresh.write("fleets/single.yaml", "name: single\n")
-    scripts = repository / "tests/workflow"
+    scripts = repository / "tests/support"
     generic = {"submit-cmd": scripts / "nohup_submit.sh", "status-cmd": scripts / "nohup_status.sh"}
     options = [f"--cluster-generic-{option}={path}" for option, path in generic.items()]
     outcome = fresh.snakemake(

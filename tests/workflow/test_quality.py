@@ -100,5 +100,6 @@ def test_what_people_see_while_it_runs(finished: tuple[Workspace, Outcome]) -> N
     assert re.search(r"^\d+ of \d+ steps \(\d+%\) done$", outcome.text, re.MULTILINE)
     log = workspace.root / "build/tiny/results/logs/runs/pair/pcpo/000000-000001.log"
     line = r"seed \d epoch \d/2: \d+ rollouts per agent, mean gap [\d.e+-]+, sets of \d to \d agents(, reinitialised)?"
-    lines = log.read_text(encoding="utf-8").splitlines()
+    cost, *lines = log.read_text(encoding="utf-8").splitlines()
+    assert re.fullmatch(r"2 seeds of pcpo: \d+ rollouts per agent of \d+ steps, .* core seconds in one run", cost)
     assert [bool(re.fullmatch(line, text)) for text in lines] == [True] * 4

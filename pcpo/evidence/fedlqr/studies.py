@@ -58,9 +58,14 @@ class Condition:
 
 
 CONDITIONS: dict[str, Condition] = {
-    **{f"number_{M}": Condition("number", M, _BY_NUMBER, 2e-2) for M in (1, 10, 50)},
-    **{f"copies_{M}": Condition("copies", M, 0.0, 2e-2) for M in (10, 50)},
-    **{f"level_{eps:g}": Condition("level", 10, eps, 1e-2) for eps in (0.0, 0.1, 0.5)},
+    "number_1": Condition("number", 1, _BY_NUMBER, 2e-2),
+    "number_10": Condition("number", 10, _BY_NUMBER, 2e-2),
+    "number_50": Condition("number", 50, _BY_NUMBER, 2e-2),
+    "copies_10": Condition("copies", 10, 0.0, 2e-2),
+    "copies_50": Condition("copies", 50, 0.0, 2e-2),
+    "level_0": Condition("level", 10, 0.0, 1e-2),
+    "level_0.1": Condition("level", 10, 0.1, 1e-2),
+    "level_0.5": Condition("level", 10, 0.5, 1e-2),
 }
 
 
