@@ -27,9 +27,7 @@ include: "workflow/rules/report.smk"
 
 
 onerror:
-    print(
-        "Not everything was made. The same command goes on where this one stopped; what failed is in the logs named above."
-    )
+    print("Some jobs failed; the logs named above say why. The same command resumes where this one stopped.")
 
 
 #: Every file that is kept, not only the last ones: one that is missing is made again.

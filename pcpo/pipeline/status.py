@@ -15,7 +15,7 @@ from typing import Any
 
 from pcpo.errors import ResultsError, command
 
-__all__ = ["Expected", "Job", "Progress", "main", "newest_log", "read_expected", "read_progress", "told"]
+__all__ = ["Expected", "Job", "Progress", "described", "main", "newest_log", "read_expected", "read_progress"]
 
 _TIME = re.compile(r"^\[(\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4})\]$")
 _COUNT = re.compile(r"^(\w+) +(\d+)$")
@@ -178,7 +178,7 @@ def read_progress(lines: Iterable[str]) -> Progress:
     return found
 
 
-def told(progress: Progress, now: datetime, directory: Path) -> Iterator[str]:
+def described(progress: Progress, now: datetime, directory: Path) -> Iterator[str]:
     """Describe the progress in a few lines."""
     share = f" ({100 * progress.done / progress.steps:.0f} %)" if progress.steps else ""
     state = "ended" if progress.ended else "under way, or killed"
@@ -245,7 +245,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("directory", nargs="?", type=Path, default=Path(), help="where Snakemake runs (default: here)")
     directory = parser.parse_args(arguments).directory
     lines = newest_log(directory).read_text(encoding="utf-8", errors="replace").splitlines()
-    print("\n".join(told(read_progress(lines), datetime.now(), directory)))
+    print("\n".join(described(read_progress(lines), datetime.now(), directory)))
     return 0
 
 

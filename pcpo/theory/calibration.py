@@ -135,10 +135,10 @@ def _of_cluster(fleet: Fleet, cluster: int, law: NoiseLaw) -> tuple[float, float
         if (gap := lqr.suboptimality_gap(system, K)) > 0:
             h_min = min(h_min, float(np.sum(lqr.gradient(system, K) ** 2)) / (2 * gap))
     directions = sampled_directions(fleet)
-    _told(f"cluster {cluster + 1} of {fleet.H}: curvatures and variances at {len(points)} gains", begun)
+    _log_stage(f"cluster {cluster + 1} of {fleet.H}: curvatures and variances at {len(points)} gains", begun)
     begun = time.monotonic()
     cap = _radius_cap(system, points, directions)
-    _told(f"cluster {cluster + 1} of {fleet.H}: radius cap {cap:.3g} on {len(directions)} directions", begun)
+    _log_stage(f"cluster {cluster + 1} of {fleet.H}: radius cap {cap:.3g} on {len(directions)} directions", begun)
     return h_max, h_min, float(np.max(costs**2 + variances)), float(np.max(variances)), cap
 
 
@@ -188,7 +188,7 @@ def horizon_for(fleet: Fleet, schedule: Schedule, epochs: int) -> int:
     displacements = schedule.plan(1).radius_local * sampled_directions(fleet)
     begun = time.monotonic()
     found = max(_worst_horizon(s, region(fleet, j), displacements, tolerance) for j, s in enumerate(fleet.systems))
-    _told(f"horizon: {found} steps for a truncation bias of {tolerance:.3g}", begun)
+    _log_stage(f"horizon: {found} steps for a truncation bias of {tolerance:.3g}", begun)
     return found
 
 
@@ -202,6 +202,6 @@ def _worst_horizon(system: LinearSystem, points: FloatArray, displacements: Floa
     return found
 
 
-def _told(what: str, begun: float) -> None:
+def _log_stage(what: str, begun: float) -> None:
     """Log a stage of planning and the seconds that it took."""
     _LOG.info("%s (%.1f s)", what, time.monotonic() - begun)

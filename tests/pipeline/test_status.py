@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pcpo.pipeline.status import main, read_progress, told
+from pcpo.pipeline.status import described, main, read_progress
 
 BEGUN = datetime(2026, 3, 1, 12, 0, 0)
 HEAD = """\
@@ -53,7 +53,7 @@ UNDER_WAY = (
 
 
 def lines(text: str, seconds: int, directory: Path) -> list[str]:
-    return list(told(read_progress(text.splitlines()), BEGUN + timedelta(seconds=seconds), directory))
+    return list(described(read_progress(text.splitlines()), BEGUN + timedelta(seconds=seconds), directory))
 
 
 def test_what_runs_how_far_and_how_long_to_go(tmp_path: Path) -> None:

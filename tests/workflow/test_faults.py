@@ -109,7 +109,7 @@ def interrupt(process: subprocess.Popen[str]) -> None:
     os.killpg(process.pid, signal.SIGINT)
 
 
-#: What is done, whether a lock remains, and whether the run goes on at its checkpoint.
+#: What is done, whether a lock remains, and whether the run resumes at its checkpoint.
 BREAKS: dict[str, tuple[Callable[[subprocess.Popen[str]], None], bool, bool]] = {
     "the job is killed": (kill_the_job, False, True),
     "Snakemake is killed and its job is not": (kill_snakemake_alone, True, False),
@@ -134,7 +134,7 @@ def test_a_command_broken_off_in_the_middle_of_a_run(name: str, slow: Workspace,
     outcome = slow.snakemake(*COMMAND)
     assert outcome.code == 0, outcome.text
     assert final(slow) == needed(undisturbed)
-    assert bool(re.search(r"^seed 0 goes on after epoch \d", (slow.root / LOG).read_text(), re.MULTILINE)) == resumed
+    assert bool(re.search(r"^seed 0 resumes after epoch \d", (slow.root / LOG).read_text(), re.MULTILINE)) == resumed
 
 
 def truncated(path: Path) -> None:

@@ -41,7 +41,7 @@ CONDITIONS = declared_keys(PACKAGE / "evidence/fedlqr/studies.py", "CONDITIONS")
 
 
 def written_config():
-    """What people wrote, read as YAML 1.2: Snakemake's own `config` is of YAML 1.1, without what it dropped."""
+    """Read the configuration as written, in YAML 1.2; Snakemake's own `config` is read as YAML 1.1."""
     if workflow.modifier.skip_configfile:  # another workflow uses this one as a module, and gives it a configuration
         return config
     given = workflow.config_settings
@@ -51,7 +51,7 @@ def written_config():
 
 
 def checked_config():
-    """The configuration with defaults, or one clear message."""
+    """Return the configuration with defaults, or end with one clear message."""
     schema = load_schema(CHECKOUT / "workflow/schemas/config.schema.yaml")
     try:
         checked = validated(written_config(), schema)
@@ -96,58 +96,58 @@ SCRIPTS = Scripts(CHECKOUT / "workflow/scripts")
 
 
 def plants_of(scenario):
-    """The plant of a scenario, if it has one."""
+    """List the plant of a scenario, if it has one."""
     plant = SCENARIOS[scenario].get("plant")
     return [plant] if plant else []
 
 
 def extensions_for(scenario, algorithm):
-    """The user's own files that the runs of an algorithm in a scenario are made of."""
+    """List the user's files that the runs of an algorithm in a scenario are made of."""
     return extensions_of(algorithms=[algorithm], plants=plants_of(scenario))
 
 
 def runs_of(scenario, algorithm):
-    """Files of runs of an algorithm in a scenario: one per batch of seeds."""
+    """List the files of runs of an algorithm in a scenario: one for each batch of seeds."""
     batches = seed_batches(SCENARIOS[scenario]["seeds"])
     return [f"{RESULTS}/runs/{scenario}/{algorithm}/{batch}.parquet" for batch in batches]
 
 
 def tuning_of(scenario, algorithm):
-    """File of the tuning of an algorithm in a scenario, if the scenario tunes."""
+    """List the file of the tuning of an algorithm in a scenario, if the scenario tunes."""
     return [f"{RESULTS}/tuning/{scenario}/{algorithm}.json"] if "tuning" in SCENARIOS[scenario] else []
 
 
 def fleet_of(scenario):
-    """File of the fleet of a scenario."""
+    """Return the file of the fleet of a scenario."""
     return f"{RESULTS}/fleets/{scenario}.yaml"
 
 
 def plan_of(scenario):
-    """File of the schedule and horizon of a scenario."""
+    """Return the file of the schedule and horizon of a scenario."""
     return f"{RESULTS}/plans/{scenario}.json"
 
 
 def fleet_source(scenario):
-    """What a fleet is made from; a file by its path from here."""
+    """Return what a fleet is made from; a file by its path from the working directory."""
     source = SCENARIOS[scenario]["fleet"]
     return {**source, "file": PLACES.named(source["file"])} if "file" in source else source
 
 
 def fleet_inputs(scenario):
-    """The user's file is an input of its fleet: its content decides, not its date."""
+    """List the user's file as an input of its fleet: its content decides, not its date."""
     source = fleet_source(scenario)
     return [ancient(source["file"])] if "file" in source else []
 
 
 def tables_of(study):
-    """Files of a study: one per batch of seeds; of FedLQR's experiment one per condition."""
+    """List the files of a study: one for each batch of seeds; of FedLQR's experiment one for each condition."""
     if study == "fedlqr":
         return [f"{RESULTS}/fedlqr/runs/{condition}.parquet" for condition in CONDITIONS]
     return [f"{RESULTS}/evidence/{study}/{batch}.parquet" for batch in seed_batches(EVIDENCE[study])]
 
 
 def drawn(name, category):
-    """Outputs of a figure: two pictures and the numbers in them; the PNG is in `snakemake --report`."""
+    """Name the outputs of a figure: two pictures and the numbers drawn; the PNG is in `snakemake --report`."""
     png = report(
         f"{FIGURES}/{name}.png",
         caption="../report/captions.rst",
@@ -158,7 +158,7 @@ def drawn(name, category):
 
 
 def wanted_runs(figure):
-    """Files of the runs that a figure reads."""
+    """List the files of the runs that a figure reads."""
     wanted = WANTED[figure]
     return [
         path
@@ -170,19 +170,19 @@ def wanted_runs(figure):
 
 
 def read_by(figure):
-    """Studies that a figure reads: those that it names, or all of its group."""
+    """List the studies that a figure reads: those that it names, or all studies of its group."""
     return load_figure(figure).inputs or list(GROUPS[group_drawing(figure)].studies)
 
 
 def read_by_study(study):
-    """Fleets that a study reads beside its options."""
+    """List the fleet files that a study reads beside its options."""
     names = sorted(path.name for path in (CHECKOUT / "config/fleets").glob("*.yaml"))
     literal = group_of(study) == "literal"
     return [ancient(PLACES.of_checkout(f"config/fleets/{name}")) for name in names] if literal else []
 
 
 def titles(scenarios):
-    """What figures call the scenarios."""
+    """Map scenarios to their titles in figures."""
     return {scenario: SCENARIOS[scenario]["title"] for scenario in scenarios}
 
 

@@ -1,4 +1,4 @@
-"""What is checked before anything is planned, and what is moved out of the way when jobs start; no rule."""
+"""Check commands before anything is planned, and move abandoned files when jobs start; no rule."""
 
 #: What the command asks for by name, filled in before planning.
 REQUESTED = set()
@@ -7,7 +7,7 @@ ALTERED = {}
 
 
 def provided():
-    """Files that people provide, each with what names it."""
+    """List the files that people provide, each with the key that names it."""
     files = [
         (f"scenarios.{name}.fleet.file", PLACES.named(scenario["fleet"]["file"]))
         for name, scenario in SCENARIOS.items()
@@ -20,7 +20,7 @@ def provided():
 
 
 def check_command(settings):
-    """One sentence for a file that is missing, or a target that is not there."""
+    """End with one sentence for a missing file or an unknown target."""
     drawable = [*entries(), *(figure for group in GROUPS.values() for figure in group.figures)]
     single = [rule.name for rule in workflow.rules if not rule.has_wildcards()]
     many = [rule.name for rule in workflow.rules if rule.has_wildcards()]
@@ -39,13 +39,13 @@ def check_command(settings):
 
 
 def asked():
-    """Every file that the configuration or the command asks for, with what it is made of."""
+    """List every file that the configuration or the command asks for, with its inputs."""
     reported = {*REPORT, "report", "notebook_comparison"} & REQUESTED
     return [*ASKED, *(REPORT if reported else []), *REQUESTED]
 
 
 def starting():
-    """Move out of the way what was altered or is no longer asked for, and say where progress is shown."""
+    """Rename altered outputs, move abandoned ones, and say where progress is shown."""
     if workflow.touch:
         return
     for line in set_aside(ALTERED):
@@ -60,7 +60,7 @@ def starting():
 
 
 def before(settings):
-    """Check the command; have altered outputs made again.  Reads only: files are moved when jobs start."""
+    """Check the command and rerun the jobs of altered outputs; files are moved only when jobs start."""
     REQUESTED.update(settings.targets)
     check_command(settings)
     if glob.glob(".snakemake/locks/*"):  # another command is writing

@@ -1,4 +1,4 @@
-"""results/verdicts.csv: the verdicts of all groups; fails loudly if a claim has no negative control."""
+"""Join the verdicts of groups into one table; a claim without a negative control is an error."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Verdicts of one group of claims, from the tables of its studies."""
+"""Judge one group of claims on the tables of its studies."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One job: a scenario, an algorithm and a batch of seeds; writes the runs as a tidy table."""
+"""Run an algorithm in a scenario for a batch of seeds, and write the runs as a tidy table."""
 
 import json
 import logging
@@ -33,12 +33,23 @@ def run_seeds(
     config: Mapping[str, Any],
     log: logging.Logger,
 ) -> None:
-    """Run every seed and write one parquet file; the log tells of each finished epoch.
+    """Run every seed and write one parquet file; the log has a line for each finished epoch.
 
-    With a tuning file, the schedule is scaled by the candidate chosen in it.  Every seed keeps a checkpoint by epoch in
-    the folder `checkpoints` until the file is written: a killed job goes on where it was, with the same bits.  sources:
-    digest of the code, without which a checkpoint would be another program's.  config: the validated configuration,
-    whose limits are checked again, because they may have changed since the plan was made.
+    Every seed saves a checkpoint after each epoch until the file is written: a killed job resumes there, with the same
+    bits.
+
+    Args:
+        fleet: file of the fleet.
+        plan: file of the plan.
+        tuning: file of the tuning, whose chosen candidate scales the schedule; None for the plan as it is.
+        config: the validated configuration; its limits may have changed since the plan was made.
+        scenario: name of the scenario.
+        algorithm: name of the algorithm.
+        seeds: the seeds of this job.
+        path: the file to write.
+        checkpoints: folder of the checkpoints.
+        sources: digest of the code; checkpoints of another code count as missing.
+        log: the job's log.
     """
     settings = json.loads(plan.read_text(encoding="utf-8"))
     experiment = Experiment.from_dict(read_fleet(fleet), settings)
@@ -54,7 +65,7 @@ def run_seeds(
     frames = []
     for seed, checkpoint in kept.items():
         if (after := checkpoint.epochs()) is not None:
-            log.info("seed %d goes on after epoch %d, from %s", seed, after, checkpoint.path)
+            log.info("seed %d resumes after epoch %d, from %s", seed, after, checkpoint.path)
 
         def tell(report: EpochReport, seed: int = seed) -> None:
             sizes, gap = report.neighbourhoods.sum(axis=1), experiment.fleet.gaps(report.global_gains).mean()

@@ -1,4 +1,4 @@
-"""One job of a study: all its cells, a batch of seeds."""
+"""Simulate all cells of a study for a batch of seeds."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,10 @@ def run_study(
     sources: str,
     log: logging.Logger,
 ) -> None:
-    """Simulate and write one parquet file; the log tells of each finished cell.
+    """Simulate and write one parquet file; the log has a line for each finished cell.
 
-    Finished cells are kept in the folder `checkpoints` until the file is written: a killed job goes on where it was,
-    with the same bits.  sources: digest of the code, without which they would be another program's.
+    Finished cells are saved in the folder `checkpoints` until the file is written: a killed job resumes after the last
+    one, with the same bits.  Checkpoints of another `sources`, the digest of the code, count as missing.
     """
     study = study_named(name)
     origin = {"study": name, "options": dict(options)}
