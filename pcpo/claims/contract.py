@@ -56,8 +56,7 @@ class Finding:
         estimate, low, high: the estimate and its interval.
         predicted: the value or bound of the claim.
         p_value: probability, if the claim were true, of data at least as much against it (two-sided; 0 or 1 where a
-        single
-            violation decides).
+            single violation decides).
         n_runs: the runs or trials behind the estimate.
     """
 

@@ -164,7 +164,7 @@ def judge(name: str, claims: Sequence[Claim], tables: Tables) -> pd.DataFrame:
 
     Args:
         name: of the group.
-        claims: all claims of the group, which are one family.
+        claims: all claims of the group; the secondary ones are one family.
         tables: of the group's studies, by name.
 
     Returns:

@@ -73,8 +73,7 @@ def read_tables(study: Study, paths: Iterable[Path | str]) -> pd.DataFrame:
 
     Raises:
         ResultsError: naming the file, for the table of another study or schema version, other columns, NaN where none
-        may
-            be, or a missing seed or cell; and for a row that occurs twice.
+            may be, or a missing seed or cell; and for a row that occurs twice.
     """
     frames = [_read_one(study, Path(path)) for path in paths]
     if not frames:

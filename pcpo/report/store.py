@@ -44,8 +44,7 @@ def read_verdicts(path: Path | str) -> pd.DataFrame:
 
     Raises:
         ResultsError: naming the file, if it is missing, empty or unreadable, has other columns, an unknown verdict,
-        role or
-            mode, a text in place of a number, or a row that occurs twice.
+            role or mode, a text in place of a number, or a row that occurs twice.
     """
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")

@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 def costs_of_rollouts(A: Array, B: Array, Q: Array, R: Array, gains: Array, noise: Array, gamma: float) -> Array:
     """Return the costs (M,) of rollouts with gains (M, m, n) and noise (h−1, M, n), from x_0 = 0.
 
-    C = Σ_{t=1}^{h−1} γᵗ x_tᵀ(Q + KᵀRK)x_t, x_{t+1} = (A − BK)x_t + z_t  (PCPO, equations (1) and (5)).
+    C = Σ_{t=1}^{h−1} γᵗ x_tᵀ(Q + KᵀRK)x_t, x_{t+1} = (A − BK)x_t + z_t  (PCPO, equation (4)).
     """
     closed_loop = A - B @ gains
     weight = Q + gains.swapaxes(1, 2) @ R @ gains

