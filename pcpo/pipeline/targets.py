@@ -36,7 +36,7 @@ def check_targets(
         what = ""
         if target in many:
             what = ", a rule that makes many files"
-        elif PurePath(target).stem in set(figures) - stems:
+        elif PurePath(target).stem in set(figures) - stems and PurePath(target).parent.name in ("", "figures"):
             what = ", a figure that this configuration does not draw"
         elif PurePath(target).suffix in (".yaml", ".yml") and os.path.isfile(target):
             what = ", a file that no rule makes (a configuration stands after --configfile)"
