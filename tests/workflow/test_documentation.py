@@ -114,7 +114,9 @@ def checkout(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def run(command: str, root: Path) -> str | None:
     """Run a command in the shell; return what is wrong with its end, if anything."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(root), "PCPO_ROOT": ""}
+    # What a run of pytest tells its own processes, no shell of a reader has.
+    shell = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment = {**shell, "PATH": path, "PYTHONPATH": str(root), "PCPO_ROOT": ""}
     done = subprocess.run(
         ["bash", "-euc", command], cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
