@@ -19,6 +19,7 @@ from typing import Any
 from pcpo.algorithms.registry import register
 from pcpo.errors import ConfigError, PcpoError, one_line
 from pcpo.oracles.plant import PLANTS, check_plants
+from pcpo.storage.files import read_limited
 
 __all__ = ["Extension", "extensions_of", "load_extension", "load_extensions"]
 
@@ -50,7 +51,7 @@ def load_extension(path: str) -> Extension:
         ConfigError: naming the file, if it is missing, is not Python, fails when it is run, defines neither ENTRIES nor
             PLANTS, or a name that exists already.
     """
-    content = _content(path)
+    content = read_limited(path, _MAX_BYTES, ConfigError, expected="a file of Python", key="extensions")
     key = (Path(path).resolve(), hashlib.sha256(content).hexdigest())
     if key not in _LOADED:
         name = f"pcpo_extension_{key[1][:16]}"
@@ -68,18 +69,6 @@ def extensions_of(*, algorithms: Iterable[str] = (), plants: Iterable[str] = ())
     """List the paths of the loaded files that define any of these."""
     wanted, built = set(algorithms), set(plants)
     return sorted({e.path for e in _LOADED.values() if e.algorithms & wanted or e.plants & built})
-
-
-def _content(path: str) -> bytes:
-    """Read a file; ConfigError if it cannot be read or is too large."""
-    try:
-        with Path(path).open("rb") as stream:
-            content = stream.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"extensions: {path}: cannot be read ({error.strerror or error})") from None
-    if len(content) > _MAX_BYTES:
-        raise ConfigError(f"extensions: {path}: found more than {_MAX_BYTES} bytes, expected a file of Python")
-    return content
 
 
 def _run(name: str, path: str, content: bytes) -> ModuleType:

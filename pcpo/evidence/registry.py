@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pcpo.claims.texts import GroupText, read_texts
 from pcpo.errors import ConfigError
@@ -151,20 +151,20 @@ def study_named(name: str) -> Study:
 
 def group_drawing(figure: str) -> str:
     """Return the name of the group that draws a figure; raises ConfigError if none does."""
-    for name, entry in GROUPS.items():
-        if figure in entry.figures:
-            return name
-    known = ", ".join(figure for entry in GROUPS.values() for figure in entry.figures)
-    raise ConfigError(f"figure: found {figure!r}, expected one of {known}")
+    return _group_making("figures", figure, "figure: found")
 
 
 def group_of(study: str) -> str:
     """Return the name of the group that a study belongs to; raises ConfigError for an unknown study."""
-    for name, entry in GROUPS.items():
-        if study in entry.studies:
-            return name
-    known = ", ".join(study for entry in GROUPS.values() for study in entry.studies)
-    raise ConfigError(f"evidence: found study {study!r}, expected one of {known}")
+    return _group_making("studies", study, "evidence: found study")
+
+
+def _group_making(kind: Literal["studies", "figures"], wanted: str, found: str) -> str:
+    """Return the name of the group with a study or figure; `found` begins the sentence of the ConfigError if none."""
+    groups = {name: group for group, entry in GROUPS.items() for name in getattr(entry, kind)}
+    if wanted not in groups:
+        raise ConfigError(f"{found} {wanted!r}, expected one of {', '.join(groups)}")
+    return groups[wanted]
 
 
 def check_evidence(studies: Iterable[str]) -> None:

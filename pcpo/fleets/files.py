@@ -22,7 +22,7 @@ from pcpo.fleets.assembly import Draw, with_initial_gains
 from pcpo.fleets.fleet import Fleet
 from pcpo.fleets.random import FleetSpec, random_fleet
 from pcpo.simulation.noise import Purpose, stream
-from pcpo.storage.files import replacing
+from pcpo.storage.files import read_limited, replacing
 
 __all__ = ["MAX_FILE_BYTES", "fleet_from", "read_fleet", "with_initial_gains", "write_fleet"]
 
@@ -66,13 +66,7 @@ def read_fleet(path: str | os.PathLike[str], draw: Draw | None = None) -> Fleet:
     """
     path = Path(path)
     reader = READERS[_suffix(path)]
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise FleetError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise FleetError(f"{path}: found more than {MAX_FILE_BYTES} bytes, expected at most that")
+    data = read_limited(path, MAX_FILE_BYTES, FleetError)
     if not data:
         raise FleetError(f"{path}: found an empty file, expected a fleet")
     try:

@@ -41,19 +41,21 @@ VERSION = 1
 MAX_DEPTH = 10
 
 
-def _either(word: str, expected: str, other: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return the schema of a matrix that may also be written as a number, a word, {scale: a} or another mapping."""
-    scaled: dict[str, Any] = {
-        "required": ["scale"],
-        "additionalProperties": False,
-        "properties": {"scale": {"type": "number"}},
-    }
+_SCALED: dict[str, Any] = {
+    "required": ["scale"],
+    "additionalProperties": False,
+    "properties": {"scale": {"type": "number"}},
+}
+
+
+def _either(word: str, expected: str, mapping: dict[str, Any] = _SCALED) -> dict[str, Any]:
+    """Return the schema of a matrix that may also be written as a number, a word, or a mapping such as {scale: a}."""
     return {
         "type": ["string", "object", "array", "number"],
         "x-expected": expected,
         "if": {"type": "string"},
         "then": {"enum": [word], "x-expected": expected},
-        "else": {"if": {"type": "object"}, "then": other or scaled},
+        "else": {"if": {"type": "object"}, "then": mapping},
     }
 
 
@@ -79,11 +81,7 @@ _DRAWN = {
 _SCALED_OR_DRAWN = {
     "if": {"anyOf": [{"required": [key]} for key in ("seed", "rule", "gap")]},
     "then": _DRAWN,
-    "else": {
-        "required": ["scale"],
-        "additionalProperties": False,
-        "properties": {"scale": {"type": "number"}},
-    },
+    "else": _SCALED,
 }
 _MATRIX = {"type": ["array", "number"], "x-expected": "a list of lists of numbers"}
 _WEIGHT = _either("identity", "identity, {scale: a} or a matrix")
@@ -188,13 +186,6 @@ def _numbers(name: str, value: list[Any]) -> Array:
     return real_array(name, value)
 
 
-def _matrix(name: str, value: Any, size: int) -> Array:
-    """Return the array of a matrix written as lists, or as {scale: a} for a multiple of the identity of that size."""
-    if isinstance(value, dict):
-        return np.asarray(real_array(f"{name}.scale", value["scale"]) * np.eye(size))
-    return _numbers(name, value)
-
-
 def _is_number(value: object) -> bool:
     """Return whether a matrix is written as a number, which stands for a matrix of that one entry."""
     return isinstance(value, int | float)
@@ -203,6 +194,13 @@ def _is_number(value: object) -> bool:
 def _entries(name: str, value: Any) -> Array:
     """Return the array of a matrix written as lists, or as a number if it has one entry."""
     return _numbers(name, [[value]] if _is_number(value) else value)
+
+
+def _matrix(name: str, value: Any, size: int) -> Array:
+    """Return the array of a matrix as `_entries` does, or of {scale: a}, a multiple of the identity of that size."""
+    if isinstance(value, dict):
+        return np.asarray(real_array(f"{name}.scale", value["scale"]) * np.eye(size))
+    return _entries(name, value)
 
 
 def fleet_of_document(document: Any, draw: Draw | None = None) -> Fleet:
@@ -248,7 +246,7 @@ def _weight(name: str, value: Any, size: int) -> Array:
     """Return Q or R, which may be written as identity, {scale: a}, a matrix, or a number if it has one entry."""
     if value == "identity":
         return np.eye(size)
-    return _matrix(name, [[value]] if _is_number(value) else value, size)
+    return _matrix(name, value, size)
 
 
 def _labels(labels: list[int] | None, sizes: list[int]) -> NDArray[np.int64]:
@@ -271,7 +269,7 @@ def _initial_gains(value: Any, N: int, m: int, n: int) -> Array | Draw:
         raise FleetError(f"initial_gains: found a multiple of the identity, expected m = n, but m = {m} and n = {n}")
     if _is_number(value) and (m, n) != (1, 1):
         raise FleetError(f"initial_gains: found {value}, expected one {m}×{n} matrix or {N} of them")
-    gains = _matrix("initial_gains", [[value]] if _is_number(value) else value, n)
+    gains = _matrix("initial_gains", value, n)
     if gains.ndim not in (2, 3):
         raise FleetError(f"initial_gains: found shape {gains.shape}, expected one {m}×{n} matrix or {N} of them")
     return np.repeat(gains[None], N, axis=0) if gains.ndim == 2 else gains

@@ -38,7 +38,7 @@ class Scripts:
 
     def made_of(self, script: str, *modules: str | Path) -> str:
         """Return the digest of a script, the modules that it loads by name, all that these import, and of versions."""
-        return _with_versions(digest(closure(self.folder / script, *modules)), _NUMERICS)
+        return _with_versions(_digest(self.folder / script, *modules), _NUMERICS)
 
     def shown(self, script: str, *modules: str | Path) -> str:
         """Return the digest of a script that draws or writes pages; it covers the versions of all libraries."""
@@ -79,6 +79,12 @@ class Scripts:
 def _texts(group: str) -> Path:
     """Return the file of the texts of a group's claims."""
     return PACKAGE / "evidence" / group / "claims.md"
+
+
+@functools.cache
+def _digest(*starts: str | Path) -> str:
+    """Return the digest of all that modules and files are made of; hundreds of jobs ask for the same ones."""
+    return digest(closure(*starts))
 
 
 @functools.cache

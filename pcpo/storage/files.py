@@ -1,4 +1,4 @@
-"""Write files atomically: to a temporary name in the same folder, then renamed."""
+"""Read files up to a size, and write them atomically: to a temporary name in the same folder, then renamed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["discard", "replacing", "write_text"]
+from pcpo.errors import PcpoError
+
+__all__ = ["discard", "read_limited", "replacing", "write_text"]
+
+
+def read_limited(
+    path: str | os.PathLike[str], most: int, error: type[PcpoError], *, expected: str = "at most that", key: str = ""
+) -> bytes:
+    """Read a file of at most `most` bytes; a larger one is not read whole.
+
+    Args:
+        path: the file.
+        most: largest size, in bytes.
+        error: the class of the error raised.
+        expected: what the sentence about a larger file expects.
+        key: the key of the configuration that names the file, if the sentences should name it.
+
+    Raises:
+        PcpoError: of the class `error`; names the key and the file, if it cannot be read or is larger.
+    """
+    where = f"{key}: {path}" if key else f"{path}"
+    try:
+        with Path(path).open("rb") as stream:
+            data = stream.read(most + 1)
+    except OSError as found:
+        raise error(f"{where}: cannot be read ({found.strerror or found})") from found
+    if len(data) > most:
+        raise error(f"{where}: found more than {most} bytes, expected {expected}")
+    return data
 
 
 @contextmanager

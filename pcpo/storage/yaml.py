@@ -17,7 +17,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -37,6 +36,7 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from pcpo.errors import PcpoError
+from pcpo.storage.files import read_limited
 
 __all__ = ["MAX_DEPTH", "plain_scalar", "read_mapping", "read_yaml"]
 
@@ -85,13 +85,7 @@ def read_mapping(path: str | os.PathLike[str], *, error: type[PcpoError]) -> dic
         PcpoError: of the class `error`; names the file, line and column, if the file is missing, too large or no
             mapping of YAML 1.2 or JSON.
     """
-    try:
-        with Path(path).open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
-    except OSError as found:
-        raise error(f"{path}: cannot be read ({found.strerror or found})") from found
-    if len(data) > MAX_FILE_BYTES:
-        raise error(f"{path}: found more than {MAX_FILE_BYTES} bytes, expected at most that")
+    data = read_limited(path, MAX_FILE_BYTES, error)
     try:
         content = read_yaml(data, error=error, max_depth=MAX_DEPTH, aliases=True)
     except PcpoError as found:
