@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.io
+from support.small_fleets import assert_same
 
 from pcpo.errors import FleetError
 from pcpo.fleets import arrays, yaml
@@ -54,19 +55,11 @@ def crossed() -> Fleet:
     return Fleet("crossed", (first, second), [1, 0, 1], np.zeros((3, 1, 2)), "a test")
 
 
-def same(a: Fleet, b: Fleet) -> None:
-    assert (a.name, a.source, a.gamma, a.H) == (b.name, b.source, b.gamma, b.H)
-    for x, y in zip(a.systems, b.systems, strict=True):
-        assert all(getattr(x, k).tobytes() == getattr(y, k).tobytes() for k in "ABQRN")
-    assert a.labels.tobytes() == b.labels.tobytes()
-    assert a.initial_gains.tobytes() == b.initial_gains.tobytes()
-
-
 class TestCrossTerm:
     @pytest.mark.parametrize("suffix", SUFFIXES)
     def test_round_trip(self, tmp_path: Path, suffix: str) -> None:
         write_fleet(crossed(), tmp_path / f"f{suffix}")
-        same(read_fleet(tmp_path / f"f{suffix}"), crossed())
+        assert_same(read_fleet(tmp_path / f"f{suffix}"), crossed())
 
     def test_layout(self) -> None:
         with np.load(io.BytesIO(arrays.dumps_npz(crossed()))) as content:
@@ -79,7 +72,7 @@ class TestCrossTerm:
         assert b'"N"' not in fleet_json.dumps(fleet)
         assert "N" not in np.load(io.BytesIO(arrays.dumps_npz(fleet)))
         zeros = GOOD.replace("R: identity}", "R: identity, N: [[0], [0]]}")
-        same(loads(zeros), fleet)
+        assert_same(loads(zeros), fleet)
 
     def test_a_cross_term_of_the_wrong_shape(self) -> None:
         with pytest.raises(FleetError, match=r"clusters\.0: N: found shape \(1, 2\), expected \(2, 1\) \(the shape"):
@@ -142,7 +135,7 @@ class TestSinglePrecision:
         assert fleet.systems[1].Q[0, 1] == fleet.systems[1].Q[1, 0] == 0.5 * (float(np.float32(0.1)) + 0.1)
         assert fleet.source == "a test; symmetrised: Q of cluster 1 (relative distance from the transpose 1.5e-09)"
         write_fleet(fleet, tmp_path / f"f{suffix}")
-        same(read_fleet(tmp_path / f"f{suffix}"), fleet)
+        assert_same(read_fleet(tmp_path / f"f{suffix}"), fleet)
 
     def test_many_are_counted(self) -> None:
         Q = [[1.0, 0.1 + 1e-9], [0.1, 1.0]]
@@ -205,7 +198,7 @@ class TestJson:
 @pytest.mark.parametrize("suffix", [".YAML", ".Yml", ".JSON", ".NPZ", ".MAT"])
 def test_suffixes_in_upper_case(tmp_path: Path, suffix: str) -> None:
     write_fleet(crossed(), tmp_path / f"F{suffix}")
-    same(read_fleet(tmp_path / f"F{suffix}"), crossed())
+    assert_same(read_fleet(tmp_path / f"F{suffix}"), crossed())
     assert [path.name for path in tmp_path.iterdir()] == [f"F{suffix}"]
 
 
@@ -230,14 +223,14 @@ def with_version(version: tuple[int, int]) -> Callable[[str, Any], bytes]:
 class TestNpz:
     @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
     def test_versions_of_the_array_format(self, version: tuple[int, int]) -> None:
-        same(arrays.loads_npz(npz(with_version(version))), crossed())
+        assert_same(arrays.loads_npz(npz(with_version(version))), crossed())
 
     def test_orders_and_types(self) -> None:
         fields = arrays._fields(crossed())
         stored = {name: np.asfortranarray(fields[name]) for name in ("A", "B", "Q", "R", "N", "initial_gains")}
         stored["labels"] = fields["labels"].astype(">i2")
         stored["R"] = fields["R"].astype(np.uint8)
-        same(arrays.loads_npz(npz(with_version((2, 0)), **stored)), crossed())
+        assert_same(arrays.loads_npz(npz(with_version((2, 0)), **stored)), crossed())
 
     @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
     def test_structured_types(self, version: tuple[int, int]) -> None:
@@ -276,7 +269,7 @@ class TestDrawnGains:
         np.testing.assert_allclose(found.gaps(found.initial_gains), 2.5, rtol=1e-9)
         assert found.source == f"a test; initial gains drawn: {DRAW}"
         if kind == "good":
-            same(with_initial_gains(fleet, DRAW), found)
+            assert_same(with_initial_gains(fleet, DRAW), found)
 
     @pytest.mark.parametrize("suffix", [".yaml", ".json"])
     def test_of_a_file(self, tmp_path: Path, suffix: str) -> None:
@@ -286,7 +279,7 @@ class TestDrawnGains:
         found = read_fleet(path)
         np.testing.assert_array_equal(found.initial_gains, self.expected(crossed()))
         write_fleet(found, path)
-        same(read_fleet(path), found)
+        assert_same(read_fleet(path), found)
         other = fleet_from("x", {"file": path, "initial_gains": {**DRAW, "seed": 4}})
         assert not np.array_equal(other.initial_gains, found.initial_gains)
 

@@ -15,6 +15,7 @@ import scipy.io
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.small_fleets import assert_same
 
 from pcpo.errors import FleetError
 from pcpo.fleets import arrays as fleet_binary
@@ -58,14 +59,6 @@ def make_fleet(seed: int = 0, n: int = 3, m: int = 2, sizes: tuple[int, ...] = (
     separation = None if len(sizes) == 1 else 0.5
     fields = {"gamma": 0.9, "initial_gap": 1.5, "separation": separation, "optimal_cost": 20.0, **changes}
     return random_fleet(FleetSpec(n, m, sizes, **fields), np.random.default_rng(seed), f"fleet {seed}")
-
-
-def assert_same(a: Fleet, b: Fleet) -> None:
-    assert (a.name, a.source, a.gamma, a.H) == (b.name, b.source, b.gamma, b.H)
-    for x, y in zip(a.systems, b.systems, strict=True):
-        assert all(getattr(x, k).tobytes() == getattr(y, k).tobytes() for k in "ABQRN")
-    assert a.labels.tobytes() == b.labels.tobytes()
-    assert a.initial_gains.tobytes() == b.initial_gains.tobytes()
 
 
 class TestRoundTrip:

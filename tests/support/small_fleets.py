@@ -13,7 +13,7 @@ from pcpo.fleets.fleet import Fleet, LinearSystem
 from pcpo.fleets.random import FleetSpec, random_fleet, with_optimal_cost
 from pcpo.simulation.noise import Purpose, stream
 
-__all__ = ["experiment", "forked_fleet", "one_cluster", "scalar", "schedule_for", "three_clusters"]
+__all__ = ["assert_same", "experiment", "forked_fleet", "one_cluster", "scalar", "schedule_for", "three_clusters"]
 
 THREE_CLUSTERS = FleetSpec(
     n=2, m=1, sizes=(3, 2, 2), gamma=0.85, optimal_cost=20.0, separation=3.0, condition_limit=6.0, initial_gap=1.0
@@ -59,3 +59,12 @@ def experiment(fleet: Fleet, *, epochs: int, Delta0: float, horizon: int = 60, *
     """A small experiment on simulated rollouts."""
     schedule = schedule_for(fleet, Delta0=Delta0, **constants)
     return Experiment(fleet, schedule, "signs", horizon, schedule.rollouts_for(epochs))
+
+
+def assert_same(a: Fleet, b: Fleet) -> None:
+    """Compare everything in two fleets, matrices and gains bit by bit."""
+    assert (a.name, a.source, a.gamma, a.H) == (b.name, b.source, b.gamma, b.H)
+    for x, y in zip(a.systems, b.systems, strict=True):
+        assert all(getattr(x, k).tobytes() == getattr(y, k).tobytes() for k in "ABQRN")
+    assert a.labels.tobytes() == b.labels.tobytes()
+    assert a.initial_gains.tobytes() == b.initial_gains.tobytes()
