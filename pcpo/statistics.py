@@ -144,7 +144,7 @@ def bootstrap(
 
 
 def _resampled(runs: FloatArray, statistic: Callable[[FloatArray], FloatArray], seed: int) -> FloatArray:
-    """`RESAMPLES` values of the statistic, some resamples at a time."""
+    """Return `RESAMPLES` values of the statistic, some resamples at a time."""
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     at_once = max(1, _CHUNK // runs.size)
     values = []
@@ -155,7 +155,7 @@ def _resampled(runs: FloatArray, statistic: Callable[[FloatArray], FloatArray], 
 
 
 def _depth(drawn: FloatArray, value: float) -> float:
-    """Normal quantile of the fraction of sorted resamples below `value`.
+    """Return the normal quantile of the fraction of sorted resamples below `value`.
 
     Beyond all of them they say only how far out it is at least; there they are taken for normal.
     """
@@ -167,7 +167,7 @@ def _depth(drawn: FloatArray, value: float) -> float:
 
 
 def _below(drawn: FloatArray, value: float) -> float:
-    """Fraction of the sorted resamples below `value`, ties halved, kept off 0 and 1 by half a resample."""
+    """Return the fraction of sorted resamples below `value`, ties halved, kept off 0 and 1 by half a resample."""
     count = (np.searchsorted(drawn, value, "left") + np.searchsorted(drawn, value, "right")) / 2
     return float(np.clip(count, 0.5, len(drawn) - 0.5) / len(drawn))
 

@@ -214,7 +214,7 @@ class Experiment:
             raise ConfigError(f"experiment: found a description with a wrong or missing key ({error})") from None
 
     def to_json(self) -> str:
-        """`to_dict` as text, with exact floats."""
+        """Return `to_dict` as text, with exact floats."""
         return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
 
 

@@ -120,7 +120,10 @@ def _matrix(axes: Axes, part: pd.DataFrame):  # type: ignore[no-untyped-def]
 
 
 def _cost_panel(axes: Axes, costs: pd.DataFrame) -> None:
-    """Estimated costs by epoch; the band C* ± Δ_l/4 of event (22): same cluster inside it means never separated."""
+    """Draw estimated costs by epoch, and the band C* ± Δ_l/4 of event (22).
+
+    Agents of one cluster whose estimates stay inside the band are never separated.
+    """
     epochs = np.sort(costs["epoch"].unique())
     N = int(costs["row"].max()) + 1
     for cluster, part in costs.groupby("cluster"):

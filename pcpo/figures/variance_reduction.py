@@ -159,7 +159,7 @@ def _by_epoch(axes: Axes, numbers: pd.DataFrame) -> None:
 
 
 def _measured(axes: Axes, part: pd.DataFrame, k: int, column: str, *, against: str = "rollouts") -> None:
-    """Measured with interval, and predicted; the two methods side by side so that both are seen."""
+    """Draw what was measured, with interval, and what was predicted; the two methods stand side by side."""
     colour, marker = cluster_colour(k)
     x = part["rollouts"] * 1.08 ** (k - 1.5) if against == "rollouts" else part["epoch"] + 0.2 * (k - 1.5)
     value = part[column]

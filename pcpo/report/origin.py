@@ -74,7 +74,7 @@ def read_sources(root: Path) -> list[Source]:
 
 
 def origin_of(sources: Sequence[Source]) -> Origin:
-    """Counts of versions and commits, and one hash for all settings."""
+    """Count versions and commits, and hash all settings together."""
     lines = "".join(f"{source.path} {source.note.get('config_hash', '')}\n" for source in sources)
     versions = Counter(str(source.note.get("version", "unknown")) for source in sources)
     commits = Counter(str(source.note.get("commit", "unknown")) for source in sources)

@@ -137,7 +137,7 @@ class ClusteringCell:
 
     @property
     def L(self) -> int:
-        """min{l : Δ_l ≤ Δ/2}."""
+        """Return L = min{l : Δ_l ≤ Δ/2}."""
         return self.halvings + 2
 
 
