@@ -8,7 +8,6 @@ Neither ablations nor extensions are the paper's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import isqrt
 from typing import Any, Literal
@@ -122,14 +121,13 @@ class PCPO:
         if self.two_sequences:
             X = state.local_gains
             r_local = np.full(oracle.n_agents, plan.radius_local)
-            X = iterate(X, R, plan, oracle, r_local, estimate=self._estimate(oracle, r_local, plan, Purpose.LOCAL))
+            X = iterate(X, R, plan, oracle, r_local, **self._estimator(plan))
             C_hat = _cost_estimates(oracle, X, plan)
 
         Y = state.global_gains
         r_global, capped = plan.radius_global(state.set_sizes if self.scale_radius else np.ones_like(state.set_sizes))
         steps = R if self.two_sequences else 2 * R
-        estimate = self._estimate(oracle, r_global, plan, Purpose.GLOBAL)
-        Y = iterate(Y, steps, plan, oracle, r_global, server=server, estimate=estimate)
+        Y = iterate(Y, steps, plan, oracle, r_global, server=server, **self._estimator(plan))
 
         if not self.two_sequences:
             X, C_hat = Y, _cost_estimates(oracle, Y, plan)
@@ -157,23 +155,11 @@ class PCPO:
         )
         return PCPOState(state.setting, epoch, X, closing.global_gains, closing.set_sizes), report
 
-    def _estimate(
-        self, oracle: Oracle, radii: FloatArray, plan: EpochPlan, purpose: int
-    ) -> Callable[[FloatArray], FloatArray] | None:
-        """Return what estimates g_i of every agent from M_l rollouts in place of (5); None for (5)."""
-        M, epoch = plan.minibatch, plan.epoch
-        aside = min(isqrt(M), M - 1) if self.estimator == "centred" else 0
-
-        def two_point(gains: FloatArray) -> FloatArray:
-            return oracle.gradients(gains, M, radii, purpose=purpose, epoch=epoch, estimator="two_point").values
-
-        def centred(gains: FloatArray) -> FloatArray:
-            baseline = oracle.costs(gains, aside, purpose=Purpose.BASELINE, epoch=epoch).values
-            return oracle.gradients(gains, M - aside, radii, purpose=purpose, epoch=epoch, baseline=baseline).values
-
-        if self.estimator == "two_point":
-            return two_point
-        return centred if aside else None
+    def _estimator(self, plan: EpochPlan) -> dict[str, Any]:
+        """Return what `iterate` must know of the estimator: its name, and the rollouts of its baseline."""
+        if self.estimator == "centred":
+            return {"aside": min(isqrt(plan.minibatch), plan.minibatch - 1)}
+        return {"estimator": self.estimator}
 
 
 def _cost_estimates(oracle: Oracle, gains: FloatArray, plan: EpochPlan) -> FloatArray:

@@ -16,7 +16,7 @@ from pcpo.lqr.system import Array, LinearSystem
 __all__ = [
     "BoundedLaw",
     "QuarticLaw",
-    "quartic_form",
+    "quartic_pairs",
     "rollout_bound",
     "rollout_variance",
     "truncated_cost",
@@ -93,16 +93,30 @@ def truncated_cost_array(system: LinearSystem, gains: Array, horizon: int) -> Ar
     return np.asarray(total)
 
 
-def quartic_form(law: QuarticLaw, n: int) -> Array:
-    """Return Var(zᵀPz) of the law as a form, (n, n, n, n), by polarisation: it is quadratic in P."""
-    basis = np.zeros((n, n, n, n))
+def quartic_pairs(law: QuarticLaw, n: int) -> Array:
+    """Return c and d, (2, n, n), with Var(zᵀPz) = Σ_ab c_ab P_ab² + Σ_ab d_ab P_aa P_bb; c_aa = 0.
+
+    Such numbers exist for every law that a change of the sign of one coordinate leaves as it is.
+
+    Raises:
+        FleetError: for another law.
+    """
+    found, single = np.zeros((2, n, n)), np.zeros((n, n, n))
+    single[np.arange(n), np.arange(n), np.arange(n)] = 1.0
+    own = law.quartic_term(single)
     for a in range(n):
-        for b in range(n):
-            basis[a, b, a, b] += 0.5
-            basis[a, b, b, a] += 0.5
-    own = law.quartic_term(basis)
-    both = law.quartic_term(basis[:, :, None, None] + basis)
-    return np.asarray(0.5 * (both - own[:, :, None, None] - own))
+        crossed = np.zeros((n, n, n))
+        crossed[:, a, :] = crossed[:, :, a] = np.eye(n)
+        found[0, a] = law.quartic_term(crossed) / 2.0
+        found[1, a] = (law.quartic_term(single[a] + single) - own[a] - own) / 2.0
+        found[0, a, a], found[1, a, a] = 0.0, own[a]
+    P = np.cos(np.arange(1.0, n * n + 1)).reshape(n, n)
+    P = P + P.T
+    diagonal = np.diagonal(P)
+    expected = np.sum(found[0] * P**2) + diagonal @ found[1] @ diagonal
+    if not np.isclose(float(law.quartic_term(P)), expected, rtol=1e-9, atol=1e-12):
+        raise FleetError("noise: found a law that changes with the sign of a coordinate, expected one that does not")
+    return found
 
 
 def truncated_variance_array(system: LinearSystem, gains: Array, horizon: int, law: QuarticLaw) -> Array:
@@ -113,15 +127,13 @@ def truncated_variance_array(system: LinearSystem, gains: Array, horizon: int, l
     """
     _check_horizon(horizon)
     A_K, W = closed_loop(system, gains), stage_weight(system, np.asarray(gains))
-    quartic = quartic_form(law, system.n).reshape(system.n**2, -1)
     values = [np.zeros_like(A_K)]  # P of 0, 1, … terms
     for _ in range(horizon - 1):
         values.append(W + system.gamma * transpose(A_K) @ values[-1] @ A_K)
     total, paths = np.zeros(A_K.shape[:-2]), np.zeros_like(A_K)  # paths = Σ_{1≤i≤k} A^i A^iᵀ
     for k in range(horizon - 1):
         P = values[horizon - 1 - k]
-        flat = P.reshape(*total.shape, -1)
-        own = np.sum((flat @ quartic) * flat, axis=-1)
+        own = law.quartic_term(P)
         crossed = np.sum((P @ paths) * P, axis=(-1, -2))
         total = total + system.gamma ** (2 * (k + 1)) * (own + 4.0 * crossed)
         paths = A_K @ (np.eye(system.n) + paths) @ transpose(A_K)

@@ -29,6 +29,7 @@ __all__ = [
     "Smoothed",
     "estimator_moments",
     "second_moment",
+    "simplex_rule",
     "smoothed_gradient",
     "sphere_nodes",
     "sphere_rule",
@@ -81,6 +82,26 @@ def sphere_rule(D: int, order: int) -> tuple[Array, Array]:
         weights = np.outer(outer_weights, inner_weights).ravel()
     nodes.flags.writeable = weights.flags.writeable = False
     return nodes, weights
+
+
+def simplex_rule(D: int) -> tuple[Array, Array]:
+    """Return nodes (q, D) on the unit sphere of R^D, D ≥ 2, and weights (q,) of sum 1, exact to degree 5.
+
+    There are q = (D + 1)(D + 2) nodes: the vertices of a regular simplex, the middles of its edges on the sphere, and
+    their opposites; nodes[::-1] = -nodes (Mysovskikh 1964; Stroud's U_n 5-1). Weights of vertices are negative for D >
+    7.
+    """
+    vertices = np.zeros((D + 1, D))
+    for i in range(D):
+        vertices[i, i] = np.sqrt((D + 1) * (D - i) / (D * (D - i + 1)))
+        vertices[i + 1 :, i] = -np.sqrt((D + 1) / (D * (D - i + 1) * (D - i)))
+    first, second = np.triu_indices(D + 1, 1)
+    middles = vertices[first] + vertices[second]
+    middles /= np.linalg.norm(middles, axis=1, keepdims=True)
+    own, between = D * (7 - D) / (2 * (D + 1) ** 2 * (D + 2)), 2 * (D - 1) ** 2 / (D * (D + 1) ** 2 * (D + 2))
+    half = np.concatenate([vertices, middles])
+    weights = np.concatenate([np.full(D + 1, own), np.full(len(middles), between)])
+    return np.concatenate([half, -half[::-1]]), np.concatenate([weights, weights[::-1]])
 
 
 def _order(D: int, asked: int | None) -> int | None:

@@ -3,11 +3,12 @@
 The mean of M independent one-point estimates tends to N(∇C_r(K), S(K)/M), S(K) = (D²/r²) E[C(K + rU; Z)² UUᵀ] −
 ∇C_r ∇C_rᵀ, and the mean of M rollout costs to N(C(K), Var C(K; Z)/M), by the central limit theorem; M has no limit.
 Algorithms, server and schedule run on this oracle as on rollouts.  The evidence group `surrogate` measures from which M
-on the two cannot be told apart.
+on the two cannot be told apart.  Estimates with a baseline, given the baseline, and means of pairs are drawn in the
+same way (`pcpo.oracles.moment_anchors` has their covariances).
 
-Moments are integrals over the sphere by quadrature (`lqr.estimator_moments`).  From one iterate to the next they are
-extrapolated, with ∇C and E C(K; Z)² exact at every iterate (`pcpo.oracles.moment_kernels`); `Errors` measures the error
-of the extrapolation.
+Moments are integrals over a sphere or its ball (`pcpo.oracles.moment_rules`).  From one iterate to the next they are
+extrapolated, with ∇C, C and Var C(K; Z) exact at every iterate (`pcpo.oracles.moment_kernels`); `Errors` measures the
+error of the extrapolation.
 """
 
 from __future__ import annotations
@@ -20,39 +21,25 @@ from pcpo import lqr
 from pcpo.arrays import BoolArray, FloatArray, IntArray
 from pcpo.errors import PcpoError
 from pcpo.fleets.fleet import Fleet
-from pcpo.lqr.moments import quartic_form
-from pcpo.lqr.smoothing import EstimatorMoments
+from pcpo.lqr.moments import quartic_pairs
 from pcpo.lqr.system import SystemStack
-from pcpo.oracles.moment_kernels import WORK_ROWS, descend_kernel
-from pcpo.oracles.protocol import Estimates, Question
+from pcpo.oracles.moment_anchors import CENTRED, ONE_POINT, TWO_POINT, costs_kernel, matrices_of, renew_kernel
+from pcpo.oracles.moment_kernels import descend_kernel
+from pcpo.oracles.moment_rules import narrow_rule, wide_rule
+from pcpo.oracles.moment_truncated import truncated_anchor
+from pcpo.oracles.protocol import Estimates, Estimator, Question
 from pcpo.oracles.rollout import LedgerOracle, OpenEpochs
 from pcpo.simulation.kernels import SATURATION
-from pcpo.simulation.noise import NoiseLaw, stream
+from pcpo.simulation.noise import NoiseLaw, Purpose, stream
 
-__all__ = ["DRIFT", "Errors", "MomentOracle", "quadrature_order"]
+__all__ = ["DRIFT", "Errors", "MomentOracle"]
 
-#: Relative change of C from its anchor at which the moments are computed anew.
+#: Relative change of C from its anchor at which the moments are computed anew; where smoothing adds little to them, a
+#: larger one serves (`pcpo.oracles.moment_anchors`).
 DRIFT = 0.05
 _NORMALS = 2  # last key of the streams; 0 and 1 are those of rollouts
 _CHUNK = 1 << 18  # normals held at once
-_MOST_NODES = (
-    2048  # of them order 4 for D = 6: with order 3, draws at a wide radius were seen to be off from M = 10^4 on
-)
 _MOST = 2**62 - 1  # counts of saturated rollouts stop here: two of them fit in an integer
-
-
-def quadrature_order(D: int) -> int:
-    """Return the order q of the sphere rule for D unknowns: its error is of relative order r^(2q−2), q = 8 … 2.
-
-    q is 8 up to D = 4, 4 for D = 6, 3 for D = 7, 2 for D = 8 to 11.
-
-    Raises:
-        PcpoError: beyond D = 11, which takes too many nodes.
-    """
-    for order in range(8, 1, -1):
-        if D == 1 or 2 * order ** (D - 1) <= _MOST_NODES:
-            return order
-    raise PcpoError(f"gains: found m n = {D} unknowns, expected at most 11 for exact moments")
 
 
 @dataclass
@@ -72,25 +59,49 @@ class Errors:
     anchors: int = 0
 
 
+@dataclass(frozen=True)
+class _Draw:
+    """Describe one estimate of every agent.
+
+    estimator: of `pcpo.oracles.moment_anchors`; minibatch: rollouts spent in all; aside: those of them that estimate
+    the baseline; baseline: a given one ``(N,)``.
+    """
+
+    estimator: int
+    minibatch: int
+    aside: int
+    baseline: FloatArray
+
+    @property
+    def used(self) -> int:
+        """Return the rollouts of the gradient estimate: an odd one is left of pairs."""
+        return 2 * (self.minibatch // 2) if self.estimator == TWO_POINT else self.minibatch - self.aside
+
+    @property
+    def samples(self) -> float:
+        """Return how many samples an estimate is the mean of."""
+        return float(self.used // 2 if self.estimator == TWO_POINT else self.used)
+
+
 class _Anchors:
     """Hold the moments of every agent at the gain where they were last computed; at first none has been."""
 
-    def __init__(self, epoch: int, radii: FloatArray, shape: tuple[int, int, int]) -> None:
+    def __init__(self, epoch: int, radii: FloatArray, estimator: int, shape: tuple[int, int, int]) -> None:
         N, m, n = shape
-        self.epoch, self.radii = epoch, radii.copy()
-        self.gains, self.bias = np.full(shape, np.nan), np.zeros(shape)
-        self.costs, self.squares = np.full(N, np.nan), np.full(N, np.nan)
-        self.reach2, self.saturated = np.zeros(N), np.zeros(N)
-        self.root = np.zeros((N, m * n, m * n))
+        self.key = epoch, estimator, radii.tobytes()
+        self.gains, self.bias, self.matrices = np.full(shape, np.nan), np.zeros(shape), matrices_of(estimator)
+        self.costs, self.squares, self.centres = np.full(N, np.nan), np.full(N, np.nan), np.zeros(N)
+        self.reach2, self.drifts, self.saturated = np.zeros(N), np.zeros(N), np.zeros(N)
+        self.shapes = np.zeros((N, self.matrices, m * n, m * n))
 
-    def arrays(self, minibatch: int) -> tuple[FloatArray, ...]:
-        """Return the arrays that the kernels expect, for a minibatch of M."""
-        root = self.root / float(minibatch) ** 0.5
-        return self.gains, self.costs, self.squares, self.reach2, self.bias, root, self.saturated
+    def arrays(self) -> tuple[FloatArray, ...]:
+        """Return the arrays that the kernels expect."""
+        own = (self.gains, self.costs, self.squares, self.reach2, self.drifts, self.bias, self.shapes)
+        return *own, self.saturated, self.centres
 
 
 class MomentOracle(LedgerOracle):
-    """Answer with normal draws of the exact mean and covariance of one-point estimates and of mean costs.
+    """Answer with normal draws of the exact mean and covariance of gradient estimates and of mean costs.
 
     Where C is infinite, a rollout costs `SATURATION` without variance, as a saturated rollout does: such a gain gets an
     enormous estimate, finite, and M saturated rollouts in the ledger; if C(K + rU) is infinite for some U only, the
@@ -101,11 +112,11 @@ class MomentOracle(LedgerOracle):
         seed: the run's; (purpose, epoch, agent) has a separate stream, as with rollouts.
         law: law of the noise.
         horizon: None for C itself; an integer h for the C_h of `RolloutOracle`, with moments computed anew for every
-            question.
+            question, agent by agent.
         drift: relative change of C at which moments are computed anew.
 
     Raises:
-        PcpoError: for an estimator other than "one_point", a baseline, or more than D = 11 unknowns.
+        PcpoError: for more than D = 60 unknowns, and for two points of fewer than two rollouts.
     """
 
     def __init__(
@@ -116,20 +127,19 @@ class MomentOracle(LedgerOracle):
             raise PcpoError(f"drift: found {drift}, expected a relative change of cost between 0 and 1")
         if horizon is not None and (isinstance(horizon, bool) or not horizon >= 1):
             raise PcpoError(f"horizon: found {horizon!r}, expected 1 or more stages, or None for all")
-        own = [fleet.system_of(agent) for agent in range(fleet.N)]
+        narrow, wide = narrow_rule(fleet.D), wide_rule(fleet.D)
         # The kernels know no cross term of the stage cost: everything below is about gains less R⁻¹Nᵀ.
-        self._shift = np.stack([system.shift for system in own]) if fleet.stacked.crossed else None
-        self._systems = [system.standard for system in own]
-        stack = SystemStack.of(tuple(self._systems), np.arange(fleet.N)) if fleet.stacked.crossed else fleet.stacked
+        crossed = fleet.stacked.crossed
+        self._shift = np.stack([system.shift for system in fleet.systems])[fleet.labels] if crossed else None
+        self._standard, self._labels = tuple(system.standard for system in fleet.systems), fleet.labels
+        stack = SystemStack.of(self._standard, fleet.labels) if crossed else fleet.stacked
         self._matrices = tuple(np.ascontiguousarray(X) for X in (stack.A, stack.B, stack.Q, stack.R))
         self._gamma = float(fleet.gamma)
-        self._quartic = quartic_form(law, fleet.n)
+        self._pairs = quartic_pairs(law, fleet.n)
         self._seed, self._law, self._horizon, self._drift = seed, law, horizon, drift
-        self._order = quadrature_order(fleet.D)
-        self._descend = descend_kernel(fleet.n, fleet.m)
+        self._rules = tuple((rule.nodes, rule.weights, rule.slopes, rule.centre) for rule in (narrow, wide))
         self._streams = OpenEpochs(self._fresh_streams)
         self._anchors: dict[int, _Anchors] = {}
-        self._costs_at: dict[int, tuple[FloatArray, tuple[float, float]]] = {}
         self.errors = Errors()
 
     def iterate(
@@ -143,18 +153,23 @@ class MomentOracle(LedgerOracle):
         purpose: int,
         epoch: int,
         sets: BoolArray | None = None,
+        estimator: Estimator = "one_point",
+        aside: int = 0,
     ) -> FloatArray:
         """Run the steps of the plain loop compiled, with the same numbers (`pcpo.oracles.protocol.IteratingOracle`)."""
         self._check(gains, minibatch)
         self._check_radii(radii)
+        if not 0 <= aside < minibatch:
+            raise PcpoError(f"aside: found {aside}, expected some of the {minibatch} rollouts, but not all")
+        draw = _drawn(estimator, minibatch, aside, None, self.n_agents)
         X = self._shifted(gains)
         left = iterations
         while left > 0:
             count = max(1, min(left, _CHUNK // X.size))
-            saturated = self._steps(X, count, step_size, minibatch, radii, purpose, epoch, sets)[1]
-            self._spend(minibatch * count, _count(saturated, minibatch))
+            saturated = self._steps(X, count, step_size, draw, radii, purpose, epoch, sets)[1]
+            self._spend(minibatch * count, _count(saturated[0], draw.used) + _count(saturated[1], aside))
             left -= count
-        self._audit(epoch % self.n_agents, self._anchors_for(purpose, epoch, radii), X, minibatch)
+        self._audit(epoch % self.n_agents, self._anchors_for(purpose, epoch, radii, draw.estimator), X, radii, draw)
         return X if self._shift is None else X + self._shift
 
     def _shifted(self, gains: FloatArray) -> FloatArray:
@@ -164,37 +179,30 @@ class MomentOracle(LedgerOracle):
 
     def _gradients(self, question: Question) -> Estimates:
         """Draw normal gradient estimates."""
-        if question.estimator != "one_point" or question.baseline is not None:
-            found = repr(question.estimator) if question.baseline is None else "a baseline"
-            raise PcpoError(f"estimator: found {found}, expected 'one_point' without a baseline from a moment oracle")
+        draw = _drawn(question.estimator, question.minibatch, 0, question.baseline, self.n_agents)
         X = self._shifted(question.gains)
-        g, saturated = self._steps(
-            X, 1, 0.0, question.minibatch, question.radii, question.purpose, question.epoch, None
-        )
-        return Estimates(g, _count(saturated, question.minibatch))
+        g, saturated = self._steps(X, 1, 0.0, draw, question.radii, question.purpose, question.epoch, None)
+        return Estimates(g, _count(saturated[0], draw.used))
 
     def _costs(self, gains: FloatArray, minibatch: int, purpose: int, epoch: int) -> Estimates:
         """Draw normal cost estimates."""
+        return self._costs_at(self._shifted(gains), minibatch, purpose, epoch)
+
+    def _costs_at(self, X: FloatArray, minibatch: int, purpose: int, epoch: int) -> Estimates:
+        """Draw normal cost estimates at shifted gains."""
         draws = np.array([rng.standard_normal() for rng in self._streams.at(purpose, epoch)])
-        pairs = [self._cost_moments(agent, K) for agent, K in enumerate(self._shifted(gains))]
-        mean, variance = np.array(pairs).T
+        mean, variance = np.empty(self.n_agents), np.empty(self.n_agents)
+        if self._horizon is None:
+            costs_kernel()(self._matrices, self._gamma, self._pairs, X, mean, variance)
+        else:
+            for i, K in enumerate(X):
+                system = self._standard[self._labels[i]]
+                with np.errstate(over="ignore", invalid="ignore"):
+                    mean[i] = lqr.truncated_cost(system, K, self._horizon)
+                    variance[i] = lqr.truncated_variance_array(system, K, self._horizon, self._law)
         over = ~(mean <= SATURATION)
         spread = np.sqrt(np.where(over, 0.0, variance) / float(minibatch))
         return Estimates(np.where(over, SATURATION, mean) + spread * draws, _count(over.astype(float), minibatch))
-
-    def _cost_moments(self, agent: int, K: FloatArray) -> tuple[float, float]:
-        """Return mean and variance of one rollout's cost; those of an agent's last question are remembered."""
-        known = self._costs_at.get(agent)
-        if known is None or not np.array_equal(known[0], K):
-            system = self._systems[agent]
-            with np.errstate(over="ignore", invalid="ignore"):
-                if self._horizon is None:
-                    found = lqr.cost(system, K), lqr.rollout_variance(system, K, self._law)
-                else:
-                    variance = lqr.truncated_variance_array(system, K, self._horizon, self._law)
-                    found = lqr.truncated_cost(system, K, self._horizon), float(variance)
-            known = self._costs_at[agent] = (K.copy(), found)
-        return known[1]
 
     def _fresh_streams(self, purpose: int, epoch: int) -> list[np.random.Generator]:
         """Return the streams of all agents for one (purpose, epoch)."""
@@ -205,96 +213,93 @@ class MomentOracle(LedgerOracle):
         X: FloatArray,
         count: int,
         step_size: float,
-        minibatch: int,
+        draw: _Draw,
         radii: FloatArray,
         purpose: int,
         epoch: int,
         sets: BoolArray | None,
     ) -> tuple[FloatArray, FloatArray]:
-        """Make `count` steps in place; return the last estimates, and per agent the sum of saturated fractions."""
+        """Make `count` steps in place; return the last estimates, and per agent what was saturated ``(2, N)``.
+
+        That is the sum over steps of the fraction of the rollouts of a gradient estimate, and of those of a baseline.
+        """
         N, D = self.n_agents, X[0].size
         normals = np.stack([rng.standard_normal((count, D)) for rng in self._streams.at(purpose, epoch)], axis=1)
-        anchors = self._anchors_for(purpose, epoch, radii)
+        normals /= draw.samples**0.5
+        anchors = self._anchors_for(purpose, epoch, radii, draw.estimator)
         if sets is None:
             members, member_of = np.zeros((0, N), dtype=np.bool_), np.zeros(N, dtype=np.int64)
         else:
             members, which = np.unique(sets, axis=0, return_inverse=True)
             member_of = which.reshape(-1).astype(np.int64)
-        G, saturated, stale = np.zeros_like(X), np.zeros(N), np.ones(N, dtype=np.bool_)
-        size = max(self.gain_shape)
-        work = np.empty((WORK_ROWS, size, size))
+        G, saturated, stale = np.zeros_like(X), np.zeros((2, N)), np.ones(N, dtype=np.bool_)
+        descend = descend_kernel(*X.shape[:0:-1], general=draw.estimator != ONE_POINT)
+        compiled = self._horizon is None
+        zetas = np.zeros((count, N))
+        if draw.aside and compiled:
+            zetas = np.stack([rng.standard_normal(count) for rng in self._streams.at(Purpose.BASELINE, epoch)], axis=1)
         done = 0
         while done < count:
-            most = count if self._horizon is None else done + 1
-            if self._horizon is not None:
-                self._renew(anchors, np.flatnonzero((anchors.gains != X).any(axis=(1, 2))), X, minibatch)
-            done += self._descend(
-                self._matrices, self._gamma, self._quartic, anchors.arrays(minibatch), self._drift,
-                self._horizon is not None, normals[done:most], step_size, member_of, members, X, G, stale, saturated,
-                work,
+            most, question = count, (draw.estimator, float(draw.aside), draw.baseline)
+            if not compiled:
+                most = done + 1
+                self._renew_truncated(anchors, X, radii, draw.estimator)
+                if draw.aside:
+                    costs = self._costs_at(X, draw.aside, Purpose.BASELINE, epoch)
+                    question = (draw.estimator, 0.0, costs.values)
+            done += descend(
+                self._matrices, self._gamma, self._pairs, anchors.arrays(), radii, question, not compiled,
+                normals[done:most], zetas[done:most], step_size, member_of, members, X, G, stale, saturated,
             )  # fmt: skip
             if done < most:
-                self._renew(anchors, np.flatnonzero(stale), X, minibatch)
+                self._renew(anchors, np.flatnonzero(stale), X, radii, draw)
         return G, saturated
 
-    def _anchors_for(self, purpose: int, epoch: int, radii: FloatArray) -> _Anchors:
+    def _anchors_for(self, purpose: int, epoch: int, radii: FloatArray, estimator: int) -> _Anchors:
         """Return the anchors of a purpose, which last for one epoch, as its streams do."""
         known = self._anchors.get(purpose)
-        if known is None or known.epoch != epoch or not np.array_equal(known.radii, radii):
-            known = self._anchors[purpose] = _Anchors(epoch, radii, (self.n_agents, *self.gain_shape))
+        if known is None or known.key != (epoch, estimator, radii.tobytes()):
+            known = self._anchors[purpose] = _Anchors(epoch, radii, estimator, (self.n_agents, *self.gain_shape))
         return known
 
-    def _renew(self, anchors: _Anchors, agents: IntArray, X: FloatArray, minibatch: int) -> None:
+    def _renew(self, anchors: _Anchors, agents: IntArray, X: FloatArray, radii: FloatArray, draw: _Draw) -> None:
         """Compute the exact moments of these agents at their gains X_i."""
-        for i in agents.tolist():
-            system, K = self._systems[i], X[i]
-            found = self._exact(i, K, float(anchors.radii[i]))
-            cost, square = lqr.cost(system, K), np.inf
-            if self._horizon is not None or not np.isfinite(cost):
-                cost, bias, reach2 = np.inf, found.mean, 0.0
-            else:
-                square, bias = self._carriable(i, K, cost, found)
-                # Half a hessian times reach² is the drift: how far C stays within it, if C is quadratic around K.
-                reach2 = 2 * self._drift * cost / float(np.linalg.norm(lqr.hessian_at(system, K), 2))
-            root = _symmetric_root(found.covariance)
-            if np.isfinite(cost) and np.isfinite(anchors.costs[i]) and found.saturated == anchors.saturated[i] == 0:
-                self._note(anchors, i, square, bias, found.covariance, minibatch)
-            anchors.gains[i], anchors.costs[i], anchors.bias[i], anchors.root[i] = K, cost, bias, root
-            anchors.squares[i], anchors.reach2[i], anchors.saturated[i] = square, reach2, found.saturated
+        self.errors.anchors += self._renewed(self._matrices, agents, X, radii, draw, anchors.arrays())
+
+    def _renewed(
+        self,
+        matrices: tuple[FloatArray, ...],
+        agents: IntArray,
+        X: FloatArray,
+        radii: FloatArray,
+        draw: _Draw,
+        anchors: tuple[FloatArray, ...],
+    ) -> int:
+        """Renew anchors in place, record the errors that the old ones would have made, and return their number."""
+        errors = np.array([self.errors.covariance, self.errors.mean, 0.0])
+        renew_kernel()(
+            matrices, self._gamma, self._pairs, agents, X, radii, *self._rules, SATURATION, self._drift, draw.samples,
+            draw.estimator, anchors, errors,
+        )  # fmt: skip
+        self.errors.covariance, self.errors.mean = float(errors[0]), float(errors[1])
+        return int(errors[2])
+
+    def _renew_truncated(self, anchors: _Anchors, X: FloatArray, radii: FloatArray, estimator: int) -> None:
+        """Compute the moments of rollouts of the horizon wherever the gain has changed."""
+        assert self._horizon is not None
+        for i in np.flatnonzero((anchors.gains != X).any(axis=(1, 2))).tolist():
+            system = self._standard[self._labels[i]]
+            found = truncated_anchor(system, X[i], float(radii[i]), self._horizon, self._law, estimator)
+            anchors.gains[i], anchors.costs[i], anchors.bias[i], anchors.shapes[i] = X[i], np.inf, found[0], found[1]
+            anchors.centres[i], anchors.saturated[i] = found[2], found[3]
             self.errors.anchors += 1
 
-    def _exact(self, i: int, K: FloatArray, radius: float) -> EstimatorMoments:
-        """Return the moments of agent i's estimates at a gain, by quadrature."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return lqr.estimator_moments(
-                self._systems[i], K, radius, self._law, horizon=self._horizon, ceiling=SATURATION, order=self._order
-            )
-
-    def _carriable(self, i: int, K: FloatArray, cost: float, found: EstimatorMoments) -> tuple[float, FloatArray]:
-        """Return E C(K; Z)² and the bias of smoothing at a gain of finite cost: what is extrapolated from there."""
-        system = self._systems[i]
-        return cost**2 + lqr.rollout_variance(system, K, self._law), found.mean - lqr.gradient(system, K)
-
-    def _audit(self, i: int, anchors: _Anchors, X: FloatArray, minibatch: int) -> None:
+    def _audit(self, i: int, anchors: _Anchors, X: FloatArray, radii: FloatArray, draw: _Draw) -> None:
         """Record the error of agent i's moments at the last iterate, where they may never have been renewed."""
-        K = X[i]
-        cost = lqr.cost(self._systems[i], K)
-        if self._horizon is not None or not np.isfinite([cost, anchors.costs[i]]).all() or anchors.saturated[i] > 0:
-            return
-        found = self._exact(i, K, float(anchors.radii[i]))
-        if found.saturated == 0:
-            self._note(anchors, i, *self._carriable(i, K, cost, found), found.covariance, minibatch)
-
-    def _note(
-        self, anchors: _Anchors, i: int, square: float, bias: FloatArray, covariance: FloatArray, minibatch: int
-    ) -> None:
-        """Record the error that agent i's old anchor would have made at the gain of the new one."""
-        carried = square / anchors.squares[i] * (anchors.root[i] @ anchors.root[i].T)
-        ratios = np.linalg.eigvals(np.linalg.solve(covariance, carried)).real
-        off = (anchors.bias[i] - bias).ravel()
-        sd = float(np.sqrt(off @ np.linalg.solve(covariance, off) * float(minibatch)))
-        self.errors.covariance = max(self.errors.covariance, float(np.abs(ratios - 1).max()))
-        self.errors.mean = max(self.errors.mean, sd)
+        if self._horizon is None:
+            own = slice(i, i + 1)
+            matrices, copies = (tuple(a[own].copy() for a in arrays) for arrays in (self._matrices, anchors.arrays()))
+            self._renewed(matrices, np.zeros(1, dtype=np.int64), X[own], radii[own], draw, copies)
 
     def _spend(self, rollouts: int, nonfinite: IntArray) -> None:
         """Enter rollouts; counts of saturated ones stop at 2^62 − 1."""
@@ -302,13 +307,21 @@ class MomentOracle(LedgerOracle):
         self.nonfinite = np.minimum(self.nonfinite, _MOST)
 
 
+def _drawn(estimator: Estimator, minibatch: int, aside: int, baseline: FloatArray | None, N: int) -> _Draw:
+    """Return the description of an estimate; PcpoError for fewer than the two rollouts that a pair needs."""
+    if estimator == "two_point":
+        if minibatch < 2:
+            raise PcpoError(f"minibatch: found {minibatch}, expected 2 or more rollouts, as a pair needs")
+        return _Draw(TWO_POINT, minibatch, 0, np.zeros(N))
+    if estimator != "one_point":
+        raise PcpoError(f"estimator: found {estimator!r}, expected 'one_point' or 'two_point'")
+    if aside or baseline is not None:
+        given = np.zeros(N) if baseline is None else np.array(baseline, dtype=np.float64)
+        return _Draw(CENTRED, minibatch, aside, given)
+    return _Draw(ONE_POINT, minibatch, 0, np.zeros(N))
+
+
 def _count(fractions: FloatArray, minibatch: int) -> IntArray:
     """Return fractions of M as counts of rollouts, up to 2^62 − 1."""
     counts = np.minimum(np.rint(fractions * float(minibatch)), float(2**62 - 1024))
     return counts.astype(np.int64)
-
-
-def _symmetric_root(covariance: FloatArray) -> FloatArray:
-    """Return Σ^½; eigenvalues that rounding made negative count as zero."""
-    values, vectors = np.linalg.eigh(covariance)
-    return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)

@@ -108,10 +108,16 @@ class IteratingOracle(Protocol):
         purpose: int,
         epoch: int,
         sets: BoolArray | None = None,
+        estimator: Estimator = "one_point",
+        aside: int = 0,
     ) -> FloatArray:
         """Make `iterations` steps K_i ← K_i − η·ZO_i(K_i, M, r_i), or with `sets` ``(N, N)`` those of (6).
 
         Questions and ledger are those of a loop over `gradients`, and the gains are the same up to rounding.
+
+        Args:
+            estimator: of the gradients.
+            aside: rollouts out of the M that first estimate C(K_i), with purpose BASELINE: the baseline of the others.
         """
 
 

@@ -12,13 +12,15 @@ from pcpo.algorithms.baselines.base import iterate
 from pcpo.algorithms.pcpo import PCPO
 from pcpo.algorithms.protocol import Setting
 from pcpo.algorithms.server import Server
-from pcpo.errors import ConfigError, PcpoError
+from pcpo.errors import ConfigError, FleetError, PcpoError
 from pcpo.experiments.driver import run
 from pcpo.experiments.experiment import Experiment
 from pcpo.fleets.fleet import Fleet, LinearSystem
-from pcpo.lqr.moments import quartic_form
-from pcpo.oracles.moment import MomentOracle, quadrature_order
+from pcpo.lqr.moments import quartic_pairs
+from pcpo.oracles import moment
+from pcpo.oracles.moment import MomentOracle
 from pcpo.oracles.moment_kernels import descend_kernel
+from pcpo.oracles.moment_rules import narrow_rule, wide_rule
 from pcpo.oracles.protocol import Estimates, IteratingOracle, Oracle
 from pcpo.oracles.rollout import RolloutOracle
 from pcpo.simulation.estimators import cost_estimate, gradient_estimate
@@ -67,10 +69,21 @@ def fleet() -> Fleet:
 
 
 @pytest.mark.parametrize("law", NOISE_LAWS.values(), ids=NOISE_LAWS)
-def test_the_quartic_form_is_that_of_the_law(law: NoiseLaw) -> None:
+def test_the_quartic_pairs_are_those_of_the_law(law: NoiseLaw) -> None:
     P = stream(3, 1).standard_normal((3, 3))
     P = P + P.T
-    assert np.einsum("ab,abcd,cd", P, quartic_form(law, 3), P) == pytest.approx(law.quartic_term(P), rel=1e-12)
+    pairs, squares = quartic_pairs(law, 3)
+    found = np.sum(pairs * P**2) + np.diag(P) @ squares @ np.diag(P)
+    assert found == pytest.approx(float(law.quartic_term(P)), rel=1e-12)
+
+
+def test_a_law_that_is_not_symmetric_is_refused() -> None:
+    class Lopsided(type(SIGNS)):  # type: ignore[misc]
+        def quartic_term(self, P: np.ndarray) -> np.ndarray:
+            return np.asarray(super().quartic_term(P) + P[..., 0, 0] * P[..., 0, 1])
+
+    with pytest.raises(FleetError, match="noise: found a law that changes with the sign of a coordinate"):
+        quartic_pairs(Lopsided(), 2)
 
 
 @pytest.mark.parametrize("law", NOISE_LAWS.values(), ids=NOISE_LAWS)
@@ -109,23 +122,69 @@ def test_truncated_moments_against_rollouts_and_wrong_ones(fleet: Fleet) -> None
 TAILS = (stats.chi2.cdf, stats.chi2.sf)
 
 
-@pytest.mark.parametrize("D", [1, 2, 3, 6])
-def test_the_quadrature_leaves_out_what_it_says(D: int) -> None:
-    """Against a finer rule at r and r/2: the error falls by 2^(2q−2) at least, where it is not yet rounding."""
-    m = 2 if D == 6 else 1
-    n = D // m
+def random_system(n: int, m: int) -> LinearSystem:
     rng = np.random.default_rng(4)
-    system = LinearSystem(0.7 * np.eye(n) + 0.1 * rng.standard_normal((n, n)), rng.standard_normal((n, m)),
-                          np.eye(n), np.eye(m), 0.8)  # fmt: skip
-    K, q = lqr.riccati(system).K + 0.02, quadrature_order(D)
+    return LinearSystem(0.7 * np.eye(n) + 0.1 * rng.standard_normal((n, n)), rng.standard_normal((n, m)),
+                        np.eye(n), np.eye(m), 0.8)  # fmt: skip
 
-    def error(r: float) -> float:
-        used, finer = (lqr.estimator_moments(system, K, r, SIGNS, order=k) for k in (q, q + 1))
-        return float(np.linalg.norm(used.covariance - finer.covariance) / np.linalg.norm(finer.covariance))
 
-    coarse, fine = error(0.1), error(0.05)
-    assert coarse < 1e-3
-    assert fine < max(1e-13, coarse / 2 ** (2 * q - 3))
+def alone(system: LinearSystem, K: np.ndarray) -> Fleet:
+    return Fleet("alone", (system,), np.zeros(1, dtype=np.int64), K[None])
+
+
+def used(system: LinearSystem, K: np.ndarray, r: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and the covariance that the oracle draws from."""
+    one = alone(system, K)
+    found = oracle(one)
+    mean = ask(found, one, M=HUGE, r=r).values.ravel()
+    root = found._anchors[1].shapes[0, 0]
+    return mean, root @ root.T
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "order", "power"), [(1, 1, 8, 14), (3, 1, 12, 14), (2, 2, 7, 6), (3, 2, 5, 6), (3, 3, 4, 4)]
+)
+def test_the_rules_leave_out_what_they_say(n: int, m: int, order: int, power: int) -> None:
+    """Against products of higher degree at r and r/2: errors fall by 2^power, or are rounding; control: ∇C."""
+    system = random_system(n, m)
+    K, errors, controls = lqr.riccati(system).K + 0.02, [], []
+    for r in (0.2, 0.1):
+        exact = lqr.estimator_moments(system, K, r, SIGNS, order=order)
+        mean, covariance = used(system, K, r)
+        scale = r**2 * np.linalg.norm(exact.covariance)  # the leading term is of order 1/r²
+        errors.append([np.linalg.norm(covariance - exact.covariance) * r**2 / scale,
+                       np.linalg.norm(mean - exact.mean.ravel()) / np.linalg.norm(exact.mean)])  # fmt: skip
+        controls.append(np.linalg.norm(lqr.gradient(system, K) - exact.mean) / np.linalg.norm(exact.mean))
+    for coarse, fine in zip(*errors, strict=True):
+        assert coarse < controls[0] / 3
+        assert fine < max(2e-12, coarse / 2 ** (power - 1))
+    if power < 14:
+        assert errors[0][1] > 1e-9  # the check of the power is not one of rounding
+
+
+def test_wide_rules_have_positive_weights_and_opposite_nodes() -> None:
+    for D in (1, 2, 3, 7, 8, 20):
+        for rule in (wide_rule(D), narrow_rule(D)):
+            np.testing.assert_array_equal(rule.nodes[::-1], -rule.nodes)
+            assert rule.weights.sum() + rule.centre == pytest.approx(1.0, abs=1e-12)
+        U, w = wide_rule(D).nodes, wide_rule(D).weights
+        assert (w > 0).all()
+        np.testing.assert_allclose((U.T * w) @ U, np.eye(D) / D, atol=1e-12)
+
+
+def test_with_many_unknowns_estimates_have_the_moments_of_rollouts() -> None:
+    """D = 20, beyond every product rule: χ² of the mean and of the mean square; control: 10 % too much variance."""
+    system = random_system(5, 4)
+    K, r, M, S = lqr.riccati(system).K + 0.02, 0.15, 64, 400
+    mean, covariance = used(system, K, r)
+    streams = [stream(9, kind) for kind in (0, 1)]
+    keys = {"horizon": 60, "law": SIGNS, "directions": streams[0], "noise": streams[1]}
+    g = np.stack([gradient_estimate(system, K, r, M, **keys).value.ravel() for _ in range(S)])
+    z = np.linalg.solve(np.linalg.cholesky(covariance / M), (g - mean).T)
+    assert stats.chi2.sf(S * np.sum(z.mean(axis=1) ** 2), 20) > 0.001
+    ratio, error = float(np.mean(z**2)), np.sqrt(2 / z.size)
+    assert abs(ratio - 1) < 4 * error
+    assert abs(ratio / 1.1 - 1) > 4 * error
 
 
 # --- answers --------------------------------------------------------------------------------------------------------
@@ -172,6 +231,108 @@ def test_ledger_and_progress(fleet: Fleet) -> None:
     assert sum(told) == found.rollouts == 30 + 4 * 10**20
     assert isinstance(found, IteratingOracle)
     assert not isinstance(RolloutOracle(fleet, seed=1, horizon=5, law=SIGNS), IteratingOracle)
+
+
+# --- estimators of the extensions -----------------------------------------------------------------------------------
+
+
+def exact_moments(system: LinearSystem, K: np.ndarray, r: float, b: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """Integrate mean and covariance of one sample less a baseline b, or of one pair without: products of degree 31."""
+    U, w = lqr.sphere_rule(system.D, 16)
+    gains = K + r * U.reshape(-1, system.m, system.n)
+    C, V = lqr.cost_array(system, gains), lqr.variance_array(system, gains, SIGNS)
+    square = (C - b) ** 2 + V if b is not None else 0.25 * ((C - C[::-1]) ** 2 + V + V[::-1])
+    mean = system.D / r * (w * C) @ U
+    return mean, (system.D / r) ** 2 * (U.T * (w * square)) @ U - np.outer(mean, mean)
+
+
+KINDS = pytest.mark.parametrize("pairs", [False, True], ids=["centred", "two_point"])
+
+
+@KINDS
+def test_estimates_of_the_extensions_have_these_moments(fleet: Fleet, pairs: bool) -> None:
+    """Rollouts: χ² of mean and mean square; controls: the one-point covariance, and one 15 % too large."""
+    system, K, r, M, S = fleet.system_of(0), fleet.initial_gains[0], 0.25, 129, 2000
+    b = None if pairs else lqr.cost(system, K) * 1.2
+    options = {"estimator": "two_point"} if pairs else {"baseline": b}
+    mean, covariance = exact_moments(system, K, r, b)
+    keys = {"horizon": 120, "law": SIGNS, "directions": stream(8, 0), "noise": stream(8, 1)}
+    g = np.stack([gradient_estimate(system, K, r, M, **keys, **options).value.ravel() for _ in range(S)])  # type: ignore[arg-type]
+    samples = M // 2 if pairs else M
+
+    def p_values(mean: np.ndarray, covariance: np.ndarray) -> tuple[float, float]:
+        z = np.linalg.solve(np.linalg.cholesky(covariance / samples), (g - mean).T)
+        centre = S * float(np.sum(z.mean(axis=1) ** 2))
+        return float(stats.chi2.sf(centre, 2)), 2 * float(min(f(np.sum(z**2), 2 * S) for f in TAILS))
+
+    assert min(p_values(mean, covariance)) > 0.001
+    assert p_values(mean, 1.15 * covariance)[1] < 1e-3
+    assert p_values(mean, exact_moments(system, K, r, 0.0)[1])[1] < 1e-12
+    assert p_values(mean + 0.2 * np.sqrt(np.diag(covariance / samples)), covariance)[0] < 1e-6
+
+
+@KINDS
+@pytest.mark.parametrize("horizon", [None, 300])
+def test_answers_of_the_extensions_are_draws_of_these_moments(fleet: Fleet, pairs: bool, horizon: int | None) -> None:
+    """At the anchor exactly; with a horizon so long that nothing is cut, in the other code too."""
+    found, M, r = oracle(fleet, seed=7, horizon=horizon), 5001, 0.1
+    b = np.array([lqr.cost(fleet.system_of(i), K) for i, K in enumerate(fleet.initial_gains)]) * 1.1
+    options = {"estimator": "two_point"} if pairs else {"baseline": b}
+    asked = {"purpose": Purpose.LOCAL, "epoch": 2}
+    answers = found.gradients(fleet.initial_gains, M, np.full(fleet.N, r), **asked, **options).values  # type: ignore[arg-type]
+    assert found.rollouts == M
+    for i in range(fleet.N):
+        mean, covariance = exact_moments(fleet.system_of(i), fleet.initial_gains[i], r, None if pairs else b[i])
+        xi = stream(7, Purpose.LOCAL, 2, i, 2).standard_normal(2)
+        expected = mean + np.linalg.cholesky(covariance / (M // 2 if pairs else M)) @ xi
+        np.testing.assert_allclose(answers[i].ravel(), expected, rtol=1e-8)
+
+
+@KINDS
+@pytest.mark.parametrize("averaged", [False, True])
+@pytest.mark.parametrize("horizon", [None, 15])
+def test_iterating_the_extensions_is_the_loop_bit_by_bit(
+    fleet: Fleet, averaged: bool, horizon: int | None, pairs: bool
+) -> None:
+    plan = experiment(fleet, epochs=1, Delta0=4.0).schedule.plan(1)
+    steps = 120 if horizon is None else 8
+    options = {"estimator": "two_point"} if pairs else {"aside": 40}
+    results, oracles = [], []
+    for wrap in (lambda o: o, Plain):
+        inner, server = oracle(fleet, horizon=horizon), Server(fleet.N)
+        common = {"server": server} if averaged else {}
+        start = fleet.initial_gains.copy()
+        start[1] = 100.0  # of infinite cost: a constant baseline, no slope
+        radii = np.full(fleet.N, 0.05)
+        if averaged:
+            server.neighbourhoods[1], server.neighbourhoods[:, 1] = False, False
+            server.neighbourhoods[1, 1] = True
+        results.append(iterate(start, steps, plan, wrap(inner), radii, **common, **options))  # type: ignore[arg-type]
+        oracles.append(inner)
+    np.testing.assert_array_equal(*results)
+    assert oracles[0].rollouts == oracles[1].rollouts == steps * plan.minibatch
+    np.testing.assert_array_equal(oracles[0].nonfinite, oracles[1].nonfinite)
+    if horizon is None:
+        assert fleet.N < oracles[0].errors.anchors < steps
+        assert oracles[0].nonfinite[1] == steps * (plan.minibatch - (plan.minibatch % 2 if pairs else 0))
+        assert 0 < oracles[0].errors.covariance < 0.05
+
+
+@pytest.mark.parametrize("variant", ["centred", "two_point"])
+def test_runs_of_the_extensions_have_less_noise(fleet: Fleet, variant: str) -> None:
+    """The same schedule ends closer to K* than with (5); with and without `iterate` alike, bit by bit."""
+    made = experiment(fleet, epochs=2, Delta0=4.0)
+    gaps = []
+    for algorithm in (PCPO(estimator=variant), PCPO()):  # type: ignore[arg-type]
+        reports = [
+            run(algorithm, wrap(oracle(fleet, seed=3)), Setting(fleet.initial_gains, made.schedule), made.budget).final
+            for wrap in (lambda o: o, Plain)
+        ]
+        np.testing.assert_array_equal(reports[0].global_gains, reports[1].global_gains)
+        np.testing.assert_array_equal(reports[0].local_gains, reports[1].local_gains)
+        assert reports[0].rollouts == made.budget
+        gaps.append(fleet.gaps(reports[0].local_gains).mean())
+    assert gaps[0] < gaps[1] / 2
 
 
 # --- infinite costs -------------------------------------------------------------------------------------------------
@@ -250,7 +411,7 @@ def test_iterating_is_the_loop_bit_by_bit(fleet: Fleet, averaged: bool, horizon:
         assert servers[0].rounds == (steps if averaged else 0)
 
 
-def test_the_scalar_kernel_has_the_bits_of_the_general_one() -> None:
+def test_the_scalar_kernel_has_the_bits_of_the_general_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Alone and over sets that are no partition, with a gain of infinite cost and an anchor that stops serving."""
     systems = tuple(LinearSystem([[a]], [[b]], [[1.0]], [[0.5]], 0.8) for a, b in ((0.9, 1.0), (0.7, -0.6), (1.1, 0.4)))
     fleet = Fleet("scalars", systems, np.array([0, 1, 2, 2]), np.array([[[0.6]], [[-0.4]], [[0.9]], [[0.8]]]))
@@ -265,10 +426,10 @@ def test_the_scalar_kernel_has_the_bits_of_the_general_one() -> None:
 
             def recorded(*arguments: object, kernel: object = kernel, results: list[object] = results) -> int:
                 done = kernel(*arguments)  # type: ignore[operator]
-                results.extend([done, *(np.copy(arguments[k]) for k in (10, 11, 12, 13))])  # type: ignore[call-overload]
+                results.extend([done, *(np.copy(arguments[k]) for k in (11, 12, 13, 14))])  # type: ignore[call-overload]
                 return int(done)
 
-            asked._descend = recorded
+            monkeypatch.setattr(moment, "descend_kernel", lambda *_, recorded=recorded, **__: recorded)
             sets = members[[0, 0, 1, 1]] if len(members) else None
             radii = np.full(4, 0.05)
             asked.iterate(start, 400, 3e-3, 10**9, radii, purpose=1, epoch=1, sets=sets)
@@ -324,10 +485,12 @@ def test_carried_moments_are_as_good_as_they_say(fleet: Fleet) -> None:
 def test_refusals(fleet: Fleet) -> None:
     found, radii = oracle(fleet), np.full(fleet.N, 0.1)
     keys = {"purpose": 1, "epoch": 1}
-    with pytest.raises(PcpoError, match="estimator: found 'two_point', expected 'one_point'"):
-        found.gradients(fleet.initial_gains, 10, radii, estimator="two_point", **keys)
-    with pytest.raises(PcpoError, match="estimator: found a baseline"):
-        found.gradients(fleet.initial_gains, 10, radii, baseline=np.zeros(fleet.N), **keys)
+    with pytest.raises(PcpoError, match="minibatch: found 1, expected 2 or more rollouts"):
+        found.gradients(fleet.initial_gains, 1, radii, estimator="two_point", **keys)
+    with pytest.raises(PcpoError, match="estimator: found 'three_point'"):
+        found.gradients(fleet.initial_gains, 10, radii, estimator="three_point", **keys)  # type: ignore[arg-type]
+    with pytest.raises(PcpoError, match="aside: found 10, expected some of the 10 rollouts, but not all"):
+        found.iterate(fleet.initial_gains, 3, 0.1, 10, radii, aside=10, **keys)
     with pytest.raises(PcpoError, match="radii: found"):
         found.iterate(fleet.initial_gains, 3, 0.1, 10, -radii, **keys)
     with pytest.raises(PcpoError, match="gains: found shape"):
@@ -338,8 +501,8 @@ def test_refusals(fleet: Fleet) -> None:
         oracle(fleet, drift=0)
     with pytest.raises(PcpoError, match="horizon: found 0"):
         oracle(fleet, horizon=0)
-    with pytest.raises(PcpoError, match="found m n = 12 unknowns"):
-        quadrature_order(12)
+    with pytest.raises(PcpoError, match="gains: found m n = 61 unknowns, expected at most 60 for exact moments"):
+        narrow_rule(61)
     assert found.rollouts == 0
 
 

@@ -21,6 +21,7 @@ KERNELS = [
     "pcpo.simulation.kernels",
     "pcpo.simulation.normals",
     "pcpo.simulation.trajectories",
+    "pcpo.oracles.moment_anchors",
     "pcpo.oracles.moment_kernels",
     "pcpo.evidence.coop_lsvi.model.kernels",
     "pcpo.evidence.fedlqr.model.kernels",
@@ -38,6 +39,7 @@ from numba.core.dispatcher import Dispatcher
 
 kernels, files = map(json.loads, sys.argv[1:])
 factories = {"pcpo.simulation.kernels": ("rollout_kernel", (1, 1, "signs")),
+             "pcpo.oracles.moment_anchors": ("renew_kernel", ()),
              "pcpo.oracles.moment_kernels": ("descend_kernel", (2, 1)),
              "pcpo.evidence.fedlqr.model.kernels": ("rollout_kernel", (1, 1))}
 

@@ -7,7 +7,6 @@ sequence and no cost estimate take more iterations instead.  "A minibatch" below
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,7 +17,7 @@ from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import BoolArray, FloatArray, IntArray
 from pcpo.errors import ConfigError
-from pcpo.oracles.protocol import IteratingOracle, Oracle
+from pcpo.oracles.protocol import Estimator, IteratingOracle, Oracle
 from pcpo.simulation.noise import Purpose
 
 __all__ = [
@@ -134,36 +133,33 @@ def iterate(
     radii: FloatArray,
     *,
     server: Server | None = None,
-    estimate: Callable[[FloatArray], FloatArray] | None = None,
+    estimator: Estimator = "one_point",
+    aside: int = 0,
 ) -> FloatArray:
     """Repeat K_i ← K_i − η·ZO_i(K_i, M_l, r_i); with a server the mean over N_i, one round of messages each.
 
     An `IteratingOracle` runs all iterations itself; the server books one round for each.
 
     Args:
-        estimate: estimates the gradients in place of (5).
+        estimator: of the gradients; "two_point" is not the paper's.
+        aside: rollouts out of the M_l that estimate C(K_i) first, for the others to subtract from their costs; not the
+            paper's.
     """
     purpose = Purpose.LOCAL if server is None else Purpose.GLOBAL
-    if estimate is None and isinstance(oracle, IteratingOracle):
+    M, epoch = plan.minibatch, plan.epoch
+    if isinstance(oracle, IteratingOracle):
         if server is not None:
             server.book_averages(iterations, gains)
+        sets = None if server is None else server.neighbourhoods
         return oracle.iterate(
-            gains,
-            iterations,
-            plan.step_size,
-            plan.minibatch,
-            radii,
-            purpose=purpose,
-            epoch=plan.epoch,
-            sets=None if server is None else server.neighbourhoods,
-        )
-
-    def one_point(K: FloatArray) -> FloatArray:
-        return oracle.gradients(K, plan.minibatch, radii, purpose=purpose, epoch=plan.epoch).values
-
-    ask = estimate or one_point
+            gains, iterations, plan.step_size, M, radii, purpose=purpose, epoch=epoch, sets=sets, estimator=estimator,
+            aside=aside,
+        )  # fmt: skip
     for _ in range(iterations):
-        g = ask(gains)
+        baseline = oracle.costs(gains, aside, purpose=Purpose.BASELINE, epoch=epoch).values if aside else None
+        g = oracle.gradients(
+            gains, M - aside, radii, purpose=purpose, epoch=epoch, estimator=estimator, baseline=baseline
+        ).values
         gains = gains - plan.step_size * (g if server is None else server.average(g))
     return gains
 
