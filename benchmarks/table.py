@@ -23,6 +23,9 @@ def _machine() -> str:
     return names[0] if names else platform.machine()
 
 
+MOMENTS = "| n, m | D | moments µs/agent and iteration | moments / 1,024 rollouts |"
+
+
 @dataclass
 class Table:
     """Best times: the kernel, the estimate and their twins in seconds per rollout by (n, m); DGEMM in flop/s."""
@@ -30,6 +33,8 @@ class Table:
     horizon: int = 60
     seconds: dict[tuple[str, int, int], float] = field(default_factory=dict)
     dgemm: float | None = None
+    moments: dict[tuple[int, int], float] = field(default_factory=dict)
+    minibatch: dict[tuple[int, int], float] = field(default_factory=dict)
     warm_start: float | None = None
     dry_run: tuple[int, float, float] | None = None
 
@@ -54,6 +59,11 @@ class Table:
         if rows:
             lines = [f"{_machine()}, one thread, horizon {self.horizon}, sign noise, best of many repetitions", ""]
             lines += [HEADER, "|" + " --- |" * (HEADER.count("|") - 1), *rows]
+        if self.minibatch:
+            lines += ["", MOMENTS, "|" + " --- |" * (MOMENTS.count("|") - 1)]
+            for (n, m), simulated in sorted(self.minibatch.items()):
+                drawn = self.moments[n, m]
+                lines.append(f"| {n}, {m} | {n * m} | {drawn * 1e6:.1f} | {drawn / simulated:.3f} |")
         if self.warm_start is not None:
             lines += ["", f"Process start to first estimate with a warm cache: {self.warm_start:.2f} s"]
         if self.dry_run is not None:

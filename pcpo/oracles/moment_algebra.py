@@ -21,9 +21,9 @@ from typing import Any
 import numba
 import numpy as np
 
-__all__ = ["BLAS", "MATRICES", "ROWS", "evaluate", "inlined", "slope", "slope_of_any"]
+__all__ = ["BLAS", "MATRICES", "ROWS", "called", "evaluate", "inlined", "slope", "slope_of_any"]
 
-MATRICES = 9  # M, P, S, F, A_K and four more
+MATRICES = 9  # M, P, S, F, A_K and four more; S serves as scratch once ∇C is known
 ROWS = 2  # RK, which becomes E, and BᵀP
 BLAS = 9  # from so many states on a call of BLAS is faster than loops
 _DOUBLINGS = 64
@@ -31,7 +31,8 @@ _CONVERGED = 1e-18  # of ‖M^(2^j)‖², as in `pcpo.lqr.cost`
 _DIVERGED = 1e60
 
 inlined: Any = numba.njit(inline="always", error_model="numpy")
-_called: Any = numba.njit(error_model="numpy")
+#: Compile a function that only kernels call: once, whatever the size; without the wrappers that Python would need.
+called: Any = numba.njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 @inlined
@@ -96,25 +97,42 @@ def _grow(n, power, W):  # type: ignore[no-untyped-def]
             P[b, a], S[b, a], F[b, a] = P[a, b], S[a, b], F[a, b]
 
 
-@_called
-def _solve_large(gamma, W):  # type: ignore[no-untyped-def]
+@called
+def _grow_large(n, M, turned, X, power, first, second):  # type: ignore[no-untyped-def]
+    """Add power·MᵀXM to X with products by BLAS; `turned` is Mᵀ."""
+    np.dot(X, M, first)
+    np.dot(turned, first, second)
+    for a in range(n):
+        for b in range(n):
+            X[a, b] += power * second[a, b]
+
+
+@called
+def _square_large(n, M, turned, square):  # type: ignore[no-untyped-def]
+    """Replace M by M² and `turned` by its transpose; return the squared norm of M²."""
+    np.dot(M, M, square)
+    size = 0.0
+    for a in range(n):
+        for b in range(n):
+            M[a, b] = turned[b, a] = square[a, b]
+            size += square[a, b] * square[a, b]
+    return size
+
+
+@called
+def _solve_large(n, gamma, W):  # type: ignore[no-untyped-def]
     """Solve for P, S and F by doubling with products by BLAS; return whether it converged."""
-    M, P, S, F, first, second = W[0], W[1], W[2], W[3], W[5], W[6]
+    M, P, S, F, first, second, turned = W[0], W[1], W[2], W[3], W[5], W[6], W[7]
+    for a in range(n):
+        for b in range(n):
+            turned[a, b] = M[b, a]
     size, power = 0.0, gamma
     for _ in range(_DOUBLINGS):
-        np.dot(P, M, first)
-        np.dot(M.T, first, second)
-        P += second
-        np.dot(M, S, first)
-        np.dot(first, M.T, second)
-        S += second
-        np.dot(M, F, first)
-        np.dot(first, M.T, second)
-        F += power * second
+        _grow_large(n, M, turned, P, 1.0, first, second)
+        _grow_large(n, turned, M, S, 1.0, first, second)
+        _grow_large(n, turned, M, F, power, first, second)
         power *= power
-        np.dot(M, M, first)
-        M[:] = first
-        size = np.sum(first * first)
+        size = _square_large(n, M, turned, first)
         if size <= _CONVERGED or not size <= _DIVERGED:
             break
     return size <= _CONVERGED
@@ -195,18 +213,21 @@ def slope(n, m, A, B, Q, R, gamma, law, K, W, V, G):  # type: ignore[no-untyped-
     return _finish(n, m, B, gamma, law, _double(n, gamma, W), W, V, G)
 
 
-@_called
+@called
 def slope_of_any(A, B, Q, R, gamma, law, K, W, V, G):  # type: ignore[no-untyped-def]
     """Do what `slope` does, for any size."""
     m, n = K.shape
     _prepare(n, m, A, B, Q, R, gamma, K, W, V)
-    finite = _double(n, gamma, W) if n < BLAS else _solve_large(gamma, W)
+    finite = _double(n, gamma, W) if n < BLAS else _solve_large(n, gamma, W)
     return _finish(n, m, B, gamma, law, finite, W, V, G)
 
 
-@_called
-def _multiplier(n, M, X, XM, MM):  # type: ignore[no-untyped-def]
+@called
+def _multiplier(n, M, X, XM, MM, turned):  # type: ignore[no-untyped-def]
     """Solve X = W + MᵀXM by doubling, in place of W and M."""
+    for a in range(n):
+        for b in range(n):
+            turned[a, b] = M[b, a]
     for _ in range(_DOUBLINGS):
         if n < BLAS:
             for a in range(n):
@@ -220,17 +241,13 @@ def _multiplier(n, M, X, XM, MM):  # type: ignore[no-untyped-def]
                         X[a, b] += M[k, a] * XM[k, b]
             size = _squared(n, M, MM)
         else:
-            np.dot(X, M, XM)
-            np.dot(M.T, XM, MM)
-            X += MM
-            np.dot(M, M, MM)
-            M[:] = MM
-            size = np.sum(MM * MM)
+            _grow_large(n, M, turned, X, 1.0, XM, MM)
+            size = _square_large(n, M, turned, MM)
         if size <= _CONVERGED or not size <= _DIVERGED:
             break
 
 
-@_called
+@called
 def _multipliers(n, gamma, law, W):  # type: ignore[no-untyped-def]
     """Set W[5] = Z and W[6] = X from P, F and A_K."""
     M, P, F, closed, Z, X = W[0], W[1], W[3], W[4], W[5], W[6]
@@ -247,14 +264,14 @@ def _multipliers(n, gamma, law, W):  # type: ignore[no-untyped-def]
     for a in range(n):
         for b in range(n):
             M[a, b] = gamma * closed[a, b]
-    _multiplier(n, M, X, W[7], W[8])
+    _multiplier(n, M, X, W[7], W[8], W[2])
     for a in range(n):
         for b in range(n):
             M[a, b] = np.sqrt(gamma) * closed[b, a]
-    _multiplier(n, M, Z, W[7], W[8])
+    _multiplier(n, M, Z, W[7], W[8], W[2])
 
 
-@_called
+@called
 def _variance_gradient(n, m, B, gamma, law, W, V, H):  # type: ignore[no-untyped-def]
     """Set H = ∇Var, after `_gradient`."""
     F, closed, Z, X, E, BX, AF = W[3], W[4], W[5], W[6], V[0], V[1], W[7]
@@ -277,7 +294,7 @@ def _variance_gradient(n, m, B, gamma, law, W, V, H):  # type: ignore[no-untyped
             H[k, b] = scale * total
 
 
-@_called
+@called
 def evaluate(systems, gamma, law, i, K, slopes, W, V, G, H):  # type: ignore[no-untyped-def]
     """Return C(K) and Var C(K; Z) for agent i, both infinite if C is; with `slopes` set G = ∇C and H = ∇Var."""
     A, B, Q, R = systems[0][i], systems[1][i], systems[2][i], systems[3][i]

@@ -16,12 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
-import numba
 import numpy as np
 
-from pcpo.oracles.moment_algebra import MATRICES, ROWS, evaluate
+from pcpo.oracles.moment_algebra import MATRICES, ROWS, called, evaluate
 from pcpo.simulation.vector import compiled
 
 __all__ = ["CENTRED", "ONE_POINT", "TWO_POINT", "costs_kernel", "covariance", "draw", "matrices_of", "renew_kernel"]
@@ -32,11 +30,54 @@ _WIDE = 3.0  # cost at a node over that at the centre, from which on rules of sl
 _NEARBY = 1 / 64  # of the radius: step of the differences that give the curvature, for rules of values
 #: An anchor whose corrections are small serves longer: until they would be off as those of this size by the drift.
 _SIZE, _MOST_DRIFT = 0.1, 0.5
+_SWEEPS, _DIAGONAL = 30, 1e-30  # of Jacobi's method: at most, and squares off the diagonal over all, at the end
 
-_called: Any = numba.njit(error_model="numpy")
+
+@called
+def _eigen(S, vectors):  # type: ignore[no-untyped-def]
+    """Diagonalise a symmetric matrix in place by Jacobi's cyclic method, and set its eigenvectors, by columns."""
+    D = len(S)
+    for a in range(D):
+        for b in range(D):
+            vectors[a, b] = 1.0 if a == b else 0.0
+    for _ in range(_SWEEPS):
+        off = total = 0.0
+        for a in range(D):
+            for b in range(D):
+                total += S[a, b] * S[a, b]
+                off += S[a, b] * S[a, b] if a != b else 0.0
+        if not off > _DIAGONAL * total:
+            break
+        for a in range(D):
+            for b in range(a + 1, D):
+                if S[a, b] == 0.0:
+                    continue
+                half = (S[b, b] - S[a, a]) / (2.0 * S[a, b])
+                t = 1.0 / (abs(half) + np.sqrt(half * half + 1.0))
+                t = t if half >= 0.0 else -t
+                c = 1.0 / np.sqrt(t * t + 1.0)
+                s = t * c
+                for k in range(D):
+                    x, y = S[k, a], S[k, b]
+                    S[k, a], S[k, b] = c * x - s * y, s * x + c * y
+                for k in range(D):
+                    x, y = S[a, k], S[b, k]
+                    S[a, k], S[b, k] = c * x - s * y, s * x + c * y
+                    x, y = vectors[k, a], vectors[k, b]
+                    vectors[k, a], vectors[k, b] = c * x - s * y, s * x + c * y
+                S[a, b] = S[b, a] = 0.0
 
 
-@_called
+@called
+def _clear(T):  # type: ignore[no-untyped-def]
+    """Set the matrices T_k to zero."""
+    for k in range(len(T)):
+        for a in range(T.shape[1]):
+            for b in range(T.shape[1]):
+                T[k, a, b] = 0.0
+
+
+@called
 def _symmetrise(T):  # type: ignore[no-untyped-def]
     """Replace a matrix by its symmetric part."""
     for a in range(T.shape[0]):
@@ -44,7 +85,7 @@ def _symmetrise(T):  # type: ignore[no-untyped-def]
             T[a, b] = T[b, a] = 0.5 * (T[a, b] + T[b, a])
 
 
-@_called
+@called
 def _at_nodes(systems, gamma, law, i, K, r, nodes, slopes, ceiling, C, Var, dC, dVar, W, V):  # type: ignore[no-untyped-def]
     """Fill costs, at most `ceiling`, and variances at the nodes, and their gradients if these are wanted."""
     m, n = K.shape
@@ -60,11 +101,13 @@ def _at_nodes(systems, gamma, law, i, K, r, nodes, slopes, ceiling, C, Var, dC, 
                 dC[q, d], dVar[q, d] = G[d // n, d % n], H[d // n, d % n]
 
 
-@_called
+@called
 def _by_values(r, nodes, weights, C, Var, cost, mean, T):  # type: ignore[no-untyped-def]
     """Set mean and T from values on the sphere."""
     q, D = nodes.shape
-    mean[:], T[:] = 0.0, 0.0
+    _clear(T)
+    for a in range(D):
+        mean[a] = 0.0
     for k in range(q):
         above, half = C[k] - cost, 0.5 * (C[k] - C[q - 1 - k])
         for a in range(D):
@@ -77,12 +120,12 @@ def _by_values(r, nodes, weights, C, Var, cost, mean, T):  # type: ignore[no-unt
                 T[3, a, b] += half * half * UU
 
 
-@_called
+@called
 def _by_slopes(r, nodes, weights, centre, C, Var, dC, dVar, cost, variance, G, mean, T):  # type: ignore[no-untyped-def]
     """Set mean and T from values and slopes in the ball; return a smoothed ∇²C, (D, D)."""
     q, D = nodes.shape
     trace, curvature = np.zeros(4), np.zeros((D, D))
-    T[:] = 0.0
+    _clear(T)
     for a in range(D):
         mean[a] = centre * G[a]
     trace[0] = centre * variance
@@ -106,13 +149,15 @@ def _by_slopes(r, nodes, weights, centre, C, Var, dC, dVar, cost, variance, G, m
     for j in range(4):
         for a in range(D):
             T[j, a, a] += trace[j]
-        T[j] /= D
+        for a in range(D):
+            for b in range(D):
+                T[j, a, b] /= D
         _symmetrise(T[j])
     _symmetrise(curvature)
     return curvature
 
 
-@_called
+@called
 def _curvature(systems, gamma, law, i, K, step, W, V):  # type: ignore[no-untyped-def]
     """Return ∇²C(K), (D, D), by differences of gradients."""
     m, n = K.shape
@@ -129,7 +174,7 @@ def _curvature(systems, gamma, law, i, K, step, W, V):  # type: ignore[no-untype
     return found
 
 
-@_called
+@called
 def _add_slope_terms(D, r, G, factor, T):  # type: ignore[no-untyped-def]
     """Add `factor` times r²(‖G‖²I + 2GGᵀ)/(D(D + 2)) to T."""
     size = 0.0
@@ -142,7 +187,7 @@ def _add_slope_terms(D, r, G, factor, T):  # type: ignore[no-untyped-def]
             T[a, b] += scale * 2.0 * G[a] * G[b]
 
 
-@_called
+@called
 def covariance(estimator, r, above, relative, G, mean, T, out):  # type: ignore[no-untyped-def]
     """Set the covariance of one sample.
 
@@ -164,16 +209,15 @@ def covariance(estimator, r, above, relative, G, mean, T, out):  # type: ignore[
             out[a, b] = D * D / (r * r) * out[a, b] - mean[a] * mean[b]
 
 
-@_called
+@called
 def draw(estimator, r, above, relative, bias, T, xi, Sigma, g):  # type: ignore[no-untyped-def]
     """Replace g = ∇C(K) by a normal estimate ∇C_r + Lξ, with the Cholesky factor L of a covariance."""
     m, n = g.shape
     D = m * n
-    G = np.empty(D)
+    G, mean = np.empty(D), np.empty(D)
     for a in range(D):
         G[a] = g[a // n, a % n]
-        g[a // n, a % n] += bias[a // n, a % n]
-    mean = g.copy().reshape(D)
+        mean[a] = g[a // n, a % n] = G[a] + bias[a // n, a % n]
     covariance(estimator, r, above, relative, G, mean, T, Sigma)
     least = 0.0
     for a in range(D):
@@ -194,38 +238,66 @@ def draw(estimator, r, above, relative, bias, T, xi, Sigma, g):  # type: ignore[
         g[a // n, a % n] += total
 
 
-@_called
+@called
 def _spread(values):  # type: ignore[no-untyped-def]
-    """Return the largest relative distance of eigenvalues from their mean."""
-    middle = np.mean(values)
-    return np.max(np.abs(values / middle - 1.0)) if middle > 0.0 else np.inf
+    """Return the mean of the diagonal, and the largest relative distance of its entries from it."""
+    middle = worst = 0.0
+    for a in range(len(values)):
+        middle += values[a, a] / len(values)
+    if not middle > 0.0:
+        return middle, np.inf
+    for a in range(len(values)):
+        worst = max(worst, abs(values[a, a] / middle - 1.0))
+    return middle, worst
 
 
-@_called
+@called
 def _compare(values, vectors, carried, off, samples, errors):  # type: ignore[no-untyped-def]
     """Enter in `errors` how far a carried covariance and mean are from those with these eigenvalues and vectors."""
-    if not values[0] > 0.0:
-        return
-    white = vectors / np.sqrt(values)
-    ratios = np.linalg.eigvalsh(np.dot(white.T, np.dot(carried, white)))
-    along = np.dot(white.T, off)
-    errors[0] = max(errors[0], np.max(np.abs(ratios - 1.0)))
-    errors[1] = max(errors[1], np.sqrt(samples * np.sum(along * along)))
+    D = len(values)
+    white, half, ratios = np.empty((D, D)), np.empty((D, D)), np.empty((D, D))
+    for a in range(D):
+        if not values[a, a] > 0.0:
+            return
+        for b in range(D):
+            white[b, a] = vectors[b, a] / np.sqrt(values[a, a])
+    square = 0.0
+    for a in range(D):
+        along = 0.0
+        for b in range(D):
+            along += white[b, a] * off[b]
+            half[b, a] = 0.0
+            for k in range(D):
+                half[b, a] += carried[b, k] * white[k, a]
+        square += along * along
+    for a in range(D):
+        for b in range(D):
+            ratios[a, b] = 0.0
+            for k in range(D):
+                ratios[a, b] += white[k, a] * half[k, b]
+    _symmetrise(ratios)
+    _eigen(ratios, white)
+    for a in range(D):
+        errors[0] = max(errors[0], abs(ratios[a, a] - 1.0))
+    errors[1] = max(errors[1], np.sqrt(samples * square))
 
 
-@_called
-def _carried(estimator, r, cost, variance, G, anchor, i, out):  # type: ignore[no-untyped-def]
-    """Set the covariance that agent i's anchor says for a gain of this cost, variance and gradient; b = C."""
+@called
+def _carried(estimator, r, cost, variance, G, off, squares, T, out):  # type: ignore[no-untyped-def]
+    """Set the covariance that an anchor says for a gain of this cost, variance and gradient, with b = C."""
     D = len(G)
-    if estimator == ONE_POINT:
-        root = anchor[6][i, 0]
-        out[:] = (cost * cost + variance) / anchor[2][i] * np.dot(root, root.T)
-    else:
-        mean = G + anchor[5][i].reshape(D)
-        covariance(estimator, r, 0.0, variance / anchor[2][i], G, mean, anchor[6][i], out)
+    mean = np.empty(D)
+    for a in range(D):
+        mean[a] = G[a] + off[a]
+        for b in range(D):
+            out[a, b] = 0.0
+            for k in range(D):
+                out[a, b] += T[0, a, k] * T[0, b, k] * (cost * cost + variance) / squares
+    if estimator != ONE_POINT:
+        covariance(estimator, r, 0.0, variance / squares, G, mean, T, out)
 
 
-@_called
+@called
 def _moments(systems, gamma, law, i, K, r, narrow, wide, ceiling, mean, T, G):  # type: ignore[no-untyped-def]
     """Set ∇C_r, T_0 … T_3, ∇C; return C, Var, the saturated fraction, whether by slopes, and the norm of ∇²C."""
     m, n = K.shape
@@ -233,73 +305,97 @@ def _moments(systems, gamma, law, i, K, r, narrow, wide, ceiling, mean, T, G):  
     slope = np.zeros((m, n))
     cost, variance = evaluate(systems, gamma, law, i, K, narrow[2], W, V, slope, H)
     finite = cost <= ceiling
-    G[:] = slope.reshape(D)
+    for d in range(D):
+        G[d] = slope[d // n, d % n] if finite else 0.0
     if not finite:
         cost, variance = ceiling, 0.0
     nodes, weights, slopes, centre = narrow
-    C, Var = np.empty(len(nodes)), np.empty(len(nodes))
+    C, Var, curvature = np.empty(len(nodes)), np.empty(len(nodes)), np.zeros((D, D))
     dC, dVar = np.zeros((len(nodes), D)), np.zeros((len(nodes), D))
-    tame = finite
-    if slopes and finite:
+    tame, saturated, bend = slopes and finite, 0.0, np.inf
+    if tame:
         _at_nodes(systems, gamma, law, i, K, r, nodes, True, ceiling, C, Var, dC, dVar, W, V)
-        tame = np.max(C) <= _WIDE * cost
-        if tame:
-            curvature = _by_slopes(r, nodes, weights, centre, C, Var, dC, dVar, cost, variance, G, mean, T)
-    if not (slopes and tame):
+        for k in range(len(nodes)):
+            tame = tame and C[k] <= _WIDE * cost
+    if tame:
+        curvature = _by_slopes(r, nodes, weights, centre, C, Var, dC, dVar, cost, variance, G, mean, T)
+    else:
         if slopes:
             nodes, weights = wide[0], wide[1]
             C, Var = np.empty(len(nodes)), np.empty(len(nodes))
         _at_nodes(systems, gamma, law, i, K, r, nodes, False, ceiling, C, Var, dC, dVar, W, V)
         _by_values(r, nodes, weights, C, Var, cost, mean, T)
-        curvature = _curvature(systems, gamma, law, i, K, r * _NEARBY, W, V) if finite else np.zeros((D, D))
-    saturated = np.sum(weights[np.greater_equal(C, ceiling)]) if not (slopes and tame) else 0.0
-    bend = np.max(np.abs(np.linalg.eigvalsh(curvature))) if finite and np.all(np.isfinite(curvature)) else np.inf
-    return cost if finite else np.inf, variance, saturated, slopes and tame, bend
+        for k in range(len(nodes)):
+            saturated += weights[k] if C[k] == ceiling else 0.0
+        if finite:
+            curvature = _curvature(systems, gamma, law, i, K, r * _NEARBY, W, V)
+    if finite:
+        vectors, bend = np.empty((D, D)), 0.0
+        _eigen(curvature, vectors)
+        for a in range(D):
+            bend = max(bend, abs(curvature[a, a]))
+    return cost if finite else np.inf, variance, saturated, tame, bend
+
+
+@called
+def _renew_one(  # type: ignore[no-untyped-def]
+    systems, gamma, law, i, K, r, narrow, wide, ceiling, drift, samples, estimator, anchor, errors
+):  # fmt: skip
+    """Compute the anchor of agent i anew."""
+    gains, costs, squares, reach2, drifts, bias, matrices, saturated, centres = anchor
+    m, n = K.shape
+    D = m * n
+    mean, G, off, old, zero = np.empty(D), np.empty(D), np.empty(D), np.empty(D), np.zeros(D)
+    T, Sigma, vectors, carried = np.empty((4, D, D)), np.empty((D, D)), np.empty((D, D)), np.empty((D, D))
+    cost, variance, over, tame, bend = _moments(systems, gamma, law, i, K, r, narrow, wide, ceiling, mean, T, G)
+    finite = np.isfinite(cost)
+    centre = cost if finite else ceiling
+    for a in range(D):
+        off[a], old[a] = mean[a] - G[a], bias[i, a // n, a % n]
+        for b in range(D):
+            T[2, a, b] = T[3, a, b] if estimator == TWO_POINT else T[2, a, b]
+    if estimator == ONE_POINT:
+        covariance(estimator, r, centre, 1.0, zero, mean, T, Sigma)
+    else:
+        _add_slope_terms(D, r, G, -1.0, T[2])
+        covariance(estimator, r, 0.0, 1.0, G, mean, T, Sigma)
+    _eigen(Sigma, vectors)
+    if finite and np.isfinite(costs[i]) and over == 0.0 and saturated[i] == 0.0:
+        _carried(estimator, r, cost, variance, G, old, squares[i], matrices[i], carried)
+        for a in range(D):
+            old[a] -= off[a]
+        _compare(Sigma, vectors, carried, old, samples, errors)
+    distance = 0.0
+    for a in range(D):
+        distance += off[a] * off[a]
+        bias[i, a // n, a % n], gains[i, a // n, a % n] = off[a], K[a // n, a % n]
+        for b in range(D):
+            for k in range(matrices.shape[1]):
+                matrices[i, k, a, b] = T[k, a, b]
+            if estimator == ONE_POINT:
+                matrices[i, 0, a, b] = 0.0
+                for k in range(D):
+                    matrices[i, 0, a, b] += vectors[a, k] * np.sqrt(max(Sigma[k, k], 0.0)) * vectors[b, k]
+    drifts[i] = drift
+    if tame:
+        middle, spread = _spread(Sigma)
+        size = max(spread, np.sqrt(samples * distance / middle))
+        drifts[i] = min(_MOST_DRIFT, drift * max(1.0, _SIZE / size))
+    costs[i], saturated[i], centres[i] = cost, over, centre
+    squares[i] = cost * cost + variance if estimator == ONE_POINT else variance
+    # Half a hessian times reach² is the drift: how far C stays within it, if C is quadratic around K.
+    reach2[i] = 2.0 * drifts[i] * cost / bend if finite else 0.0
+    errors[2] += 1.0
 
 
 def _renew(  # type: ignore[no-untyped-def]
     systems, gamma, law, agents, X, radii, narrow, wide, ceiling, drift, samples, estimator, anchor, errors
 ):  # fmt: skip
     """Compute the anchors of some agents anew."""
-    gains, costs, squares, reach2, drifts, bias, matrices, saturated, centres = anchor
-    D = X.shape[1] * X.shape[2]
-    mean, G, T, Sigma = np.empty(D), np.empty(D), np.empty((4, D, D)), np.empty((D, D))
     for i in agents:
-        r, K = radii[i], X[i]
-        cost, variance, over, tame, bend = _moments(
-            systems, gamma, law, i, K, r, narrow, wide, ceiling, mean, T, G
+        _renew_one(
+            systems, gamma, law, i, X[i], radii[i], narrow, wide, ceiling, drift, samples, estimator, anchor, errors
         )  # fmt: skip
-        finite = np.isfinite(cost)
-        centre = cost if finite else ceiling
-        if not finite:
-            G[:] = 0.0
-        if estimator == TWO_POINT:
-            T[2] = T[3]
-        if estimator == ONE_POINT:
-            covariance(estimator, r, centre, 1.0, 0.0 * G, mean, T, Sigma)
-        else:
-            _add_slope_terms(D, r, G, -1.0, T[2])
-            covariance(estimator, r, 0.0, 1.0, G, mean, T, Sigma)
-        values, vectors = np.linalg.eigh(Sigma)
-        off = mean - G
-        if finite and np.isfinite(costs[i]) and over == 0.0 and saturated[i] == 0.0:
-            carried = np.empty((D, D))
-            _carried(estimator, r, cost, variance, G, anchor, i, carried)
-            _compare(values, vectors, carried, bias[i].reshape(D) - off, samples, errors)
-        if estimator == ONE_POINT:
-            matrices[i, 0] = np.dot(vectors * np.sqrt(np.maximum(values, 0.0)), vectors.T)
-        else:
-            matrices[i] = T[:3]
-        drifts[i] = drift
-        if tame:
-            size = max(_spread(values), np.sqrt(samples * np.sum(off * off) / np.mean(values)))
-            drifts[i] = min(_MOST_DRIFT, drift * max(1.0, _SIZE / size))
-        gains[i], costs[i], saturated[i], centres[i] = K, cost, over, centre
-        squares[i] = cost * cost + variance if estimator == ONE_POINT else variance
-        bias[i] = off.reshape(K.shape)
-        # Half a hessian times reach² is the drift: how far C stays within it, if C is quadratic around K.
-        reach2[i] = 2.0 * drifts[i] * cost / bend if finite else 0.0
-        errors[2] += 1.0
 
 
 def _costs(systems, gamma, law, X, costs, variances):  # type: ignore[no-untyped-def]

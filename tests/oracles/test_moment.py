@@ -133,12 +133,13 @@ def alone(system: LinearSystem, K: np.ndarray) -> Fleet:
 
 
 def used(system: LinearSystem, K: np.ndarray, r: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean and the covariance that the oracle draws from."""
-    one = alone(system, K)
-    found = oracle(one)
-    mean = ask(found, one, M=HUGE, r=r).values.ravel()
-    root = found._anchors[1].shapes[0, 0]
-    return mean, root @ root.T
+    """Return the mean and the covariance of an anchor, without the kernel of the descent: that is compiled by size."""
+    found, radii = oracle(alone(system, K)), np.array([r])
+    draw = moment._drawn("one_point", 1, 0, None, 1)
+    anchors = found._anchors_for(1, 1, radii, draw.estimator)
+    found._renew(anchors, np.zeros(1, dtype=np.int64), K[None], radii, draw)
+    root = anchors.shapes[0, 0]
+    return (lqr.gradient(system, K) + anchors.bias[0]).ravel(), root @ root.T
 
 
 @pytest.mark.parametrize(
