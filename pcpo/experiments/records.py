@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from pcpo import lqr
 from pcpo.algorithms.protocol import EpochReport, RunResult, Status
-from pcpo.algorithms.server import same_label
 from pcpo.arrays import FloatArray
 from pcpo.errors import ResultsError
 from pcpo.fleets.fleet import Fleet
@@ -98,7 +97,6 @@ def _policy_columns(fleet: Fleet, gains: FloatArray, prefix: str) -> dict[str, A
 def _epoch_frame(fleet: Fleet, report: EpochReport) -> pd.DataFrame:
     """Return one row per agent; every gap is exact, and infinite where the policy has infinite cost."""
     plan, traffic = report.plan, report.traffic
-    truth = same_label(fleet.labels)
     columns: dict[str, Any] = {
         "epoch": plan.epoch,
         "agent": np.arange(fleet.N),
@@ -114,13 +112,13 @@ def _epoch_frame(fleet: Fleet, report: EpochReport) -> pd.DataFrame:
         "cost_estimate": report.cost_estimates,
         **_policy_columns(fleet, report.local_gains, "local"),
         **_policy_columns(fleet, report.global_gains, "global"),
-        "set_size": report.neighbourhoods.sum(axis=1),
-        "set_correct": (report.neighbourhoods == truth).all(axis=1),
+        "set_size": report.neighbourhoods.sizes,
+        "set_correct": report.neighbourhoods.correct(fleet.labels),
         "reinitialised": report.reinitialised,
         "rollouts": float(report.rollouts),
         **vars(traffic),
         "nonfinite": report.nonfinite,
-        "neighbours": [np.flatnonzero(row) for row in report.neighbourhoods],
+        "neighbours": report.neighbourhoods.lists(),
     }
     frame = pd.DataFrame(columns)
     pairs = zip(frame["local_gap"], frame["global_gap"], strict=True)

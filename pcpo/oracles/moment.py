@@ -23,6 +23,7 @@ from pcpo.fleets.fleet import Fleet
 from pcpo.lqr.moments import quartic_form
 from pcpo.lqr.smoothing import EstimatorMoments
 from pcpo.lqr.system import SystemStack
+from pcpo.neighbourhoods import Cover, Neighbourhoods
 from pcpo.oracles.moment_kernels import WORK_ROWS, descend_kernel
 from pcpo.oracles.protocol import Estimates, Question
 from pcpo.oracles.rollout import LedgerOracle, OpenEpochs
@@ -38,6 +39,8 @@ _CHUNK = 1 << 18  # normals held at once
 _MOST_NODES = (
     2048  # of them order 4 for D = 6: with order 3, draws at a wide radius were seen to be off from M = 10^4 on
 )
+_NONE = np.zeros(0, dtype=np.int64)
+_NO_SETS = Cover(0, _NONE, _NONE, _NONE, _NONE, _NONE)
 _MOST = 2**62 - 1  # counts of saturated rollouts stop here: two of them fit in an integer
 
 
@@ -142,16 +145,16 @@ class MomentOracle(LedgerOracle):
         *,
         purpose: int,
         epoch: int,
-        sets: BoolArray | None = None,
+        sets: Neighbourhoods | BoolArray | None = None,
     ) -> FloatArray:
         """Run the steps of the plain loop compiled, with the same numbers (`pcpo.oracles.protocol.IteratingOracle`)."""
         self._check(gains, minibatch)
         self._check_radii(radii)
-        X = self._shifted(gains)
+        X, own = self._shifted(gains), None if sets is None else Neighbourhoods.of(sets)
         left = iterations
         while left > 0:
             count = max(1, min(left, _CHUNK // X.size))
-            saturated = self._steps(X, count, step_size, minibatch, radii, purpose, epoch, sets)[1]
+            saturated = self._steps(X, count, step_size, minibatch, radii, purpose, epoch, own)[1]
             self._spend(minibatch * count, _count(saturated, minibatch))
             left -= count
         self._audit(epoch % self.n_agents, self._anchors_for(purpose, epoch, radii), X, minibatch)
@@ -209,17 +212,14 @@ class MomentOracle(LedgerOracle):
         radii: FloatArray,
         purpose: int,
         epoch: int,
-        sets: BoolArray | None,
+        sets: Neighbourhoods | None,
     ) -> tuple[FloatArray, FloatArray]:
         """Make `count` steps in place; return the last estimates, and per agent the sum of saturated fractions."""
         N, D = self.n_agents, X[0].size
         normals = np.stack([rng.standard_normal((count, D)) for rng in self._streams.at(purpose, epoch)], axis=1)
         anchors = self._anchors_for(purpose, epoch, radii)
-        if sets is None:
-            members, member_of = np.zeros((0, N), dtype=np.bool_), np.zeros(N, dtype=np.int64)
-        else:
-            members, which = np.unique(sets, axis=0, return_inverse=True)
-            member_of = which.reshape(-1).astype(np.int64)
+        cover = _NO_SETS if sets is None else sets.cover
+        cover.check_occupied()
         G, saturated, stale = np.zeros_like(X), np.zeros(N), np.ones(N, dtype=np.bool_)
         size = max(self.gain_shape)
         work = np.empty((WORK_ROWS, size, size))
@@ -230,8 +230,7 @@ class MomentOracle(LedgerOracle):
                 self._renew(anchors, np.flatnonzero((anchors.gains != X).any(axis=(1, 2))), X, minibatch)
             done += self._descend(
                 self._matrices, self._gamma, self._quartic, anchors.arrays(minibatch), self._drift,
-                self._horizon is not None, normals[done:most], step_size, member_of, members, X, G, stale, saturated,
-                work,
+                self._horizon is not None, normals[done:most], step_size, cover.arrays, X, G, stale, saturated, work,
             )  # fmt: skip
             if done < most:
                 self._renew(anchors, np.flatnonzero(stale), X, minibatch)

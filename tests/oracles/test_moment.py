@@ -234,7 +234,9 @@ def test_iterating_is_the_loop_bit_by_bit(fleet: Fleet, averaged: bool, horizon:
     results, servers, oracles = [], [], []
     for wrap in (lambda o: o, Plain):
         inner, server = oracle(fleet, horizon=horizon), Server(fleet.N)
-        server.neighbourhoods[0, -1] = server.neighbourhoods[-1, 0] = False
+        sets = server.neighbourhoods.dense()
+        sets[0, -1] = sets[-1, 0] = False
+        server.neighbourhoods = sets
         radii = np.full(fleet.N, 0.05)
         common = {"server": server} if averaged else {}
         results.append(iterate(fleet.initial_gains, steps, plan, wrap(inner), radii, **common))
@@ -265,7 +267,7 @@ def test_the_scalar_kernel_has_the_bits_of_the_general_one() -> None:
 
             def recorded(*arguments: object, kernel: object = kernel, results: list[object] = results) -> int:
                 done = kernel(*arguments)  # type: ignore[operator]
-                results.extend([done, *(np.copy(arguments[k]) for k in (10, 11, 12, 13))])  # type: ignore[call-overload]
+                results.extend([done, *(np.copy(arguments[k]) for k in (9, 10, 11, 12))])  # type: ignore[call-overload]
                 return int(done)
 
             asked._descend = recorded
