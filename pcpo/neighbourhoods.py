@@ -230,6 +230,21 @@ class Neighbourhoods:
         found: BoolArray = alike & (self.sizes == sizes[own.reshape(-1)])
         return found
 
+    def pairs(self, labels: IntArray) -> FloatArray:
+        """Count the pairs of an agent of cluster a and a member of its set of cluster b, ``(H, H)``.
+
+        Args:
+            labels: the cluster of every agent, 0 … H − 1, ``(N,)``.
+        """
+        cover, H = self.cover, int(labels.max()) + 1
+        owner, count = cover.set_of_block, len(cover.sizes)
+        columns = []
+        for cluster in range(H):
+            inside = cover.by_block((labels == cluster).astype(np.float64), np.add, 0.0)
+            of_set = np.bincount(owner, weights=inside[cover.blocks], minlength=count)
+            columns.append(np.bincount(labels, weights=of_set[cover.which], minlength=H))
+        return np.stack(columns, axis=1)
+
     def dense(self) -> BoolArray:
         """Return the boolean matrix ``(N, N)``, true where j ∈ N_i."""
         matrix = self._intervals()
@@ -247,13 +262,12 @@ class Neighbourhoods:
         """Return which agents the intervals of one agent hold, ``(N,)``."""
         with np.errstate(invalid="ignore", over="ignore"):
             far = np.abs(self.estimates - self.estimates[:, agent : agent + 1])
-            inside: BoolArray = (far <= self.half_widths[:, None]).all(axis=0)
-        return inside
+            return np.all(far <= self.half_widths[:, None], axis=0)
 
     def _intervals(self) -> BoolArray:
         """Return the intersection of the intervals as a matrix."""
         N = self.n_agents
-        matrix = np.ones((N, N), dtype=np.bool_)
+        matrix: BoolArray = np.ones((N, N), dtype=np.bool_)
         with np.errstate(invalid="ignore", over="ignore"):
             for values, half in zip(self.estimates, self.half_widths, strict=True):
                 np.logical_and(matrix, np.abs(values[:, None] - values[None, :]) <= half, out=matrix)

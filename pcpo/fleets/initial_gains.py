@@ -108,7 +108,8 @@ def _common_gain(systems: tuple[LinearSystem, ...], gap: float, rng: np.random.G
             f"initial_gap: found {gap:g} for one common first gain, expected at least {reached:.6g}, the "
             "smallest found for these clusters; raise it, or use per_cluster or per_agent"
         )
-    return _on_rays(lambda _, gains: np.array([objective(K) for K in gains]), centre[None], gap, rng)[0]
+    [gain] = _on_rays(lambda _, gains: np.array([objective(K) for K in gains]), centre[None], gap, rng)
+    return np.asarray(gain)
 
 
 def _best_candidate(systems: tuple[LinearSystem, ...]) -> tuple[Array, float]:

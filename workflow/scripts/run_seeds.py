@@ -75,9 +75,8 @@ def run_seeds(
                 ", reinitialised" if report.reinitialised else "",
             )  # fmt: skip
 
-        frames.append(
-            experiment.run(algorithm, seed=seed, scenario=scenario, on_epoch=tell, checkpoint=checkpoint, limits=None)
-        )
+        options = {"seed": seed, "scenario": scenario, "on_epoch": tell, "checkpoint": checkpoint, "limits": None}
+        frames.append(experiment.run(algorithm, rows=config["scenarios"][scenario]["rows"], **options))
     write_runs(pd.concat(frames, ignore_index=True), path, job_provenance(origin))
     for checkpoint in kept.values():
         checkpoint.discard()
