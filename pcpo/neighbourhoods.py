@@ -185,8 +185,9 @@ class Neighbourhoods:
         Symmetric but not transitive: the sets need not form a partition until the clusters are separated.
         """
         half = Delta / 2
-        if np.ptp(cost_estimates) <= half:
-            return self
+        with np.errstate(invalid="ignore", over="ignore"):
+            if np.max(cost_estimates) - np.min(cost_estimates) <= half:
+                return self
         estimates = np.concatenate([self.estimates, cost_estimates[None]])
         return Neighbourhoods(estimates, np.append(self.half_widths, half), self.given)._settled()
 
@@ -262,7 +263,7 @@ class Neighbourhoods:
         """Return which agents the intervals of one agent hold, ``(N,)``."""
         with np.errstate(invalid="ignore", over="ignore"):
             far = np.abs(self.estimates - self.estimates[:, agent : agent + 1])
-            return np.all(far <= self.half_widths[:, None], axis=0)
+            return np.asarray((far <= self.half_widths[:, None]).all(axis=0))
 
     def _intervals(self) -> BoolArray:
         """Return the intersection of the intervals as a matrix."""

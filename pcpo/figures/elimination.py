@@ -57,11 +57,11 @@ def _by_cluster(runs: pd.DataFrame, star: pd.Series) -> pd.DataFrame:
     """Make the rows of kinds "share" and "range" from rows per cluster."""
     order = star.sort_values(kind="stable").index.to_numpy()
     rank = {cluster: k for k, cluster in enumerate(order)}
-    means = runs.groupby(["epoch", "Delta", "cluster"])["shares"].apply(lambda one: np.mean(np.stack(one), axis=0))
     n_runs, H = runs["seed"].nunique(), len(order)
     frames = []
-    for (epoch, Delta, cluster), shares in means.items():
+    for (epoch, Delta, cluster), part in runs.groupby(["epoch", "Delta", "cluster"]):
         place = {"epoch": epoch, "Delta": Delta, "row": rank[cluster], "cluster": cluster, "column": range(H)}
+        shares = np.mean(np.stack(part["shares"].to_list()), axis=0)
         frames.append(pd.DataFrame({**place, "fraction": shares[order]}))
     pairs = pd.concat(frames).assign(kind="share", mode=runs["mode"].iloc[0], runs=n_runs)
     one = runs[runs["seed"] == runs["seed"].min()].sort_values(["epoch", "cluster"])
@@ -74,7 +74,8 @@ def _by_cluster(runs: pd.DataFrame, star: pd.Series) -> pd.DataFrame:
         optimal_cost=one["cluster"].map(star),
         runs=1,
     )
-    return pd.concat([pairs.sort_values(["epoch", "row", "column"]), costs], ignore_index=True)
+    both: pd.DataFrame = pd.concat([pairs.sort_values(["epoch", "row", "column"]), costs], ignore_index=True)
+    return both
 
 
 def _pairs(runs: pd.DataFrame, rank: dict[int, int]) -> pd.DataFrame:
