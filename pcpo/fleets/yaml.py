@@ -254,9 +254,10 @@ def _labels(labels: list[int] | None, sizes: list[int]) -> NDArray[np.int64]:
     """Return the cluster of every agent, by default the clusters in order."""
     if labels is None:
         return np.repeat(np.arange(len(sizes)), sizes)
+    counts = np.bincount(labels, minlength=len(sizes))
     for j, size in enumerate(sizes):
-        if labels.count(j) != size:
-            raise FleetError(f"labels: found {labels.count(j)} agents of cluster {j}, expected its size, {size}")
+        if counts[j] != size:
+            raise FleetError(f"labels: found {counts[j]} agents of cluster {j}, expected its size, {size}")
     return np.array(labels, dtype=np.int64)
 
 
