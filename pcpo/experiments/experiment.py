@@ -174,7 +174,7 @@ class Experiment:
             BudgetError: if the run would take longer, or more memory, than the limits.
         """
         if limits is not None:
-            check_run(self, limits)
+            check_run(self, limits, rows=rows)
         chosen = make_algorithm(algorithm, **options) if isinstance(algorithm, str) else algorithm
         oracle = self.make_oracle(seed)
         setting = Setting(self.fleet.initial_gains, self.schedule, side_information(self.fleet))

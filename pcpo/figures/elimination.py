@@ -154,7 +154,7 @@ def _matrix(axes: Axes, part: pd.DataFrame, what: str):  # type: ignore[no-untyp
     cluster = part.drop_duplicates("row").sort_values("row")["cluster"].to_numpy()
     edges = np.flatnonzero(np.diff(cluster)) + 0.5
     width = 0.8 * min(1.0, _MANY / (len(edges) + 1))  # lines must not cover the cells between them
-    for edge in edges:
+    for edge in edges if what == "agent" else ():
         axes.axhline(edge, color="white", lw=width)
         axes.axvline(edge, color="white", lw=width)
     ends = [0, N - 1] if N > 1 else [0]
