@@ -161,7 +161,12 @@ class TestField05:
 
 def test_a_scenario_with_too_many_runs() -> None:
     small = experiment(three_clusters(), epochs=1, Delta0=16.0)
-    scenario = {"algorithms": ["pcpo"], "seeds": {"count": 10**6}, "schedule": {"minibatch_scale": 1.0}, "rows": "agents"}
+    scenario = {
+        "algorithms": ["pcpo"],
+        "seeds": {"count": 10**6},
+        "schedule": {"minibatch_scale": 1.0},
+        "rows": "agents",
+    }
     config = {"scenarios": {"s": scenario}, "limits": {"core_hours": 0.01}}
     with pytest.raises(BudgetError, match=r"scenarios\.s: found 1000000 runs, about .* \(limits\.core_hours\)"):
         check_configured(small, config, "s")
