@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ class Table:
     minibatch: dict[tuple[int, int], float] = field(default_factory=dict)
     warm_start: float | None = None
     dry_run: tuple[int, float, float] | None = None
+    by_agents: dict[tuple[str, int], float] = field(default_factory=dict)
 
     def rows(self) -> list[str]:
         rows = []
@@ -53,6 +55,22 @@ class Table:
             )
         return rows
 
+    def scaling(self) -> list[str]:
+        """Return a row for everything timed against the number of agents, with the exponent of the upper end."""
+        names, sizes = dict.fromkeys(name for name, _ in self.by_agents), sorted({N for _, N in self.by_agents})
+        if len(sizes) < 2:
+            return []
+        head = ["seconds, n, m = 2, 1", *(f"N = {N:,}" for N in sizes), "exponent"]
+        lines = ["", f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+        for name in names:
+            seconds = {N: self.by_agents[name, N] for N in sizes if (name, N) in self.by_agents}
+            last = sorted(seconds)[-2:]
+            grown = seconds[last[-1]] / seconds[last[0]] if seconds[last[0]] > 0 else math.inf
+            exponent = f"{math.log(grown) / math.log(last[-1] / last[0]):.2f}" if len(last) == 2 else "-"
+            cells = [f"{seconds[N]:.2g}" if N in seconds else "-" for N in sizes]
+            lines.append(f"| {name} | {' | '.join(cells)} | {exponent} |")
+        return lines
+
     def render(self) -> str:
         """Markdown; empty if nothing was measured."""
         rows, lines = self.rows(), []
@@ -64,6 +82,7 @@ class Table:
             for (n, m), simulated in sorted(self.minibatch.items()):
                 drawn = self.moments[n, m]
                 lines.append(f"| {n}, {m} | {n * m} | {drawn * 1e6:.1f} | {drawn / simulated:.3f} |")
+        lines += self.scaling()
         if self.warm_start is not None:
             lines += ["", f"Process start to first estimate with a warm cache: {self.warm_start:.2f} s"]
         if self.dry_run is not None:

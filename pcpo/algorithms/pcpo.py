@@ -145,7 +145,7 @@ class PCPO:
             local_gains=X,
             global_gains=closing.global_gains,
             cost_estimates=C_hat,
-            neighbourhoods=server.neighbourhoods.copy(),
+            neighbourhoods=server.neighbourhoods,
             radii_global=r_global,
             global_cap_active=capped,
             reinitialised=closing.reinitialised,

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.arrays import BoolArray, FloatArray, IntArray
+from pcpo.neighbourhoods import Neighbourhoods
 from pcpo.oracles.protocol import Oracle
 
 __all__ = [
@@ -105,7 +106,7 @@ class EpochReport:
     """Report what happened in one epoch, as the algorithm saw it (no true system is involved).
 
     local_gains X_i^(l), global_gains K̂_i^(l): ``(N, m, n)``; cost_estimates Ĉ_i: ``(N,)``;
-    neighbourhoods N_i^(l) as a boolean matrix ``(N, N)``; radii r_(i,l)^(global) ``(N,)``.
+    neighbourhoods N_i^(l), which may be given as a boolean matrix ``(N, N)``; radii r_(i,l)^(global) ``(N,)``.
     global_gains are a method's output.  A method with one sequence reports it as both; a method without cost estimates
     reports NaN for every agent; neighbourhoods are the groups that the method uses.
     nonfinite: saturated rollouts of this epoch by agent; rollouts and traffic are cumulative.
@@ -115,13 +116,16 @@ class EpochReport:
     local_gains: FloatArray
     global_gains: FloatArray
     cost_estimates: FloatArray
-    neighbourhoods: BoolArray
+    neighbourhoods: Neighbourhoods
     radii_global: FloatArray
     global_cap_active: BoolArray
     reinitialised: bool
     nonfinite: IntArray
     rollouts: int
     traffic: Traffic
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "neighbourhoods", Neighbourhoods.of(self.neighbourhoods))
 
 
 class Algorithm(Protocol):

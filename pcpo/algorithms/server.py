@@ -12,43 +12,9 @@ import numpy as np
 
 from pcpo.algorithms.protocol import Traffic
 from pcpo.arrays import BoolArray, FloatArray, IntArray
+from pcpo.neighbourhoods import Neighbourhoods
 
-__all__ = ["Closing", "Server", "average_over_sets", "best_in_set", "prune", "same_label"]
-
-
-def average_over_sets(gradients: FloatArray, sets: BoolArray) -> FloatArray:
-    """Return G_i = (1/|N_i|) Σ_{j ∈ N_i} g_j (paper, eq. (6)).
-
-    Agents with the same set get the same bits: the mean of each distinct set is computed once, in the order of the
-    agents.
-
-    Args:
-        gradients: g_j, ``(N, m, n)``.
-        sets: N_i, ``(N, N)`` boolean.
-    """
-    distinct, which = np.unique(sets, axis=0, return_inverse=True)
-    means = np.stack([gradients[members].sum(axis=0) / members.sum() for members in distinct])
-    return means[which.reshape(-1)]
-
-
-def prune(sets: BoolArray, cost_estimates: FloatArray, Delta: float) -> BoolArray:
-    """Return N_i^(l) = {j ∈ N_i^(l−1) : |Ĉ_j − Ĉ_i| ≤ Δ_l/2} (paper, eq. (7)); ``(N, N)`` boolean.
-
-    Symmetric but not transitive: the sets need not form a partition until the clusters are separated.
-    """
-    close = np.abs(cost_estimates[:, None] - cost_estimates[None, :]) <= Delta / 2
-    return sets & close
-
-
-def best_in_set(cost_estimates: FloatArray, sets: BoolArray) -> IntArray:
-    """Return argmin_{j ∈ N_i} Ĉ_j for every agent (paper, eq. (8)); ties go to the lowest index; ``(N,)``."""
-    best: IntArray = np.argmin(np.where(sets, cost_estimates[None, :], np.inf), axis=1)
-    return best
-
-
-def same_label(labels: IntArray) -> BoolArray:
-    """Return the neighbourhoods of a partition: ``(N, N)``, true where two agents have the same label ``(N,)``."""
-    return np.asarray(labels[:, None] == labels[None, :], dtype=np.bool_)
+__all__ = ["Closing", "Server"]
 
 
 @dataclass(frozen=True)
@@ -71,8 +37,21 @@ class Server:
 
     def __init__(self, n_agents: int) -> None:
         self.n_agents = n_agents
-        self.neighbourhoods: BoolArray = np.ones((n_agents, n_agents), dtype=np.bool_)
+        self._neighbourhoods = Neighbourhoods.everyone(n_agents)
         self.traffic = Traffic()
+
+    @property
+    def neighbourhoods(self) -> Neighbourhoods:
+        """Return the sets N_i of all agents; a boolean matrix ``(N, N)`` may be assigned too."""
+        return self._neighbourhoods
+
+    @neighbourhoods.setter
+    def neighbourhoods(self, sets: Neighbourhoods | BoolArray) -> None:
+        """Replace the sets; ValueError unless they are sets of these agents."""
+        found = Neighbourhoods.of(sets)
+        if found.n_agents != self.n_agents:
+            raise ValueError(f"neighbourhoods: found {found.n_agents} agents, expected {self.n_agents}")
+        self._neighbourhoods = found
 
     def up(self, *payload: FloatArray | IntArray) -> None:
         """Send from agents to server: one message per agent, with its row of every array of the payload."""
@@ -111,7 +90,7 @@ class Server:
         """Run one round of global policy optimisation: g_j up, G_i of eq. (6) down."""
         self.open_round()
         self.up(gradients)
-        averaged = average_over_sets(gradients, self.neighbourhoods)
+        averaged = self.neighbourhoods.average(gradients)
         self.down(averaged)
         return averaged
 
@@ -130,7 +109,7 @@ class Server:
         """Run one round: gains and their estimated costs up, and by (8) the cheapest of its set down to every agent."""
         self.open_round()
         self.up(gains, cost_estimates)
-        adopted = gains[best_in_set(cost_estimates, self.neighbourhoods)]
+        adopted = gains[self.neighbourhoods.cheapest(cost_estimates)]
         self.down(adopted)
         return adopted
 
@@ -156,14 +135,15 @@ class Server:
         """
         self.open_round()
         self.up(local_gains, cost_estimates)
-        pruned = prune(self.neighbourhoods, cost_estimates, Delta) if eliminate else self.neighbourhoods
-        reinitialised = synchronise or (reinitialise and not np.array_equal(pruned, self.neighbourhoods))
-        self.neighbourhoods = pruned
-        sizes = pruned.sum(axis=1, dtype=np.int64)
+        before = self.neighbourhoods
+        self.neighbourhoods = before.pruned(cost_estimates, Delta) if eliminate else before
+        sizes = self.neighbourhoods.sizes
+        changed = not np.array_equal(sizes, before.sizes)  # (7) only takes agents away
+        reinitialised = synchronise or (reinitialise and changed)
         if not reinitialised:
             self.down(sizes)
             return Closing(sizes, False, global_gains)
-        fresh = local_gains[best_in_set(cost_estimates, pruned)]
+        fresh = local_gains[self.neighbourhoods.cheapest(cost_estimates)]
         self.down(sizes, fresh)
         return Closing(sizes, True, fresh)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,26 @@ import pandas as pd
 from pcpo.arrays import FloatArray
 from pcpo.statistics import binomial_interval, mean_interval
 
-__all__ = ["curves", "final_table", "rollouts_saved"]
+__all__ = ["all_right", "curves", "final_table", "rollouts_saved", "run_means", "share_right"]
+
+
+def run_means(runs: pd.DataFrame, column: str, by: Sequence[str] = ("seed",)) -> pd.Series:
+    """Return the mean over agents of a column of `records.RUN_SCHEMA`, by run, from rows per agent or per cluster."""
+    if "agents" not in runs:
+        means: pd.Series = runs.groupby(list(by))[column].mean()
+        return means
+    totals = runs.assign(total=runs[f"mean_{column}"] * runs["agents"]).groupby(list(by))[["total", "agents"]].sum()
+    return totals["total"] / totals["agents"]
+
+
+def all_right(runs: pd.DataFrame) -> pd.Series:
+    """Return, for every row, whether the set of its agent, or of all agents of its cluster, is the true cluster."""
+    return runs["correct"] == runs["agents"] if "agents" in runs else runs["set_correct"]
+
+
+def share_right(runs: pd.DataFrame) -> float:
+    """Return the fraction of (run, agent) whose set is the true cluster."""
+    return float(runs["correct"].sum() / runs["agents"].sum() if "agents" in runs else runs["set_correct"].mean())
 
 
 def _last(runs: pd.DataFrame) -> pd.DataFrame:
@@ -29,7 +48,7 @@ def final_table(runs: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (scenario, algorithm), part in _last(runs).groupby(["scenario", "algorithm"], sort=False):
         by_run = part.groupby("seed")
-        gaps = by_run["global_gap"].mean().to_numpy()
+        gaps = run_means(part, "global_gap").to_numpy()
         failed = int((~np.isfinite(gaps)).sum())
         found, failing = mean_interval(gaps), binomial_interval(failed, len(gaps))
         rows.append(
@@ -44,7 +63,7 @@ def final_table(runs: pd.DataFrame) -> pd.DataFrame:
                 "fail_fraction": failing.estimate,
                 "fail_low": failing.low,
                 "fail_high": failing.high,
-                "correct": float(part["set_correct"].mean()),
+                "correct": share_right(part),
                 "rollouts": float(by_run["rollouts"].max().mean()),
                 "rounds": float(by_run["rounds"].max().mean()),
                 "kilobytes": float((by_run["bytes_up"].max() + by_run["bytes_down"].max()).mean() / 1000),
@@ -78,7 +97,7 @@ def curves(runs: pd.DataFrame, by: Mapping[str, str] | None = None) -> pd.DataFr
     rows = []
     keys = ["scenario", "algorithm", "cluster", "epoch"]
     for values, part in runs.groupby(keys, sort=False):
-        gaps = part.groupby("seed")["global_gap"].mean().to_numpy()
+        gaps = run_means(part, "global_gap").to_numpy()
         found = mean_interval(gaps)
         rows.append(
             {

@@ -33,6 +33,7 @@ __all__ = [
     "check_scenario",
     "in_words",
     "limits_of",
+    "records_bytes",
     "run_cost",
     "scenario_cost",
     "seconds_per_rollout",
@@ -50,6 +51,11 @@ _NUMPY = {
     "sphere": {13: 400.0, 20: 460.0, 30: 740.0, 50: 1380.0},
     "cube": {13: 370.0, 20: 420.0, 30: 670.0, 50: 1260.0},
 }
+#: Seconds of a run with the moment oracle: of an agent in an epoch (its moments, two unknowns) and of one iteration.
+_MOMENTS = 1e-2
+_MOMENT_STEP = 0.6e-6
+_ROW = 8 * 80  # bytes of a row of results, while a table is made
+_MEMBER = 12  # bytes of a member of a set of a row per agent: as an index, and in the file's table
 _OVERHEAD = 1.5  # what a run takes beyond its rollouts, by the reference run: 1.2 to 2
 _WORTH_A_WARNING = 300.0  # core seconds of one run
 _LONG_HORIZON = 10_000  # steps
@@ -58,7 +64,7 @@ _SMALLEST_MINIBATCH = 30  # a smaller minibatch is not proposed
 
 @dataclass(frozen=True)
 class Limits:
-    """Hold what is refused beyond: core hours of one run and of a scenario, and memory of one chunk of noise (GiB)."""
+    """Hold what is refused beyond: core hours of a run, of a scenario; GiB of a chunk of noise, and of a run's rows."""
 
     core_hours_per_run: float = 10.0
     core_hours: float = 500.0
@@ -79,6 +85,8 @@ class RunCost:
         operations: floating-point operations of the recursion.
         core_seconds: expected; infinite beyond the range of floating-point numbers.
         memory: bytes of the noise of one chunk of rollouts.
+        records: bytes of the rows of results, if the events of Theorem 1 hold.
+        iterations: steps of the moment oracle, 0 with simulated rollouts.
     """
 
     rollouts: int
@@ -87,6 +95,8 @@ class RunCost:
     operations: int
     core_seconds: float
     memory: int
+    records: int = 0
+    iterations: int = 0
 
     @property
     def steps(self) -> int:
@@ -100,6 +110,11 @@ class RunCost:
 
     def __str__(self) -> str:
         """Say rollouts, steps and core hours."""
+        if self.iterations:
+            return (
+                f"{in_words(self.rollouts)} rollouts per agent, drawn from moments in {in_words(self.iterations)} "
+                f"iterations of {self.agents} agents, and about {_duration(self.core_seconds)} in one run"
+            )
         return (
             f"{in_words(self.rollouts)} rollouts per agent of {self.horizon} steps, which are "
             f"{in_words(self.steps)} steps of {self.agents} agents and about {_duration(self.core_seconds)} "
@@ -162,20 +177,40 @@ def seconds_per_rollout(n: int, m: int, law: str, horizon: int, *, plant: bool =
     return _OVERHEAD * (once + step * (horizon - 1)) * 1e-9
 
 
-def run_cost(experiment: Experiment, rollouts: int | None = None) -> RunCost:
+def records_bytes(experiment: Experiment, rows: str) -> int:
+    """Return the memory of the rows of a run of PCPO.
+
+    Rows per agent list the members of every set: of two clusters that (7) cannot tell apart, |C*_i − C*_j| ≤ Δ_l, all
+    are taken for members.
+    """
+    fleet, epochs = experiment.fleet, experiment.epochs
+    if rows == "clusters":
+        return _ROW * fleet.N + epochs * fleet.H * (_ROW + 8 * fleet.H)
+    sizes, costs = np.bincount(fleet.labels), fleet.optimal_costs
+    apart, pairs = np.abs(costs[:, None] - costs), np.outer(sizes, sizes)
+    plans = map(experiment.schedule.plan, range(1, epochs + 1))
+    members = sum(int(pairs[apart <= plan.Delta].sum()) for plan in plans)
+    return epochs * fleet.N * _ROW + _MEMBER * members
+
+
+def run_cost(experiment: Experiment, rollouts: int | None = None, rows: str = "agents") -> RunCost:
     """Return the cost of a run that spends its budget, or `rollouts` per agent.
 
-    The moment oracle draws no rollouts: its runs cost nothing that counts here.
+    The moment oracle draws no rollouts: its runs cost what their iterations do.
     """
     fleet, spent = experiment.fleet, experiment.budget if rollouts is None else rollouts
     horizon = experiment.horizon
+    records = records_bytes(experiment, rows)
     if experiment.oracle != "rollouts" or horizon is None:
-        return RunCost(spent, fleet.N, 0, 0, 0.0, 0)
+        plans = map(experiment.schedule.plan, range(1, experiment.schedule.epochs_within(spent) + 1))
+        steps = [2 * plan.iterations for plan in plans]
+        seconds = _product(fleet.N * len(steps), _MOMENTS) + _product(fleet.N * sum(steps), _MOMENT_STEP)
+        return RunCost(spent, fleet.N, 0, 0, seconds, 0, records, sum(steps))
     plant = experiment.plant is not None
     each = seconds_per_rollout(fleet.n, fleet.m, experiment.noise, horizon, plant=plant)
     operations = spent * fleet.N * (horizon - 1) * flops_per_step(fleet.n)
     memory = 16 * horizon if plant else noise_bytes(fleet.n, fleet.m, horizon, noise_law(experiment.noise))
-    return RunCost(spent, fleet.N, horizon, operations, _product(spent * fleet.N, each), memory)
+    return RunCost(spent, fleet.N, horizon, operations, _product(spent * fleet.N, each), memory, records)
 
 
 def _product(count: int, each: float) -> float:
@@ -196,7 +231,9 @@ def scenario_cost(run: RunCost, scenario: Mapping[str, Any]) -> ScenarioCost:
     return ScenarioCost(run, scenario["seeds"]["count"] * len(algorithms), tuning)
 
 
-def check_run(experiment: Experiment, limits: Limits, where: str = "budget", scale: float | None = None) -> RunCost:
+def check_run(
+    experiment: Experiment, limits: Limits, where: str = "budget", scale: float | None = None, rows: str = "agents"
+) -> RunCost:
     """Return the cost of a run.
 
     Args:
@@ -204,11 +241,12 @@ def check_run(experiment: Experiment, limits: Limits, where: str = "budget", sca
         limits: beyond which a run is refused.
         where: what the sentence begins with.
         scale: κ_M of the schedule, for a proposal; without it no κ_M is proposed.
+        rows: "agents" or "clusters", what the rows of the results are about.
 
     Raises:
         BudgetError: beyond the limits, with the numbers and with what would be affordable.
     """
-    cost = run_cost(experiment)
+    cost = run_cost(experiment, rows=rows)
     if not cost.core_hours <= limits.core_hours_per_run:
         proposals = "; ".join(_proposals(experiment, cost, limits, scale))
         raise BudgetError(
@@ -220,6 +258,12 @@ def check_run(experiment: Experiment, limits: Limits, where: str = "budget", sca
             f"{where}: found {cost}, with {in_words(cost.memory / 2**30)} GiB of noise at once, expected at most "
             f"{limits.memory_gib:g} GiB (limits.memory_gib); shorter rollouts need a gamma further below 1, initial "
             "gains of lower cost, or fewer epochs"
+        )
+    if not cost.records <= limits.memory_gib * 2**30:
+        smaller = in_words(records_bytes(experiment, "clusters") / 2**30)
+        raise BudgetError(
+            f"{where}: found {cost}, with {in_words(cost.records / 2**30)} GiB of rows of results, expected at most "
+            f"{limits.memory_gib:g} GiB (limits.memory_gib); rows per cluster take {smaller} GiB (rows: clusters)"
         )
     return cost
 
@@ -247,7 +291,7 @@ def check_configured(experiment: Experiment, config: Mapping[str, Any], scenario
     """Return the cost of a scenario of a validated configuration; raises BudgetError as the checks that it makes."""
     limits, settings = limits_of(config), config["scenarios"][scenario]
     where = f"scenarios.{scenario}"
-    run = check_run(experiment, limits, f"{where}.budget", settings["schedule"]["minibatch_scale"])
+    run = check_run(experiment, limits, f"{where}.budget", settings["schedule"]["minibatch_scale"], settings["rows"])
     cost = scenario_cost(run, settings)
     check_scenario(cost, limits, where)
     return cost

@@ -8,8 +8,9 @@ from typing import Any
 
 from pcpo.algorithms.protocol import Algorithm, EpochReport, RunResult, Setting, Traffic
 from pcpo.algorithms.server import Server
-from pcpo.arrays import BoolArray, IntArray
+from pcpo.arrays import IntArray
 from pcpo.errors import BudgetError, PcpoError
+from pcpo.neighbourhoods import Neighbourhoods
 from pcpo.oracles.protocol import Oracle
 from pcpo.storage.checkpoints import Checkpoint
 
@@ -24,7 +25,7 @@ class Snapshot:
 
     Attributes:
         state: the algorithm's state.
-        neighbourhoods: the server's neighbourhood sets, ``(N, N)``.
+        neighbourhoods: the server's neighbourhood sets.
         traffic: communication counted so far.
         rollouts: rollouts spent by each agent.
         nonfinite: saturated rollouts by agent, ``(N,)``.
@@ -32,7 +33,7 @@ class Snapshot:
     """
 
     state: Any
-    neighbourhoods: BoolArray
+    neighbourhoods: Neighbourhoods
     traffic: Traffic
     rollouts: int
     nonfinite: IntArray

@@ -151,6 +151,7 @@ class Experiment:
         on_epoch: Callable[[EpochReport], None] | None = None,
         checkpoint: Checkpoint | None = None,
         limits: Limits | None = DEFAULT_LIMITS,
+        rows: str = "agents",
         **options: Any,
     ) -> pd.DataFrame:
         """Run once and evaluate against the true systems.
@@ -163,16 +164,17 @@ class Experiment:
             on_epoch: called after every epoch.
             checkpoint: state is saved there after every epoch, and the run resumes from it.
             limits: beyond which the run is refused; None for a run of any length.
+            rows: "agents" or "clusters", as in `records.evaluate`.
             options: of the algorithm, if it is given by name.
 
         Returns:
-            The table of `records.evaluate`: a row per (epoch, agent).
+            The table of `records.evaluate`: a row per (epoch, agent), or per (epoch, cluster).
 
         Raises:
             BudgetError: if the run would take longer, or more memory, than the limits.
         """
         if limits is not None:
-            check_run(self, limits)
+            check_run(self, limits, rows=rows)
         chosen = make_algorithm(algorithm, **options) if isinstance(algorithm, str) else algorithm
         oracle = self.make_oracle(seed)
         setting = Setting(self.fleet.initial_gains, self.schedule, side_information(self.fleet))
@@ -180,7 +182,7 @@ class Experiment:
             oracle.on_rollouts = bar.update
             result = run(chosen, oracle, setting, self.budget, on_epoch=on_epoch, checkpoint=checkpoint)
         result = replace(result, mode=self.mode)
-        return evaluate(self.fleet, result, scenario=scenario or self.fleet.name, seed=seed)
+        return evaluate(self.fleet, result, scenario=scenario or self.fleet.name, seed=seed, rows=rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the fleet, for a JSON file; with the plan of every epoch, for people to read.

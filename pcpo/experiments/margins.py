@@ -34,15 +34,15 @@ def margins(fleet: Fleet, run: pd.DataFrame) -> pd.DataFrame:
     """
     optimal = fleet.optimal_costs[run["cluster"].to_numpy()]
     labels = fleet.labels
-    lost = [
-        not set(np.flatnonzero(labels == labels[agent]).tolist()) <= set(kept)
-        for agent, kept in zip(run["agent"], run["neighbours"], strict=True)
-    ]
+    own, counts = labels[run["agent"].to_numpy()], run["neighbours"].map(len).to_numpy()
+    row = np.repeat(np.arange(len(run)), counts)
+    alike = labels[np.concatenate(run["neighbours"].to_list()).astype(np.int64)] == own[row]
+    lost = np.bincount(row, weights=alike, minlength=len(run)) < np.bincount(labels)[own]
     rows = run.assign(
         margin=(run["cost_estimate"] - optimal).abs() / (run["Delta"] / 4),
         gap_margin=run["local_gap"] / (run["Delta"] / 8),
         estimate_margin=(run["cost_estimate"] - run["local_cost"]).abs() / (run["Delta"] / 8),
-        lost=np.array(lost, dtype=np.int64),
+        lost=lost.astype(np.int64),
         wrong=(~run["set_correct"]).astype(np.int64),
     )
     names = ["margin", "gap_margin", "estimate_margin", "lost", "wrong"]

@@ -11,12 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
 import pandas as pd
 
 from pcpo.algorithms.protocol import EpochReport, Planner, Setting
 from pcpo.algorithms.schedule import Constants, Schedule
-from pcpo.algorithms.server import same_label
 from pcpo.experiments.deviations import COUNTED_ALGORITHMS, planner
 from pcpo.experiments.driver import run
 from pcpo.experiments.experiment import side_information
@@ -125,7 +123,6 @@ def _counted(cell: CountedRun, seed: int) -> pd.DataFrame:
 
 def _by_epoch(reports: Sequence[EpochReport], fleet: Fleet) -> pd.DataFrame:
     """Tabulate what differs from epoch to epoch: plan, counts so far, and whether the sets are the clusters."""
-    truth = same_label(fleet.labels)
     rows = [
         {
             "epoch": report.plan.epoch,
@@ -133,7 +130,7 @@ def _by_epoch(reports: Sequence[EpochReport], fleet: Fleet) -> pd.DataFrame:
             "rollouts": float(report.rollouts),
             **vars(report.traffic),
             "reinitialisations": sum(r.reinitialised for r in reports[: report.plan.epoch]),
-            "separated": int(np.array_equal(report.neighbourhoods, truth)),
+            "separated": int(report.neighbourhoods.correct(fleet.labels).all()),
         }
         for report in reports
     ]

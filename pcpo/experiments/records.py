@@ -5,7 +5,7 @@ Evaluation is outside the algorithm: it knows A, B, Q, R and turns iterates into
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from pcpo import lqr
 from pcpo.algorithms.protocol import EpochReport, RunResult, Status
-from pcpo.algorithms.server import same_label
 from pcpo.arrays import FloatArray
-from pcpo.errors import ResultsError
+from pcpo.errors import ConfigError, ResultsError
+from pcpo.experiments.clusters import CLUSTER_SCHEMA, by_cluster, reduced, shares_of_sets
 from pcpo.fleets.fleet import Fleet
 from pcpo.storage.tables import read_note, read_table, write_table
 
@@ -25,7 +25,7 @@ __all__ = ["RUN_SCHEMA", "SCHEMA_VERSION", "evaluate", "read_provenance", "read_
 
 SCHEMA_VERSION = "1"
 _METADATA_KEY = b"pcpo"
-_KEY = ["scenario", "algorithm", "seed", "epoch", "agent"]
+_KEY = ["scenario", "algorithm", "seed", "epoch"]
 
 # Counts that literal mode takes beyond 2^63 are doubles: exact up to 2^53.
 RUN_SCHEMA = pa.schema(
@@ -72,15 +72,11 @@ RUN_SCHEMA = pa.schema(
 )
 
 
-def _agent_status(local_gap: float, global_gap: float) -> Status:
-    """Return the status of an agent with these gaps."""
-    bad = (not np.isfinite(local_gap), not np.isfinite(global_gap))
-    return {
-        (False, False): Status.OK,
-        (True, False): Status.LOCAL_INFINITE,
-        (False, True): Status.GLOBAL_INFINITE,
-        (True, True): Status.BOTH_INFINITE,
-    }[bad]
+def _statuses(local_gap: FloatArray, global_gap: FloatArray) -> list[str]:
+    """Return the status of every agent with these gaps."""
+    names = np.array([Status.OK, Status.LOCAL_INFINITE, Status.GLOBAL_INFINITE, Status.BOTH_INFINITE], dtype=object)
+    found = names[~np.isfinite(local_gap) + 2 * ~np.isfinite(global_gap)]
+    return [status.value for status in found]
 
 
 def _policy_columns(fleet: Fleet, gains: FloatArray, prefix: str) -> dict[str, Any]:
@@ -91,14 +87,12 @@ def _policy_columns(fleet: Fleet, gains: FloatArray, prefix: str) -> dict[str, A
         f"{prefix}_gap": fleet.gaps(gains),
         f"{prefix}_rho": rho,
         f"{prefix}_discounted_rho": np.sqrt(fleet.gamma) * rho,
-        f"{prefix}_gain": list(gains.reshape(fleet.N, -1)),
     }
 
 
 def _epoch_frame(fleet: Fleet, report: EpochReport) -> pd.DataFrame:
     """Return one row per agent; every gap is exact, and infinite where the policy has infinite cost."""
     plan, traffic = report.plan, report.traffic
-    truth = same_label(fleet.labels)
     columns: dict[str, Any] = {
         "epoch": plan.epoch,
         "agent": np.arange(fleet.N),
@@ -114,31 +108,64 @@ def _epoch_frame(fleet: Fleet, report: EpochReport) -> pd.DataFrame:
         "cost_estimate": report.cost_estimates,
         **_policy_columns(fleet, report.local_gains, "local"),
         **_policy_columns(fleet, report.global_gains, "global"),
-        "set_size": report.neighbourhoods.sum(axis=1),
-        "set_correct": (report.neighbourhoods == truth).all(axis=1),
+        "set_size": report.neighbourhoods.sizes,
+        "set_correct": report.neighbourhoods.correct(fleet.labels),
         "reinitialised": report.reinitialised,
         "rollouts": float(report.rollouts),
         **vars(traffic),
         "nonfinite": report.nonfinite,
-        "neighbours": [np.flatnonzero(row) for row in report.neighbourhoods],
     }
-    frame = pd.DataFrame(columns)
-    pairs = zip(frame["local_gap"], frame["global_gap"], strict=True)
-    frame["status"] = [_agent_status(a, b).value for a, b in pairs]
-    return frame
+    return pd.DataFrame(columns)
 
 
-def evaluate(fleet: Fleet, result: RunResult, *, scenario: str, seed: int) -> pd.DataFrame:
-    """Return the run as a tidy table with the columns of `RUN_SCHEMA`: a row per (epoch, agent)."""
-    frame = pd.concat([_epoch_frame(fleet, report) for report in result.epochs], ignore_index=True)
+def _agent_rows(fleet: Fleet, report: EpochReport) -> pd.DataFrame:
+    """Return one row per agent, with what is a list or a text."""
+    frame = _epoch_frame(fleet, report)
+    texts: dict[str, Any] = dict(
+        status=_statuses(frame["local_gap"].to_numpy(), frame["global_gap"].to_numpy()),
+        neighbours=report.neighbourhoods.lists(),
+        local_gain=list(report.local_gains.reshape(fleet.N, -1)),
+        global_gain=list(report.global_gains.reshape(fleet.N, -1)),
+    )
+    return frame.assign(**texts)
+
+
+def _cluster_rows(fleet: Fleet, report: EpochReport) -> pd.DataFrame:
+    """Return one row per cluster."""
+    rows = reduced(_epoch_frame(fleet, report))
+    return rows.assign(shares=list(shares_of_sets(report.neighbourhoods, fleet.labels)))
+
+
+_KINDS: Mapping[str, tuple[Callable[[Fleet, EpochReport], pd.DataFrame], pa.Schema]] = {
+    "agents": (_agent_rows, RUN_SCHEMA),
+    "clusters": (_cluster_rows, CLUSTER_SCHEMA),
+}
+
+
+def evaluate(fleet: Fleet, result: RunResult, *, scenario: str, seed: int, rows: str = "agents") -> pd.DataFrame:
+    """Return the run as a tidy table.
+
+    Args:
+        fleet: the true systems.
+        result: the run.
+        scenario: label in the table.
+        seed: of the run.
+        rows: "agents" for a row per (epoch, agent) with the columns of `RUN_SCHEMA`, "clusters" for a row per (epoch,
+            cluster) with those of `clusters.CLUSTER_SCHEMA`.
+    """
+    if rows not in _KINDS:
+        raise ConfigError(f"rows: found {rows!r}, expected one of {', '.join(_KINDS)}")
+    make, schema = _KINDS[rows]
+    frame = pd.concat([make(fleet, report) for report in result.epochs], ignore_index=True)
     named = frame.assign(scenario=scenario, algorithm=result.algorithm, mode=result.mode, seed=seed)
-    table: pd.DataFrame = named[RUN_SCHEMA.names]
+    table: pd.DataFrame = named[schema.names]
     return table
 
 
 def write_runs(frame: pd.DataFrame, path: Path | str, provenance: Mapping[str, object]) -> None:
     """Write runs as parquet with `provenance` in the file's metadata, atomically."""
-    write_table(frame, path, _METADATA_KEY, {"schema_version": SCHEMA_VERSION, **provenance}, RUN_SCHEMA)
+    schema = CLUSTER_SCHEMA if "agents" in frame else RUN_SCHEMA
+    write_table(frame, path, _METADATA_KEY, {"schema_version": SCHEMA_VERSION, **provenance}, schema)
 
 
 def read_provenance(path: Path | str) -> dict[str, object]:
@@ -149,7 +176,8 @@ def read_provenance(path: Path | str) -> dict[str, object]:
 def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
     """Read and join results files.
 
-    cost_estimate may be NaN for all agents of an epoch: the method then estimated no cost.
+    If a file has rows per cluster, all are reduced to those (`clusters.CLUSTER_SCHEMA`).  cost_estimate may be NaN for
+    all agents of an epoch: the method then estimated no cost.
 
     Raises:
         ResultsError: naming the file, if it is missing, damaged, of another schema version, or has other columns, other
@@ -160,6 +188,8 @@ def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
     if not frames:
         raise ResultsError("no results files were given")
     _check_once(frames)
+    if any("agents" in frame for frame in frames.values()):
+        frames = {path: by_cluster(frame) for path, frame in frames.items()}
     frame = pd.concat(frames.values(), ignore_index=True)
     _check_complete(frame)
     return frame
@@ -169,18 +199,22 @@ def _read_one(path: Path) -> pd.DataFrame:
     """Read one file and check its columns."""
     read_provenance(path)
     table = read_table(path)
-    if table.schema.names != RUN_SCHEMA.names:
-        raise ResultsError(f"{path}: found columns {table.schema.names}, expected {RUN_SCHEMA.names}")
-    if not table.schema.equals(RUN_SCHEMA):
-        wrong = next(a for a, b in zip(table.schema, RUN_SCHEMA, strict=True) if not a.equals(b))
-        raise ResultsError(f"{path}: found column {wrong.name} of type {wrong.type}, expected another (RUN_SCHEMA)")
+    name, schema = ("CLUSTER_SCHEMA", CLUSTER_SCHEMA) if "agents" in table.schema.names else ("RUN_SCHEMA", RUN_SCHEMA)
+    if table.schema.names != schema.names:
+        raise ResultsError(f"{path}: found columns {table.schema.names}, expected {schema.names}")
+    if not table.schema.equals(schema):
+        wrong = next(a for a, b in zip(table.schema, schema, strict=True) if not a.equals(b))
+        raise ResultsError(f"{path}: found column {wrong.name} of type {wrong.type}, expected another ({name})")
     frame: pd.DataFrame = table.to_pandas()
-    for column in ("Delta", "local_gap", "global_gap"):
+    prefix = "mean_" if schema is CLUSTER_SCHEMA else ""
+    for column in ("Delta", f"{prefix}local_gap", f"{prefix}global_gap"):
         if frame[column].isna().any():
             raise ResultsError(f"{path}: found NaN in column {column}, expected numbers")
-    missing = frame["cost_estimate"].isna()
-    if missing.any() and (missing.groupby([frame[k] for k in _KEY[:4]]).nunique() > 1).any():
-        raise ResultsError(f"{path}: found NaN in column cost_estimate, expected numbers for all agents or for none")
+    missing, who = frame[f"{prefix}cost_estimate"].isna(), "clusters" if prefix else "agents"
+    if missing.any() and (missing.groupby([frame[k] for k in _KEY]).nunique() > 1).any():
+        raise ResultsError(
+            f"{path}: found NaN in column {prefix}cost_estimate, expected numbers for all {who} or for none"
+        )
     return frame
 
 
@@ -190,7 +224,8 @@ def _check_once(frames: Mapping[Path, pd.DataFrame]) -> None:
     for path, frame in frames.items():
         for run in frame[_KEY[:3]].drop_duplicates().itertuples(index=False, name=None):
             if (other := seen.setdefault(run, path)) != path:
-                found = next(dict(row) for row in frame[_KEY].to_dict("records") if tuple(row.values())[:3] == run)
+                key = [*_KEY, _member(frame)]
+                found = next(dict(row) for row in frame[key].to_dict("records") if tuple(row.values())[:3] == run)
                 raise ResultsError(
                     f"results: {found} occurs more than once, in {other} and in {path}, "
                     "expected each run in one file only"
@@ -198,8 +233,8 @@ def _check_once(frames: Mapping[Path, pd.DataFrame]) -> None:
 
 
 def _check_complete(frame: pd.DataFrame) -> None:
-    """Raise ResultsError unless every run has each of its epochs and agents exactly once."""
-    key = _KEY
+    """Raise ResultsError unless every run has each of its epochs and agents, or clusters, exactly once."""
+    key = [*_KEY, _member(frame)]
     twice = frame.duplicated(key)
     if twice.any():
         found = frame[twice].iloc[0][key].to_dict()
@@ -207,11 +242,19 @@ def _check_complete(frame: pd.DataFrame) -> None:
     sizes = frame.groupby(key[:4]).size().groupby(level=[0, 1, 2])
     uneven = sizes.max()[sizes.min() != sizes.max()]
     if len(uneven):
-        raise ResultsError(f"results: {_run(uneven)} lacks an agent, expected {uneven.iloc[0]} in every epoch")
+        raise ResultsError(f"results: {_run(uneven)} lacks {_ONE[key[4]]}, expected {uneven.iloc[0]} in every epoch")
     epochs = frame.groupby(key[:3])["epoch"].agg(["nunique", "max"])
     short = epochs[epochs["nunique"] != epochs["max"]]
     if len(short):
         raise ResultsError(f"results: {_run(short)} lacks an epoch, expected epochs 1 to {short['max'].iloc[0]}")
+
+
+_ONE = {"agent": "an agent", "cluster": "a cluster"}
+
+
+def _member(frame: pd.DataFrame) -> str:
+    """Return what a row of an epoch is about, an agent or a cluster."""
+    return "cluster" if "agents" in frame else "agent"
 
 
 def _run(found: pd.Series | pd.DataFrame) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pcpo.experiments.comparison import all_right, run_means, share_right
 from pcpo.figures.registry import ComparisonFigure, Configured, Results, Wanted
 from pcpo.figures.style import (
     GLOBAL_COLOUR,
@@ -57,7 +58,7 @@ def table(runs: pd.DataFrame, predictions: pd.DataFrame, titles: Mapping[str, st
         clean = _clean_before(own)
         for epoch, part in own.groupby("epoch"):
             for series in _SERIES:
-                gaps = part.groupby("seed")[f"{series}_gap"].mean().to_numpy()
+                gaps = run_means(part, f"{series}_gap").to_numpy()
                 found = mean_interval(gaps)
                 rows.append(
                     {
@@ -71,7 +72,7 @@ def table(runs: pd.DataFrame, predictions: pd.DataFrame, titles: Mapping[str, st
                         "ci_high": found.high,
                         "predicted": predicted.loc[(scenario, epoch), series],
                         "clean": clean[epoch],
-                        "correct": float(part["set_correct"].mean()),
+                        "correct": share_right(part),
                         "infinite": int((~np.isfinite(gaps)).sum()),
                         "runs": len(gaps),
                         "mode": part["mode"].iloc[0],
@@ -82,7 +83,7 @@ def table(runs: pd.DataFrame, predictions: pd.DataFrame, titles: Mapping[str, st
 
 def _clean_before(own: pd.DataFrame) -> dict[object, float]:
     """Return, by epoch, the fraction of runs whose sets were all correct at its begin; epoch 1 begins with [N]."""
-    after = own.groupby(["epoch", "seed"])["set_correct"].all().groupby("epoch").mean()
+    after = own.assign(right=all_right(own)).groupby(["epoch", "seed"])["right"].all().groupby("epoch").mean()
     clean: dict[object, float] = {int(str(epoch)) + 1: share for epoch, share in after.items()}
     return {**clean, 1: float(own["cluster"].nunique() == 1)}
 

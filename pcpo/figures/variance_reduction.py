@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pcpo.algorithms.registry import ALGORITHMS
-from pcpo.experiments.comparison import curves, rollouts_saved
+from pcpo.experiments.comparison import all_right, curves, rollouts_saved, run_means
 from pcpo.experiments.experiment import Experiment
 from pcpo.figures.registry import ComparisonFigure, Configured, Results, Wanted
 from pcpo.figures.style import PAGE, as_written, cluster_colour, new_figure, panel_label, plain_log_ticks, wrapped
@@ -67,9 +67,9 @@ def table(runs: pd.DataFrame, predictions: pd.DataFrame, methods: Mapping[str, s
     """
     own = runs[runs["algorithm"].isin(list(methods))].assign(cluster=0)
     numbers = curves(own).merge(predictions, on=["algorithm", "epoch"], how="left")
-    by_run = own.groupby(["algorithm", "epoch", "seed"])["global_gap"].mean()
+    by_run = run_means(own, "global_gap", ("algorithm", "epoch", "seed"))
     plain = predictions[predictions["algorithm"] == "pcpo"].set_index("epoch")["predicted"]
-    correct = own.groupby("epoch")["set_correct"].all()
+    correct = own.assign(right=all_right(own)).groupby("epoch")["right"].all()
     one_cluster = runs["cluster"].nunique() == 1
     for k, row in numbers.iterrows():
         ours, base = by_run[row["algorithm"], row["epoch"]], by_run["pcpo", row["epoch"]]

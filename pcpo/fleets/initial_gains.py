@@ -14,13 +14,15 @@ import scipy  # loads scipy.optimize at its first use
 from numpy.typing import NDArray
 
 from pcpo.errors import FleetError
+from pcpo.fleets.roots import brent_roots
 from pcpo.lqr.cost import spectral_radius
-from pcpo.lqr.optimum import gap_array, riccati, suboptimality_gap
+from pcpo.lqr.optimum import gap_array, riccati
 from pcpo.lqr.system import Array, LinearSystem, SystemStack
 
 __all__ = ["INITIAL_RULES", "draw_initial_gains", "smallest_common_gap"]
 
 Objective = Callable[[Array], float]
+Objectives = Callable[[NDArray[np.int64], Array], Array]
 MAX_DOUBLINGS = 200
 INITIAL_RULES = ("common", "per_cluster", "per_agent")
 
@@ -36,32 +38,55 @@ def draw_initial_gains(
     if rule == "common":
         return np.repeat(_common_gain(systems, gap, rng)[None], len(labels), axis=0)
     if rule == "per_cluster":
-        own = [_at_gap(s, gap, rng) for s in systems]
-        return np.stack([own[j] for j in labels])
-    return np.stack([_at_gap(systems[j], gap, rng) for j in labels])
+        return _at_gap(systems, np.arange(len(systems)), gap, rng)[labels]
+    return _at_gap(systems, labels, gap, rng)
 
 
-def _at_gap(system: LinearSystem, gap: float, rng: np.random.Generator) -> Array:
-    """Draw a gain of one system whose gap is `gap`."""
-    return _on_ray(lambda K: suboptimality_gap(system, K), riccati(system).K, gap, rng)
+def _at_gap(
+    systems: tuple[LinearSystem, ...], labels: NDArray[np.int64], gap: float, rng: np.random.Generator
+) -> Array:
+    """Draw a gain for every label whose gap, for the system of that label, is `gap`."""
+    best = [riccati(system) for system in systems]
+    G, K_star = np.stack([b.G for b in best]), np.stack([b.K for b in best])
+
+    def gaps(which: NDArray[np.int64], gains: Array) -> Array:
+        own = labels[which]
+        return gap_array(SystemStack.of(systems, own), G[own], K_star[own], gains, apart=True)
+
+    return _on_rays(gaps, K_star[labels], gap, rng)
 
 
-def _on_ray(objective: Objective, centre: Array, level: float, rng: np.random.Generator) -> Array:
-    """Return centre + t V, V uniform on the unit sphere, t ≥ 0 with objective = level; objective(centre) ≤ level."""
-    V = rng.standard_normal(centre.shape)
-    V /= np.linalg.norm(V)
+def _on_rays(objective: Objectives, centres: Array, level: float, rng: np.random.Generator) -> Array:
+    """Return centre + t V for every centre, V uniform on the unit sphere, t ≥ 0 with objective = level.
 
-    def excess(t: float) -> float:  # decreases through 0 where objective = level; -1/2 where it is infinite
-        return level / (objective(centre + t * V) + level) - 0.5
+    All rays are searched side by side, and each gain has the bits that it would have alone.
 
-    if excess(0.0) <= 0.0:
-        return centre
-    high = 1e-3 * (1.0 + float(np.linalg.norm(centre)))
+    Args:
+        objective: from the places of some centres and a gain for each to their objectives; at most `level` at a centre.
+        centres: (k, m, n).
+        level: positive.
+        rng: draws the directions, one after the other.
+    """
+    V = rng.standard_normal(centres.shape)
+    V /= np.array([np.linalg.norm(v) for v in V])[:, None, None]
+
+    def excess(which: NDArray[np.int64], t: Array) -> Array:  # decreases through 0; -1/2 where it is infinite
+        return level / (objective(which, centres[which] + t[:, None, None] * V[which]) + level) - 0.5
+
+    k = len(centres)
+    at_centre = excess(np.arange(k), np.zeros(k))
+    rays = np.flatnonzero(at_centre > 0.0)
+    high = 1e-3 * (1.0 + np.array([np.linalg.norm(centre) for centre in centres]))
+    beyond, left = np.full(k, np.nan), rays
     for _ in range(MAX_DOUBLINGS):
-        if excess(high) <= 0.0:
+        beyond[left] = excess(left, high[left])
+        left = left[~(beyond[left] <= 0.0)]
+        if not left.size:
             break
-        high *= 2.0
-    return np.asarray(centre + scipy.optimize.brentq(excess, 0.0, high, xtol=1e-15 * high, rtol=1e-15, maxiter=500) * V)
+        high[left] *= 2.0
+    t = np.zeros(k)
+    t[rays] = brent_roots(lambda some, x: excess(rays[some], x), high[rays], at_centre[rays], beyond[rays])
+    return np.asarray(centres + t[:, None, None] * V)
 
 
 def _largest_gap(systems: tuple[LinearSystem, ...]) -> Objective:
@@ -83,7 +108,8 @@ def _common_gain(systems: tuple[LinearSystem, ...], gap: float, rng: np.random.G
             f"initial_gap: found {gap:g} for one common first gain, expected at least {reached:.6g}, the "
             "smallest found for these clusters; raise it, or use per_cluster or per_agent"
         )
-    return _on_ray(objective, centre, gap, rng)
+    [gain] = _on_rays(lambda _, gains: np.array([objective(K) for K in gains]), centre[None], gap, rng)
+    return np.asarray(gain)
 
 
 def _best_candidate(systems: tuple[LinearSystem, ...]) -> tuple[Array, float]:

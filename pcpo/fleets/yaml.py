@@ -20,6 +20,7 @@ Values are read as in YAML 1.2 (`pcpo.storage.yaml`): 010 is ten, and -.5 and 1e
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -253,9 +254,10 @@ def _labels(labels: list[int] | None, sizes: list[int]) -> NDArray[np.int64]:
     """Return the cluster of every agent, by default the clusters in order."""
     if labels is None:
         return np.repeat(np.arange(len(sizes)), sizes)
+    counts = np.bincount(labels, minlength=len(sizes))
     for j, size in enumerate(sizes):
-        if labels.count(j) != size:
-            raise FleetError(f"labels: found {labels.count(j)} agents of cluster {j}, expected its size, {size}")
+        if counts[j] != size:
+            raise FleetError(f"labels: found {counts[j]} agents of cluster {j}, expected its size, {size}")
     return np.array(labels, dtype=np.int64)
 
 
@@ -314,7 +316,14 @@ def dumps(fleet: Fleet) -> bytes:
 
 
 def _flow(value: object) -> str:
-    """Return a value as YAML on one line."""
+    """Return a value as YAML on one line; numbers, of which there may be many, as the dumper writes them."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_flow, value))}]"
+    if type(value) is int:
+        return repr(value)
+    if type(value) is float and isfinite(value):
+        text = repr(value)
+        return text.replace("e", ".0e") if "." not in text else text
     text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, width=10**9, allow_unicode=True)
     return str(text).removesuffix("...\n").rstrip("\n")
 

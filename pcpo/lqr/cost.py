@@ -45,12 +45,20 @@ def transpose(X: NDArray[Any]) -> NDArray[Any]:
     return np.swapaxes(X, -1, -2)
 
 
-def solve_stein(M: NDArray[Any], W: NDArray[Any]) -> NDArray[Any]:
+def solve_stein(M: NDArray[Any], W: NDArray[Any], *, apart: bool = False) -> NDArray[Any]:
     """Solve X = W + Mᵀ X M, so X = Σ_k (Mᵀ)^k W M^k, for stacks M (..., n, n) and W (..., n, n) that broadcast.
 
     Every M must have spectral radius below 1; where that fails, the entries of X overflow (no error, no warning). After
     j doublings the relative remainder is at most ‖M^(2^j)‖²; one more doubling follows, for the sake of derivatives.
+
+    Args:
+        M: coefficients.
+        W: right-hand sides.
+        apart: stop for every equation of a stack by itself, so that each gets the bits that it has alone; otherwise
+            the stack has as many doublings as its slowest equation.
     """
+    if apart:
+        return _solve_apart(M, W)
     X = W
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for _ in range(MAX_DOUBLINGS):
@@ -59,6 +67,22 @@ def solve_stein(M: NDArray[Any], W: NDArray[Any]) -> NDArray[Any]:
             if remainder <= 1e-18:
                 break
             M = M @ M
+    return X
+
+
+def _solve_apart(M: NDArray[Any], W: NDArray[Any]) -> NDArray[Any]:
+    """Solve a stack (k, n, n) of Stein equations, each with its own number of doublings."""
+    M = np.array(M)
+    X = np.array(np.broadcast_to(W, M.shape))
+    left = np.arange(len(M))
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        for _ in range(MAX_DOUBLINGS):
+            own = M[left]
+            X[left] += transpose(own) @ X[left] @ own
+            left = left[~(np.sum(np.abs(own) ** 2, axis=(-1, -2)) <= 1e-18)]
+            if not left.size:
+                break
+            M[left] = M[left] @ M[left]
     return X
 
 
@@ -136,10 +160,14 @@ def value_matrix(system: Systems, gain: Array) -> Array:
     return _filled(solve_stein(np.sqrt(system.gamma) * A_K, stage_weight(system, K)), finite, np.inf)
 
 
-def state_gramian(system: Systems, gain: Array) -> Array:
-    """Return S_K = I + γ A_K S_K A_Kᵀ, shape (..., n, n); filled with infinities where the cost is not finite."""
+def state_gramian(system: Systems, gain: Array, *, apart: bool = False) -> Array:
+    """Return S_K = I + γ A_K S_K A_Kᵀ, shape (..., n, n); filled with infinities where the cost is not finite.
+
+    `apart` as in `solve_stein`.
+    """
     _, A_K, finite = _tame(system, gain)
-    return _filled(solve_stein(np.sqrt(system.gamma) * transpose(A_K), np.eye(A_K.shape[-1])), finite, np.inf)
+    found = solve_stein(np.sqrt(system.gamma) * transpose(A_K), np.eye(A_K.shape[-1]), apart=apart)
+    return _filled(found, finite, np.inf)
 
 
 def cost_array(system: Systems, gain: Array) -> Array:

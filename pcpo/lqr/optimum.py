@@ -88,9 +88,14 @@ def suboptimality_gap(system: LinearSystem, gain: Array) -> float:
     return float(gap_array(system, best.G, best.K, gain))
 
 
-def gap_array(system: LinearSystem | SystemStack, G: Array, K_star: Array, gains: Array) -> Array:
-    """Return c tr[S_K (K-K*)ᵀ G* (K-K*)] for stacks that broadcast, shape (...); infinite where C(K) is."""
-    S, offset = state_gramian(system, gains), np.asarray(gains) - K_star
+def gap_array(
+    system: LinearSystem | SystemStack, G: Array, K_star: Array, gains: Array, *, apart: bool = False
+) -> Array:
+    """Return c tr[S_K (K-K*)ᵀ G* (K-K*)] for stacks that broadcast, shape (...); infinite where C(K) is.
+
+    `apart` as in `pcpo.lqr.cost.solve_stein`.
+    """
+    S, offset = state_gramian(system, gains, apart=apart), np.asarray(gains) - K_star
     finite = np.asarray(np.isfinite(S).all(axis=(-1, -2)))
     keep = finite[..., None, None]
     S, offset = np.where(keep, S, 0.0), np.where(keep, offset, 0.0)

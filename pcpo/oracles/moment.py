@@ -23,6 +23,7 @@ from pcpo.errors import PcpoError
 from pcpo.fleets.fleet import Fleet
 from pcpo.lqr.moments import quartic_pairs
 from pcpo.lqr.system import SystemStack
+from pcpo.neighbourhoods import Cover, Neighbourhoods
 from pcpo.oracles.moment_anchors import CENTRED, ONE_POINT, TWO_POINT, costs_kernel, matrices_of, renew_kernel
 from pcpo.oracles.moment_kernels import descend_kernel
 from pcpo.oracles.moment_rules import narrow_rule, wide_rule
@@ -39,6 +40,8 @@ __all__ = ["DRIFT", "Errors", "MomentOracle"]
 DRIFT = 0.05
 _NORMALS = 2  # last key of the streams; 0 and 1 are those of rollouts
 _CHUNK = 1 << 18  # normals held at once
+_NONE = np.zeros(0, dtype=np.int64)
+_NO_SETS = Cover(0, _NONE, _NONE, _NONE, _NONE, _NONE)
 _MOST = 2**62 - 1  # counts of saturated rollouts stop here: two of them fit in an integer
 
 
@@ -152,7 +155,7 @@ class MomentOracle(LedgerOracle):
         *,
         purpose: int,
         epoch: int,
-        sets: BoolArray | None = None,
+        sets: Neighbourhoods | BoolArray | None = None,
         estimator: Estimator = "one_point",
         aside: int = 0,
     ) -> FloatArray:
@@ -162,11 +165,11 @@ class MomentOracle(LedgerOracle):
         if not 0 <= aside < minibatch:
             raise PcpoError(f"aside: found {aside}, expected some of the {minibatch} rollouts, but not all")
         draw = _drawn(estimator, minibatch, aside, None, self.n_agents)
-        X = self._shifted(gains)
+        X, own = self._shifted(gains), None if sets is None else Neighbourhoods.of(sets)
         left = iterations
         while left > 0:
             count = max(1, min(left, _CHUNK // X.size))
-            saturated = self._steps(X, count, step_size, draw, radii, purpose, epoch, sets)[1]
+            saturated = self._steps(X, count, step_size, draw, radii, purpose, epoch, own)[1]
             self._spend(minibatch * count, _count(saturated[0], draw.used) + _count(saturated[1], aside))
             left -= count
         self._audit(epoch % self.n_agents, self._anchors_for(purpose, epoch, radii, draw.estimator), X, radii, draw)
@@ -217,7 +220,7 @@ class MomentOracle(LedgerOracle):
         radii: FloatArray,
         purpose: int,
         epoch: int,
-        sets: BoolArray | None,
+        sets: Neighbourhoods | None,
     ) -> tuple[FloatArray, FloatArray]:
         """Make `count` steps in place; return the last estimates, and per agent what was saturated ``(2, N)``.
 
@@ -227,11 +230,8 @@ class MomentOracle(LedgerOracle):
         normals = np.stack([rng.standard_normal((count, D)) for rng in self._streams.at(purpose, epoch)], axis=1)
         normals /= draw.samples**0.5
         anchors = self._anchors_for(purpose, epoch, radii, draw.estimator)
-        if sets is None:
-            members, member_of = np.zeros((0, N), dtype=np.bool_), np.zeros(N, dtype=np.int64)
-        else:
-            members, which = np.unique(sets, axis=0, return_inverse=True)
-            member_of = which.reshape(-1).astype(np.int64)
+        cover = _NO_SETS if sets is None else sets.cover
+        cover.check_occupied()
         G, saturated, stale = np.zeros_like(X), np.zeros((2, N)), np.ones(N, dtype=np.bool_)
         descend = descend_kernel(*X.shape[:0:-1], general=draw.estimator != ONE_POINT)
         compiled = self._horizon is None
@@ -249,7 +249,7 @@ class MomentOracle(LedgerOracle):
                     question = (draw.estimator, 0.0, costs.values)
             done += descend(
                 self._matrices, self._gamma, self._pairs, anchors.arrays(), radii, question, not compiled,
-                normals[done:most], zetas[done:most], step_size, member_of, members, X, G, stale, saturated,
+                normals[done:most], zetas[done:most], step_size, cover.arrays, X, G, stale, saturated,
             )  # fmt: skip
             if done < most:
                 self._renew(anchors, np.flatnonzero(stale), X, radii, draw)

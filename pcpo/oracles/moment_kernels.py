@@ -28,19 +28,24 @@ __all__ = ["descend_kernel"]
 
 
 @inlined
-def _average(n, m, member, G, mean):  # type: ignore[no-untyped-def]
-    """Set the mean of G over a set, in the order of the agents, as `server.average_over_sets` does."""
-    size = 0
-    mean[:] = 0.0
+def _average(n, m, cover, G, sums, means):  # type: ignore[no-untyped-def]
+    """Set the mean of G over every distinct set, block after block (`pcpo.neighbourhoods.Cover`)."""
+    inner, leaf, starts, blocks, sizes, _ = cover
     for i in range(G.shape[0]):
-        if member[i]:
-            size += 1
+        sums[leaf[i]] = G[i]
+    for h in range(inner - 1, 0, -1):
+        for k in range(m):
+            for b in range(n):
+                sums[h, k, b] = sums[2 * h, k, b] + sums[2 * h + 1, k, b]
+    for s in range(sizes.size):
+        means[s] = 0.0
+        for p in range(starts[s], starts[s + 1]):
             for k in range(m):
                 for b in range(n):
-                    mean[k, b] += G[i, k, b]
-    for k in range(m):
-        for b in range(n):
-            mean[k, b] /= size
+                    means[s, k, b] += sums[blocks[p], k, b]
+        for k in range(m):
+            for b in range(n):
+                means[s, k, b] /= sizes[s]
 
 
 @inlined
@@ -76,8 +81,7 @@ def _baseline(cost, variance, aside, given, zeta):  # type: ignore[no-untyped-de
 
 
 def _descend_scalar(  # type: ignore[no-untyped-def]
-    systems, gamma, law, anchors, radii, question, fresh, normals, zetas, step_size, member_of, members, X, G, stale,
-    saturated,
+    systems, gamma, law, anchors, radii, question, fresh, normals, zetas, step_size, cover, X, G, stale, saturated,
 ):  # fmt: skip
     """Run the kernel for one state, one input and one-point estimates.
 
@@ -88,7 +92,8 @@ def _descend_scalar(  # type: ignore[no-untyped-def]
     K_a, C_a, V_a, reach2, drift = anchors[0].ravel(), anchors[1], anchors[2], anchors[3], anchors[4]
     bias, root, fraction = anchors[5].ravel(), anchors[6].ravel(), anchors[7]
     K, g, xi = X.reshape(X.size), G.reshape(G.size), normals.reshape(normals.shape[0], X.size)
-    means = np.empty(max(1, members.shape[0]))
+    which, averaged = cover[5], cover[4].size > 0
+    sums, means = np.zeros((max(G.shape[0], 2 * cover[0]), 1, 1)), np.empty((cover[4].size, 1, 1))
     own, scale = law[1, 0, 0], gamma / (1.0 - gamma)
     for step in range(normals.shape[0]):
         served = True
@@ -115,15 +120,11 @@ def _descend_scalar(  # type: ignore[no-untyped-def]
             served = served and serves
         if not served:
             return step
-        for s in range(members.shape[0]):
-            size, total = 0, 0.0
-            for i in range(K.size):
-                if members[s, i]:
-                    size, total = size + 1, total + g[i]
-            means[s] = total / size
+        if averaged:
+            _average(1, 1, cover, G, sums, means)
         for i in range(K.size):
             saturated[0, i] += fraction[i]
-            K[i] -= step_size * (means[member_of[i]] if members.shape[0] else g[i])
+            K[i] -= step_size * (means[which[i], 0, 0] if averaged else g[i])
     return normals.shape[0]
 
 
@@ -133,16 +134,16 @@ def descend_kernel(n: int, m: int, *, general: bool = False) -> Callable[..., in
 
     One state and one input have a special kernel, which gives the bits of the general one.
 
-    descend(systems, gamma, law, anchors, radii, question, fresh, normals, zetas, step_size, member_of, members, X, G,
-    stale, saturated) makes `len(normals)` steps X_i ← X_i − η g_i, or as many as its anchors are valid for, and returns
-    how many.
+    descend(systems, gamma, law, anchors, radii, question, fresh, normals, zetas, step_size, cover, X, G, stale,
+    saturated) makes `len(normals)` steps X_i ← X_i − η g_i, or as many as its anchors are valid for, and returns how
+    many.
 
     systems: A (N, n, n) … R (N, m, m); law (2, n, n): pairs and squares (`pcpo.oracles.moment_algebra`); anchors: K_a
     (N, m, n), C_a (N,), V_a (N,), reach² (N,), drift (N,), bias (N, m, n), Σ_a^½ or T (N, k, D, D), saturated fraction
     (N,), clipped C_a (N,); question: estimator, rollouts of the baseline (0.0 for a given one), given baseline (N,);
     fresh: anchors with infinite C_a are valid, whatever C(K); normals ξ/√M (steps, N, D); zetas (steps, N): those of
-    the baseline; members (sets, N), member_of (N,): the mean of g over members[member_of[i]] replaces g_i, unless there
-    are no sets.
+    the baseline; cover: the fields of a `pcpo.neighbourhoods.Cover`, over whose sets the mean of g replaces g_i, unless
+    it has no set.
     In place: gains X (N, m, n); last estimates G (N, m, n), before averaging; stale (N,): agents whose anchor is not
     valid at X; saturated (2, N): sums over steps of the saturated fraction, and of saturated baselines.
     """
@@ -150,14 +151,14 @@ def descend_kernel(n: int, m: int, *, general: bool = False) -> Callable[..., in
         return compiled(_descend_scalar, "1_1")
 
     def descend(  # type: ignore[no-untyped-def]
-        systems, gamma, law, anchors, radii, question, fresh, normals, zetas, step_size, member_of, members, X, G,
-        stale, saturated,
+        systems, gamma, law, anchors, radii, question, fresh, normals, zetas, step_size, cover, X, G, stale, saturated,
     ):  # fmt: skip
         A, B, Q, R = systems
         K_a, C_a, V_a, reach2, drift, bias, matrices, fraction, centre = anchors
         estimator, aside, baseline = question
-        means, Sigma = np.empty((max(1, members.shape[0]), m, n)), np.empty((m * n, m * n))
-        W, V = np.empty((MATRICES, n, n)), np.empty((ROWS, m, n))
+        which, averaged = cover[5], cover[4].size > 0
+        sums, means = np.zeros((max(G.shape[0], 2 * cover[0]), m, n)), np.empty((cover[4].size, m, n))
+        Sigma, W, V = np.empty((m * n, m * n)), np.empty((MATRICES, n, n)), np.empty((ROWS, m, n))
         for step in range(normals.shape[0]):
             served = True
             for i in range(X.shape[0]):
@@ -179,15 +180,15 @@ def descend_kernel(n: int, m: int, *, general: bool = False) -> Callable[..., in
                     draw(estimator, radii[i], above, relative, bias[i], matrices[i], normals[step, i], Sigma, G[i])
             if not served:
                 return step
-            for s in range(members.shape[0]):
-                _average(n, m, members[s], G, means[s])
+            if averaged:
+                _average(n, m, cover, G, sums, means)
             for i in range(X.shape[0]):
                 saturated[0, i] += fraction[i]
                 if centre[i] >= SATURATION:
                     saturated[1, i] += 1.0
                 for k in range(m):
                     for b in range(n):
-                        g = means[member_of[i], k, b] if members.shape[0] else G[i, k, b]
+                        g = means[which[i], k, b] if averaged else G[i, k, b]
                         X[i, k, b] -= step_size * g
         return normals.shape[0]
 

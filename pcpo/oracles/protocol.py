@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from pcpo.arrays import BoolArray, FloatArray, IntArray
+from pcpo.neighbourhoods import Neighbourhoods
 from pcpo.simulation.protocol import Estimator, Trajectories
 
 __all__ = ["Estimates", "Estimator", "IteratingOracle", "Oracle", "Question", "Trajectories", "TrajectoryOracle"]
@@ -107,11 +108,11 @@ class IteratingOracle(Protocol):
         *,
         purpose: int,
         epoch: int,
-        sets: BoolArray | None = None,
+        sets: Neighbourhoods | BoolArray | None = None,
         estimator: Estimator = "one_point",
         aside: int = 0,
     ) -> FloatArray:
-        """Make `iterations` steps K_i ← K_i − η·ZO_i(K_i, M, r_i), or with `sets` ``(N, N)`` those of (6).
+        """Make `iterations` steps K_i ← K_i − η·ZO_i(K_i, M, r_i), or with `sets` those of (6).
 
         Questions and ledger are those of a loop over `gradients`, and the gains are the same up to rounding.
 

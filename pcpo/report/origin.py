@@ -85,15 +85,16 @@ def origin_of(sources: Sequence[Source]) -> Origin:
 def rollouts_by_kind(root: Path, sources: Sequence[Source]) -> pd.DataFrame:
     """Count the rollouts simulated by all agents, by folder under results/.
 
-    Within a run the column `rollouts` counts up, so its largest value is summed over agents.  Tables without a row
-    for each agent, as those of the studies, are skipped.
+    Within a run the column `rollouts` counts up, so its largest value is summed over agents.  Rows per
+    cluster count for all its agents.  Tables of neither, as those of the studies, are skipped.
 
     Returns:
         Columns kind, files, rollouts.
     """
     found: dict[str, list[float]] = {}
     for source in sources:
-        if not {"agent", "rollouts"} <= set(pq.read_schema(root / source.path).names):
+        names = set(pq.read_schema(root / source.path).names)
+        if "rollouts" not in names or not names & {"agent", "agents"}:
             continue
         kind = Path(source.path).parts[1]
         found.setdefault(kind, []).append(_rollouts(root / source.path))
@@ -103,9 +104,10 @@ def rollouts_by_kind(root: Path, sources: Sequence[Source]) -> pd.DataFrame:
 
 def _rollouts(path: Path) -> float:
     names = pq.read_schema(path).names
-    by = [key for key in ("scenario", "algorithm", "condition", "oracle", "seed", "agent") if key in names]
-    frame: pd.DataFrame = read_table(path, [*by, "rollouts"]).to_pandas()
-    return float(frame.groupby(by)["rollouts"].max().sum())
+    member = ["agents", "cluster"] if "agents" in names else ["agent"]
+    by = [key for key in ("scenario", "algorithm", "condition", "oracle", "seed", *member) if key in names]
+    spent = read_table(path, [*by, "rollouts"]).to_pandas().groupby(by)["rollouts"].max()
+    return float((spent * spent.index.get_level_values("agents") if "agents" in names else spent).sum())
 
 
 def time_spent(root: Path) -> pd.DataFrame:

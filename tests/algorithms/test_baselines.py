@@ -25,6 +25,7 @@ from pcpo.errors import ConfigError
 from pcpo.experiments.driver import run
 from pcpo.experiments.experiment import side_information
 from pcpo.fleets.fleet import Fleet
+from pcpo.neighbourhoods import Neighbourhoods
 from pcpo.oracles.rollout import ExactOracle, LedgerOracle, RolloutOracle
 from pcpo.simulation.noise import noise_law
 from pcpo.theory.transfer import common_gain
@@ -170,7 +171,7 @@ class TestIFCA:
         result = run_exactly(fleet, "ifca", candidates=fleet.optimal_gains + 0.05)
         gaps = fleet.gaps(result.final.global_gains)
         assert (gaps > 0.05).tolist() == [True] * 3 + [False] * 2 + [True] * 2
-        assert len(np.unique(result.final.neighbourhoods, axis=0)) == 2
+        assert result.final.neighbourhoods.count == 2
 
     def test_equal_candidates_find_one_cluster(self, fleet: Fleet) -> None:
         """The control: what cannot be told apart is not."""
@@ -219,7 +220,7 @@ class TestCFL:
 
     def test_three_clusters_by_two_cuts(self, fleet: Fleet) -> None:
         result = run_exactly(fleet, "cfl")
-        groups = [len(np.unique(report.neighbourhoods, axis=0)) for report in result.epochs]
+        groups = [report.neighbourhoods.count for report in result.epochs]
         assert groups == sorted(groups)
         assert groups[0] <= 2
         assert correct(fleet, result.final)
@@ -227,18 +228,18 @@ class TestCFL:
     def test_agents_that_agree_are_not_parted(self) -> None:
         alike = one_cluster([[0.1, 0.0], [0.0, 0.1], [-0.1, 0.0]])
         result = run_exactly(alike, "cfl")
-        assert all(report.neighbourhoods.all() for report in result.epochs)
+        assert all(report.neighbourhoods.dense().all() for report in result.epochs)
 
     def test_noise_does_not_part_agents_and_a_signal_does(self) -> None:
         """Pulls of mean zero: within 4 standard deviations of their own noise, and far beyond."""
-        rng, everyone = np.random.default_rng(5), np.ones((10, 10), dtype=bool)
+        rng, everyone = np.random.default_rng(5), Neighbourhoods.everyone(10)
         sides = np.repeat([1.0, -1.0], 5)[:, None] * np.array([1.0, 0.0])
         for signal, parted in ((0.0, False), (20.0, True)):
             halves = [signal * sides + np.sqrt(2) * rng.standard_normal((10, 2)) for _ in range(2)]
             found = CFL()._split(halves[0], halves[1], everyone)
-            assert found.all() != parted
+            assert (found.count == 1) != parted
             if parted:
-                np.testing.assert_array_equal(found[0], sides[:, 0] > 0)
+                np.testing.assert_array_equal(found.dense()[0], sides[:, 0] > 0)
 
 
 class TestMAML:
@@ -337,7 +338,7 @@ class TestVariantsOfPCPO:
         assert any(r.reinitialised for r in pcpo.epochs)
         assert not any(r.reinitialised for r in runs["pcpo_no_reinit"].epochs)
         assert correct(fleet, runs["pcpo_no_reinit"].final)
-        assert all(r.neighbourhoods.all() for r in runs["pcpo_no_elimination"].epochs)
+        assert all(r.neighbourhoods.dense().all() for r in runs["pcpo_no_elimination"].epochs)
         sets = [r.neighbourhoods for r in runs["pcpo_eliminate_once"].epochs]
         assert all(np.array_equal(s, sets[0]) for s in sets)
         assert np.array_equal(sets[0], pcpo.epochs[0].neighbourhoods)

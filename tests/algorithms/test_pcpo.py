@@ -109,7 +109,7 @@ class TestThreeClustersWithoutNoise:
         for report in result.epochs:
             wanted = np.minimum(report.plan.radius_cap, report.plan.radius_uncapped / sizes**0.25)
             np.testing.assert_allclose(report.radii_global, wanted, rtol=1e-14)
-            sizes = report.neighbourhoods.sum(axis=1)
+            sizes = report.neighbourhoods.sizes
 
 
 def test_epochs_step_by_step(fleet: Fleet) -> None:
@@ -131,7 +131,7 @@ def test_epochs_step_by_step(fleet: Fleet) -> None:
             Y = X[[min(N[i], key=lambda j: (C[j], j)) for i in agents]]
         np.testing.assert_allclose(report.local_gains, X, rtol=1e-11)
         np.testing.assert_allclose(report.global_gains, Y, rtol=1e-11)
-        assert [set(np.flatnonzero(row)) for row in report.neighbourhoods] == N
+        assert [set(np.flatnonzero(row)) for row in report.neighbourhoods.dense()] == N
         assert report.reinitialised == reinitialised[-1]
     assert set(reinitialised) == {True, False}
 
@@ -189,7 +189,7 @@ class TestOneClusterWithDifferentStarts:
         """Final global gaps, and ½ d_iᵀHd_i for offsets d_i from the mean."""
         fleet = one_cluster(size * self.OFFSETS)
         result = run_exactly(fleet, Delta0=4.0, epochs=8, c2=6.0)
-        assert all(r.neighbourhoods.all() and not r.reinitialised for r in result.epochs)
+        assert all(r.neighbourhoods.dense().all() and not r.reinitialised for r in result.epochs)
         d = (fleet.initial_gains - fleet.initial_gains.mean(axis=0)).reshape(3, -1)
         H = lqr.hessian_at(fleet.systems[0], fleet.optimal_gains[0])
         return fleet.gaps(result.final.global_gains), 0.5 * np.einsum("ki,ij,kj->k", d, H, d)

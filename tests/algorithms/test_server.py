@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pcpo.algorithms.protocol import Traffic
-from pcpo.algorithms.server import Server, average_over_sets, best_in_set, prune, same_label
+from pcpo.algorithms.server import Server
+from pcpo.neighbourhoods import Neighbourhoods
 
 
 def sets(*rows: str) -> np.ndarray:
@@ -15,35 +16,35 @@ def sets(*rows: str) -> np.ndarray:
 
 def test_average_is_the_mean_over_each_agents_own_set() -> None:
     gradients = np.arange(6.0).reshape(3, 1, 2)
-    averaged = average_over_sets(gradients, sets("xx.", "xxx", "..x"))
+    averaged = Neighbourhoods.of(sets("xx.", "xxx", "..x")).average(gradients)
     np.testing.assert_array_equal(averaged[:, 0], [[1.0, 2.0], [2.0, 3.0], [4.0, 5.0]])
 
 
 def test_equal_sets_get_the_same_bits() -> None:
     rng = np.random.default_rng(1)
     gradients = rng.standard_normal((7, 2, 3)) * 10.0 ** rng.integers(-8, 8, (7, 1, 1))
-    averaged = average_over_sets(gradients, np.ones((7, 7), dtype=bool))
+    averaged = Neighbourhoods.of(np.ones((7, 7), dtype=bool)).average(gradients)
     assert all(np.array_equal(averaged[0], other) for other in averaged[1:])
 
 
 def test_pruning_keeps_a_difference_of_exactly_half_delta() -> None:
-    pruned = prune(np.ones((3, 3), dtype=bool), np.array([0.0, 1.0, 1.0 + 1e-12]), Delta=2.0)
+    pruned = Neighbourhoods.everyone(3).pruned(np.array([0.0, 1.0, 1.0 + 1e-12]), Delta=2.0)
     np.testing.assert_array_equal(pruned, sets("xx.", "xxx", ".xx"))
 
 
 def test_pruning_is_symmetric_but_not_transitive() -> None:
-    pruned = prune(np.ones((3, 3), dtype=bool), np.array([0.0, 0.9, 1.8]), Delta=2.0)
+    pruned = Neighbourhoods.everyone(3).pruned(np.array([0.0, 0.9, 1.8]), Delta=2.0)
     np.testing.assert_array_equal(pruned, sets("xx.", "xxx", ".xx"))
-    np.testing.assert_array_equal(pruned, pruned.T)
+    np.testing.assert_array_equal(pruned.dense(), pruned.dense().T)
 
 
 def test_an_eliminated_agent_never_comes_back() -> None:
     before = sets("x.", ".x")
-    np.testing.assert_array_equal(prune(before, np.array([1.0, 1.0]), Delta=2.0), before)
+    np.testing.assert_array_equal(Neighbourhoods.of(before).pruned(np.array([1.0, 1.0]), Delta=2.0), before)
 
 
 def test_reinitialisation_takes_the_cheapest_and_breaks_ties_by_lowest_index() -> None:
-    best = best_in_set(np.array([3.0, 1.0, 1.0, 0.0]), sets("xxx.", "xxx.", "..x.", "xxxx"))
+    best = Neighbourhoods.of(sets("xxx.", "xxx.", "..x.", "xxxx")).cheapest(np.array([3.0, 1.0, 1.0, 0.0]))
     np.testing.assert_array_equal(best, [1, 1, 2, 3])
 
 
@@ -104,7 +105,7 @@ def test_a_broadcast_is_one_message_per_agent_with_the_whole_content() -> None:
 
 def test_the_cheapest_gain_of_each_set_is_adopted() -> None:
     server = Server(3)
-    server.neighbourhoods = same_label(np.array([7, 7, 2]))
+    server.neighbourhoods = Neighbourhoods.partition(np.array([7, 7, 2]))
     np.testing.assert_array_equal(server.neighbourhoods, sets("xx.", "xx.", "..x"))
     X, C, _ = closing_arguments()
     np.testing.assert_array_equal(server.adopt_cheapest(X, C).ravel(), [20.0, 20.0, 30.0])
@@ -115,7 +116,7 @@ def test_an_epoch_may_close_without_elimination_or_without_reinitialisation() ->
     X, C, K = closing_arguments()
     kept, pruned = Server(3), Server(3)
     closing = kept.close_epoch(X, C, K, Delta=4.0, eliminate=False)
-    assert kept.neighbourhoods.all()
+    assert kept.neighbourhoods.dense().all()
     assert not closing.reinitialised
     closing = pruned.close_epoch(X, C, K, Delta=4.0, reinitialise=False)
     np.testing.assert_array_equal(pruned.neighbourhoods, sets("xx.", "xx.", "..x"))

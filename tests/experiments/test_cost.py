@@ -150,15 +150,23 @@ class TestField05:
             small.run(seed=0, limits=Limits(core_hours_per_run=1e-12))
         assert small.run(seed=0, limits=None).equals(small.run(seed=0))
 
-    def test_the_moment_oracle_has_no_limit(self) -> None:
-        assert (
-            run_cost(replace(experiment(three_clusters(), epochs=1, Delta0=16.0), oracle="moments")).core_seconds == 0
-        )
+    def test_the_moment_oracle_costs_what_its_iterations_do(self) -> None:
+        """Whatever the minibatch, which it does not simulate."""
+        made = replace(experiment(three_clusters(), epochs=2, Delta0=16.0), oracle="moments")
+        seconds = run_cost(made).core_seconds
+        assert 0 < seconds < 1
+        assert run_cost(replace(made, horizon=None)).core_seconds == seconds
+        assert run_cost(made, made.schedule.rollouts_for(1)).core_seconds < seconds
 
 
 def test_a_scenario_with_too_many_runs() -> None:
     small = experiment(three_clusters(), epochs=1, Delta0=16.0)
-    scenario = {"algorithms": ["pcpo"], "seeds": {"count": 10**6}, "schedule": {"minibatch_scale": 1.0}}
+    scenario = {
+        "algorithms": ["pcpo"],
+        "seeds": {"count": 10**6},
+        "schedule": {"minibatch_scale": 1.0},
+        "rows": "agents",
+    }
     config = {"scenarios": {"s": scenario}, "limits": {"core_hours": 0.01}}
     with pytest.raises(BudgetError, match=r"scenarios\.s: found 1000000 runs, about .* \(limits\.core_hours\)"):
         check_configured(small, config, "s")

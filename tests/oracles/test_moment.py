@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from support.small_fleets import experiment, forked_fleet, one_cluster, three_clusters
 
-from pcpo import lqr
+from pcpo import lqr, neighbourhoods
 from pcpo.algorithms.baselines.base import iterate
 from pcpo.algorithms.pcpo import PCPO
 from pcpo.algorithms.protocol import Setting
@@ -388,15 +388,23 @@ def test_an_agent_comes_back_from_infinite_cost(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("horizon", [None, 15])
-@pytest.mark.parametrize("averaged", [False, True])
-def test_iterating_is_the_loop_bit_by_bit(fleet: Fleet, averaged: bool, horizon: int | None) -> None:
-    """Through several anchors, over sets that are no partition."""
+@pytest.mark.parametrize("averaged", ["", "lists", "blocks"])
+def test_iterating_is_the_loop_bit_by_bit(
+    fleet: Fleet, averaged: str, horizon: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through several anchors, over sets that are no partition, as lists of agents or as blocks of a tree."""
+    if averaged == "blocks":
+        monkeypatch.setattr(neighbourhoods, "_SMALL", 0)
+        monkeypatch.setattr(neighbourhoods, "_LISTED", 0)
+    costs = np.linspace(0.0, 1.0, fleet.N)
     plan = experiment(fleet, epochs=1, Delta0=4.0).schedule.plan(1)
     steps = 150 if horizon is None else 20
     results, servers, oracles = [], [], []
     for wrap in (lambda o: o, Plain):
         inner, server = oracle(fleet, horizon=horizon), Server(fleet.N)
-        server.neighbourhoods[0, -1] = server.neighbourhoods[-1, 0] = False
+        server.neighbourhoods = server.neighbourhoods.pruned(costs, 1.5)
+        assert (server.neighbourhoods.cover.inner > 0) == (averaged == "blocks")
+        assert server.neighbourhoods.count > 1
         radii = np.full(fleet.N, 0.05)
         common = {"server": server} if averaged else {}
         results.append(iterate(fleet.initial_gains, steps, plan, wrap(inner), radii, **common))

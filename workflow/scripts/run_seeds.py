@@ -68,16 +68,15 @@ def run_seeds(
             log.info("seed %d resumes after epoch %d, from %s", seed, after, checkpoint.path)
 
         def tell(report: EpochReport, seed: int = seed) -> None:
-            sizes, gap = report.neighbourhoods.sum(axis=1), experiment.fleet.gaps(report.global_gains).mean()
+            sizes, gap = report.neighbourhoods.sizes, experiment.fleet.gaps(report.global_gains).mean()
             log.info(
                 "seed %d epoch %d/%d: %d rollouts per agent, mean gap %.4g, sets of %d to %d agents%s",
                 seed, report.plan.epoch, experiment.epochs, report.rollouts, gap, sizes.min(), sizes.max(),
                 ", reinitialised" if report.reinitialised else "",
             )  # fmt: skip
 
-        frames.append(
-            experiment.run(algorithm, seed=seed, scenario=scenario, on_epoch=tell, checkpoint=checkpoint, limits=None)
-        )
+        options = {"seed": seed, "scenario": scenario, "on_epoch": tell, "checkpoint": checkpoint, "limits": None}
+        frames.append(experiment.run(algorithm, rows=config["scenarios"][scenario]["rows"], **options))
     write_runs(pd.concat(frames, ignore_index=True), path, job_provenance(origin))
     for checkpoint in kept.values():
         checkpoint.discard()

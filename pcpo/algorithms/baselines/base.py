@@ -17,6 +17,7 @@ from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import BoolArray, FloatArray, IntArray
 from pcpo.errors import ConfigError
+from pcpo.neighbourhoods import Neighbourhoods
 from pcpo.oracles.protocol import Estimator, IteratingOracle, Oracle
 from pcpo.simulation.noise import Purpose
 
@@ -86,7 +87,7 @@ class OneSequence(ABC):
             local_gains=progress.gains,
             global_gains=progress.gains,
             cost_estimates=np.full(oracle.n_agents, np.nan) if estimates is None else estimates,
-            neighbourhoods=server.neighbourhoods.copy(),
+            neighbourhoods=server.neighbourhoods,
             radii_global=radii,
             global_cap_active=capped,
             reinitialised=progress.reinitialised,
@@ -96,10 +97,9 @@ class OneSequence(ABC):
         )
         return State(state.setting, plan.epoch, progress.gains, progress.memory), report
 
-    def first_sets(self, setting: Setting) -> BoolArray:
+    def first_sets(self, setting: Setting) -> Neighbourhoods | BoolArray:
         """Return the neighbourhoods in epoch 1."""
-        N = len(setting.initial_gains)
-        return np.ones((N, N), dtype=np.bool_)
+        return Neighbourhoods.everyone(len(setting.initial_gains))
 
     @abstractmethod
     def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
@@ -116,13 +116,12 @@ def given(setting: Setting, field: str) -> Any:
 
 def set_sizes(server: Server) -> IntArray:
     """Return |N_i|, ``(N,)``."""
-    sizes: IntArray = server.neighbourhoods.sum(axis=1, dtype=np.int64)
-    return sizes
+    return server.neighbourhoods.sizes
 
 
-def nobody_else(setting: Setting) -> BoolArray:
+def nobody_else(setting: Setting) -> Neighbourhoods:
     """Return N_i = {i} for every agent."""
-    return np.eye(len(setting.initial_gains), dtype=np.bool_)
+    return Neighbourhoods.partition(np.arange(len(setting.initial_gains)))
 
 
 def iterate(

@@ -12,9 +12,10 @@ import numpy as np
 
 from pcpo.algorithms.baselines.base import OneSequence, Progress, State, descend, set_sizes, start_together
 from pcpo.algorithms.schedule import EpochPlan
-from pcpo.algorithms.server import Server, same_label
-from pcpo.arrays import BoolArray, FloatArray, IntArray
+from pcpo.algorithms.server import Server
+from pcpo.arrays import FloatArray, IntArray
 from pcpo.errors import ConfigError
+from pcpo.neighbourhoods import Neighbourhoods
 from pcpo.oracles.protocol import Oracle
 from pcpo.simulation.noise import Purpose
 
@@ -55,17 +56,16 @@ class CFL(OneSequence):
         server.down(set_sizes(server))
         return Progress(gains, reinitialised=plan.epoch == 1)
 
-    def _split(self, first: FloatArray, second: FloatArray, sets: BoolArray) -> BoolArray:
+    def _split(self, first: FloatArray, second: FloatArray, sets: Neighbourhoods) -> Neighbourhoods:
         """Return the neighbourhoods after the test; first, second: gradients of the two halves, ``(N, D)``."""
-        _, labels = np.unique(sets, axis=0, return_inverse=True)
-        labels = labels.reshape(-1)
+        labels = sets.classes.copy()
         for group in range(labels.max() + 1):
             members = np.flatnonzero(labels == group)
             pulls = 0.5 * (first[members] + second[members])
             noise = float(np.sqrt(np.mean(np.sum((first[members] - second[members]) ** 2, axis=1)))) / 2
             if self._torn(pulls, noise):
                 labels[members[bipartition(pulls) == 1]] = labels.max() + 1
-        return same_label(labels)
+        return Neighbourhoods.partition(labels)
 
     def _torn(self, pulls: FloatArray, noise: float) -> bool:
         """Return whether a group is stationary as a whole and not member by member, beyond noise and rounding."""

@@ -12,8 +12,9 @@ import numpy as np
 from pcpo.algorithms.baselines.base import Progress, State, given
 from pcpo.algorithms.baselines.least_squares import KNOWN_COSTS, Identification, Regression, certainty_equivalent
 from pcpo.algorithms.schedule import EpochPlan
-from pcpo.algorithms.server import Server, same_label
+from pcpo.algorithms.server import Server
 from pcpo.arrays import FloatArray, IntArray
+from pcpo.neighbourhoods import Neighbourhoods
 from pcpo.oracles.protocol import Oracle
 
 __all__ = ["ClusterSysID", "clustered"]
@@ -39,7 +40,7 @@ class ClusterSysID(Identification):
         server.open_round()
         server.up(data.gram, data.cross)
         labels, models = clustered(data, given(state.setting, "n_clusters"))
-        server.neighbourhoods = same_label(labels)
+        server.neighbourhoods = Neighbourhoods.partition(labels)
         server.down(models[labels])
         return Progress(certainty_equivalent(models[labels], state.setting), memory=data)
 

@@ -12,9 +12,10 @@ import numpy as np
 from pcpo.algorithms.baselines.base import OneSequence, Progress, State, alone, given, nobody_else
 from pcpo.algorithms.protocol import Setting
 from pcpo.algorithms.schedule import EpochPlan
-from pcpo.algorithms.server import Server, same_label
-from pcpo.arrays import BoolArray, FloatArray, IntArray
+from pcpo.algorithms.server import Server
+from pcpo.arrays import FloatArray, IntArray
 from pcpo.errors import ConfigError
+from pcpo.neighbourhoods import Neighbourhoods
 from pcpo.oracles.protocol import Oracle
 from pcpo.simulation.noise import Purpose
 
@@ -48,7 +49,7 @@ class IFCA(OneSequence):
         if self.candidates is None and self.warm_up < 1:
             raise ConfigError(f"warm_up: found {self.warm_up}, expected 1 or more epochs, or candidates")
 
-    def first_sets(self, setting: Setting) -> BoolArray:
+    def first_sets(self, setting: Setting) -> Neighbourhoods:
         """Return N_i = {i}, until agents pick."""
         return nobody_else(setting)
 
@@ -72,7 +73,7 @@ class IFCA(OneSequence):
         server.broadcast(candidates, sizes)
         choice, estimates = _pick(candidates, _shares(plan.minibatch, H), plan, oracle)
         server.up(choice)
-        server.neighbourhoods = same_label(choice)
+        server.neighbourhoods = Neighbourhoods.partition(choice)
         return Progress(candidates[choice], estimates, memory=(candidates, np.bincount(choice, minlength=H)))
 
     def _round(

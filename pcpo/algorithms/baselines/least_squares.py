@@ -14,11 +14,12 @@ from pcpo.algorithms.baselines.base import OneSequence, Progress, State, given, 
 from pcpo.algorithms.protocol import Setting
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
-from pcpo.arrays import BoolArray, FloatArray
+from pcpo.arrays import FloatArray
 from pcpo.errors import ConfigError, FleetError
 from pcpo.lqr.modes import controllable_dimension
 from pcpo.lqr.optimum import riccati
 from pcpo.lqr.system import LinearSystem
+from pcpo.neighbourhoods import Neighbourhoods
 from pcpo.oracles.protocol import Oracle, TrajectoryOracle
 from pcpo.simulation.noise import Purpose
 
@@ -96,7 +97,7 @@ class LeastSquares(Identification):
 
     name = "least_squares"
 
-    def first_sets(self, setting: Setting) -> BoolArray:
+    def first_sets(self, setting: Setting) -> Neighbourhoods:
         """Return N_i = {i}."""
         return nobody_else(setting)
 

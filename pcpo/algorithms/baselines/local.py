@@ -11,7 +11,7 @@ from pcpo.algorithms.baselines.base import OneSequence, Progress, State, alone, 
 from pcpo.algorithms.protocol import Setting
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
-from pcpo.arrays import BoolArray
+from pcpo.neighbourhoods import Neighbourhoods
 from pcpo.oracles.protocol import Oracle
 
 __all__ = ["Local"]
@@ -26,7 +26,7 @@ class Local(OneSequence):
 
     name = "local"
 
-    def first_sets(self, setting: Setting) -> BoolArray:
+    def first_sets(self, setting: Setting) -> Neighbourhoods:
         """Return N_i = {i}."""
         return nobody_else(setting)
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from pcpo.algorithms.baselines.base import OneSequence, Progress, State, alone, descend, given, nobody_else
 from pcpo.algorithms.protocol import Setting
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
-from pcpo.arrays import BoolArray
+from pcpo.neighbourhoods import Neighbourhoods
 from pcpo.oracles.protocol import Oracle
 from pcpo.simulation.noise import Purpose
 
@@ -29,7 +27,7 @@ class OneShot(OneSequence):
     name = "one_shot"
     uses = frozenset({"separation"})
 
-    def first_sets(self, setting: Setting) -> BoolArray:
+    def first_sets(self, setting: Setting) -> Neighbourhoods:
         """Return N_i = {i}, until the clustering."""
         return nobody_else(setting)
 
@@ -43,6 +41,6 @@ class OneShot(OneSequence):
             return Progress(alone(state.gains, 2 * plan.iterations + 1, plan, oracle))
         X = alone(state.gains, 2 * plan.iterations, plan, oracle)
         C_hat = oracle.costs(X, plan.minibatch, purpose=Purpose.COST, epoch=plan.epoch).values
-        server.neighbourhoods = np.ones_like(server.neighbourhoods)
+        server.neighbourhoods = Neighbourhoods.everyone(oracle.n_agents)
         closing = server.close_epoch(X, C_hat, X, separation, synchronise=True)
         return Progress(closing.global_gains, C_hat, reinitialised=True, memory="clustered")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pcpo.algorithms.baselines.base import OneSequence, Progress, State, descend, given, start_together
 from pcpo.algorithms.protocol import Setting
 from pcpo.algorithms.schedule import EpochPlan
-from pcpo.algorithms.server import Server, same_label
-from pcpo.arrays import BoolArray
+from pcpo.algorithms.server import Server
+from pcpo.neighbourhoods import Neighbourhoods
 from pcpo.oracles.protocol import Oracle
 
 __all__ = ["OracleClusters"]
@@ -24,9 +24,9 @@ class OracleClusters(OneSequence):
     name = "oracle_clusters"
     uses = frozenset({"labels"})
 
-    def first_sets(self, setting: Setting) -> BoolArray:
+    def first_sets(self, setting: Setting) -> Neighbourhoods:
         """Return N_i = M_σ(i)."""
-        return same_label(given(setting, "labels"))
+        return Neighbourhoods.partition(given(setting, "labels"))
 
     def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
         """Iterate with all minibatches but that of (8)."""

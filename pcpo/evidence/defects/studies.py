@@ -19,7 +19,6 @@ from pcpo import lqr
 from pcpo.algorithms.pcpo import PCPO, no_reinitialisation, synchronised
 from pcpo.algorithms.protocol import Algorithm, EpochReport, Setting
 from pcpo.algorithms.schedule import Schedule
-from pcpo.algorithms.server import same_label
 from pcpo.arrays import BoolArray, FloatArray
 from pcpo.claims.contract import Study
 from pcpo.claims.options import Option, whole
@@ -176,7 +175,7 @@ def _built(scenario: str, rng: np.random.Generator) -> Fleet:
 
 def _row(fleet: Fleet, report: EpochReport) -> dict[str, Any]:
     """Evaluate an epoch on the true systems: the columns that differ from epoch to epoch."""
-    Delta, sets = report.plan.Delta, report.neighbourhoods
+    Delta, sets = report.plan.Delta, report.neighbourhoods.dense()
     error = np.abs(report.cost_estimates - fleet.optimal_costs[fleet.labels])
     local = {gain.tobytes() for gain in report.local_gains}
     gaps = fleet.gaps(report.global_gains)
@@ -185,7 +184,7 @@ def _row(fleet: Fleet, report: EpochReport) -> dict[str, Any]:
         "rollouts": float(report.rollouts),
         "Delta": Delta,
         "event": float(np.max(error) / (Delta / 4)),
-        "separated": int(np.array_equal(sets, same_label(fleet.labels))),
+        "separated": int(report.neighbourhoods.correct(fleet.labels).all()),
         "symmetric": int(np.array_equal(sets, sets.T)),
         "transitive": int(_partition(sets)),
         "reinitialised": int(report.reinitialised),
