@@ -50,6 +50,8 @@ _NUMPY = {
     "sphere": {13: 400.0, 20: 460.0, 30: 740.0, 50: 1380.0},
     "cube": {13: 370.0, 20: 420.0, 30: 670.0, 50: 1260.0},
 }
+#: Microseconds of one answer for one agent from its moments, by the number of unknowns D.
+_MOMENTS = {1: 5.0, 8: 20.0, 20: 100.0, 60: 1000.0}
 _OVERHEAD = 1.5  # what a run takes beyond its rollouts, by the reference run: 1.2 to 2
 _WORTH_A_WARNING = 300.0  # core seconds of one run
 _LONG_HORIZON = 10_000  # steps
@@ -73,12 +75,13 @@ class RunCost:
     """Hold what one run takes.
 
     Attributes:
-        rollouts: rollouts per agent.
+        rollouts: rollouts per agent that are simulated.
         agents: N.
         horizon: steps of a rollout.
         operations: floating-point operations of the recursion.
         core_seconds: expected; infinite beyond the range of floating-point numbers.
         memory: bytes of the noise of one chunk of rollouts.
+        drawn: rollouts per agent that are not simulated: minibatches drawn from their moments.
     """
 
     rollouts: int
@@ -87,6 +90,7 @@ class RunCost:
     operations: int
     core_seconds: float
     memory: int
+    drawn: int = 0
 
     @property
     def steps(self) -> int:
@@ -100,10 +104,14 @@ class RunCost:
 
     def __str__(self) -> str:
         """Say rollouts, steps and core hours."""
+        duration = f"about {_duration(self.core_seconds)} in one run"
+        drawn = f"{in_words(self.drawn)} rollouts per agent drawn from their moments"
+        if not self.rollouts:
+            return f"{drawn}, for {self.agents} agents, and {duration}"
         return (
             f"{in_words(self.rollouts)} rollouts per agent of {self.horizon} steps, which are "
-            f"{in_words(self.steps)} steps of {self.agents} agents and about {_duration(self.core_seconds)} "
-            "in one run"
+            f"{in_words(self.steps)} steps of {self.agents} agents and {duration}"
+            + (f", besides {drawn}" if self.drawn else "")
         )
 
 
@@ -165,17 +173,25 @@ def seconds_per_rollout(n: int, m: int, law: str, horizon: int, *, plant: bool =
 def run_cost(experiment: Experiment, rollouts: int | None = None) -> RunCost:
     """Return the cost of a run that spends its budget, or `rollouts` per agent.
 
-    The moment oracle draws no rollouts: its runs cost nothing that counts here.
+    Minibatches drawn from their moments take a time of their own, whatever their size.  Which they are is that of
+    Algorithm 1; other methods differ little.
     """
     fleet, spent = experiment.fleet, experiment.budget if rollouts is None else rollouts
+    simulated, drawn, seconds = spent, 0, 0.0
+    if experiment.oracle != "rollouts":
+        draws = experiment.draws(spent)
+        simulated, drawn = sum(d.simulated for d in draws), sum(d.drawn for d in draws)
+        answers = sum(d.moment_answers for d in draws)
+        seconds = 1e-6 * _product(answers * fleet.N, _between(_MOMENTS, fleet.D))
     horizon = experiment.horizon
-    if experiment.oracle != "rollouts" or horizon is None:
-        return RunCost(spent, fleet.N, 0, 0, 0.0, 0)
+    if not simulated or horizon is None:
+        return RunCost(0, fleet.N, 0, 0, seconds, 0, drawn)
     plant = experiment.plant is not None
     each = seconds_per_rollout(fleet.n, fleet.m, experiment.noise, horizon, plant=plant)
-    operations = spent * fleet.N * (horizon - 1) * flops_per_step(fleet.n)
+    operations = simulated * fleet.N * (horizon - 1) * flops_per_step(fleet.n)
     memory = 16 * horizon if plant else noise_bytes(fleet.n, fleet.m, horizon, noise_law(experiment.noise))
-    return RunCost(spent, fleet.N, horizon, operations, _product(spent * fleet.N, each), memory)
+    seconds += _product(simulated * fleet.N, each)
+    return RunCost(simulated, fleet.N, horizon, operations, seconds, memory, drawn)
 
 
 def _product(count: int, each: float) -> float:

@@ -38,7 +38,6 @@ _CHUNK = 1 << 18  # normals held at once
 _MOST_NODES = (
     2048  # of them order 4 for D = 6: with order 3, draws at a wide radius were seen to be off from M = 10^4 on
 )
-_MOST = 2**62 - 1  # counts of saturated rollouts stop here: two of them fit in an integer
 
 
 def quadrature_order(D: int) -> int:
@@ -131,6 +130,10 @@ class MomentOracle(LedgerOracle):
         self._anchors: dict[int, _Anchors] = {}
         self._costs_at: dict[int, tuple[FloatArray, tuple[float, float]]] = {}
         self.errors = Errors()
+
+    def iterates(self, minibatch: int, *, purpose: int, epoch: int) -> bool:
+        """Return True: every iteration is drawn here."""
+        return True
 
     def iterate(
         self,
@@ -295,11 +298,6 @@ class MomentOracle(LedgerOracle):
         sd = float(np.sqrt(off @ np.linalg.solve(covariance, off) * float(minibatch)))
         self.errors.covariance = max(self.errors.covariance, float(np.abs(ratios - 1).max()))
         self.errors.mean = max(self.errors.mean, sd)
-
-    def _spend(self, rollouts: int, nonfinite: IntArray) -> None:
-        """Enter rollouts; counts of saturated ones stop at 2^62 − 1."""
-        super()._spend(rollouts, nonfinite)
-        self.nonfinite = np.minimum(self.nonfinite, _MOST)
 
 
 def _count(fractions: FloatArray, minibatch: int) -> IntArray:

@@ -97,6 +97,9 @@ class Oracle(Protocol):
 class IteratingOracle(Protocol):
     """Define an oracle that runs many iterations itself, where R_l is far beyond what a loop of questions can do."""
 
+    def iterates(self, minibatch: int, *, purpose: int, epoch: int) -> bool:
+        """Return whether it runs iterations with these minibatches itself; if not, a loop asks for the gradients."""
+
     def iterate(
         self,
         gains: FloatArray,

@@ -138,13 +138,17 @@ def iterate(
 ) -> FloatArray:
     """Repeat K_i ← K_i − η·ZO_i(K_i, M_l, r_i); with a server the mean over N_i, one round of messages each.
 
-    An `IteratingOracle` runs all iterations itself; the server books one round for each.
+    An `IteratingOracle` may run all iterations itself; the server books one round for each.
 
     Args:
         estimate: estimates the gradients in place of (5).
     """
     purpose = Purpose.LOCAL if server is None else Purpose.GLOBAL
-    if estimate is None and isinstance(oracle, IteratingOracle):
+    if (
+        estimate is None
+        and isinstance(oracle, IteratingOracle)
+        and oracle.iterates(plan.minibatch, purpose=purpose, epoch=plan.epoch)
+    ):
         if server is not None:
             server.book_averages(iterations, gains)
         return oracle.iterate(
