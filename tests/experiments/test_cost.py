@@ -150,10 +150,14 @@ class TestField05:
             small.run(seed=0, limits=Limits(core_hours_per_run=1e-12))
         assert small.run(seed=0, limits=None).equals(small.run(seed=0))
 
-    def test_the_moment_oracle_has_no_limit(self) -> None:
-        assert (
-            run_cost(replace(experiment(three_clusters(), epochs=1, Delta0=16.0), oracle="moments")).core_seconds == 0
-        )
+    def test_moments_cost_their_draws_whatever_the_minibatch(self) -> None:
+        small = replace(experiment(three_clusters(), epochs=1, Delta0=16.0), oracle="moments")
+        constants = replace(small.schedule.constants, c4=1e30)
+        schedule = replace(small.schedule, constants=constants)
+        large = replace(small, schedule=schedule, budget=schedule.rollouts_for(1))
+        assert 0 < run_cost(small).core_seconds < 0.01
+        assert run_cost(large).core_seconds == run_cost(small).core_seconds
+        assert check_run(large, Limits(core_hours_per_run=1e-3)).rollouts == 0
 
 
 def test_a_scenario_with_too_many_runs() -> None:
