@@ -45,7 +45,7 @@ SAMPLES, LEVEL = 1000, 0.01
 #: lies within three standard deviations, which are then at most one of a single rollout.
 LEAST = 100
 _FEW = 12  # unknowns beyond which the quadrature has fewer nodes: a component of U is of order 1/√D
-_DEGENERATE = 1e-16  # of Var C over C²: below it rollouts cost the same, up to rounding
+_DEGENERATE = 1e-16  # of a variance over C²: below it estimates are the same, up to rounding
 _FINER = 1.02  # steps in M of the search with lattices
 _LOG = logging.getLogger("pcpo.planning")
 
@@ -98,13 +98,12 @@ def rounded_up(minibatch: float) -> int | None:
     return max(LEAST, digit * math.ceil(minibatch / digit))
 
 
-def _worst(shapes: tuple[FloatArray, FloatArray, FloatArray]) -> float:
+def _worst(variance: FloatArray, skewness: FloatArray, kurtosis: FloatArray, scale: FloatArray | float) -> float:
     """Return the largest M* of estimates with these variances, skewnesses and kurtoses; infinite if one is not finite.
 
-    An estimate without variance is the same by rollouts and by moments.
+    An estimate without variance, beside the square of a cost, `scale`, is the same by rollouts and by moments.
     """
-    variance, skewness, kurtosis = (np.atleast_1d(x).ravel() for x in shapes)
-    shown = variance > 0
+    shown = variance > _DEGENERATE * scale
     if not np.isfinite(variance).all() or not np.isfinite([skewness[shown], kurtosis[shown]]).all():
         return math.inf
     pairs = zip(skewness[shown].tolist(), kurtosis[shown].tolist(), strict=True)
@@ -117,9 +116,8 @@ def cost_threshold(system: LinearSystem, gains: FloatArray, law: NoiseLaw) -> fl
     if not np.isfinite(costs).all():
         return math.inf
     second, third, fourth = cost_cumulants(system, gains, law)
-    second = np.where(second > _DEGENERATE * costs**2, second, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _worst((second, third / second**1.5, fourth / second**2))
+        return _worst(second, third / second**1.5, fourth / second**2, costs**2)
 
 
 def gradient_thresholds(
@@ -136,18 +134,18 @@ def gradient_thresholds(
     if not np.isfinite(mean).all() or not math.isfinite(centre):
         return math.inf, math.inf, math.inf
     cumulants = cost_cumulants(system, gains, law).reshape(3, *mean.shape)
-    shape = partial(_gradient_threshold, rule)
+    shape = partial(_gradient_threshold, rule, centre**2)
     centred = max(shape(mean - centre - off, cumulants) for off in (-spread, 0.0, spread))
     mirrored = cumulants[..., rule.opposite] * np.array([1.0, -1.0, 1.0])[:, None, None]
     pairs = shape(mean - mean[:, rule.opposite], cumulants + mirrored)
     return shape(mean, cumulants), centred, 2 * pairs
 
 
-def _gradient_threshold(rule: _Nodes, mean: FloatArray, cumulants: FloatArray) -> float:
-    """Return M* of X U along the directions, from mean and cumulants of X at the nodes ``(u, q)``."""
+def _gradient_threshold(rule: _Nodes, scale: float, mean: FloatArray, cumulants: FloatArray) -> float:
+    """Return M* of X U along the directions, from mean and cumulants of X at the nodes ``(u, q)``; `scale` is C(K)²."""
     variance, skewness, kurtosis = shape_along(rule.weights, rule.along, raw_moments(mean, cumulants))
-    found = _worst((variance, skewness, kurtosis))
-    if len(rule.weights) > 2 or not math.isfinite(found) or not variance[0] > 0:
+    found = _worst(variance, skewness, kurtosis, scale)
+    if len(rule.weights) > 2 or not math.isfinite(found) or not variance[0] > _DEGENERATE * scale:
         return found
     # With one unknown U is a sign, and X U is near one of two values: a lattice.
     span, rest, limit = float(abs(mean.sum())), float(cumulants[0].mean()), room(SAMPLES, LEVEL)

@@ -129,7 +129,9 @@ def test_the_rule_on_the_sphere_is_as_good_as_one_of_many_nodes(law: str) -> Non
     gains = K + radius * nodes.reshape(-1, 2, 3)
     mean, cumulants = lqr.cost_array(system, gains), thresholds.cost_cumulants(system, gains, noise_law(law))
     each = [
-        thresholds._gradient_threshold(replace(fine, along=along), mean[None], cumulants[:, None])
+        thresholds._gradient_threshold(
+            replace(fine, along=along), lqr.cost(system, K) ** 2, mean[None], cumulants[:, None]
+        )
         for along in fine.along.T
     ]
     assert gradient_thresholds(system, K, radius, noise_law(law))[0] == pytest.approx(max(each), rel=0.02)
