@@ -51,9 +51,8 @@ _NUMPY = {
     "sphere": {13: 400.0, 20: 460.0, 30: 740.0, 50: 1380.0},
     "cube": {13: 370.0, 20: 420.0, 30: 670.0, 50: 1260.0},
 }
-#: Seconds of a run with the moment oracle: of an agent in an epoch (its moments, two unknowns) and of one iteration.
-_MOMENTS = 1e-2
-_MOMENT_STEP = 0.6e-6
+#: Microseconds of one answer for one agent from its moments, by the number of unknowns D.
+_MOMENTS = {1: 5.0, 8: 20.0, 20: 100.0, 60: 1000.0}
 _ROW = 8 * 80  # bytes of a row of results, while a table is made
 _MEMBER = 12  # bytes of a member of a set of a row per agent: as an index, and in the file's table
 _OVERHEAD = 1.5  # what a run takes beyond its rollouts, by the reference run: 1.2 to 2
@@ -79,14 +78,14 @@ class RunCost:
     """Hold what one run takes.
 
     Attributes:
-        rollouts: rollouts per agent.
+        rollouts: rollouts per agent that are simulated.
         agents: N.
         horizon: steps of a rollout.
         operations: floating-point operations of the recursion.
         core_seconds: expected; infinite beyond the range of floating-point numbers.
         memory: bytes of the noise of one chunk of rollouts.
         records: bytes of the rows of results, if the events of Theorem 1 hold.
-        iterations: steps of the moment oracle, 0 with simulated rollouts.
+        drawn: rollouts per agent that are not simulated: minibatches drawn from their moments.
     """
 
     rollouts: int
@@ -96,7 +95,7 @@ class RunCost:
     core_seconds: float
     memory: int
     records: int = 0
-    iterations: int = 0
+    drawn: int = 0
 
     @property
     def steps(self) -> int:
@@ -110,15 +109,14 @@ class RunCost:
 
     def __str__(self) -> str:
         """Say rollouts, steps and core hours."""
-        if self.iterations:
-            return (
-                f"{in_words(self.rollouts)} rollouts per agent, drawn from moments in {in_words(self.iterations)} "
-                f"iterations of {self.agents} agents, and about {_duration(self.core_seconds)} in one run"
-            )
+        duration = f"about {_duration(self.core_seconds)} in one run"
+        drawn = f"{in_words(self.drawn)} rollouts per agent drawn from their moments"
+        if not self.rollouts:
+            return f"{drawn}, for {self.agents} agents, and {duration}"
         return (
             f"{in_words(self.rollouts)} rollouts per agent of {self.horizon} steps, which are "
-            f"{in_words(self.steps)} steps of {self.agents} agents and about {_duration(self.core_seconds)} "
-            "in one run"
+            f"{in_words(self.steps)} steps of {self.agents} agents and {duration}"
+            + (f", besides {drawn}" if self.drawn else "")
         )
 
 
@@ -196,21 +194,26 @@ def records_bytes(experiment: Experiment, rows: str) -> int:
 def run_cost(experiment: Experiment, rollouts: int | None = None, rows: str = "agents") -> RunCost:
     """Return the cost of a run that spends its budget, or `rollouts` per agent.
 
-    The moment oracle draws no rollouts: its runs cost what their iterations do.
+    Minibatches drawn from their moments take a time of their own, whatever their size.  Which they are is that of
+    Algorithm 1; other methods differ little.
     """
     fleet, spent = experiment.fleet, experiment.budget if rollouts is None else rollouts
+    simulated, drawn, seconds = spent, 0, 0.0
+    if experiment.oracle != "rollouts":
+        draws = experiment.draws(spent)
+        simulated, drawn = sum(d.simulated for d in draws), sum(d.drawn for d in draws)
+        answers = sum(d.moment_answers for d in draws)
+        seconds = 1e-6 * _product(answers * fleet.N, _between(_MOMENTS, fleet.D))
     horizon = experiment.horizon
     records = records_bytes(experiment, rows)
-    if experiment.oracle != "rollouts" or horizon is None:
-        plans = map(experiment.schedule.plan, range(1, experiment.schedule.epochs_within(spent) + 1))
-        steps = [2 * plan.iterations for plan in plans]
-        seconds = _product(fleet.N * len(steps), _MOMENTS) + _product(fleet.N * sum(steps), _MOMENT_STEP)
-        return RunCost(spent, fleet.N, 0, 0, seconds, 0, records, sum(steps))
+    if not simulated or horizon is None:
+        return RunCost(0, fleet.N, 0, 0, seconds, 0, records, drawn)
     plant = experiment.plant is not None
     each = seconds_per_rollout(fleet.n, fleet.m, experiment.noise, horizon, plant=plant)
-    operations = spent * fleet.N * (horizon - 1) * flops_per_step(fleet.n)
+    operations = simulated * fleet.N * (horizon - 1) * flops_per_step(fleet.n)
     memory = 16 * horizon if plant else noise_bytes(fleet.n, fleet.m, horizon, noise_law(experiment.noise))
-    return RunCost(spent, fleet.N, horizon, operations, _product(spent * fleet.N, each), memory, records)
+    seconds += _product(simulated * fleet.N, each)
+    return RunCost(simulated, fleet.N, horizon, operations, seconds, memory, records, drawn)
 
 
 def _product(count: int, each: float) -> float:

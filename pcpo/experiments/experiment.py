@@ -6,10 +6,10 @@ All of a run but its seed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import InitVar, asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pandas as pd
 from tqdm.auto import tqdm
@@ -19,17 +19,23 @@ from pcpo.algorithms.registry import make_algorithm
 from pcpo.algorithms.schedule import Constants, ProblemConstants, Schedule, literal_constants
 from pcpo.errors import BudgetError, ConfigError
 from pcpo.experiments.cost import DEFAULT_LIMITS, Limits, check_run
+from pcpo.experiments.draws import EpochDraws, draws_of, in_epochs
 from pcpo.experiments.driver import run
 from pcpo.experiments.records import evaluate
 from pcpo.fleets.fleet import Fleet
+from pcpo.oracles.auto import AutoOracle, EpochThresholds
 from pcpo.oracles.moment import MomentOracle
+from pcpo.oracles.moment_rules import check_unknowns
 from pcpo.oracles.plant import PlantFactory, PlantOracle, plant_factory
 from pcpo.oracles.rollout import LedgerOracle, RolloutOracle
 from pcpo.simulation.noise import noise_law
 from pcpo.storage.checkpoints import Checkpoint
 from pcpo.theory.calibration import calibrated_constants, horizon_for, local_constants
+from pcpo.theory.thresholds import planned_thresholds
 
-__all__ = ["Experiment", "read_experiment", "side_information"]
+__all__ = ["Experiment", "OracleName", "read_experiment", "side_information"]
+
+OracleName = Literal["rollouts", "moments", "auto"]
 
 
 @dataclass(frozen=True)
@@ -44,10 +50,13 @@ class Experiment:
         noise: name of the law.
         horizon: h of a rollout (steps), None for no end.
         budget: T, rollouts per agent.
-        oracle: "rollouts" simulates, "moments" draws the estimates from their exact moments (`pcpo.oracles.moment`).
+        oracle: "rollouts" simulates, "moments" draws the estimates from their exact moments (`pcpo.oracles.moment`),
+            "auto" does one or the other, question by question (`pcpo.oracles.auto`).
         plant: simulated instead of the linear systems, by name or as a factory (`pcpo.oracles.plant`); schedule,
             horizon and evaluation stay those of the linear systems, and `noise` is what they assume: the plant draws
             its noise itself.
+        known_thresholds: those of a plan that was read; computed from the rest if not given.
+        thresholds: of "auto", M* of every epoch; empty for another oracle.
     """
 
     fleet: Fleet
@@ -55,16 +64,22 @@ class Experiment:
     noise: str
     horizon: int | None
     budget: int
-    oracle: Literal["rollouts", "moments"] = "rollouts"
+    oracle: OracleName = "rollouts"
     plant: str | PlantFactory | None = None
+    known_thresholds: InitVar[Sequence[EpochThresholds] | None] = None
+    thresholds: Sequence[EpochThresholds] = field(init=False, default=())
 
-    def __post_init__(self) -> None:
-        if self.oracle not in ("rollouts", "moments"):
-            raise ConfigError(f"oracle: found {self.oracle!r}, expected 'rollouts' or 'moments'")
-        if self.oracle == "rollouts" and self.horizon is None:
+    def __post_init__(self, known_thresholds: Sequence[EpochThresholds] | None) -> None:
+        if self.oracle not in get_args(OracleName):
+            raise ConfigError(f"oracle: found {self.oracle!r}, expected 'rollouts', 'moments' or 'auto'")
+        if self.oracle != "moments" and self.horizon is None:
             raise ConfigError("horizon: found None, expected a number of stages for simulated rollouts")
-        if self.oracle != "rollouts" and self.plant is not None:
-            raise ConfigError(f"plant: found one with the oracle {self.oracle!r}, expected simulated rollouts")
+        _check_moments(self.oracle, self.plant, self.fleet)
+        if self.oracle == "auto":
+            found = known_thresholds
+            if found is None:
+                found = planned_thresholds(self.fleet, self.schedule, noise_law(self.noise), self.epochs)
+            object.__setattr__(self, "thresholds", tuple(found))
 
     @classmethod
     def calibrated(
@@ -77,22 +92,27 @@ class Experiment:
         noise: str = "signs",
         epochs: int | None = None,
         rollouts: int | None = None,
+        oracle: OracleName = "rollouts",
         plant: str | PlantFactory | None = None,
     ) -> Experiment:
         """Make an experiment with calibrated constants (`pcpo.theory.calibration`) for some epochs or rollouts.
 
+        With the oracle "moments" there is no horizon: the moments are those of C itself.
+
         Raises:
-            ConfigError: for values out of range.
+            ConfigError: for values out of range, and for a plant with another oracle than "rollouts".
             BudgetError: if `rollouts` does not reach the end of epoch 1.
         """
         law = noise_law(noise)
         if not Delta0 > 0:
             raise ConfigError(f"Delta0: found {Delta0}, expected a positive number (units of cost)")
+        _check_moments(oracle, plant, fleet)  # before the constants, which take longer
         local = local_constants(fleet, law, Delta0)
         constants = calibrated_constants(local, D=fleet.D, Delta0=Delta0, minibatch_scale=minibatch_scale)
         schedule = Schedule(constants, Delta0, delta, fleet.N, fleet.D)
         budget, last = _budget(schedule, epochs, rollouts)
-        return cls(fleet, schedule, noise, horizon_for(fleet, schedule, last), budget, plant=plant)
+        horizon = None if oracle == "moments" else horizon_for(fleet, schedule, last)
+        return cls(fleet, schedule, noise, horizon, budget, oracle, plant)
 
     @classmethod
     def literal(
@@ -107,7 +127,7 @@ class Experiment:
         noise: str = "signs",
         epochs: int | None = None,
         rollouts: int | None = None,
-        oracle: Literal["rollouts", "moments"] = "moments",
+        oracle: OracleName = "moments",
     ) -> Experiment:
         """Make an experiment with the constants of Table 2 as printed, from given problem constants.
 
@@ -120,10 +140,20 @@ class Experiment:
 
     @property
     def mode(self) -> str:
-        """Return the label of the results: the schedule's mode, the oracle if it does not simulate, a plant if any."""
+        """Return the label of the results: the schedule's mode, the oracle if it does not simulate, a plant if any.
+
+        Of "auto" it says which epochs of Algorithm 1 are drawn how.
+        """
         name = self.plant if isinstance(self.plant, str) else getattr(self.plant, "__name__", "of one's own")
         plant = "" if self.plant is None else f", plant {name}"
-        return self.schedule.mode + (", moment oracle" if self.oracle == "moments" else "") + plant
+        oracle = {"rollouts": "", "moments": ", moment oracle", "auto": f", oracle auto: {in_epochs(self.draws())}"}
+        return self.schedule.mode + oracle[self.oracle] + plant
+
+    def draws(self, rollouts: int | None = None) -> Sequence[EpochDraws]:
+        """Return how Algorithm 1 gets each answer of each epoch within the budget, or within `rollouts` per agent."""
+        last = self.schedule.epochs_within(self.budget if rollouts is None else rollouts)
+        plans = (self.schedule.plan(epoch) for epoch in range(1, last + 1))
+        return [draws_of(plan, self.oracle, self.thresholds) for plan in plans]
 
     def make_oracle(self, seed: int) -> LedgerOracle:
         """Return the oracle of the run of that seed."""
@@ -131,6 +161,8 @@ class Experiment:
         if self.oracle == "moments":
             return MomentOracle(self.fleet, seed=seed, law=law, horizon=self.horizon)
         assert self.horizon is not None
+        if self.oracle == "auto":
+            return AutoOracle(self.fleet, seed=seed, horizon=self.horizon, law=law, thresholds=self.thresholds)
         if self.plant is not None:
             make = plant_factory(self.plant) if isinstance(self.plant, str) else self.plant
             return PlantOracle(self.fleet, make, seed=seed, horizon=self.horizon)
@@ -193,6 +225,10 @@ class Experiment:
         if self.plant is not None and not isinstance(self.plant, str):
             raise ConfigError("plant: found a factory, expected the name of a plant, which can be written down")
         plans = [{**asdict(p), "rollouts": p.rollouts} for p in map(self.schedule.plan, range(1, self.epochs + 1))]
+        auto: dict[str, Any] = {}
+        if self.oracle == "auto":
+            plans = [{**plan, "drawn": draws.to_dict()} for plan, draws in zip(plans, self.draws(), strict=True)]
+            auto = {"thresholds": [found.to_dict() for found in self.thresholds]}
         return {
             "noise": self.noise,
             "horizon": self.horizon,
@@ -201,6 +237,7 @@ class Experiment:
             "schedule": asdict(self.schedule),
             "epochs": plans,
             **({} if self.plant is None else {"plant": self.plant}),
+            **auto,
         }
 
     @classmethod
@@ -211,7 +248,8 @@ class Experiment:
             schedule["constants"] = Constants(**schedule["constants"])
             oracle = data.get("oracle", "rollouts")
             settings = (data["noise"], data["horizon"], data["budget"], oracle, data.get("plant"))
-            return cls(fleet, Schedule(**schedule), *settings)
+            known = [EpochThresholds.from_dict(found) for found in data["thresholds"]] if oracle == "auto" else None
+            return cls(fleet, Schedule(**schedule), *settings, known)
         except (KeyError, TypeError) as error:
             raise ConfigError(f"experiment: found a description with a wrong or missing key ({error})") from None
 
@@ -236,6 +274,18 @@ def side_information(fleet: Fleet) -> SideInformation:
         cross_costs=fleet.stacked.N,
         gamma=fleet.gamma,
     )
+
+
+def _check_moments(oracle: OracleName, plant: str | PlantFactory | None, fleet: Fleet) -> None:
+    """Raise an error if moments are asked of a plant, or of more unknowns D than they are offered for."""
+    if oracle == "rollouts":
+        return
+    if plant is not None:
+        raise ConfigError(
+            f"plant: found one with the oracle {oracle!r}, expected the oracle 'rollouts': "
+            "the moments of a plant are not known"
+        )
+    check_unknowns(fleet.D)
 
 
 def _budget(schedule: Schedule, epochs: int | None, rollouts: int | None) -> tuple[int, int]:

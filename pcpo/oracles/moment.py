@@ -42,7 +42,6 @@ _NORMALS = 2  # last key of the streams; 0 and 1 are those of rollouts
 _CHUNK = 1 << 18  # normals held at once
 _NONE = np.zeros(0, dtype=np.int64)
 _NO_SETS = Cover(0, _NONE, _NONE, _NONE, _NONE, _NONE)
-_MOST = 2**62 - 1  # counts of saturated rollouts stop here: two of them fit in an integer
 
 
 @dataclass
@@ -144,6 +143,12 @@ class MomentOracle(LedgerOracle):
         self._streams = OpenEpochs(self._fresh_streams)
         self._anchors: dict[int, _Anchors] = {}
         self.errors = Errors()
+
+    def iterates(
+        self, minibatch: int, *, purpose: int, epoch: int, estimator: Estimator = "one_point", aside: int = 0
+    ) -> bool:
+        """Return True: every iteration is drawn here."""
+        return True
 
     def iterate(
         self,
@@ -300,11 +305,6 @@ class MomentOracle(LedgerOracle):
             own = slice(i, i + 1)
             matrices, copies = (tuple(a[own].copy() for a in arrays) for arrays in (self._matrices, anchors.arrays()))
             self._renewed(matrices, np.zeros(1, dtype=np.int64), X[own], radii[own], draw, copies)
-
-    def _spend(self, rollouts: int, nonfinite: IntArray) -> None:
-        """Enter rollouts; counts of saturated ones stop at 2^62 − 1."""
-        super()._spend(rollouts, nonfinite)
-        self.nonfinite = np.minimum(self.nonfinite, _MOST)
 
 
 def _drawn(estimator: Estimator, minibatch: int, aside: int, baseline: FloatArray | None, N: int) -> _Draw:

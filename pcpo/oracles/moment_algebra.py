@@ -31,8 +31,9 @@ _CONVERGED = 1e-18  # of ‖M^(2^j)‖², as in `pcpo.lqr.cost`
 _DIVERGED = 1e60
 
 inlined: Any = numba.njit(inline="always", error_model="numpy")
+_CALLED: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 #: Compile a function that only kernels call: once, whatever the size; without the wrappers that Python would need.
-called: Any = numba.njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+called: Any = numba.njit(**_CALLED)
 
 
 @inlined

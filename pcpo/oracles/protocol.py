@@ -98,6 +98,11 @@ class Oracle(Protocol):
 class IteratingOracle(Protocol):
     """Define an oracle that runs many iterations itself, where R_l is far beyond what a loop of questions can do."""
 
+    def iterates(
+        self, minibatch: int, *, purpose: int, epoch: int, estimator: Estimator = "one_point", aside: int = 0
+    ) -> bool:
+        """Return whether it runs such iterations itself (`iterate`); if not, a loop asks for the gradients."""
+
     def iterate(
         self,
         gains: FloatArray,

@@ -25,6 +25,8 @@ from pcpo.simulation.trajectories import random_signs, simulated
 
 __all__ = ["AgentStreams", "ExactOracle", "LedgerOracle", "OpenEpochs", "RolloutOracle", "agent_streams"]
 
+_MOST = 2**62 - 1  # counts of saturated rollouts stop here: two of them fit in an integer
+
 _Answer = TypeVar("_Answer", Estimates, Trajectories)
 _Source = TypeVar("_Source")
 
@@ -122,9 +124,9 @@ class LedgerOracle(ABC):
         return answer
 
     def _spend(self, rollouts: int, nonfinite: IntArray) -> None:
-        """Enter rollouts of every agent, and how many of them were saturated ``(N,)``."""
+        """Enter rollouts of every agent, and how many of them were saturated ``(N,)``, counted up to 2^62 − 1."""
         self.rollouts += rollouts
-        self.nonfinite = self.nonfinite + nonfinite
+        self.nonfinite = np.minimum(self.nonfinite + nonfinite, _MOST)
         if self.on_rollouts is not None:
             self.on_rollouts(rollouts)
 

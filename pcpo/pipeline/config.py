@@ -19,6 +19,7 @@ from pcpo.storage.yaml import MAX_DEPTH, read_mapping, read_yaml
 
 __all__ = [
     "check_jobs",
+    "check_oracles",
     "check_seeds",
     "check_titles",
     "check_tuning",
@@ -136,6 +137,20 @@ def check_jobs(config: Mapping[str, Any]) -> None:
         raise ConfigError(
             f"{most}: found {jobs[most]} jobs of {total} in all, expected at most {MAX_JOBS} in all: more seeds per_job"
         )
+
+
+def check_oracles(scenarios: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check that no scenario with a plant asks for moments.
+
+    Raises:
+        ConfigError: naming the scenario and the oracle.
+    """
+    for name, scenario in scenarios.items():
+        if "plant" in scenario and scenario["oracle"] != "rollouts":
+            raise ConfigError(
+                f"scenarios.{name}.oracle: found {scenario['oracle']!r} with the plant {scenario['plant']!r}, expected "
+                "'rollouts': the moments of a plant are not known"
+            )
 
 
 def check_tuning(scenarios: Mapping[str, Mapping[str, Any]]) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcpo.errors import ConfigError
+from pcpo.lqr.forms import FormMoments, FourthCumulant, independent_moments, spherical_moments
 from pcpo.simulation.kernels import BLOCK, normalise
 from pcpo.simulation.normals import normals, words_per_column
 
@@ -108,6 +109,14 @@ class NoiseLaw(ABC):
         """
 
     @abstractmethod
+    def form_moments(self, P: Array) -> FormMoments:
+        """Return the moments of zᵀPz up to the fourth, for symmetric P (..., n, n)."""
+
+    @abstractmethod
+    def fourth_cumulant(self, n: int) -> FourthCumulant:
+        """Return the fourth cumulant of z in Rⁿ."""
+
+    @abstractmethod
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n: int) -> Array:
         """Draw independent vectors as an array of shape (*shape, n); for tests and the reference implementation."""
 
@@ -141,6 +150,12 @@ class Signs(NoiseLaw):
     def quartic_term(self, P: Array) -> Array:
         return np.asarray(2.0 * (_squares(P) - _squared_diagonal(P)))
 
+    def form_moments(self, P: Array) -> FormMoments:
+        return independent_moments(P, 1.0, 1.0, 1.0)
+
+    def fourth_cumulant(self, n: int) -> FourthCumulant:
+        return FourthCumulant(-2.0, 0.0)
+
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n: int) -> Array:
         return 2.0 * rng.integers(0, 2, size=(*shape, n)).astype(np.float64) - 1.0
 
@@ -160,6 +175,12 @@ class Sphere(NoiseLaw):
         n = P.shape[-1]
         trace = np.trace(P, axis1=-2, axis2=-1)
         return np.asarray(2.0 * (n * _squares(P) - trace * trace) / (n + 2))
+
+    def form_moments(self, P: Array) -> FormMoments:
+        return spherical_moments(P)
+
+    def fourth_cumulant(self, n: int) -> FourthCumulant:
+        return FourthCumulant(0.0, -6.0 / (n + 2))
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n: int) -> Array:
         z = rng.standard_normal((*shape, n), dtype=np.float64)
@@ -182,6 +203,12 @@ class Cube(NoiseLaw):
 
     def quartic_term(self, P: Array) -> Array:
         return np.asarray(2.0 * _squares(P) - 1.2 * _squared_diagonal(P))
+
+    def form_moments(self, P: Array) -> FormMoments:
+        return independent_moments(P, 9 / 5, 27 / 7, 9.0)  # E z^(2k) = 3^k/(2k + 1)
+
+    def fourth_cumulant(self, n: int) -> FourthCumulant:
+        return FourthCumulant(-1.2, 0.0)
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n: int) -> Array:
         z: Array = rng.random((*shape, n))

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from pcpo import lqr
 from pcpo.claims.contract import Tables
 from pcpo.claims.judging import check_claims, judge
 from pcpo.claims.options import cells_of
 from pcpo.errors import ConfigError
 from pcpo.evidence.registry import load_group
-from pcpo.evidence.surrogate.cumulants import (
-    answer_cumulants,
-    cost_cumulants,
-    directions,
-    edgeworth_distance,
-    visible_below,
-)
 from pcpo.evidence.surrogate.measures import indistinguishable_from, likelihood_ratio, skewness, smirnov, thresholds
 from pcpo.evidence.surrogate.studies import CONTROLS, KINDS, MOST_UNKNOWNS, SURROGATE
-from pcpo.fleets.examples import SYSTEMS
 from pcpo.statistics import binomial_interval
+from pcpo.theory.normality import directions, visible_below
 
 GROUP = load_group("surrogate")
 UNKNOWNS = {"scalar": 1, "two": 2, "three": 6, "narrow": 2, "cost": 1}
@@ -131,66 +121,7 @@ def test_a_small_simulation() -> None:
     assert abs(float((one**2).mean()) - 1) < stats.norm.isf(1e-4) * error
 
 
-# --- cumulants ------------------------------------------------------------------------------------------------------
-
-
-def enumerated(name: str, gains: np.ndarray, h: int) -> np.ndarray:
-    """Compute the cost of every sequence of signs by simulation: ``(2^(n(h−1)), gains)``."""
-    system = SYSTEMS[name]
-    n = system.n
-    signs = np.array(list(itertools.product((-1.0, 1.0), repeat=n * (h - 1))))
-    costs = []
-    for K in gains:
-        x, total = np.zeros((len(signs), n)), np.zeros(len(signs))
-        for t in range(h):
-            u = -x @ K.T
-            total += system.gamma**t * (((x @ system.Q) * x).sum(axis=1) + ((u @ system.R) * u).sum(axis=1))
-            if t < h - 1:
-                x = x @ system.A.T + u @ system.B.T + signs[:, n * t : n * (t + 1)]
-        costs.append(total)
-    return np.stack(costs, axis=1)
-
-
-def cumulants(x: np.ndarray) -> list[float]:
-    d = x - x.mean(axis=0)
-    return [(d**2).mean(axis=0), (d**3).mean(axis=0), (d**4).mean(axis=0) - 3 * (d**2).mean(axis=0) ** 2]
-
-
-@pytest.mark.parametrize(("name", "h"), [("scalar", 10), ("two", 6)])
-def test_cumulants_of_a_cost_are_those_of_all_sequences_of_signs(name: str, h: int) -> None:
-    best = lqr.riccati(SYSTEMS[name]).K
-    gains = np.stack([best, best + 0.1])
-    np.testing.assert_allclose(
-        cost_cumulants(SYSTEMS[name], gains, h), cumulants(enumerated(name, gains, h)), rtol=1e-9
-    )
-
-
-def test_cumulants_of_an_estimate_are_those_of_all_signs_and_directions() -> None:
-    """With one unknown the sphere has two points, and an estimate is ±C(K ± r; Z)/r."""
-    K, r, h = lqr.riccati(SYSTEMS["scalar"]).K + 0.1, 0.3, 10
-    costs = enumerated("scalar", np.stack([K - r, K + r]), h)
-    second, third, fourth = cumulants(np.concatenate([-costs[:, 0], costs[:, 1]]) / r)
-    found = answer_cumulants(SYSTEMS["scalar"], K, r, h, None)[:, 0] * np.sign(directions(1)[0, 0])
-    expected = np.array([third / second**1.5, fourth / second**2 * np.sign(directions(1)[0, 0])])
-    np.testing.assert_allclose(found, expected, rtol=1e-9)
-
-
-def test_edgeworth_distance_is_that_of_a_law_with_these_cumulants() -> None:
-    """Compare with standardised gamma variables of shape M exactly; the remainder is of order M^(−3/2)."""
-    x = np.linspace(-6, 8, 20_001)
-    for M in (100, 1000, 10_000):
-        exact = np.abs(stats.gamma.cdf(M + np.sqrt(M) * x, M) - stats.norm.cdf(x)).max()
-        assert abs(edgeworth_distance(2.0, 6.0, M) - exact) < 3 / M  # the terms of order 1/M do not cancel in the bound
-        assert exact <= edgeworth_distance(2.0, 6.0, M) * (1 + 10 / M)
-    assert edgeworth_distance(2.0, 6.0, 1e-9) == 1.0
-
-
-def test_the_threshold_is_where_the_rate_of_rejection_may_double() -> None:
-    for skew, kurtosis, samples in ((2.0, 6.0, 1500), (1e-3, 0.2, 9000), (-1.0, 0.0, 100)):
-        M, level = visible_below(skew, kurtosis, samples, 1e-3), 1e-3
-        room = np.sqrt(np.log(2 / level) / (2 * samples)) - edgeworth_distance(skew, kurtosis, M)
-        assert 2 * np.exp(-2 * samples * room**2) == pytest.approx(2 * level, rel=1e-6)
-    assert visible_below(2.0, 6.0, 6000, 1e-3) / visible_below(2.0, 6.0, 1500, 1e-3) == pytest.approx(4, rel=0.1)
+# --- M* --------------------------------------------------------------------------------------------------------------
 
 
 def test_thresholds_use_the_estimates_from_100_on_and_a_skewed_cell_below_them_refutes_nothing() -> None:

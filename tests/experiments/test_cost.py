@@ -158,6 +158,15 @@ class TestField05:
         assert run_cost(replace(made, horizon=None)).core_seconds == seconds
         assert run_cost(made, made.schedule.rollouts_for(1)).core_seconds < seconds
 
+    def test_moments_cost_their_draws_whatever_the_minibatch(self) -> None:
+        small = replace(experiment(three_clusters(), epochs=1, Delta0=16.0), oracle="moments")
+        constants = replace(small.schedule.constants, c4=1e30)
+        schedule = replace(small.schedule, constants=constants)
+        large = replace(small, schedule=schedule, budget=schedule.rollouts_for(1))
+        assert 0 < run_cost(small).core_seconds < 0.01
+        assert run_cost(large).core_seconds == run_cost(small).core_seconds
+        assert check_run(large, Limits(core_hours_per_run=1e-3)).rollouts == 0
+
 
 def test_a_scenario_with_too_many_runs() -> None:
     small = experiment(three_clusters(), epochs=1, Delta0=16.0)

@@ -56,6 +56,15 @@ CONFIGURATIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"extensions": ["examples/pendulums.py"], "scenarios__pair__plant": "pendulum"},
         "plant: found 'pendulum', expected one of pendulums",
     ),
+    "moments of a plant": (
+        {
+            "extensions": ["examples/pendulums.py"],
+            "scenarios__pair__plant": "pendulums",
+            "scenarios__pair__oracle": "auto",
+        },
+        "scenarios.pair.oracle: found 'auto' with the plant 'pendulums', expected 'rollouts': the moments of a plant "
+        "are not known",
+    ),
     "more jobs than can be planned": (
         {"scenarios__pair__seeds": {"first": 0, "count": 1000000, "per_job": 5}},
         "scenarios.pair.seeds: found 200000 jobs of 200001 in all, expected at most 100000 in all: more seeds per_job",

@@ -16,6 +16,7 @@ from pcpo.oracles.plant import plant_factory
 from pcpo.pipeline.abandoned import abandoned, move_away, sentence, waiting
 from pcpo.pipeline.config import (
     check_jobs,
+    check_oracles,
     check_seeds,
     check_titles,
     check_tuning,
@@ -63,6 +64,7 @@ def checked_config():
             if "plant" in scenario:
                 plant_factory(scenario["plant"])
         check_jobs(checked)
+        check_oracles(checked["scenarios"])
         check_tuning(checked["scenarios"])
         check_evidence(studies_of(checked))
         if workflow.is_main_process:

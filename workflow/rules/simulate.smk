@@ -38,7 +38,7 @@ rule plan:
         scenario=lambda wildcards: {
             key: value
             for key, value in SCENARIOS[wildcards.scenario].items()
-            if key in ("schedule", "noise", "budget", "plant")
+            if key in ("schedule", "noise", "budget", "oracle", "plant")
         },
     message:
         "Schedule and horizon of scenario {wildcards.scenario}"

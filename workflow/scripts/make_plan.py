@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pcpo.experiments.cost import ScenarioCost, check_configured, takes_long
+from pcpo.experiments.draws import least_minibatches
 from pcpo.experiments.experiment import Experiment
 from pcpo.fleets.files import read_fleet
 from pcpo.pipeline.config import seed_batches
@@ -34,12 +35,12 @@ def make_plan(
 
     Args:
         fleet: file of the fleet.
-        scenario: schedule, noise, budget and plant of the scenario.
+        scenario: schedule, noise, budget, oracle and plant of the scenario.
         path: the plan.
         name: name of the scenario.
         config: the validated configuration, for its limits and for the number of runs.
         costs: where the cost goes, for `pcpo.pipeline.status`; no job depends on it.
-        log: gets the cost; a warning if a run takes long.
+        log: gets the cost, a warning if a run takes long, and what an oracle "auto" draws how.
     """
     schedule = scenario["schedule"]
     experiment = Experiment.calibrated(
@@ -50,10 +51,13 @@ def make_plan(
         noise=scenario["noise"],
         epochs=scenario["budget"].get("epochs"),
         rollouts=scenario["budget"].get("rollouts"),
+        oracle=scenario["oracle"],
         plant=scenario.get("plant"),
     )
     cost = check_configured(experiment, config, name)
     log.log(logging.WARNING if takes_long(cost.run) else logging.INFO, "scenario %s: %s; %s", name, cost.run, cost)
+    if experiment.thresholds:
+        log.info("scenario %s: %s; %s", name, experiment.mode, least_minibatches(experiment.thresholds))
     write_text(path, experiment.to_json())
     write_text(costs, json.dumps(_for_status(cost, config["scenarios"][name]), indent=2, sort_keys=True) + "\n")
 

@@ -137,7 +137,7 @@ def iterate(
 ) -> FloatArray:
     """Repeat K_i ← K_i − η·ZO_i(K_i, M_l, r_i); with a server the mean over N_i, one round of messages each.
 
-    An `IteratingOracle` runs all iterations itself; the server books one round for each.
+    An `IteratingOracle` may run all iterations itself; the server books one round for each.
 
     Args:
         estimator: of the gradients; "two_point" is not the paper's.
@@ -146,7 +146,9 @@ def iterate(
     """
     purpose = Purpose.LOCAL if server is None else Purpose.GLOBAL
     M, epoch = plan.minibatch, plan.epoch
-    if isinstance(oracle, IteratingOracle):
+    if isinstance(oracle, IteratingOracle) and oracle.iterates(
+        M, purpose=purpose, epoch=epoch, estimator=estimator, aside=aside
+    ):
         if server is not None:
             server.book_averages(iterations, gains)
         sets = None if server is None else server.neighbourhoods

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from pcpo.claims.contract import ALPHA, EvidenceFigure, Tables
-from pcpo.evidence.surrogate.cumulants import edgeworth_distance
 from pcpo.evidence.surrogate.measures import (
     Tested,
     by_cell,
@@ -20,6 +19,7 @@ from pcpo.evidence.surrogate.measures import (
 )
 from pcpo.evidence.surrogate.studies import CONTROLS, SURROGATE
 from pcpo.figures.style import COLUMN, cluster_colour, new_figure, panel_label
+from pcpo.theory.normality import edgeworth_distance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

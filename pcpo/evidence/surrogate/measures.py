@@ -16,9 +16,9 @@ import scipy  # loads scipy.stats at its first use
 
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import ALPHA, Finding, Tables
-from pcpo.evidence.surrogate.cumulants import DIRECTIONS, directions, visible_below
 from pcpo.evidence.surrogate.studies import MOST_UNKNOWNS, SURROGATE
 from pcpo.statistics import hotelling
+from pcpo.theory.normality import DIRECTIONS, directions, visible_below
 
 __all__ = [
     "FROM",

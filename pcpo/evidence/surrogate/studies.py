@@ -20,14 +20,15 @@ from pcpo import lqr
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Study
 from pcpo.claims.options import number, several, whole
-from pcpo.evidence.surrogate.cumulants import answer_cumulants, cost_cumulants
 from pcpo.fleets.examples import SYSTEMS, shifted_optimum
 from pcpo.fleets.fleet import Fleet
+from pcpo.lqr.cumulants import cost_cumulants
 from pcpo.lqr.system import LinearSystem
 from pcpo.oracles.moment import MomentOracle
 from pcpo.oracles.protocol import Oracle
 from pcpo.oracles.rollout import RolloutOracle
 from pcpo.simulation.noise import NoiseLaw, Purpose, noise_law
+from pcpo.theory.normality import answer_cumulants
 
 __all__ = ["CONTROLS", "KINDS", "MOST_UNKNOWNS", "STUDIES", "SURROGATE"]
 
@@ -45,7 +46,7 @@ CONTROLS = ("control:gradient", "control:isotropic")
 #: Components of z in the table.
 MOST_UNKNOWNS = 6
 
-_LAW: NoiseLaw = noise_law("signs")  # the cumulants are those of signs
+_LAW: NoiseLaw = noise_law("signs")
 _MANY_UNKNOWNS, _FEW_NODES = 4, 4  # beyond so many unknowns, the order of the quadrature on the sphere
 
 
@@ -166,9 +167,9 @@ def _shape(kind: str, offset: float, radius: float, horizon: int) -> _Shape:
     question, name = KINDS[kind]
     system, K = SYSTEMS[name], shifted_optimum(name, offset)
     if question == "cost":
-        second, third, fourth = cost_cumulants(system, K[None], horizon).ravel()
+        second, third, fourth = cost_cumulants(system, K[None], _LAW, horizon).ravel()
         return _Shape(0, float(third / second**1.5), float(fourth / second**2))
-    skewness, kurtosis = answer_cumulants(system, K, radius, horizon, _order(system))
+    skewness, kurtosis = answer_cumulants(system, K, radius, _LAW, horizon, _order(system))
     worst = int(np.argmax(np.abs(skewness)))
     return _Shape(worst, float(skewness[worst]), float(kurtosis[np.argmax(np.abs(kurtosis))]))
 
