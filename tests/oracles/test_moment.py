@@ -306,8 +306,9 @@ def test_iterating_the_extensions_is_the_loop_bit_by_bit(
         start[1] = 100.0  # of infinite cost: a constant baseline, no slope
         radii = np.full(fleet.N, 0.05)
         if averaged:
-            server.neighbourhoods[1], server.neighbourhoods[:, 1] = False, False
-            server.neighbourhoods[1, 1] = True
+            sets = np.ones((fleet.N, fleet.N), dtype=np.bool_)
+            sets[1], sets[:, 1], sets[1, 1] = False, False, True
+            server.neighbourhoods = sets  # type: ignore[assignment]
         results.append(iterate(start, steps, plan, wrap(inner), radii, **common, **options))  # type: ignore[arg-type]
         oracles.append(inner)
     np.testing.assert_array_equal(*results)
