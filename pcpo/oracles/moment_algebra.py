@@ -32,7 +32,7 @@ _DIVERGED = 1e60
 
 inlined: Any = numba.njit(inline="always", error_model="numpy")
 #: Compile a function that only kernels call: once, whatever the size; without the wrappers that Python would need.
-called: Any = numba.njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+called: Any = numba.njit(**{"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True})  # type: ignore[call-overload]
 
 
 @inlined
