@@ -26,7 +26,7 @@ from pcpo.lqr.system import SystemStack
 from pcpo.neighbourhoods import Cover, Neighbourhoods
 from pcpo.oracles.moment_anchors import CENTRED, ONE_POINT, TWO_POINT, costs_kernel, matrices_of, renew_kernel
 from pcpo.oracles.moment_kernels import descend_kernel
-from pcpo.oracles.moment_rules import narrow_rule, wide_rule
+from pcpo.oracles.moment_rules import fine_rule, narrow_rule, wide_rule
 from pcpo.oracles.moment_truncated import truncated_anchor
 from pcpo.oracles.protocol import Estimates, Estimator, Question
 from pcpo.oracles.rollout import LedgerOracle, OpenEpochs
@@ -130,6 +130,7 @@ class MomentOracle(LedgerOracle):
         if horizon is not None and (isinstance(horizon, bool) or not horizon >= 1):
             raise PcpoError(f"horizon: found {horizon!r}, expected 1 or more stages, or None for all")
         narrow, wide = narrow_rule(fleet.D), wide_rule(fleet.D)
+        fine = fine_rule(fleet.D) if narrow.slopes else narrow
         # The kernels know no cross term of the stage cost: everything below is about gains less R⁻¹Nᵀ.
         crossed = fleet.stacked.crossed
         self._shift = np.stack([system.shift for system in fleet.systems])[fleet.labels] if crossed else None
@@ -139,7 +140,7 @@ class MomentOracle(LedgerOracle):
         self._gamma = float(fleet.gamma)
         self._pairs = quartic_pairs(law, fleet.n)
         self._seed, self._law, self._horizon, self._drift = seed, law, horizon, drift
-        self._rules = tuple((rule.nodes, rule.weights, rule.slopes, rule.centre) for rule in (narrow, wide))
+        self._rules = tuple((rule.nodes, rule.weights, rule.slopes, rule.centre) for rule in (narrow, fine, wide))
         self._streams = OpenEpochs(self._fresh_streams)
         self._anchors: dict[int, _Anchors] = {}
         self.errors = Errors()

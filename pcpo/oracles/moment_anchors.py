@@ -27,6 +27,9 @@ __all__ = ["CENTRED", "ONE_POINT", "TWO_POINT", "costs_kernel", "covariance", "d
 #: Estimators: (5), (5) with a baseline, pairs.
 ONE_POINT, CENTRED, TWO_POINT = 0, 1, 2
 _WIDE = 3.0  # cost at a node over that at the centre, from which on rules of slopes are not trusted
+#: A rule of degree 3 serves while a covariance's relative distance from isotropy s, and the bias of smoothing b in
+#: standard deviations of an estimate, leave its errors, about 4s² and b·s, below these.
+_COVARIANCE_ERROR, _MEAN_ERROR = 0.02, 0.05
 _NEARBY = 1 / 64  # of the radius: step of the differences that give the curvature, for rules of values
 #: An anchor whose corrections are small serves longer: until they would be off as those of this size by the drift.
 _SIZE, _MOST_DRIFT = 0.1, 0.5
@@ -298,7 +301,24 @@ def _carried(estimator, r, cost, variance, G, off, squares, T, out):  # type: ig
 
 
 @called
-def _moments(systems, gamma, law, i, K, r, narrow, wide, ceiling, mean, T, G):  # type: ignore[no-untyped-def]
+def _is_rough(r, cost, samples, G, mean, T):  # type: ignore[no-untyped-def]
+    """Return whether a rule of degree 3 is too coarse for these moments."""
+    D = len(mean)
+    trace = off = bias = 0.0
+    for a in range(D):
+        trace += T[0, a, a] + T[2, a, a] + 2.0 * cost * T[1, a, a] + cost * cost / D
+    for a in range(D):
+        bias += (mean[a] - G[a]) ** 2
+        for b in range(D):
+            entry = T[0, a, b] + T[2, a, b] + 2.0 * cost * T[1, a, b]
+            off += (entry + cost * cost / D - trace / D) ** 2 if a == b else entry * entry
+    away = np.sqrt(off) * D / trace
+    bias = np.sqrt(samples * bias * r * r / (D * trace))
+    return 4.0 * away * away > _COVARIANCE_ERROR or bias * away > _MEAN_ERROR
+
+
+@called
+def _moments(systems, gamma, law, i, K, r, narrow, fine, wide, ceiling, samples, mean, T, G):  # type: ignore[no-untyped-def]
     """Set ∇C_r, T_0 … T_3, ∇C; return C, Var, the saturated fraction, whether by slopes, and the norm of ∇²C."""
     m, n = K.shape
     W, V, H, D = np.empty((MATRICES, n, n)), np.empty((ROWS, m, n)), np.empty((m, n)), m * n
@@ -319,7 +339,16 @@ def _moments(systems, gamma, law, i, K, r, narrow, wide, ceiling, mean, T, G):  
             tame = tame and C[k] <= _WIDE * cost
     if tame:
         curvature = _by_slopes(r, nodes, weights, centre, C, Var, dC, dVar, cost, variance, G, mean, T)
-    else:
+        if len(fine[0]) > len(nodes) and _is_rough(r, cost, samples, G, mean, T):
+            nodes, weights, centre = fine[0], fine[1], fine[3]
+            C, Var = np.empty(len(nodes)), np.empty(len(nodes))
+            dC, dVar = np.zeros((len(nodes), D)), np.zeros((len(nodes), D))
+            _at_nodes(systems, gamma, law, i, K, r, nodes, True, ceiling, C, Var, dC, dVar, W, V)
+            for k in range(len(nodes)):
+                tame = tame and C[k] <= _WIDE * cost
+            if tame:
+                curvature = _by_slopes(r, nodes, weights, centre, C, Var, dC, dVar, cost, variance, G, mean, T)
+    if not tame:
         if slopes:
             nodes, weights = wide[0], wide[1]
             C, Var = np.empty(len(nodes)), np.empty(len(nodes))
@@ -339,7 +368,7 @@ def _moments(systems, gamma, law, i, K, r, narrow, wide, ceiling, mean, T, G):  
 
 @called
 def _renew_one(  # type: ignore[no-untyped-def]
-    systems, gamma, law, i, K, r, narrow, wide, ceiling, drift, samples, estimator, anchor, errors
+    systems, gamma, law, i, K, r, narrow, fine, wide, ceiling, drift, samples, estimator, anchor, errors
 ):  # fmt: skip
     """Compute the anchor of agent i anew."""
     gains, costs, squares, reach2, drifts, bias, matrices, saturated, centres = anchor
@@ -347,7 +376,9 @@ def _renew_one(  # type: ignore[no-untyped-def]
     D = m * n
     mean, G, off, old, zero = np.empty(D), np.empty(D), np.empty(D), np.empty(D), np.zeros(D)
     T, Sigma, vectors, carried = np.empty((4, D, D)), np.empty((D, D)), np.empty((D, D)), np.empty((D, D))
-    cost, variance, over, tame, bend = _moments(systems, gamma, law, i, K, r, narrow, wide, ceiling, mean, T, G)
+    cost, variance, over, tame, bend = _moments(
+        systems, gamma, law, i, K, r, narrow, fine, wide, ceiling, samples, mean, T, G
+    )
     finite = np.isfinite(cost)
     centre = cost if finite else ceiling
     for a in range(D):
@@ -389,12 +420,13 @@ def _renew_one(  # type: ignore[no-untyped-def]
 
 
 def _renew(  # type: ignore[no-untyped-def]
-    systems, gamma, law, agents, X, radii, narrow, wide, ceiling, drift, samples, estimator, anchor, errors
+    systems, gamma, law, agents, X, radii, narrow, fine, wide, ceiling, drift, samples, estimator, anchor, errors
 ):  # fmt: skip
     """Compute the anchors of some agents anew."""
     for i in agents:
         _renew_one(
-            systems, gamma, law, i, X[i], radii[i], narrow, wide, ceiling, drift, samples, estimator, anchor, errors
+            systems, gamma, law, i, X[i], radii[i], narrow, fine, wide, ceiling, drift, samples, estimator, anchor,
+            errors,
         )  # fmt: skip
 
 
@@ -410,11 +442,12 @@ def _costs(systems, gamma, law, X, costs, variances):  # type: ignore[no-untyped
 def renew_kernel() -> Callable[..., None]:
     """Return the kernel that computes anchors anew, for systems of any size.
 
-    renew(systems, gamma, law, agents, X, radii, narrow, wide, ceiling, drift, samples, estimator, anchors, errors)
+    renew(systems, gamma, law, agents, X, radii, narrow, fine, wide, ceiling, drift, samples, estimator, anchors,
+    errors)
 
     systems, law, X, radii, anchors: as in `pcpo.oracles.moment_kernels.descend_kernel`; anchors are changed for
-    `agents`; narrow, wide: nodes, weights, slopes, weight of the centre; ceiling: of costs; samples: averaged in one
-    estimate; errors (3,): largest relative error of a covariance, of a mean in standard deviations, and the number of
+    `agents`; narrow, fine, wide: nodes, weights, slopes, weight of the centre; ceiling: of costs; samples: averaged in
+    one estimate; errors (3,): largest relative error of a covariance, of a mean in standard deviations, and number of
     anchors.
     """
     return compiled(_renew)

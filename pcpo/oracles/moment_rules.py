@@ -16,7 +16,9 @@ higher powers, relative to the leading term, as values on a sphere do with degre
 |---|---|---|---|---|
 | 1 to 3 | values, product of Gauss-Gegenbauer rules | 2, 16, 128 | 15 | r^14 |
 | 4 to 8 | slopes, centre and Mysovskikh's simplex rule | (D + 1)(D + 2) + 1 | 5 | r^6 |
-| 9 and more | slopes, ±√(D/(D + 2)) e_i | 2D | 3 | r^4 |
+| 9 to 60 | slopes, ±√(D/(D + 2)) e_i | 2D | 3 | r^4 |
+
+From D = 9 on the rule before is used at gains where the last one would be too coarse (`pcpo.oracles.moment_anchors`).
 
 Where costs on the sphere vary too much for an expansion, or are infinite, moments are those of clipped costs, by values
 with positive weights: products up to D = 7, beyond that randomly rotated sets ±e_i.
@@ -34,7 +36,7 @@ from pcpo.errors import PcpoError
 from pcpo.lqr.smoothing import simplex_rule, sphere_rule
 from pcpo.simulation.noise import stream
 
-__all__ = ["MOST_UNKNOWNS", "Rule", "narrow_rule", "wide_rule"]
+__all__ = ["MOST_UNKNOWNS", "Rule", "fine_rule", "narrow_rule", "wide_rule"]
 
 #: Largest number of unknowns D for which moments are offered.
 MOST_UNKNOWNS = 60
@@ -73,12 +75,18 @@ def narrow_rule(D: int) -> Rule:
     if D <= _PRODUCTS:
         return Rule(*sphere_rule(D, _ORDER))
     if D <= _SIMPLEX:
-        nodes, weights = simplex_rule(D)
-        # E‖V‖² = D/(D + 2) and E‖V‖⁴ = D/(D + 4) fix the radius and the weight of the shell.
-        shell = D * (D + 4) / (D + 2) ** 2
-        return Rule(nodes * np.sqrt((D + 2) / (D + 4)), weights * shell, True, 1.0 - shell)
+        return fine_rule(D)
     half = np.sqrt(D / (D + 2)) * np.eye(D)
     return Rule(np.concatenate([half, -half[::-1]]), np.full(2 * D, 0.5 / D), True)
+
+
+@lru_cache(maxsize=64)
+def fine_rule(D: int) -> Rule:
+    """Return the rule of slopes of degree 5, for D ≥ 2."""
+    nodes, weights = simplex_rule(D)
+    # E‖V‖² = D/(D + 2) and E‖V‖⁴ = D/(D + 4) fix the radius and the weight of the shell.
+    shell = D * (D + 4) / (D + 2) ** 2
+    return Rule(nodes * np.sqrt((D + 2) / (D + 4)), weights * shell, True, 1.0 - shell)
 
 
 @lru_cache(maxsize=64)
