@@ -13,9 +13,11 @@ from support.small_fleets import one_cluster, schedule_for, three_clusters
 from pcpo import lqr
 from pcpo.fleets.examples import SYSTEMS, shifted_optimum
 from pcpo.fleets.fleet import Fleet
+from pcpo.lqr.cumulants import cost_cumulants
 from pcpo.oracles.rollout import RolloutOracle
 from pcpo.simulation.noise import noise_law
 from pcpo.theory import thresholds
+from pcpo.theory.calibration import horizon_for
 from pcpo.theory.normality import directions, visible_below
 from pcpo.theory.thresholds import (
     LEAST,
@@ -173,3 +175,16 @@ def test_the_worst_start_decides_however_many_there_are() -> None:
         fleet = one_cluster([*others, far])
         assert len(thresholds._stated_gains(fleet, 0, law)) <= 4
         assert planned_thresholds(fleet, schedule, law, 1)[0].cost == rounded_up(worst)
+
+
+def test_the_horizon_of_a_plan_does_not_matter() -> None:
+    """M* of costs with the cumulants of rollouts cut by `horizon_for` is within 1 % of that of endless ones."""
+    fleet, law = three_clusters(), noise_law("cube")
+    schedule = schedule_for(fleet, Delta0=16.0)
+    horizon = horizon_for(fleet, schedule, 2)
+    for j, system in enumerate(fleet.systems):
+        gains = thresholds._stated_gains(fleet, j, law)
+        second, third, fourth = cost_cumulants(system, gains, law, horizon)
+        shapes = zip(third / second**1.5, fourth / second**2, strict=True)
+        cut = max(visible_below(skewness, kurtosis, SAMPLES, LEVEL) for skewness, kurtosis in shapes)
+        assert cost_threshold(system, gains, law) == pytest.approx(cut, rel=0.01)
