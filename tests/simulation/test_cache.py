@@ -22,6 +22,7 @@ KERNELS = [
     "pcpo.simulation.normals",
     "pcpo.simulation.trajectories",
     "pcpo.oracles.moment_kernels",
+    "pcpo.theory.displaced",
     "pcpo.evidence.coop_lsvi.model.kernels",
     "pcpo.evidence.fedlqr.model.kernels",
     "pcpo.evidence.hierarchical.model.kernels",
@@ -39,6 +40,7 @@ from numba.core.dispatcher import Dispatcher
 kernels, files = map(json.loads, sys.argv[1:])
 factories = {"pcpo.simulation.kernels": ("rollout_kernel", (1, 1, "signs")),
              "pcpo.oracles.moment_kernels": ("descend_kernel", (2, 1)),
+             "pcpo.theory.displaced": ("exceeding_kernel", ()),
              "pcpo.evidence.fedlqr.model.kernels": ("rollout_kernel", (1, 1))}
 
 def names():
