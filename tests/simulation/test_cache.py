@@ -21,6 +21,7 @@ KERNELS = [
     "pcpo.simulation.kernels",
     "pcpo.simulation.normals",
     "pcpo.simulation.trajectories",
+    "pcpo.simulation.words",
     "pcpo.oracles.moment_kernels",
     "pcpo.theory.displaced",
     "pcpo.evidence.coop_lsvi.model.kernels",

@@ -21,7 +21,7 @@ LONG = 90  # γ^90 ≈ 2e-9: nothing is left to truncate
 
 
 def rollouts_for(law: NoiseLaw) -> int:
-    return 400_000 if law.kind == "signs" else 100_000
+    return 400_000 if law.name == "signs" else 100_000
 
 
 @systems
