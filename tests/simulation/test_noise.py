@@ -16,14 +16,12 @@ from pcpo.simulation.noise import (
     NoiseLaw,
     Purpose,
     draw_directions,
-    many_words,
     noise_law,
     random_words,
     stream,
 )
-from pcpo.simulation.noise_formulas import reals, words_per_step
+from pcpo.simulation.noise_formulas import reals
 from pcpo.simulation.normals import normals, words_per_column
-from pcpo.simulation.words import SEEDS, expand
 
 DRAWS = 200_000
 LAWS = sorted(NOISE_LAWS.values(), key=lambda law: law.name)
