@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"  # before NumPy is imported
@@ -10,6 +12,17 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import pytest  # noqa: E402
 
 from benchmarks.table import Table  # noqa: E402
+
+
+def processor_seconds(function: Callable[[], object], rounds: int) -> float:
+    """Processor seconds of the fastest of some calls."""
+    found = []
+    for _ in range(rounds):
+        begun = time.process_time()
+        function()
+        found.append(time.process_time() - begun)
+    return min(found)
+
 
 _TABLE = pytest.StashKey[Table]()
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,11 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.conftest import processor_seconds
 from benchmarks.table import Table
 from pcpo.simulation import reference as twin
 from pcpo.simulation.estimators import DEFAULT_CHUNK, gradient_estimate
 from pcpo.simulation.kernels import BLOCK, rollout_kernel
-from pcpo.simulation.noise import noise_law, stream
+from pcpo.simulation.noise import NOISE_LAWS, noise_law, stream
 
 sizes = pytest.mark.parametrize(("n", "m"), [(2, 1), (3, 2), (4, 2), (8, 4)])
 RADIUS = 0.05
@@ -74,6 +76,19 @@ def test_estimate(benchmark: Any, table: Table, n: int, m: int) -> None:
         assert found.nonfinite == 0
 
     table.seconds["estimate", n, m] = best(benchmark, estimate, 30) / MINIBATCH
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (2, 1), (3, 2), (4, 2)])
+def test_laws(table: Table, n: int, m: int) -> None:
+    """The whole gradient estimate with each law of noise, in turn."""
+    system, gain = problem(n, m)
+    seconds: dict[str, float] = dict.fromkeys(NOISE_LAWS, np.inf)
+    for _ in range(15):
+        for name, law in NOISE_LAWS.items():
+            streams = {"directions": stream(2), "noise": stream(3)}
+            run = partial(gradient_estimate, system, gain, RADIUS, MINIBATCH, horizon=table.horizon, law=law, **streams)
+            seconds[name] = min(seconds[name], processor_seconds(run, 1))
+    table.laws[n] = seconds
 
 
 @sizes

@@ -43,8 +43,8 @@ __all__ = [
 #: Nanoseconds of one step of one rollout, by law and number of states: compiled kernels, then NumPy beyond their sizes.
 _COMPILED = {
     "signs": {1: 0.18, 2: 0.48, 4: 1.63, 8: 6.2, 12: 16.4},
-    "sphere": {1: 15.9, 2: 16.0, 4: 23.6, 8: 49.6, 12: 82.0},
-    "cube": {1: 3.3, 2: 7.0, 4: 14.3, 8: 32.7, 12: 58.0},
+    "sphere": {1: 0.18, 2: 0.85, 4: 3.1, 8: 12.5, 12: 31.0},
+    "cube": {1: 0.40, 2: 0.90, 4: 2.4, 8: 7.5, 12: 19.0},
 }
 _NUMPY = {
     "signs": {13: 290.0, 20: 400.0, 30: 800.0, 50: 2600.0},

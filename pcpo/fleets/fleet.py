@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,16 +121,14 @@ class Fleet:
             )
 
     def _check_separation(self) -> None:
-        costs = self.optimal_costs
-        ranked = np.sort(costs)
-        if (np.diff(ranked) > EQUAL_COST_RTOL * ranked[1:]).all():
-            return  # costs that are equal are neighbours among the sorted ones
-        for i, j in combinations(range(self.H), 2):
-            if abs(costs[i] - costs[j]) <= EQUAL_COST_RTOL * max(costs[i], costs[j]):
-                raise FleetError(
-                    f"clusters {i} and {j}: found equal optimal costs {costs[i]:.12g} and {costs[j]:.12g}, "
-                    f"expected a relative difference above {EQUAL_COST_RTOL:g}"
-                )
+        order = np.argsort(self.optimal_costs, kind="stable")
+        costs = self.optimal_costs[order]
+        for k in np.flatnonzero(np.diff(costs) <= EQUAL_COST_RTOL * costs[1:])[:1]:
+            i, j = sorted(order[k : k + 2].tolist())
+            raise FleetError(
+                f"clusters {i} and {j}: found equal optimal costs {self.optimal_costs[i]:.12g} and "
+                f"{self.optimal_costs[j]:.12g}, expected a relative difference above {EQUAL_COST_RTOL:g}"
+            )
 
     @property
     def N(self) -> int:

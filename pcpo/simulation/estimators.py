@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,8 @@ from pcpo.simulation.kernels import (
     rollout_kernel,
     saturate,
 )
-from pcpo.simulation.noise import NoiseLaw, draw_directions
+from pcpo.simulation.noise import NoiseLaw, draw_directions, noise_law
+from pcpo.simulation.noise_formulas import words_per_step
 from pcpo.simulation.protocol import Estimator, System
 
 __all__ = [
@@ -45,7 +46,7 @@ Array = NDArray[np.float64]
 
 DEFAULT_CHUNK = 1024
 UNPACKED_BYTES = 16_000_000  # signs of one chunk as real numbers, at most (but one block), where NumPy simulates
-REALS_BYTES = 1_000_000  # real noise of one chunk, at most (but one block): larger chunks leave the caches
+NOISE_BYTES = 1_000_000  # other noise of one chunk, at most (but one block): larger chunks leave the caches
 
 
 @dataclass(frozen=True)
@@ -135,24 +136,27 @@ class _Rollouts:
         # A running product: unlike pow, it has the same bits on every machine.
         return cls(matrices, n, m, np.multiply.accumulate(np.full(horizon - 1, root)), root)
 
-    def kernel(self, kind: str) -> Callable[..., None]:
-        """Return the compiled kernel, or the reference in NumPy for a system too large for it."""
-        return rollout_kernel(self.n, self.m, kind) if _compiled(self.n, self.m) else twin.rollout_costs
-
-    def costs(self, noise: NDArray[Any], directions: Array, radius: float, valid: int, out: Array) -> int:
+    def costs(
+        self, law: NoiseLaw, noise: NDArray[Any], directions: Array, radius: float, valid: int, out: Array
+    ) -> int:
         """Fill out (blocks, 64) with costs, zero from rollout `valid` on; return how many were saturated."""
-        kind = "signs" if noise.dtype == np.uint64 else "reals"
-        self.kernel(kind)(*self.matrices, radius, directions, noise, self.scale, self.root, out)
+        if _compiled(self.n, self.m):
+            kernel = rollout_kernel(self.n, self.m, law.kind(self.n) if noise.dtype == np.uint64 else "reals")
+        else:
+            kernel, noise = twin.rollout_costs, law.reals(noise, self.n)
+        kernel(*self.matrices, radius, directions, noise, self.scale, self.root, out)
         return int(saturate(out, valid))
 
-    def half_differences(self, noise: NDArray[Any], directions: Array, radius: float, valid: int, out: Array) -> int:
+    def half_differences(
+        self, law: NoiseLaw, noise: NDArray[Any], directions: Array, radius: float, valid: int, out: Array
+    ) -> int:
         """Fill out with (C(K + rU; Z) − C(K − rU; Z'))/2; Z the even blocks of the noise, Z' the odd ones.
 
         Every block has two separate blocks of noise, so results do not depend on the chunk.
         """
         opposite = np.empty_like(out)
-        saturated = self.costs(np.ascontiguousarray(noise[0::2]), directions, radius, valid, out)
-        saturated += self.costs(np.ascontiguousarray(noise[1::2]), directions, -radius, valid, opposite)
+        saturated = self.costs(law, np.ascontiguousarray(noise[0::2]), directions, radius, valid, out)
+        saturated += self.costs(law, np.ascontiguousarray(noise[1::2]), directions, -radius, valid, opposite)
         np.subtract(out, opposite, out=out)
         out *= 0.5
         return saturated
@@ -167,20 +171,23 @@ def _compiled(n: int, m: int) -> bool:
     return n <= MAX_STATES and m <= MAX_INPUTS
 
 
+def _numbers(n: int, m: int, law: NoiseLaw) -> int:
+    """Return how many numbers of 8 bytes hold the noise of one step of a block."""
+    return words_per_step(law.kind(n), n) if _compiled(n, m) else BLOCK * n
+
+
 def _blocks_per_chunk(n: int, m: int, steps: int, law: NoiseLaw, chunk: int) -> int:
-    """Return how many blocks are simulated at once; fewer where noise is, or is made, real numbers."""
-    blocks = -(-_count("chunk", chunk) // BLOCK)
-    numbers = 8 * BLOCK * n * max(1, steps)
-    if law.kind == "reals":
-        return min(blocks, max(1, REALS_BYTES // numbers))
-    return blocks if _compiled(n, m) else min(blocks, max(1, UNPACKED_BYTES // numbers))
+    """Return how many blocks are simulated at once; fewer where a step takes many words, or NumPy simulates."""
+    blocks, size = -(-_count("chunk", chunk) // BLOCK), 8 * _numbers(n, m, law) * max(1, steps)
+    if law.kind(n) == "signs":
+        return blocks if _compiled(n, m) else min(blocks, max(1, UNPACKED_BYTES // size))
+    return min(blocks, max(1, NOISE_BYTES // size))
 
 
 def noise_bytes(n: int, m: int, horizon: int, law: NoiseLaw, chunk: int = DEFAULT_CHUNK) -> int:
     """Return the bytes of the noise of one chunk of rollouts; the reference in NumPy holds it about three times."""
-    lanes = 1 if law.kind == "signs" and _compiled(n, m) else BLOCK
     copies = 1 if _compiled(n, m) else 3
-    return copies * lanes * 8 * n * horizon * _blocks_per_chunk(n, m, horizon - 1, law, chunk)
+    return copies * 8 * _numbers(n, m, law) * horizon * _blocks_per_chunk(n, m, horizon - 1, law, chunk)
 
 
 def _chunks(minibatch: int, most: int) -> Iterator[tuple[int, int]]:
@@ -244,9 +251,9 @@ def gradient_estimate(
         draw_directions(directions, U[:blocks])
         Z = law.draw(noise, (1 + pairs) * blocks, horizon - 1, n)
         if pairs:
-            nonfinite += rollouts.half_differences(Z, U[:blocks], radius, valid, costs[:blocks])
+            nonfinite += rollouts.half_differences(law, Z, U[:blocks], radius, valid, costs[:blocks])
         else:
-            nonfinite += rollouts.costs(Z, U[:blocks], radius, valid, costs[:blocks])
+            nonfinite += rollouts.costs(law, Z, U[:blocks], radius, valid, costs[:blocks])
             if baseline is not None:
                 costs[:blocks].reshape(-1)[:valid] -= baseline
         accumulate(costs[:blocks], U[:blocks], sums)
@@ -278,7 +285,7 @@ def cost_estimate(
     nonfinite = 0
     for blocks, valid in _chunks(minibatch, most):
         Z = law.draw(noise, blocks, horizon - 1, n)
-        nonfinite += rollouts.costs(Z, U[:blocks], 0.0, valid, costs[:blocks])
+        nonfinite += rollouts.costs(law, Z, U[:blocks], 0.0, valid, costs[:blocks])
         accumulate(costs[:blocks], none[:blocks], sums)
     total, square = folded(sums)
     mean = float(total / minibatch)
@@ -291,6 +298,7 @@ def rollout_costs(
     gain: Array,
     noise: NDArray[Any],
     *,
+    law: NoiseLaw | None = None,
     directions: Array | None = None,
     radius: float = 0.0,
 ) -> tuple[Array, int]:
@@ -301,7 +309,8 @@ def rollout_costs(
     Args:
         system: the system simulated.
         gain: K, (m, n).
-        noise: as `NoiseLaw.draw` returns it, for h − 1 steps.
+        noise: as `NoiseLaw.draw` returns it, for h − 1 steps, or real numbers.
+        law: whose noise it is; signs by default.
         directions: (blocks, m·n, 64), U by rows.
         radius: r.
 
@@ -311,14 +320,16 @@ def rollout_costs(
     if noise.ndim not in (3, 4) or (noise.ndim == 3) != (noise.dtype == np.uint64):
         raise FleetError(
             f"noise: found {noise.dtype} of shape {noise.shape}, "
-            "expected uint64 (blocks, h-1, n) or float64 (blocks, h-1, n, 64)"
+            "expected uint64 (blocks, h-1, words) or float64 (blocks, h-1, n, 64)"
         )
+    law = law or noise_law("signs")
     rollouts = _Rollouts.of(system, gain, noise.shape[1] + 1)
     blocks, D = noise.shape[0], rollouts.m * rollouts.n
-    expected = (blocks, noise.shape[1], rollouts.n, BLOCK)[: noise.ndim]
+    width = (rollouts.n, BLOCK) if noise.ndim == 4 else (words_per_step(law.kind(rollouts.n), rollouts.n),)
+    expected = (blocks, noise.shape[1], *width)
     if noise.shape != expected:
         raise FleetError(f"noise: found shape {noise.shape}, expected {expected}")
     draws = np.array(noise, dtype=np.uint64 if noise.ndim == 3 else np.float64, order="C")
     U = np.zeros((blocks, D, BLOCK)) if directions is None else _matrix("directions", directions, (blocks, D, BLOCK))
     costs = np.empty((blocks, BLOCK))
-    return costs, rollouts.costs(draws, U, float(radius), blocks * BLOCK, costs)
+    return costs, rollouts.costs(law, draws, U, float(radius), blocks * BLOCK, costs)

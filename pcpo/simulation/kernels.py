@@ -1,8 +1,7 @@
 """Simulate rollouts of the discounted LQR and sum them to estimates: the compiled loops, arrays in, arrays out.
 
-A block is 64 rollouts. Arrays over blocks are C-contiguous with the 64 lanes last, except sign noise, where the lanes
-are the bits of one 64-bit word. Kernels draw no random numbers. `pcpo.simulation.reference` has the same in plain
-NumPy.
+A block is 64 rollouts. Arrays over blocks are C-contiguous with the 64 lanes last, except noise, where the lanes are
+bits or 16-bit pieces of words. Kernels draw no random numbers. `pcpo.simulation.reference` has the same in plain NumPy.
 
 With x_0 = 0 and u_t = −K x_t, the cost is C_h = Σ_{t=1}^{h−1} γᵗ x_tᵀ W x_t, W = Q + KᵀRK. In ξ_t = γ^{t/2} x_t it is a
 plain sum: ξ_{t+1} = √γ(A − BK) ξ_t + γ^{(t+1)/2} z_t. Sign noise then only chooses the sign of a constant.
@@ -18,6 +17,7 @@ import numpy as np
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from pcpo.simulation.noise_formulas import BLOCK, Kind, emitted, words_per_step
 from pcpo.simulation.vector import LANES, Lanes, compiled
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "step_formula",
 ]
 
-BLOCK = 64
 SATURATION = 1e30
 MAX_STATES, MAX_INPUTS = 12, 8  # the loops over coordinates are unrolled; larger systems run on the reference in NumPy
 
@@ -132,46 +131,43 @@ def _prepare(typingctx, n, m, A, B, Q, R, K, radius, root, directions, block, la
 
 
 @intrinsic(prefer_literal=True)
-def _propagate(typingctx, n, packed, noise, block, lane, scale, steps, costs):  # type: ignore[no-untyped-def]
+def _propagate(typingctx, n, kind, packed, noise, block, lane, scale, steps, costs):  # type: ignore[no-untyped-def]
     """Set costs[block, lane:lane + LANES] by running `step_formula` over the time steps."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         ops, size = Lanes(context, builder), n.literal_value
-        _, _, _, block_, lane_, _, steps_, _ = args
-        matrices, factors = ops.pointer(packed, args[1]), ops.pointer(scale, args[5])
-        is_signs = noise.dtype == types.uint64
-        width = size if is_signs else size * BLOCK
-        draws = ops.offset(ops.pointer(noise, args[2]), (block_, builder.mul(steps_, ops.index(width))))
-        shifts = ops.shifts(lane_)
+        block_, lane_, steps_ = args[4], args[5], args[7]
+        matrices, factors = ops.pointer(packed, args[2]), ops.pointer(scale, args[6])
+        which = kind.literal_value
+        width = words_per_step(which, size)
+        draws = ops.offset(ops.pointer(noise, args[3]), (block_, builder.mul(steps_, ops.index(width))))
         state, cost = [ops.variable() for _ in range(size)], ops.variable()
         with cgutils.for_range(builder, steps_) as loop:
             ops.keep_in_memory()
             factor = ops.splat(builder.load(ops.offset(factors, loop.index)))
             now = ops.offset(draws, (loop.index, ops.index(width)))
-            if is_signs:
-                z = lambda i: ops.signed(builder.load(ops.offset(now, ops.index(i))), shifts, factor)  # noqa: E731
-            else:
-                z = lambda i: ops.mul(factor, ops.load(ops.offset(now, lane_), i * BLOCK))  # noqa: E731
+            z = emitted(ops, which, size, now, lane_, factor)
             x = [builder.load(slot) for slot in state]
-            new, total = step_formula(ops, lambda k: ops.load(matrices, k * LANES), x, z, builder.load(cost))
+            matrix = lambda k: ops.load(matrices, k * LANES)  # noqa: E731
+            new, total = step_formula(ops, matrix, x, z.__getitem__, builder.load(cost))
             for value, slot in zip([*new, total], [*state, cost], strict=True):
                 builder.store(value, slot)
-        out = ops.offset(ops.pointer(costs, args[7]), (block_, ops.index(BLOCK)), lane_)
+        out = ops.offset(ops.pointer(costs, args[8]), (block_, ops.index(BLOCK)), lane_)
         ops.store(builder.load(cost), out)
         return context.get_dummy_value()
 
-    return types.void(n, packed, noise, block, lane, scale, steps, costs), codegen
+    return types.void(n, kind, packed, noise, block, lane, scale, steps, costs), codegen
 
 
 @cache
-def rollout_kernel(n: int, m: int, law_kind: str) -> Callable[..., None]:
-    """Return the kernel for n states, m inputs and noise given as "signs" or "reals", compiled at its first call.
+def rollout_kernel(n: int, m: int, kind: Kind) -> Callable[..., None]:
+    """Return the kernel for n states, m inputs and a kind of noise (`noise_formulas`), compiled at its first call.
 
     kernel(A, B, Q, R, K, radius, directions, noise, scale, root, costs) fills costs (blocks, 64) with the costs of
     rollouts at K + radius·U. All arrays are C-contiguous, Q and R symmetric.
 
     - directions: (blocks, m·n, 64), U by rows
-    - noise: (blocks, h−1, n) uint64, bit set for −1, or (blocks, h−1, n, 64) float64
+    - noise: (blocks, h−1, words per step) uint64, or reals (blocks, h−1, n, 64)
     - scale: (h−1,), γ^{(t+1)/2}
     - root: √γ
     """
@@ -182,9 +178,9 @@ def rollout_kernel(n: int, m: int, law_kind: str) -> Callable[..., None]:
         for block in range(costs.shape[0]):
             for lane in range(0, BLOCK, LANES):
                 _prepare(n, m, A, B, Q, R, K, radius, root, directions, block, lane, packed)  # type: ignore[call-arg]
-                _propagate(n, packed, noise, block, lane, scale, scale.shape[0], costs)
+                _propagate(n, kind, packed, noise, block, lane, scale, scale.shape[0], costs)
 
-    return compiled(rollout_costs, f"{n}_{m}_{law_kind}")
+    return compiled(rollout_costs, f"{n}_{m}_{kind}")
 
 
 def _normalise(columns, length):  # type: ignore[no-untyped-def]

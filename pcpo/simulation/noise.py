@@ -10,15 +10,17 @@ import math
 import operator
 from abc import ABC, abstractmethod
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcpo.errors import ConfigError
 from pcpo.lqr.forms import FormMoments, FourthCumulant, independent_moments, spherical_moments
-from pcpo.simulation.kernels import BLOCK, normalise
+from pcpo.simulation.kernels import BLOCK, MAX_STATES, normalise
+from pcpo.simulation.noise_formulas import CUBE_POINTS, Kind, reals, words_per_step
 from pcpo.simulation.normals import normals, words_per_column
+from pcpo.simulation.words import SEEDS, expand
 
 if TYPE_CHECKING:
     from pcpo.lqr.system import LinearSystem
@@ -28,11 +30,11 @@ __all__ = [
     "NoiseLaw",
     "Purpose",
     "draw_directions",
+    "many_words",
     "noise_law",
     "random_words",
     "stream",
     "unit_directions",
-    "unpack_signs",
 ]
 
 Array = NDArray[np.float64]
@@ -87,6 +89,13 @@ def random_words(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np
     return rng.bit_generator.random_raw(math.prod(shape)).reshape(shape)
 
 
+def many_words(rng: np.random.Generator, blocks: int, count: int) -> NDArray[np.uint64]:
+    """Draw (blocks, count) words: those of a block by generators of its own, which `rng` seeds (`words.expand`)."""
+    words = np.empty((blocks, count), dtype=np.uint64)
+    expand(random_words(rng, (blocks, *SEEDS)), words)
+    return words
+
+
 class NoiseLaw(ABC):
     """Describe a law of the process noise z in Rⁿ: E z = 0, E zzᵀ = I, ‖z‖² ≤ bound(n), independent over time.
 
@@ -94,8 +103,10 @@ class NoiseLaw(ABC):
     """
 
     name: str
-    kind: Literal["signs", "reals"]
-    """How the kernels receive it: packed sign words, or real numbers."""
+
+    @abstractmethod
+    def kind(self, n: int) -> Kind:
+        """Return how the kernels receive it (`noise_formulas`)."""
 
     @abstractmethod
     def bound(self, n: int) -> float:
@@ -120,12 +131,17 @@ class NoiseLaw(ABC):
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n: int) -> Array:
         """Draw independent vectors as an array of shape (*shape, n); for tests and the reference implementation."""
 
-    @abstractmethod
     def draw(self, rng: np.random.Generator, blocks: int, steps: int, n: int) -> NDArray[Any]:
-        """Draw the noise of whole blocks of 64 rollouts, for the kernels.
+        """Draw the noise of whole blocks of 64 rollouts, for the kernels: words (blocks, steps, words per step)."""
+        kind = self.kind(n)
+        count = words_per_step(kind, n)
+        if kind == "signs":
+            return random_words(rng, (blocks, steps, count))
+        return many_words(rng, blocks, steps * count).reshape(blocks, steps, count)
 
-        (blocks, steps, n) words or (…, n, 64) reals.
-        """
+    def reals(self, noise: NDArray[Any], n: int) -> Array:
+        """Return what `draw` returned as real numbers (blocks, steps, n, 64)."""
+        return noise if noise.dtype == np.float64 else reals(self.kind(n), noise, n)
 
 
 def _squares(P: Array) -> Array:
@@ -142,7 +158,10 @@ def _squared_diagonal(P: Array) -> Array:
 class Signs(NoiseLaw):
     """Describe independent coordinates −1 or +1 with probability ½ each: ‖z‖² = n always."""
 
-    name, kind = "signs", "signs"
+    name = "signs"
+
+    def kind(self, n: int) -> Kind:
+        return "signs"
 
     def bound(self, n: int) -> float:
         return float(n)
@@ -159,14 +178,18 @@ class Signs(NoiseLaw):
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n: int) -> Array:
         return 2.0 * rng.integers(0, 2, size=(*shape, n)).astype(np.float64) - 1.0
 
-    def draw(self, rng: np.random.Generator, blocks: int, steps: int, n: int) -> NDArray[Any]:
-        return random_words(rng, (blocks, steps, n))
-
 
 class Sphere(NoiseLaw):
-    """Describe the uniform law on the sphere of radius √n: ‖z‖² = n up to rounding."""
+    """Describe the uniform law on the sphere of radius √n: ‖z‖² = n up to rounding.
 
-    name, kind = "sphere", "reals"
+    The kernels draw from many points of the sphere, equally likely, with its moments up to the fifth degree
+    (`pcpo.simulation.designs`); one state has signs, and more states than kernels have normalised normals.
+    """
+
+    name = "sphere"
+
+    def kind(self, n: int) -> Kind:
+        return "signs" if n == 1 else "sphere" if n <= MAX_STATES else "reals"
 
     def bound(self, n: int) -> float:
         return float(n)
@@ -177,7 +200,7 @@ class Sphere(NoiseLaw):
         return np.asarray(2.0 * (n * _squares(P) - trace * trace) / (n + 2))
 
     def form_moments(self, P: Array) -> FormMoments:
-        return spherical_moments(P)
+        return spherical_moments(P)  # the points drawn have other moments of degree 6 and 8, by a share of about 1e-6
 
     def fourth_cumulant(self, n: int) -> FourthCumulant:
         return FourthCumulant(0.0, -6.0 / (n + 2))
@@ -188,36 +211,49 @@ class Sphere(NoiseLaw):
         return z
 
     def draw(self, rng: np.random.Generator, blocks: int, steps: int, n: int) -> NDArray[Any]:
+        if self.kind(n) != "reals":
+            return super().draw(rng, blocks, steps, n)
         z = np.empty((blocks, steps, n, BLOCK))
         _fill_sphere(rng, z.reshape(blocks * steps, n, BLOCK), math.sqrt(n))
         return z
 
 
 class Cube(NoiseLaw):
-    """Describe independent coordinates uniform on [−√3, √3]: ‖z‖² ≤ 3n."""
+    """Describe independent coordinates, uniform on 2^16 equispaced points about 0 of variance 1: ‖z‖² < 3n.
 
-    name, kind = "cube", "reals"
+    In all but name the uniform law on [−√3, √3]: E z⁴ = 9/5 − 2.4/(2^32 − 1).
+    """
+
+    name = "cube"
+
+    def kind(self, n: int) -> Kind:
+        return "cube"
 
     def bound(self, n: int) -> float:
-        return 3.0 * n
+        return 3.0 * n * (CUBE_POINTS - 1) / (CUBE_POINTS + 1)
 
     def quartic_term(self, P: Array) -> Array:
-        return np.asarray(2.0 * _squares(P) - 1.2 * _squared_diagonal(P))
+        return np.asarray(2.0 * _squares(P) - (1.2 + 2.4 / (CUBE_POINTS**2 - 1)) * _squared_diagonal(P))
 
     def form_moments(self, P: Array) -> FormMoments:
-        return independent_moments(P, 9 / 5, 27 / 7, 9.0)  # E z^(2k) = 3^k/(2k + 1)
+        return independent_moments(P, *_cube_moments())
 
     def fourth_cumulant(self, n: int) -> FourthCumulant:
-        return FourthCumulant(-1.2, 0.0)
+        return FourthCumulant(_cube_moments()[0] - 3.0, 0.0)
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...], n: int) -> Array:
-        z: Array = rng.random((*shape, n))
-        z -= 0.5
-        z *= 2.0 * math.sqrt(3.0)
-        return z
+        odd = 2.0 * rng.integers(0, CUBE_POINTS, size=(*shape, n)) - (CUBE_POINTS - 1)
+        return np.asarray(odd * math.sqrt(3.0 / (CUBE_POINTS**2 - 1)))
 
-    def draw(self, rng: np.random.Generator, blocks: int, steps: int, n: int) -> NDArray[Any]:
-        return self.sample(rng, (blocks, steps, n), BLOCK)
+
+def _cube_moments() -> tuple[float, float, float]:
+    """Return E z⁴, E z⁶, E z⁸ of a coordinate of the cube: the moments of ±1, ±3, …, ±(N − 1), scaled to variance 1."""
+    N = CUBE_POINTS
+    fourth = (3 * N**2 - 7) / 15
+    sixth = (3 * N**4 - 18 * N**2 + 31) / 21
+    eighth = (5 * N**6 - 55 * N**4 + 239 * N**2 - 381) / 45
+    unit = (N**2 - 1) / 3
+    return fourth * 3 / unit, sixth * 3 / unit**2, eighth * 3 / unit**3
 
 
 NOISE_LAWS: dict[str, NoiseLaw] = {law.name: law for law in (Signs(), Sphere(), Cube())}
@@ -228,12 +264,6 @@ def noise_law(name: str) -> NoiseLaw:
     if name not in NOISE_LAWS:
         raise ConfigError(f"noise: found {name!r}, expected one of {', '.join(sorted(NOISE_LAWS))}")
     return NOISE_LAWS[name]
-
-
-def unpack_signs(words: NDArray[np.uint64]) -> Array:
-    """Unpack sign words (...,) to reals (..., 64): lane l is −1 if bit l is set and +1 otherwise."""
-    bits = (words[..., None] >> np.arange(BLOCK, dtype=np.uint64)) & np.uint64(1)
-    return 1.0 - 2.0 * bits.astype(np.float64)
 
 
 def draw_directions(rng: np.random.Generator, out: Array) -> None:

@@ -5,12 +5,10 @@ This reference checks the kernels, is the baseline of the benchmarks, and serves
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from pcpo.simulation.noise import NoiseLaw, unpack_signs
+from pcpo.simulation.noise import NoiseLaw
 
 __all__ = ["costs_of_rollouts", "gradient_estimate", "rollout_costs"]
 
@@ -48,15 +46,14 @@ def gradient_estimate(
 
 def rollout_costs(
     A: Array, B: Array, Q: Array, R: Array, K: Array, radius: float,
-    directions: Array, noise: NDArray[Any], scale: Array, root: float, costs: Array,
+    directions: Array, noise: Array, scale: Array, root: float, costs: Array,
 ) -> None:  # fmt: skip
     """Fill `costs` as the kernels of `rollout_kernel` do, by `costs_of_rollouts`.
 
-    The arguments are those of the kernels.
+    The arguments are those of the kernels, with noise as real numbers.
     """
     blocks, _, lanes = directions.shape
     gains = K + radius * directions.swapaxes(1, 2).reshape(blocks * lanes, *K.shape)
-    reals = unpack_signs(noise) if noise.dtype == np.uint64 else noise
-    by_time = reals.transpose(1, 0, 3, 2).reshape(scale.size, blocks * lanes, A.shape[0])
+    by_time = noise.transpose(1, 0, 3, 2).reshape(scale.size, blocks * lanes, A.shape[0])
     with np.errstate(over="ignore", invalid="ignore"):
         costs[...] = costs_of_rollouts(A, B, Q, R, gains, by_time, root * root).reshape(costs.shape)

@@ -26,7 +26,7 @@ __all__ = ["LANES", "Lanes", "compiled"]
 
 LANES = 8  # rollouts per vector operation: two AVX2 registers, which interleave and so hide the latency of an FMA
 
-_DOUBLE, _INT = ir.DoubleType(), ir.IntType(64)
+_DOUBLE, _INT, _SHORT = ir.DoubleType(), ir.IntType(64), ir.IntType(16)
 
 
 @functools.cache
@@ -111,6 +111,45 @@ class Lanes:
         """Load the vector of 64-bit integers at an element of an array of such."""
         at = self.builder.bitcast(self.offset(pointer, self.index(element)), self.integers.as_pointer())
         return self.builder.load(at, align=8)
+
+    def pieces(self, words: Any, first: Any) -> Any:
+        """Return the pointer to a 16-bit piece of an array of words: piece k is bits 16(k mod 4) … of word ⌊k/4⌋."""
+        return self.offset(self.builder.bitcast(words, _SHORT.as_pointer()), first)
+
+    def load_pieces(self, pointer: Any) -> Any:
+        """Load a vector of 16-bit integers, signed, as doubles."""
+        shorts = ir.VectorType(_SHORT, LANES)
+        loaded = self.builder.load(self.builder.bitcast(pointer, shorts.as_pointer()), align=2)
+        return self.builder.sitofp(loaded, self.vector)
+
+    def look_up(self, table: Any, pieces: Any, bits: int) -> tuple[Any, Any]:
+        """Return the pairs of a table at the lowest bits of `LANES` 16-bit pieces, as two vectors."""
+        pairs, pair = [], ir.VectorType(_DOUBLE, 2)
+        for lane in range(LANES):
+            piece = self.builder.zext(self.builder.load(self.offset(pieces, self.index(lane)), align=2), _INT)
+            index = self.builder.and_(piece, self.index(2**bits - 1))
+            at = self.offset(table, self.builder.shl(index, self.index(1)))
+            pairs.append(self.builder.load(self.builder.bitcast(at, pair.as_pointer()), align=16))
+        while len(pairs) > 2:
+            width = range(2 * pairs[0].type.count)
+            pairs = [self._shuffled(a, b, width) for a, b in zip(pairs[::2], pairs[1::2], strict=True)]
+        low, high = pairs
+        return self._shuffled(low, high, range(0, 2 * LANES, 2)), self._shuffled(low, high, range(1, 2 * LANES, 2))
+
+    def _shuffled(self, a: Any, b: Any, lanes: range) -> Any:
+        """Return some lanes of two vectors, one after the other."""
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), list(lanes))
+        return self.builder.shuffle_vector(a, b, mask)
+
+    def table(self, name: str, values: list[float]) -> Any:
+        """Return the pointer to a constant array of doubles, one of each name in a module."""
+        kind = ir.ArrayType(_DOUBLE, len(values))
+        found = self.builder.module.globals.get(name)
+        if found is None:
+            found = ir.GlobalVariable(self.builder.module, kind, name)
+            found.initializer, found.global_constant = ir.Constant(kind, values), True
+            found.linkage, found.align = "internal", 64
+        return self.builder.bitcast(found, _DOUBLE.as_pointer())
 
     def store(self, value: Any, pointer: Any, element: int = 0) -> None:
         """Store a vector at an element of an array of doubles."""

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from pcpo import lqr
 from pcpo.algorithms.schedule import Constants, Schedule
-from pcpo.arrays import FloatArray
+from pcpo.arrays import FloatArray, IntArray
 from pcpo.errors import ConfigError
 from pcpo.fleets.fleet import Fleet, LinearSystem
+from pcpo.lqr.optimum import gap_array
 from pcpo.simulation.noise import NoiseLaw, Purpose, stream
-from pcpo.theory.large import direction_pairs, is_large, largest_curvature, most_starts, smallest_radius
-from pcpo.theory.truncation import longest_horizon
+from pcpo.theory.curvature import curvatures
+from pcpo.theory.displaced import DisplacedGains
+from pcpo.theory.truncation import longest_horizon_of_pairs
 
 __all__ = ["Q_BAR", "LocalConstants", "calibrated_constants", "horizon_for", "initial_gap", "local_constants"]
 
@@ -31,8 +34,10 @@ Q_BAR = 4.0
 COST_FACTOR = 2.0
 _FRACTIONS = (0.25, 0.5, 0.75)
 _DIRECTIONS_PER_UNKNOWN = 16
-_BISECTIONS, _MOST_BISECTIONS = 40, 1000
-_CHUNK_ENTRIES = 2**22
+#: Pairs of a gain and a direction, times n³, that are looked at: about the products of matrices in one pass over them.
+WORK = 250_000_000
+_FEWEST_DIRECTIONS, _FEWEST_STARTS, _MOST_STARTS = 64, 8, 128
+_FIRST_RADIUS, _BISECTIONS, _MOST_BISECTIONS = 1e-3, 40, 1000
 _LOG = logging.getLogger("pcpo.planning")
 
 
@@ -62,66 +67,85 @@ def initial_gap(fleet: Fleet) -> float:
     return float(np.max(fleet.gaps(fleet.initial_gains)))
 
 
-def _points_of(starts: FloatArray) -> int:
-    """Return how many points `region` has for these starts."""
-    return 1 + len(starts) * (1 + len(_FRACTIONS))
+def _most_starts(system: LinearSystem) -> int:
+    """Return how many starts of a large cluster are looked at: 128, fewer from n = 31 on."""
+    return min(_MOST_STARTS, max(_FEWEST_STARTS, WORK // (_FEWEST_DIRECTIONS * system.n**3)))
+
+
+def _pairs_of_directions(system: LinearSystem, points: int) -> int:
+    """Return how many opposite pairs of directions are looked at from every point: 16 D, or fewer, at least 32."""
+    most = max(_FEWEST_DIRECTIONS, WORK // (points * system.n**3)) // 2
+    return min(_DIRECTIONS_PER_UNKNOWN * system.D, most)
 
 
 def region(fleet: Fleet, cluster: int) -> FloatArray:
     """Return K*, the starts, and points of the lines between, of finite cost; ``(points, m, n)``.
 
-    Of the different starts of a large cluster (`pcpo.theory.large`), only those of the largest costs.
+    Of the different starts of a cluster too large for all directions (`WORK`), only those of the largest costs.
     """
     K_star, system = fleet.optimal_gains[cluster], fleet.systems[cluster]
     starts = np.unique(fleet.initial_gains[fleet.labels == cluster], axis=0)
-    most = most_starts(system)
-    if len(starts) > most and is_large(system, _points_of(starts), 2 * _DIRECTIONS_PER_UNKNOWN * fleet.D):
+    points, most = 1 + len(starts) * (1 + len(_FRACTIONS)), _most_starts(system)
+    if len(starts) > most and _pairs_of_directions(system, points) < _DIRECTIONS_PER_UNKNOWN * fleet.D:
         starts = starts[np.sort(np.argsort(lqr.cost_array(system, starts), kind="stable")[-most:])]
     between = [K_star + f * (starts - K_star) for f in _FRACTIONS]
-    points = np.concatenate([K_star[None], starts, *between])
-    return points[np.isfinite(lqr.cost_array(fleet.systems[cluster], points))]
+    found = np.concatenate([K_star[None], starts, *between])
+    return found[np.isfinite(lqr.cost_array(system, found))]
 
 
-def sampled_directions(fleet: Fleet) -> FloatArray:
-    """Return fixed unit directions in opposite pairs, ``(k, m, n)``.
+def sampled_directions(fleet: Fleet, points: int) -> FloatArray:
+    """Return fixed unit directions in opposite pairs, ``(k, m, n)``, for regions of at most so many points.
 
-    k = 32 D, or fewer if those would take too long from every point of the largest region (`pcpo.theory.large`).
+    k = 32 D, or fewer, but at least 64, if those would take too long from every point (`WORK`).
     """
     rng = stream(0, Purpose.CALIBRATION, fleet.D)
-    pairs, points = _DIRECTIONS_PER_UNKNOWN * fleet.D, max(len(region(fleet, j)) for j in range(fleet.H))
-    if is_large(fleet.systems[0], points, 2 * pairs):
-        pairs = direction_pairs(fleet.systems[0], points, pairs)
-    raw = rng.standard_normal((pairs, fleet.m, fleet.n))
+    raw = rng.standard_normal((_pairs_of_directions(fleet.systems[0], points), fleet.m, fleet.n))
     unit = raw / np.linalg.norm(raw, axis=(1, 2), keepdims=True)
     return np.concatenate([unit, -unit])
+
+
+def regions_and_directions(fleet: Fleet) -> tuple[list[FloatArray], FloatArray]:
+    """Return the regions of all clusters, and the directions in which their points are displaced."""
+    regions = [region(fleet, j) for j in range(fleet.H)]
+    return regions, sampled_directions(fleet, max(map(len, regions)))
 
 
 def _radius_cap(system: LinearSystem, points: FloatArray, directions: FloatArray) -> float:
     """Return the largest r with C(K + rU) ≤ 2 C(K) for all K of `points` and U of `directions`.
 
-    By bisection on the worst pair.
+    If costs grow along lines from K: pairs of a gain and a direction that fit the smallest radius so far are left out,
+    the others are bisected together.
     """
-    limits = COST_FACTOR * lqr.cost_array(system, points)
-    if is_large(system, len(points), len(directions)):
-        return smallest_radius(system, points, limits, directions)
+    costs, displaced = lqr.cost_array(system, points), DisplacedGains(system, points, directions)
+    found = np.inf
+    for pairs in displaced.chunks(np.argsort(-costs, kind="stable")):
+        if np.isfinite(found):
+            pairs = displaced.costlier(pairs, found, COST_FACTOR * costs)
+        if pairs.size:
+            found = min(found, _bisected(lambda r, among: displaced.costlier(among, r, COST_FACTOR * costs), pairs))
+    return found
 
-    def fits(radius: float) -> bool:
-        moved = points[:, None] + radius * directions[None, :]
-        return bool(np.all(lqr.cost_array(system, moved) <= limits[:, None]))
 
-    low, high = 0.0, 1e-3
-    while fits(high):
+def _bisected(failing: Callable[[float, IntArray], IntArray], pairs: IntArray) -> float:
+    """Return the largest radius of the bisection at which no pair fails; pairs that fit one that fails are dropped."""
+    low, high = 0.0, _FIRST_RADIUS
+    while not (worst := failing(high, pairs)).size:
         low, high = high, 2 * high
     steps = 0
     while steps < _BISECTIONS or (low < (1 - 2.0**-20) * high and steps < _MOST_BISECTIONS):
         middle, steps = (low + high) / 2, steps + 1
-        low, high = (middle, high) if fits(middle) else (low, middle)
+        if (still := failing(middle, worst)).size:
+            high, worst = middle, still
+        else:
+            low = middle
     return low
 
 
-def _of_cluster(fleet: Fleet, cluster: int, law: NoiseLaw) -> tuple[float, float, float, float, float]:
+def _of_cluster(
+    fleet: Fleet, cluster: int, points: FloatArray, directions: FloatArray, law: NoiseLaw
+) -> tuple[float, float, float, float, float]:
     """Return (h_max, h_min, V, σ², radius_cap) of one cluster."""
-    system, points = fleet.systems[cluster], region(fleet, cluster)
+    system = fleet.systems[cluster]
     if not (optimal_cost := lqr.riccati(system).cost) > 0:
         raise ConfigError(
             f"cluster {cluster}: found an optimal cost of {optimal_cost:g}, expected a positive one: the smoothing "
@@ -129,17 +153,20 @@ def _of_cluster(fleet: Fleet, cluster: int, law: NoiseLaw) -> tuple[float, float
         )
     begun = time.monotonic()
     costs, variances = lqr.cost_array(system, points), lqr.variance_array(system, points, law)
-    h_max = max(largest_curvature(system, K) for K in points)
-    h_min = float(lqr.hessian_eigenvalues(system)[0])
-    for K in points[1:]:
-        if (gap := lqr.suboptimality_gap(system, K)) > 0:
-            h_min = min(h_min, float(np.sum(lqr.gradient(system, K) ** 2)) / (2 * gap))
-    directions = sampled_directions(fleet)
+    h_max, h_min = float(curvatures(system, points).max()), _slowest_rate(system, points)
     _log_stage(f"cluster {cluster + 1} of {fleet.H}: curvatures and variances at {len(points)} gains", begun)
     begun = time.monotonic()
     cap = _radius_cap(system, points, directions)
     _log_stage(f"cluster {cluster + 1} of {fleet.H}: radius cap {cap:.3g} on {len(directions)} directions", begun)
     return h_max, h_min, float(np.max(costs**2 + variances)), float(np.max(variances)), cap
+
+
+def _slowest_rate(system: LinearSystem, points: FloatArray) -> float:
+    """Return the smallest of the eigenvalues h_i at K* = points[0] and of ‖∇C‖²/(2(C − C*)) at the other points."""
+    best, others = lqr.riccati(system), points[1:]
+    gaps, squares = gap_array(system, best.G, best.K, others), np.sum(lqr.gradient(system, others) ** 2, axis=(-1, -2))
+    rates = squares[gaps > 0] / (2 * gaps[gaps > 0])
+    return min(float(lqr.hessian_eigenvalues(system)[0]), float(rates.min(initial=np.inf)))
 
 
 def local_constants(fleet: Fleet, law: NoiseLaw, Delta0: float) -> LocalConstants:
@@ -150,7 +177,8 @@ def local_constants(fleet: Fleet, law: NoiseLaw, Delta0: float) -> LocalConstant
     Raises:
         ConfigError: naming a cluster with C* = 0, which only Q = 0 has.
     """
-    found = [_of_cluster(fleet, j, law) for j in range(fleet.H)]
+    regions, directions = regions_and_directions(fleet)
+    found = [_of_cluster(fleet, j, points, directions, law) for j, points in enumerate(regions)]
     h_max, h_min, V, variance, cap = zip(*found, strict=True)
     return LocalConstants(max(h_max), min(h_min), max(V), max(variance), min(cap), max(initial_gap(fleet), Delta0))
 
@@ -184,21 +212,13 @@ def horizon_for(fleet: Fleet, schedule: Schedule, epochs: int) -> int:
 
     Policies: the regions of all clusters, and the same displaced by r_1^(loc) in the sampled directions.
     """
-    tolerance = 0.01 * schedule.plan(epochs).Delta / 8
-    displacements = schedule.plan(1).radius_local * sampled_directions(fleet)
+    tolerance, radius = 0.01 * schedule.plan(epochs).Delta / 8, schedule.plan(1).radius_local
+    regions, directions = regions_and_directions(fleet)
+    directions = np.concatenate([np.zeros((1, fleet.m, fleet.n)), directions])
     begun = time.monotonic()
-    found = max(_worst_horizon(s, region(fleet, j), displacements, tolerance) for j, s in enumerate(fleet.systems))
+    displaced = [DisplacedGains(s, points, directions) for s, points in zip(fleet.systems, regions, strict=True)]
+    found = max(longest_horizon_of_pairs(gains, radius, tolerance) for gains in displaced)
     _log_stage(f"horizon: {found} steps for a truncation bias of {tolerance:.3g}", begun)
-    return found
-
-
-def _worst_horizon(system: LinearSystem, points: FloatArray, displacements: FloatArray, tolerance: float) -> int:
-    """Return the smallest h with C − C_h ≤ tolerance at all points of finite cost, displaced or not."""
-    found = longest_horizon(system, points, tolerance)
-    size = max(1, _CHUNK_ENTRIES // (len(points) * system.n * max(system.n, system.m)))
-    for first in range(0, len(displacements), size):
-        moved = (points[:, None] + displacements[None, first : first + size]).reshape(-1, system.m, system.n)
-        found = max(found, longest_horizon(system, moved, tolerance))
     return found
 
 

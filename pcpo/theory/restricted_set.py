@@ -24,14 +24,13 @@ from pcpo.algorithms.schedule import ProblemConstants, Schedule, literal_constan
 from pcpo.arrays import FloatArray
 from pcpo.errors import ConfigError
 from pcpo.fleets.fleet import Fleet
-from pcpo.lqr.cost import hessian_matrix
 from pcpo.lqr.moments import rollout_bound
 from pcpo.lqr.optimum import pl_constant
 from pcpo.lqr.system import LinearSystem
 from pcpo.simulation.noise import NoiseLaw, Purpose, stream, unit_directions
 from pcpo.theory import certified_constants, scalar_constants
 from pcpo.theory.calibration import initial_gap
-from pcpo.theory.large import largest_curvature
+from pcpo.theory.curvature import curvatures
 
 __all__ = [
     "ENLARGEMENTS",
@@ -52,7 +51,6 @@ __all__ = [
 
 _BISECTIONS = 20
 _DOUBLINGS = 2200  # cross the range of floating-point numbers
-_DENSE = 64  # unknowns up to which all Hessians are formed at once
 _STARTS, _KEPT, _CHILDREN, _ROUNDS = 200, 4, 20, 6
 
 Value = Callable[[LinearSystem, FloatArray], FloatArray]
@@ -82,10 +80,7 @@ def at_gap(system: LinearSystem, directions: FloatArray, gap: FloatArray | float
 
 def curvature(system: LinearSystem, gains: FloatArray) -> FloatArray:
     """Return ‖∇²C(K)‖, spectral norm, of gains ``(k, m, n)``; beyond 64 unknowns by Lanczos iterations."""
-    if system.D > _DENSE:
-        return np.array([largest_curvature(system, K, absolute=True) for K in gains])
-    H = hessian_matrix(system, gains)
-    return np.asarray(np.abs(np.linalg.eigvalsh((H + np.swapaxes(H, -1, -2)) / 2)).max(axis=-1))
+    return curvatures(system, gains, absolute=True)
 
 
 def steepness(system: LinearSystem, gains: FloatArray) -> FloatArray:

@@ -19,7 +19,7 @@ from pcpo.oracles.moment import MomentOracle
 from pcpo.oracles.protocol import Question
 from pcpo.oracles.rollout import RolloutOracle
 from pcpo.simulation.estimators import cost_estimate, gradient_estimate, rollout_costs
-from pcpo.simulation.noise import Purpose, Signs, Sphere, stream, unpack_signs
+from pcpo.simulation.noise import Purpose, Signs, Sphere, stream
 from pcpo.theory import scalar_constants
 from pcpo.theory.restricted_set import cluster_constants
 
@@ -107,7 +107,7 @@ class TestExact:
         U = rng.standard_normal((2, m * n, 64))
         costs, saturated = rollout_costs(system, K, noise, directions=U, radius=0.01)
         gains = K + 0.01 * U.swapaxes(1, 2).reshape(-1, m, n)
-        steps = unpack_signs(noise).swapaxes(2, 3).swapaxes(1, 2).reshape(-1, horizon - 1, n)
+        steps = Signs().reals(noise, n).swapaxes(2, 3).swapaxes(1, 2).reshape(-1, horizon - 1, n)
         steps = np.concatenate([steps, np.zeros_like(steps[:, :1])], axis=1)
         np.testing.assert_allclose(costs.ravel(), brute_force(system, gains, steps), rtol=1e-9, atol=1e-9)
         assert saturated == 0

@@ -22,7 +22,9 @@ KERNELS = [
     "pcpo.simulation.normals",
     "pcpo.simulation.trajectories",
     "pcpo.oracles.moment_anchors",
+    "pcpo.simulation.words",
     "pcpo.oracles.moment_kernels",
+    "pcpo.theory.displaced",
     "pcpo.evidence.coop_lsvi.model.kernels",
     "pcpo.evidence.fedlqr.model.kernels",
     "pcpo.evidence.hierarchical.model.kernels",
@@ -41,6 +43,7 @@ kernels, files = map(json.loads, sys.argv[1:])
 factories = {"pcpo.simulation.kernels": ("rollout_kernel", (1, 1, "signs")),
              "pcpo.oracles.moment_anchors": ("renew_kernel", ()),
              "pcpo.oracles.moment_kernels": ("descend_kernel", (2, 1)),
+             "pcpo.theory.displaced": ("exceeding_kernel", ()),
              "pcpo.evidence.fedlqr.model.kernels": ("rollout_kernel", (1, 1))}
 
 def names():

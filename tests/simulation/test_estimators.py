@@ -19,7 +19,7 @@ from pcpo.errors import ConfigError, FleetError
 from pcpo.simulation import reference as twin
 from pcpo.simulation.estimators import cost_estimate, flops_per_rollout, gradient_estimate, rollout_costs
 from pcpo.simulation.kernels import BLOCK, MAX_STATES, SATURATION, flops_per_step
-from pcpo.simulation.noise import NOISE_LAWS, draw_directions, noise_law, stream, unpack_signs
+from pcpo.simulation.noise import NOISE_LAWS, draw_directions, noise_law, stream
 
 HORIZON = 20
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "NUMBA_JIT_COVERAGE": "0"}
@@ -68,7 +68,7 @@ def twin_costs(minibatch: int, radius: float, law: str) -> tuple[np.ndarray, np.
     U = np.empty((blocks, 6, BLOCK))
     draw_directions(stream(1, 0), U)
     Z = noise_law(law).draw(stream(1, 1), blocks, HORIZON - 1, 3)
-    reals = unpack_signs(Z) if law == "signs" else Z
+    reals = noise_law(law).reals(Z, 3)
     gains = U.transpose(0, 2, 1).reshape(-1, 2, 3)
     noise = reals.transpose(1, 0, 3, 2).reshape(HORIZON - 1, -1, 3)
     s = SYSTEM
@@ -175,7 +175,8 @@ def test_undiscounted_random_initial_state() -> None:
     """γ = 1, z_0 = x_0 and no further noise: the same kernel does the setting with a random initial state."""
     system, blocks = replace(SYSTEM, gamma=1.0), 2
     noise = np.zeros((blocks, 30, 3, BLOCK))
-    noise[:, 0] = NOISE_LAWS["cube"].draw(stream(3), blocks, 1, 3)[:, 0]
+    cube = NOISE_LAWS["cube"]
+    noise[:, 0] = cube.reals(cube.draw(stream(3), blocks, 1, 3), 3)[:, 0]
     costs, nonfinite = rollout_costs(system, GAIN, noise)
     a, w = system.A - system.B @ GAIN, system.Q + GAIN.T @ system.R @ GAIN
     total = sum(np.linalg.matrix_power(a, t).T @ w @ np.linalg.matrix_power(a, t) for t in range(30))

@@ -24,6 +24,7 @@ from pcpo.simulation.kernels import (
     step_formula,
 )
 from pcpo.simulation.noise import NOISE_LAWS, NoiseLaw, draw_directions, stream
+from pcpo.simulation.noise_formulas import Kind, words_per_step
 from pcpo.simulation.vector import compiled
 
 SIZES = [(1, 1), (2, 1), (3, 2), (3, 3), (4, 2), (8, 4)]
@@ -77,12 +78,13 @@ def test_kernel_agrees_with_twin(law: NoiseLaw, n: int, m: int) -> None:
     noise = law.draw(stream(5), blocks, horizon - 1, n)
     scale = math.sqrt(gamma) ** np.arange(1, horizon)
     found, expected, unperturbed = (np.empty((blocks, BLOCK)) for _ in range(3))
-    for radius, out, run in (
-        (0.1, found, rollout_kernel(n, m, law.kind)),
-        (0.1, expected, twin.rollout_costs),
-        (0.0, unperturbed, twin.rollout_costs),
+    reals = law.reals(noise, n)
+    for radius, out, run, drawn in (
+        (0.1, found, rollout_kernel(n, m, law.kind(n)), noise),
+        (0.1, expected, twin.rollout_costs, reals),
+        (0.0, unperturbed, twin.rollout_costs, reals),
     ):
-        run(*problem, radius, U, noise, scale, math.sqrt(gamma), out)
+        run(*problem, radius, U, drawn, scale, math.sqrt(gamma), out)
     np.testing.assert_allclose(found, expected, rtol=1e-10)
     assert not np.allclose(found, unperturbed, rtol=1e-3)  # the directions matter, so the agreement says something
 
@@ -101,9 +103,9 @@ def test_twin_is_the_sum_of_stage_costs() -> None:
     np.testing.assert_allclose(found, [cost], rtol=1e-12)
 
 
-@pytest.mark.parametrize("kind", ["signs", "reals"])
-def test_horizon_one_costs_nothing(kind: str) -> None:
-    noise = np.empty((2, 0, 2), np.uint64) if kind == "signs" else np.empty((2, 0, 2, BLOCK))
+@pytest.mark.parametrize("kind", ["signs", "cube", "sphere", "reals"])
+def test_horizon_one_costs_nothing(kind: Kind) -> None:
+    noise = np.empty((2, 0, words_per_step(kind, 2)), np.uint64) if kind != "reals" else np.empty((2, 0, 2, BLOCK))
     costs = np.full((2, BLOCK), 7.0)
     rollout_kernel(2, 1, kind)(*random_problem(2, 1, 1), 0.1, np.ones((2, 2, BLOCK)), noise, np.empty(0), 0.9, costs)
     assert not costs.any()

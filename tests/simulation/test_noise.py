@@ -19,8 +19,8 @@ from pcpo.simulation.noise import (
     noise_law,
     random_words,
     stream,
-    unpack_signs,
 )
+from pcpo.simulation.noise_formulas import reals
 from pcpo.simulation.normals import normals, words_per_column
 
 DRAWS = 200_000
@@ -43,9 +43,8 @@ def outer(z: np.ndarray) -> np.ndarray:
 
 def engine_draws(law: NoiseLaw, n: int, seed: int) -> np.ndarray:
     """Draws of the engine's own layout, as rows."""
-    z = law.draw(stream(seed, 1), DRAWS // BLOCK // 5, 5, n)
-    reals = unpack_signs(z) if law.kind == "signs" else z
-    return reals.transpose(0, 1, 3, 2).reshape(-1, n)
+    z = law.reals(law.draw(stream(seed, 1), DRAWS // BLOCK // 5, 5, n), n)
+    return z.transpose(0, 1, 3, 2).reshape(-1, n)
 
 
 def test_streams_repeat_and_differ() -> None:
@@ -82,10 +81,10 @@ def test_narrow_bit_generators_are_refused() -> None:
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=5))
-def test_unpack_signs(numbers: list[int]) -> None:
-    reals = unpack_signs(np.array(numbers, dtype=np.uint64))
-    assert reals.shape == (len(numbers), BLOCK)
-    for row, number in zip(reals, numbers, strict=True):
+def test_signs_are_the_bits_of_words(numbers: list[int]) -> None:
+    found = reals("signs", np.array(numbers, dtype=np.uint64)[None, None], len(numbers))
+    assert found.shape == (1, 1, len(numbers), BLOCK)
+    for row, number in zip(found[0, 0], numbers, strict=True):
         assert row.tolist() == [-1.0 if number >> lane & 1 else 1.0 for lane in range(BLOCK)]
 
 

@@ -75,8 +75,7 @@ def test_smoothing_bias_is_of_second_order(system: LinearSystem, size: float) ->
 def test_covariance_at_the_optimum(system: LinearSystem, law: NoiseLaw) -> None:
     """Exact covariance entry by entry, and E‖g − ∇C_r‖² = (D²V_r/r² − ‖∇C_r‖²)/M."""
     K, r, M, D = lqr.riccati(system).K, 0.1, 64, system.D
-    count = 4000 if law.kind == "signs" else 1500
-    g = minibatches(system, K, r, M, count, horizon=60, law=law, seed=31)
+    g = minibatches(system, K, r, M, 4000, horizon=60, law=law, seed=31)
     moments = lqr.estimator_moments(system, K, r, law)
     centred = g - moments.mean.ravel()
     pairs = [(i, j) for i in range(D) for j in range(i + 1)]

@@ -90,8 +90,7 @@ def _parts(
         count = min(_BLOCKS_AT_ONCE, blocks - first)
         U = np.empty((count, system.D, BLOCK))
         draw_directions(directions, U)
-        costs, nonfinite = rollout_costs(
-            system, gain, law.draw(noise, count, horizon - 1, system.n), directions=U, radius=radius
-        )
+        drawn = law.draw(noise, count, horizon - 1, system.n)
+        costs, nonfinite = rollout_costs(system, gain, drawn, law=law, directions=U, radius=radius)
         assert nonfinite == 0
         yield costs.ravel(), U.transpose(0, 2, 1).reshape(-1, system.D)

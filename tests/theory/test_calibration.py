@@ -19,7 +19,7 @@ from pcpo.theory.calibration import (
     initial_gap,
     local_constants,
     region,
-    sampled_directions,
+    regions_and_directions,
 )
 
 GAMMA = 0.9
@@ -100,7 +100,7 @@ def test_the_region_holds_the_optimum_and_the_starts() -> None:
 def test_at_the_cap_the_worst_cost_doubles() -> None:
     """On every sampled direction C(K + rU) ≤ 2C(K) for r up to the cap, and for no r beyond it."""
     fleet = three_clusters()
-    cap, U = local_constants(fleet, noise_law("signs"), 16.0).radius_cap, sampled_directions(fleet)
+    cap, U = local_constants(fleet, noise_law("signs"), 16.0).radius_cap, regions_and_directions(fleet)[1]
     np.testing.assert_allclose(np.linalg.norm(U, axis=(1, 2)), 1.0, rtol=1e-14)
     np.testing.assert_array_equal(U[: len(U) // 2], -U[len(U) // 2 :])
 
@@ -155,7 +155,7 @@ class TestHorizon:
                 lqr.truncation_bias(s, K + radius * U, horizon)
                 for j, s in enumerate(fleet.systems)
                 for K in region(fleet, j)
-                for U in (np.zeros_like(K), *sampled_directions(fleet))
+                for U in (np.zeros_like(K), *regions_and_directions(fleet)[1])
             ]
             return max(b for b in biases if np.isfinite(b))
 

@@ -66,7 +66,8 @@ def _blocks(
     draw_directions(streams[0], U)
     if not normalised:
         U *= np.sqrt(system.D)
-    costs, _ = rollout_costs(system, K, LAW.draw(streams[1], count, horizon - 1, system.n), directions=U, radius=r)
+    noise = LAW.draw(streams[1], count, horizon - 1, system.n)
+    costs, _ = rollout_costs(system, K, noise, law=LAW, directions=U, radius=r)
     return np.asarray(system.D / (r * BLOCK) * np.einsum("bl,bdl->bd", costs, U))
 
 

@@ -1,0 +1,36 @@
+"""Seconds of planning, by the size of the systems and of the fleet."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.conftest import processor_seconds
+from benchmarks.table import Table
+from pcpo.experiments.experiment import Experiment
+from pcpo.fleets.fleet import Fleet
+from pcpo.fleets.random import FleetSpec, random_fleet
+from pcpo.simulation.noise import stream, unit_directions
+from pcpo.theory.restricted_set import at_gap
+
+SIZES = [*((2, 1, agents) for agents in (10, 14, 100, 300, 1000, 10_000)), (3, 2, 14), (4, 2, 14), (20, 3, 14)]
+CLUSTERS, GAP = 3, 8.0
+
+
+def fleet_of(n: int, m: int, agents: int) -> Fleet:
+    """Three random clusters, and starts at the same gap in all directions."""
+    spec = FleetSpec(n, m, (1,) * CLUSTERS, 0.9, GAP, separation=4.0, optimal_cost=20.0, condition_limit=1e4)
+    systems = random_fleet(spec, stream(0, n, m)).systems
+    labels = np.sort(np.arange(agents) % CLUSTERS)
+    rng = stream(1, n, m)
+    starts = [at_gap(s, unit_directions(s, int(np.sum(labels == j)), rng), GAP) for j, s in enumerate(systems)]
+    return Fleet("benchmark", systems, labels, np.concatenate(starts))
+
+
+@pytest.mark.parametrize(("n", "m", "agents"), SIZES)
+def test_planning(table: Table, n: int, m: int, agents: int) -> None:
+    fleet = fleet_of(n, m, agents)
+    Experiment.calibrated(fleet_of(1, 1, 3), Delta0=16.0, epochs=1)  # compiles
+    table.planning[n, m, agents] = processor_seconds(
+        lambda: Experiment.calibrated(fleet, Delta0=16.0, epochs=3), 1 if n == 20 or agents == 10_000 else 3
+    )
