@@ -205,8 +205,8 @@ def fill(disk: Path, leave: int) -> Path:
 
 
 @pytest.mark.slow
-def test_a_full_disk(small_disk: Path, repository: Path, undisturbed: Workspace) -> None:
-    workspace = prepared(Workspace.create(repository, small_disk / "w"))
+def test_a_full_disk(small_disk: Path, compiled: Path, undisturbed: Workspace) -> None:
+    workspace = prepared(Workspace.create(compiled, small_disk / "w"))
     assert workspace.snakemake("--cores", "1", PLAN).code == 0
     ballast = fill(small_disk, leave=40960)
     full = workspace.snakemake(*COMMAND)

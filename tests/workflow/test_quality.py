@@ -45,9 +45,9 @@ def test_every_wildcard_is_constrained(repository: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["full", "cluster"])
-def test_plan_of_a_large_configuration(name: str, repository: Path, tmp_path: Path) -> None:
+def test_plan_of_a_large_configuration(name: str, compiled: Path, tmp_path: Path) -> None:
     """How long it takes is measured in benchmarks/."""
-    workspace = Workspace.create(repository, tmp_path / "w")
+    workspace = Workspace.create(compiled, tmp_path / "w")
     outcome = workspace.snakemake("-n", "--configfile", f"config/{name}.yaml")
     assert outcome.code == 0, outcome.text
     total = re.search(r"^total +(\d+)$", outcome.text, re.MULTILINE)
