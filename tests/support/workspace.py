@@ -7,7 +7,7 @@ import copy
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,6 +148,16 @@ class Workspace:
         paths = (path for path in self.root.rglob("*") if path.is_file())
         named = {path.relative_to(self.root).as_posix(): path for path in paths}
         return {name: path.read_bytes() for name, path in named.items() if not BOOKKEEPING.search(name)}
+
+
+#: Jobs that one command of a test may run if the test is not marked slow; the tiny configuration has nine.
+MOST_JOBS = 4
+
+
+def check_few_jobs(arguments: Sequence[str], outcome: Outcome) -> None:
+    """Refuse a command that ran a whole pipeline."""
+    if len(outcome.jobs) > MOST_JOBS and not {"-n", "--dry-run"} & set(arguments):
+        raise AssertionError(f"ran {len(outcome.jobs)} jobs, expected at most {MOST_JOBS}, or the marker slow")
 
 
 #: Prepares a named workspace by a command, once for all workers of xdist.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.workspace import Once, Outcome, Workspace
+from support.workspace import Once, Outcome, Workspace, check_few_jobs
 
 #: Fixtures that run Snakemake.
 RUNNING = {"fresh", "finished", "refused", "undisturbed"}
@@ -58,26 +58,18 @@ def once(compiled: Path, common: Path) -> Once:
     return lambda name, command: first(common / name, lambda root: command(Workspace.create(compiled, root)))
 
 
-#: Jobs that a test may run of its own if it is not marked slow; a pipeline of two scenarios has nine.
-MOST_JOBS = 4
-
-
 @pytest.fixture(autouse=True)
-def few_jobs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fail a test that is not marked slow and runs a whole pipeline; what is shared was run before."""
-    jobs: list[str] = []
+def few_jobs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail a test that runs a whole pipeline of its own and is not marked slow; what is shared was run before."""
     run = Workspace.snakemake
 
     def counted(self: Workspace, *arguments: str, **options: Any) -> Outcome:
         outcome = run(self, *arguments, **options)
-        if not {"-n", "--dry-run"} & set(arguments):
-            jobs.extend(outcome.jobs)
+        check_few_jobs(arguments, outcome)
         return outcome
 
-    monkeypatch.setattr(Workspace, "snakemake", counted)
-    yield
-    if len(jobs) > MOST_JOBS and request.node.get_closest_marker("slow") is None:
-        pytest.fail(f"ran {len(jobs)} jobs, expected at most {MOST_JOBS}, or the marker slow: {jobs}")
+    if request.node.get_closest_marker("slow") is None:
+        monkeypatch.setattr(Workspace, "snakemake", counted)
 
 
 @pytest.fixture(scope="session")

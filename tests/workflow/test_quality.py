@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.workspace import Outcome, Workspace
+from support.workspace import Outcome, Workspace, check_few_jobs
 
 from tools import captions, rulegraph
 
@@ -92,6 +92,13 @@ def test_catalogue_entry_and_container_recipes(repository: Path) -> None:
         text = (repository / "containers" / name).read_text(encoding="utf-8")
         assert "--require-hashes --requirement requirements.lock" in text
         assert "Not tested" in text
+
+
+def test_only_slow_tests_may_run_a_whole_pipeline(finished: tuple[Workspace, Outcome]) -> None:
+    """What the other tests of this directory are checked by, on a command that ran one."""
+    with pytest.raises(AssertionError, match="ran 9 jobs, expected at most 4, or the marker slow"):
+        check_few_jobs(("--cores", "2"), finished[1])
+    check_few_jobs(("--cores", "2", "-n"), finished[1])
 
 
 def test_what_people_see_while_it_runs(finished: tuple[Workspace, Outcome]) -> None:
