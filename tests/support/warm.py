@@ -76,8 +76,9 @@ def become(request: Mapping[str, Any], streams: Sequence[int], base: Sequence[st
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["directory"])
-    sys.path[:] = [request["directory"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), *base]
     option, program, *arguments = request["arguments"]
+    given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    sys.path[:] = [request["directory"] if option == "-m" else "", *map(os.path.abspath, given), *base]
     sys.argv = [option, *arguments]
     if option == "-m":
         runpy.run_module(program, run_name="__main__", alter_sys=True)
@@ -89,11 +90,15 @@ def become(request: Mapping[str, Any], streams: Sequence[int], base: Sequence[st
 def ended(process: int, timeout: float) -> int | None:
     """Wait for the fork and return its exit code; after the time is over, kill its group and return None."""
     until = time.monotonic() + timeout
-    while time.monotonic() < until:
-        found, status = os.waitpid(process, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.01)
+    try:
+        while time.monotonic() < until:
+            found, status = os.waitpid(process, os.WNOHANG)
+            if found:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.01)
+    except KeyboardInterrupt:  # of the tests: the command ends with them
+        os.killpg(process, signal.SIGKILL)
+        sys.exit(130)
     os.killpg(process, signal.SIGKILL)
     os.waitpid(process, 0)
     return None
@@ -101,11 +106,11 @@ def ended(process: int, timeout: float) -> int | None:
 
 def serve() -> None:
     """Answer requests, one on each line, until there are no more."""
+    base, answers = list(sys.path), os.fdopen(os.dup(1), "w")  # Snakemake adds a folder to the path
     for name in LIBRARIES:
         importlib.import_module(name)
     importlib.import_module("snakemake.cli").get_argument_parser()  # loads the plugins
     assert "pcpo" not in sys.modules
-    base, answers = list(sys.path), os.fdopen(os.dup(1), "w")
     while line := sys.stdin.readline():
         request = json.loads(line)
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
