@@ -1,5 +1,6 @@
-# `make` runs the main job, `make test` the tests; both first set up .venv from requirements.lock where it is missing or out
-# of date. Required: Python >= 3.11 with pip, make, git. To use another interpreter: `make PYTHON=python3.13`.
+# `make` runs the main job, `make test` the tests of five minutes, `make test-all` all tests; each first sets up .venv from
+# requirements.lock where it is missing or out of date. Required: Python >= 3.11 with pip, make, git. To use another
+# interpreter: `make PYTHON=python3.13`.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -28,7 +29,7 @@ endif
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: all quick status test coverage bench lint format docs lock setup clean help
+.PHONY: all quick status test test-all coverage bench lint format docs lock setup clean help
 
 # Without a folder for its cache, Snakemake stops with a traceback.
 define CHECK_HOME
@@ -49,14 +50,20 @@ quick: $(STAMP)  ## run a small version of the pipeline in minutes (build/quick/
 status: $(STAMP)  ## show what is running, progress and remaining time
 	@$(RUN) pcpo.pipeline.status
 
-test: $(STAMP)  ## run the tests
-	@echo "== tests"
-	$(RUN) pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
+PYTEST := $(RUN) pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal
+
+test: $(STAMP)  ## run the tests but those marked slow: 5 minutes on two cores
+	@echo "== tests but those marked slow"
+	$(PYTEST) -m 'not slow' $(PYTEST_ARGS)
+
+test-all: $(STAMP)  ## run all tests
+	@echo "== all tests"
+	$(PYTEST) $(PYTEST_ARGS)
 
 # numba reports lines to coverage when it compiles them, so the cache of compiled functions must start empty.
-coverage: $(STAMP)  ## run the tests and measure coverage, compiled lines included (at least 90 %)
+coverage: $(STAMP)  ## run all tests and measure coverage, compiled lines included (at least 90 %)
 	@echo "== tests with coverage"
-	cache=$$(mktemp -d); trap 'rm -rf "$$cache"' EXIT; NUMBA_JIT_COVERAGE=1 NUMBA_CACHE_DIR="$$cache" $(MAKE) test \
+	cache=$$(mktemp -d); trap 'rm -rf "$$cache"' EXIT; NUMBA_JIT_COVERAGE=1 NUMBA_CACHE_DIR="$$cache" $(MAKE) test-all \
 	  PYTEST_ARGS="--ignore=tests/workflow/test_slurm.py --cov --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS)"
 
 bench: $(STAMP)  ## run the benchmarks
@@ -108,4 +115,4 @@ clean:  ## remove all generated files, .venv included
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 
 help:  ## list these targets
-	@sed -nE 's/^([a-z]+):.*##/make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*##/make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15

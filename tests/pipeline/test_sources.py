@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import pytest
+from support.warm import server
 
 from pcpo.algorithms.registry import ALGORITHMS, module_of
 from pcpo.evidence.registry import GROUPS, modules_of
@@ -36,13 +36,14 @@ def names(paths: list[Path]) -> set[str]:
 
 
 def loaded(*modules: str) -> set[str]:
-    """Return the files of the package that a fresh interpreter loads with some modules."""
+    """Return the files of the package that an interpreter loads with some modules if it has loaded none of them."""
     code = (
         f"import importlib, sys\nfor name in {list(modules)!r}: importlib.import_module(name)\n"
         "print(*(m.__file__ for n, m in sorted(sys.modules.items()) if n.startswith('pcpo.')), sep='\\n')"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
-    return names([Path(line) for line in done.stdout.splitlines()]) - {"moved.py"}  # names modules, computes nothing
+    exit_code, out, errors = server().run(["-c", code], PACKAGE.parent, os.environ, timeout=60)
+    assert exit_code == 0, errors
+    return names([Path(line) for line in out.splitlines()]) - {"moved.py"}  # names modules, computes nothing
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -18,6 +19,7 @@ EPOCHS = [1, 2, 3, 4]
 METHODS = {"naive_average": "Naive average", "pcpo": "PCPO", "local": "Local PO"}
 
 
+@functools.cache
 def fleet_of(H: int, per_cluster: int = 1, *, spread: float = 1.0) -> Fleet:
     """Draw H systems of two states with optimal costs around 20, `per_cluster` agents each."""
     rng = np.random.default_rng(H)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,6 +26,7 @@ def scalar(A: float, B: float, optimal_cost: float) -> LinearSystem:
     return with_optimal_cost(LinearSystem([[A]], [[B]], [[1.0]], [[1.0]], 0.9), optimal_cost)
 
 
+@functools.cache
 def three_clusters() -> Fleet:
     """C* = 20, 23, 26; two states, one input; 3 + 2 + 2 agents, all with different starts."""
     return random_fleet(THREE_CLUSTERS, stream(26, Purpose.FLEET), "three clusters")

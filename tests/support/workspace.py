@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import compileall
 import copy
 import os
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from numba.core.caching import UserProvidedCacheLocator
+from support.warm import server
 
 #: Two scenarios of scalar systems: one generated, one from a file. A run takes milliseconds.
 TINY: dict[str, Any] = {
@@ -79,12 +80,30 @@ class Workspace:
         for name in PARTS:
             source = repository / name
             if source.is_dir():
-                shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(source, root / name, symlinks=True)
             else:
                 shutil.copy2(source, root / name)
         workspace = cls(root)
         workspace.write("fleets/single.yaml", FLEET)
         workspace.configure(TINY)
+        return workspace
+
+    @classmethod
+    def compiled(cls, repository: Path, root: Path) -> Workspace:
+        """Create a workspace to make others from, with the bytecode of the package and with the machine code of the
+        checkout's kernels: the folders that hold it are links, so that whatever compiles a kernel does it for all.
+        """
+        workspace = cls.create(repository, root)
+        shared = os.environ.get("NUMBA_CACHE_DIR")
+        for folder in {path.parent for path in root.glob("pcpo/**/*kernels.py")}:
+            source = repository / folder.relative_to(root)
+            caches = source / "__pycache__"
+            if shared is not None:
+                caches = Path(shared) / UserProvidedCacheLocator.get_suitable_cache_subpath(str(source / "kernels.py"))
+            caches.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+            (folder / "__pycache__").symlink_to(caches)
+        compileall.compile_dir(root / "pcpo", quiet=1)
         return workspace
 
     def clone(self, root: Path) -> Workspace:
@@ -117,24 +136,28 @@ class Workspace:
         directory: where the command is started, by default in this workspace.
         """
         environment = {**os.environ, "PYTHONPATH": str(package or self.root)}
+        if package is None:  # machine code is kept beside the package, as at a user's
+            environment.pop("NUMBA_CACHE_DIR", None)
         configured = [] if configuration is None else ["--configfile", configuration]
-        command = [sys.executable, "-m", "snakemake", *configured, "--nocolor", *arguments]
-        done = subprocess.run(
-            command,
-            cwd=directory or self.root,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        return Outcome(done.returncode, done.stdout + done.stderr)
+        command = ["-m", "snakemake", *configured, "--nocolor", *arguments]
+        code, out, errors = server().run(command, directory or self.root, environment, timeout)
+        return Outcome(code, out + errors)
 
     def files(self) -> dict[str, bytes]:
         """Every file that is not bookkeeping, with its content."""
         paths = (path for path in self.root.rglob("*") if path.is_file())
         named = {path.relative_to(self.root).as_posix(): path for path in paths}
         return {name: path.read_bytes() for name, path in named.items() if not BOOKKEEPING.search(name)}
+
+
+#: Jobs that one command of a test may run if the test is not marked slow; the tiny configuration has nine.
+MOST_JOBS = 4
+
+
+def check_few_jobs(arguments: Sequence[str], outcome: Outcome) -> None:
+    """Refuse a command that ran a whole pipeline."""
+    if len(outcome.jobs) > MOST_JOBS and not {"-n", "--dry-run"} & set(arguments):
+        raise AssertionError(f"ran {len(outcome.jobs)} jobs, expected at most {MOST_JOBS}, or the marker slow")
 
 
 #: Prepares a named workspace by a command, once for all workers of xdist.

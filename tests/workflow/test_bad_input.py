@@ -246,6 +246,7 @@ NOTATIONS = [
 ]
 
 
+@pytest.mark.slow
 def test_numbers_in_any_notation_of_people_are_read(fresh: Workspace) -> None:
     """Leading zeros, exponents without a point, 2.0 for 2 in R: each is the number that it looks like."""
     configured(fresh, *NOTATIONS)
@@ -323,6 +324,7 @@ initial_gains: zero
 """
 
 
+@pytest.mark.slow
 def test_field_05_budget_nobody_can_run(fresh: Workspace) -> None:
     """The plan is refused with its numbers; nothing of the scenario is simulated."""
     fresh.write("fleets/single.yaml", CARTS)

@@ -32,6 +32,7 @@ def inside(place: Path) -> set[str]:
     return {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_the_snakefile_by_its_path(fresh: Workspace, place: Path) -> None:
     before = fresh.files()
     outcome = fresh.snakemake("-s", str(fresh.root / "Snakefile"), "--cores", "1", directory=place)

@@ -14,6 +14,7 @@ from support.workspace import Outcome, Workspace
 FLEETS = {name: f"build/tiny/results/fleets/{name}.yaml" for name in ("pair", "single")}
 
 
+@pytest.mark.slow
 def test_a_cluster_of_background_processes(
     finished: tuple[Workspace, Outcome], fresh: Workspace, repository: Path
 ) -> None:

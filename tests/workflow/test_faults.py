@@ -16,6 +16,8 @@ import psutil
 import pytest
 from support.workspace import Once, Workspace, edited
 
+pytestmark = pytest.mark.slow
+
 #: One run of four epochs, the last of which takes some seconds: time to be killed in.
 SLOW = edited(
     scenarios__pair__schedule={"mode": "calibrated", "Delta0": 12, "minibatch_scale": 0.3},
@@ -118,7 +120,6 @@ BREAKS: dict[str, tuple[Callable[[subprocess.Popen[str]], None], bool, bool]] = 
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", BREAKS)
 def test_a_command_broken_off_in_the_middle_of_a_run(name: str, slow: Workspace, undisturbed: Workspace) -> None:
     breaks, locked, resumed = BREAKS[name]
@@ -204,9 +205,8 @@ def fill(disk: Path, leave: int) -> Path:
     return ballast
 
 
-@pytest.mark.slow
-def test_a_full_disk(small_disk: Path, repository: Path, undisturbed: Workspace) -> None:
-    workspace = prepared(Workspace.create(repository, small_disk / "w"))
+def test_a_full_disk(small_disk: Path, compiled: Path, undisturbed: Workspace) -> None:
+    workspace = prepared(Workspace.create(compiled, small_disk / "w"))
     assert workspace.snakemake("--cores", "1", PLAN).code == 0
     ballast = fill(small_disk, leave=40960)
     full = workspace.snakemake(*COMMAND)

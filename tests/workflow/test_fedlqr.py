@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 
+import pytest
 from support.workspace import Workspace, edited
 
 from pcpo.evidence.registry import load_claims
@@ -13,6 +14,7 @@ FIGURE, RESULTS = "build/tiny/figures/fedlqr_replication", "build/tiny/results"
 CLAIMS = f"{RESULTS}/fedlqr/claims.csv"
 
 
+@pytest.mark.slow
 def test_figures_verdicts_and_notebook_are_made(fresh: Workspace) -> None:
     fresh.configure(edited(fedlqr=WANTED))
     joined, page = f"{RESULTS}/verdicts.csv", f"{RESULTS}/notebooks/fedlqr.html"
@@ -38,6 +40,7 @@ def test_it_is_planned_only_if_configured(fresh: Workspace) -> None:
     assert len([job for job in fresh.snakemake("-n").jobs if job.startswith("FedLQR, condition")]) == 8
 
 
+@pytest.mark.slow
 def test_a_report_of_this_group_alone_is_whole(fresh: Workspace) -> None:
     fresh.configure(edited(fedlqr=WANTED, report=True))
     outcome = fresh.snakemake("--cores", "2", f"{RESULTS}/report.html")

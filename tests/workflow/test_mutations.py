@@ -367,9 +367,9 @@ def test_the_unchanged_files_are_accepted_and_most_mutations_are_not(
 
 @pytest.mark.slow
 @pytest.mark.workflow
-def test_some_of_them_through_snakemake(checked: Callable[[Path], Any], repository: Path, tmp_path: Path) -> None:
+def test_some_of_them_through_snakemake(checked: Callable[[Path], Any], compiled: Path, tmp_path: Path) -> None:
     """Ten that are refused: the same sentence, no traceback, and nothing written."""
-    workspace = Workspace.create(repository, tmp_path / "w")
+    workspace = Workspace.create(compiled, tmp_path / "w")
     chosen: dict[str, str] = {}
     for k, mutation in enumerate(CONFIGURATIONS[::7]):
         name = f"mutated{k}.yaml"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from support.workspace import Outcome, Workspace
+from support.warm import server
+from support.workspace import Outcome, Workspace, check_few_jobs
 
 from tools import captions, rulegraph
 
@@ -45,9 +45,9 @@ def test_every_wildcard_is_constrained(repository: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["full", "cluster"])
-def test_plan_of_a_large_configuration(name: str, repository: Path, tmp_path: Path) -> None:
+def test_plan_of_a_large_configuration(name: str, compiled: Path, tmp_path: Path) -> None:
     """How long it takes is measured in benchmarks/."""
-    workspace = Workspace.create(repository, tmp_path / "w")
+    workspace = Workspace.create(compiled, tmp_path / "w")
     outcome = workspace.snakemake("-n", "--configfile", f"config/{name}.yaml")
     assert outcome.code == 0, outcome.text
     total = re.search(r"^total +(\d+)$", outcome.text, re.MULTILINE)
@@ -56,11 +56,10 @@ def test_plan_of_a_large_configuration(name: str, repository: Path, tmp_path: Pa
 
 
 def test_rulegraph_of_the_readme(repository: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, *rulegraph.COMMAND], cwd=repository, capture_output=True, text=True, check=True, timeout=120
-    )
+    code, out, errors = server().run(rulegraph.COMMAND, repository, os.environ, timeout=120)
+    assert code == 0, errors
     page = (repository / "README.md").read_text(encoding="utf-8")
-    edges = rulegraph.edges_of(done.stdout)
+    edges = rulegraph.edges_of(out)
     assert ("runs", "figure") in edges
     assert rulegraph.renewed(page, rulegraph.drawn(edges)) == page, "run `python -m tools.rulegraph`"
 
@@ -92,6 +91,13 @@ def test_catalogue_entry_and_container_recipes(repository: Path) -> None:
         text = (repository / "containers" / name).read_text(encoding="utf-8")
         assert "--require-hashes --requirement requirements.lock" in text
         assert "Not tested" in text
+
+
+def test_only_slow_tests_may_run_a_whole_pipeline(finished: tuple[Workspace, Outcome]) -> None:
+    """What the other tests of this directory are checked by, on a command that ran one."""
+    with pytest.raises(AssertionError, match=r"ran \d+ jobs, expected at most 4, or the marker slow"):
+        check_few_jobs(("--cores", "2"), finished[1])
+    check_few_jobs(("--cores", "2", "-n"), finished[1])
 
 
 def test_what_people_see_while_it_runs(finished: tuple[Workspace, Outcome]) -> None:

@@ -71,6 +71,7 @@ def test_a_page_of_the_report_that_is_missing(name: str, fresh: Workspace) -> No
     assert f"{name}: found no such file" in outcome.text
 
 
+@pytest.mark.slow
 def test_batches_of_an_earlier_number_of_seeds_are_moved_aside(clone: Workspace) -> None:
     """Field case 13: the tutorial's script reads the whole folder after more seeds were asked for."""
     before = (clone.root / RESULTS / BATCH).read_bytes()
@@ -93,6 +94,7 @@ def test_batches_of_an_earlier_number_of_seeds_are_moved_aside(clone: Workspace)
     assert "Nothing to be done" in again.text, again.text
 
 
+@pytest.mark.slow
 def test_results_of_a_scenario_of_another_name(clone: Workspace) -> None:
     """Without the report and with all other files made, nothing else would run."""
     config = edited()
@@ -106,6 +108,7 @@ def test_results_of_a_scenario_of_another_name(clone: Workspace) -> None:
     assert (clone.root / ASIDE / "runs/single/pcpo/000005-000005.parquet").is_file()
 
 
+@pytest.mark.slow
 def test_a_file_of_a_user_among_the_results_stays(clone: Workspace) -> None:
     clone.write(f"{RESULTS}/notes.txt", "mine")
     clone.write("build/tiny/figures/mine.png", "mine")
