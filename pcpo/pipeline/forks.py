@@ -10,6 +10,7 @@ pair the process id of the fork, a word to begin, and at the end the exit code.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
@@ -32,6 +33,7 @@ LIBRARIES = (
     "scipy.special",
     "pandas",
     "pyarrow.parquet",
+    "psutil",
     "yaml",
     "ruamel.yaml",
     "jsonschema",
@@ -99,10 +101,8 @@ def serve(control: socket.socket) -> dict[str, Any] | None:
 
 def _answer(answers: socket.socket, what: dict[str, int]) -> None:
     """Send an answer; the asking process may be gone."""
-    try:
+    with contextlib.suppress(OSError):
         answers.send(json.dumps(what).encode())
-    except OSError:
-        pass
 
 
 def _begun(answers: socket.socket, request: dict[str, Any]) -> dict[str, Any]:
@@ -117,10 +117,8 @@ def _begun(answers: socket.socket, request: dict[str, Any]) -> dict[str, Any]:
     os.environ.update(request["environment"])
     sys.argv = [request["script"]]
     sys.path.insert(0, str(Path(request["script"]).resolve().parent))
-    try:
+    with contextlib.suppress(OSError):
         Path("/proc/self/comm").write_text(Path(request["script"]).name.split(".", 1)[-1][:15], encoding="utf-8")
-    except OSError:
-        pass
     return request
 
 

@@ -52,7 +52,9 @@ class Server:
         self._control: socket.socket | None = None
         self._failed = False
 
-    def run(self, script: str, directory: str, environment: dict[str, str], started: Callable[[int], Any]) -> int | None:
+    def run(
+        self, script: str, directory: str, environment: dict[str, str], started: Callable[[int], Any]
+    ) -> int | None:
         """Run a script in a fork and wait for its end.
 
         Args:
