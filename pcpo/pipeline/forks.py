@@ -45,8 +45,9 @@ LIBRARIES = (
     "matplotlib.backends.backend_pdf",
     "matplotlib.ticker",
     "matplotlib.mathtext",
+    "fontTools.subset",
     "IPython.core.interactiveshell",
-    "nbclient",
+    "nbformat",
     "jinja2",
     "latex2mathml.converter",
 )
@@ -56,7 +57,7 @@ _HARMLESS = {"jemalloc_bg_thd"}
 
 
 def load() -> None:
-    """Import the libraries and make ready what they make at their first use: Numba's compiler."""
+    """Import the libraries, and make ready what Numba makes at its first use: its compiler."""
     for name in LIBRARIES:
         try:
             importlib.import_module(name)
