@@ -230,24 +230,15 @@ def save(table: pd.DataFrame, draw: Callable[[pd.DataFrame], Figure], stem: Path
         temporary = {suffix: stem.with_name(f".{stem.name}.tmp{suffix}") for suffix in (".csv", ".pdf", ".png")}
         try:
             table.to_csv(temporary[".csv"], index=False)
-            _lay_out(figure)
             figure.savefig(temporary[".png"], metadata={"Software": None})
+            # Finding a layout takes long: the second file has that of the first.
+            figure.set_layout_engine("none")
             figure.savefig(temporary[".pdf"], metadata={"CreationDate": None, "Producer": None, "Creator": None})
             for suffix, path in temporary.items():
                 os.replace(path, stem.with_name(stem.name + suffix))
         finally:
             for path in temporary.values():
                 path.unlink(missing_ok=True)
-
-
-def _lay_out(figure: Figure) -> None:
-    """Find the layout once, at the resolution of the PNG, and keep it for every file: finding it takes long."""
-    from matplotlib import rcParams
-
-    if engine := figure.get_layout_engine():
-        figure.set_dpi(rcParams["savefig.dpi"])
-        engine.execute(figure)
-        figure.set_layout_engine("none")
 
 
 def _written(table: pd.DataFrame) -> str:

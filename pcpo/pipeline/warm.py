@@ -8,6 +8,7 @@ and everything once the server has failed, starts as Snakemake starts it.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import json
@@ -50,6 +51,7 @@ class Server:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._control: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._failed = False
 
     def run(
@@ -73,10 +75,10 @@ class Server:
                     request = {"script": script, "directory": directory, "environment": environment}
                     socket.send_fds(self._ready(), [json.dumps(request).encode()], [theirs.fileno()])
                 except OSError:
-                    self._failed = True
+                    self.close()
                     return None
             if not (answer := ours.recv(_MESSAGE)):
-                self._failed = True
+                self.close()
                 return None
             pid = json.loads(answer)["pid"]
             handle = os.pidfd_open(pid)
@@ -87,10 +89,19 @@ class Server:
             finally:
                 os.close(handle)
 
+    def close(self) -> None:
+        """End the server; no job is a fork any longer."""
+        self._failed = True
+        control, self._control = self._control, None
+        if control is not None:
+            control.close()
+        if self._process is not None:
+            self._process.wait()
+
     def _ready(self) -> socket.socket:
-        """Return the connection to the server, started if needed; OSError if it failed."""
+        """Return the connection to the server, started if needed; OSError if it has failed or was closed."""
         if self._failed:
-            raise OSError("the server of forks has failed")
+            raise OSError("there is no server of forks any longer")
         if self._control is None:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
@@ -125,6 +136,7 @@ def start_warm(folder: Path, jobs: int) -> None:
     if os.environ.get(SWITCH) == "0" or sys.platform != "linux" or jobs < _WORTH or not hasattr(os, "pidfd_open"):
         return
     cold, server = PythonScript.execute_script, Server()
+    atexit.register(server.close)
 
     @functools.wraps(cold)
     def execute_script(script: Any, fname: str, edit: bool = False) -> None:
