@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,10 @@ from pcpo.errors import PcpoError
 from pcpo.pipeline.seals import seal
 from pcpo.storage.provenance import git_commit, package_version
 
-__all__ = ["config_hash", "job", "job_provenance"]
+__all__ = ["COMPUTED", "computing", "config_hash", "job", "job_provenance"]
+
+#: The line of a log that says when a job computed, in seconds since its process started; its parts by name.
+COMPUTED = re.compile(r"^computed from (?P<start>[\d.]+) s to (?P<end>[\d.]+) s after the start$", re.MULTILINE)
 
 
 def config_hash(settings: Mapping[str, Any]) -> str:
@@ -63,6 +68,21 @@ def job(log: str | Path, outputs: Iterable[str | Path] = ()) -> Iterator[logging
             for logger in loggers:
                 logger.removeHandler(handler)
             handler.close()
+
+
+@contextmanager
+def computing(log: logging.Logger) -> Iterator[None]:
+    """Log how long after the start of the process a computation began and ended: what lies outside is overhead."""
+    start = _age()
+    yield
+    log.info("computed from %.2f s to %.2f s after the start", start, _age())
+
+
+def _age() -> float:
+    """Return the seconds since the process started; of a fork, since it was forked."""
+    import psutil
+
+    return max(0.0, time.time() - psutil.Process().create_time())
 
 
 def _results_of(log: Path) -> Path:

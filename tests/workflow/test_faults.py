@@ -84,9 +84,9 @@ def begun(workspace: Workspace) -> subprocess.Popen[str]:
 
 
 def job_of(process: subprocess.Popen[str]) -> psutil.Process:
-    """The process that simulates."""
+    """The process that simulates: an interpreter of its script, or a fork that has its name."""
     children = psutil.Process(process.pid).children(recursive=True)
-    return next(child for child in reversed(children) if any("run_seeds" in word for word in child.cmdline()))
+    return next(c for c in reversed(children) if any("run_seeds" in word for word in [c.name(), *c.cmdline()]))
 
 
 def kill_the_job(process: subprocess.Popen[str]) -> None:

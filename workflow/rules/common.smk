@@ -30,6 +30,7 @@ from pcpo.pipeline.planning import before_planning
 from pcpo.pipeline.seals import altered, set_aside
 from pcpo.pipeline.sources import Scripts
 from pcpo.pipeline.targets import check_known_run, check_targets
+from pcpo.pipeline.warm import start_warm
 from pcpo.schema import load_schema, validated
 from pcpo.storage.sources import PACKAGE, declared_keys
 

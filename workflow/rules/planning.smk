@@ -53,6 +53,7 @@ def starting():
     if left := abandoned(Path(RESULTS), asked()):
         move_away(Path(RESULTS), left, ABANDONED)
         print(sentence(left, ABANDONED), file=sys.stderr)
+    start_warm(CHECKOUT / "workflow/scripts", len(workflow.dag))
     status = "`python -m pcpo.pipeline.status`, in another terminal."
     print(
         f"What runs, how far it is and how long to go: {'`make status`, or ' if PLACES.here == CHECKOUT else ''}{status}"

@@ -15,7 +15,7 @@ from pcpo.experiments.experiment import Experiment
 from pcpo.experiments.records import write_runs
 from pcpo.experiments.tuning import Candidate, scaled
 from pcpo.fleets.files import read_fleet
-from pcpo.pipeline.jobs import config_hash, job, job_provenance
+from pcpo.pipeline.jobs import computing, config_hash, job, job_provenance
 from pcpo.storage.checkpoints import Checkpoint
 
 
@@ -63,20 +63,21 @@ def run_seeds(
     keys = {seed: config_hash({**origin, "code": sources, "seed": seed}) for seed in seeds}
     kept = {seed: Checkpoint(checkpoints / f"{seed}.npz", key) for seed, key in keys.items()}
     frames = []
-    for seed, checkpoint in kept.items():
-        if (after := checkpoint.epochs()) is not None:
-            log.info("seed %d resumes after epoch %d, from %s", seed, after, checkpoint.path)
+    with computing(log):
+        for seed, checkpoint in kept.items():
+            if (after := checkpoint.epochs()) is not None:
+                log.info("seed %d resumes after epoch %d, from %s", seed, after, checkpoint.path)
 
-        def tell(report: EpochReport, seed: int = seed) -> None:
-            sizes, gap = report.neighbourhoods.sizes, experiment.fleet.gaps(report.global_gains).mean()
-            log.info(
-                "seed %d epoch %d/%d: %d rollouts per agent, mean gap %.4g, sets of %d to %d agents%s",
-                seed, report.plan.epoch, experiment.epochs, report.rollouts, gap, sizes.min(), sizes.max(),
-                ", reinitialised" if report.reinitialised else "",
-            )  # fmt: skip
+            def tell(report: EpochReport, seed: int = seed) -> None:
+                sizes, gap = report.neighbourhoods.sizes, experiment.fleet.gaps(report.global_gains).mean()
+                log.info(
+                    "seed %d epoch %d/%d: %d rollouts per agent, mean gap %.4g, sets of %d to %d agents%s",
+                    seed, report.plan.epoch, experiment.epochs, report.rollouts, gap, sizes.min(), sizes.max(),
+                    ", reinitialised" if report.reinitialised else "",
+                )  # fmt: skip
 
-        options = {"seed": seed, "scenario": scenario, "on_epoch": tell, "checkpoint": checkpoint, "limits": None}
-        frames.append(experiment.run(algorithm, rows=config["scenarios"][scenario]["rows"], **options))
+            options = {"seed": seed, "scenario": scenario, "on_epoch": tell, "checkpoint": checkpoint, "limits": None}
+            frames.append(experiment.run(algorithm, rows=config["scenarios"][scenario]["rows"], **options))
     write_runs(pd.concat(frames, ignore_index=True), path, job_provenance(origin))
     for checkpoint in kept.values():
         checkpoint.discard()

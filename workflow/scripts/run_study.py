@@ -7,7 +7,7 @@ from typing import Any
 
 from pcpo.claims.tables import simulated, write_table
 from pcpo.evidence.registry import study_named
-from pcpo.pipeline.jobs import config_hash, job, job_provenance
+from pcpo.pipeline.jobs import computing, config_hash, job, job_provenance
 from pcpo.storage.checkpoints import StudyCheckpoint
 
 
@@ -30,13 +30,14 @@ def run_study(
     origin = {"study": name, "options": dict(options)}
     checkpoint = StudyCheckpoint(checkpoints, config_hash({**origin, "seeds": list(seeds), "code": sources}))
     log.info("study %s, %d seeds from %d", name, len(seeds), seeds[0])
-    frame = simulated(
-        study,
-        options,
-        seeds,
-        checkpoint=checkpoint,
-        on_cell=lambda cell, done, count: log.info("cell %d/%d: %s", done, count, cell),
-    )
+    with computing(log):
+        frame = simulated(
+            study,
+            options,
+            seeds,
+            checkpoint=checkpoint,
+            on_cell=lambda cell, done, count: log.info("cell %d/%d: %s", done, count, cell),
+        )
     write_table(study, seeds, frame, path, job_provenance(origin))
     cells = frame["cell"].nunique()
     checkpoint.discard(cells)

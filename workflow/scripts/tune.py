@@ -11,7 +11,7 @@ from pcpo.experiments.cost import check_configured
 from pcpo.experiments.experiment import Experiment
 from pcpo.experiments.tuning import candidates, choose, try_candidate
 from pcpo.fleets.files import read_fleet
-from pcpo.pipeline.jobs import job
+from pcpo.pipeline.jobs import computing, job
 from pcpo.storage.files import write_text
 
 
@@ -32,9 +32,10 @@ def tune(
     cost = check_configured(experiment, config, scenario)
     log.info("%d seeds of each candidate: %s", len(seeds), cost.run)
     trials = []
-    for candidate in candidates(grid, algorithm):
-        trials.append(try_candidate(experiment, algorithm, candidate, seeds, limits=None))
-        log.info("%s", trials[-1])
+    with computing(log):
+        for candidate in candidates(grid, algorithm):
+            trials.append(try_candidate(experiment, algorithm, candidate, seeds, limits=None))
+            log.info("%s", trials[-1])
     result: dict[str, Any] = {"algorithm": algorithm, "seeds": list(seeds), "chosen": choose(trials).to_dict()}
     result["trials"] = [trial.to_dict() for trial in trials]
     write_text(path, json.dumps(result, indent=2, sort_keys=True) + "\n")
