@@ -46,7 +46,6 @@ LIBRARIES = (
     "matplotlib.ticker",
     "matplotlib.mathtext",
     "fontTools.subset",
-    "IPython.core.interactiveshell",
     "nbformat",
     "jinja2",
     "latex2mathml.converter",

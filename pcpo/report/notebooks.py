@@ -6,22 +6,20 @@ counts and the user's Jupyter settings do not enter.
 
 from __future__ import annotations
 
-import io
 import logging
-import multiprocessing
 import os
 import re
-import sys
 import tempfile
-from base64 import b64encode
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from multiprocessing.connection import Connection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
 from markupsafe import Markup
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from pcpo.errors import ResultsError
 from pcpo.report.formulas import markdown
@@ -34,6 +32,7 @@ __all__ = ["execute", "notebook_page", "only_drawn", "read_notebook", "run_noteb
 
 _LOG = logging.getLogger("pcpo.job")
 _SECONDS = 600
+_LONGEST_SOCKET = 90  # of the 104 bytes that the shortest systems allow, with room for the port's number
 _COMPARISON = re.compile(r'r\.comparison\("(?P<figure>\w+)"\)')
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
@@ -51,113 +50,49 @@ def read_notebook(path: Path | str) -> nbformat.NotebookNode:
 
 
 def execute(notebook: nbformat.NotebookNode, folder: Path, root: Path, name: str) -> nbformat.NotebookNode:
-    """Execute a notebook in `folder` on the results under `root`, by IPython in a process of its own.
+    """Execute a notebook in `folder` on the results under `root`, with the interpreter that runs this.
 
-    Installed kernels and settings of the user are ignored.  The process is a fork, which need not load the libraries
-    again, if strings are hashed as in every other run; otherwise it is a fresh interpreter that hashes them so.
+    Installed kernels and settings of the user are ignored.
 
     Raises:
         ResultsError: with the last line of the error of the failing cell.
     """
-    sources = [cell.source if cell.cell_type == "code" else "" for cell in notebook.cells]
-    context = multiprocessing.get_context("spawn" if sys.flags.hash_randomization or os.name != "posix" else "fork")
-    with tempfile.TemporaryDirectory(prefix="pcpo-") as private, _environment(Path(private), root):
-        ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_answer, args=(theirs, sources, folder))  # type: ignore[attr-defined]
-        process.start()
-        theirs.close()
+    with tempfile.TemporaryDirectory(prefix="pcpo-") as private:
+        manager = _manager(Path(private))
+        client = NotebookClient(
+            notebook,
+            km=manager,
+            timeout=_SECONDS,
+            record_timing=False,
+            store_widget_state=False,
+            resources={"metadata": {"path": str(folder)}},
+        )
         try:
-            outputs, failure = _answered(ours)
-        except (EOFError, TimeoutError) as error:
-            process.kill()
-            process.join()
-            why = str(error) or f"it ended with exit code {process.exitcode}"
-            raise ResultsError(f"notebook {name}: the kernel did not finish ({why})") from None
-        process.join()
-    if failure:
-        raise ResultsError(f"notebook {name}: a cell failed: {failure}")
-    done = nbformat.from_dict(notebook)  # type: ignore[no-untyped-call]
-    for cell, shown in zip(done.cells, outputs, strict=True):
-        if cell.cell_type == "code":
-            cell.outputs = [nbformat.from_dict(output) for output in shown]  # type: ignore[no-untyped-call]
-    return done  # type: ignore[no-any-return]
+            client.execute(env=_environment(Path(private), root), cleanup_kc=True)
+        except CellExecutionError as error:
+            raise ResultsError(f"notebook {name}: a cell failed: {error.ename}: {error.evalue}") from None
+        except (CellTimeoutError, DeadKernelError) as error:
+            raise ResultsError(f"notebook {name}: the kernel did not finish ({error})") from None
+        finally:
+            if client.km is not None:
+                client._cleanup_kernel()
+    return notebook
 
 
-def _answered(connection: Connection) -> tuple[list[list[dict[str, Any]]], str]:
-    """Receive the outputs of all cells and the first error; TimeoutError if there is nothing for ten minutes."""
-    outputs: list[list[dict[str, Any]]] = []
-    while True:
-        if not connection.poll(_SECONDS):
-            raise TimeoutError(f"a cell took more than {_SECONDS} s")
-        message = connection.recv()
-        if isinstance(message, str):
-            return outputs, message
-        outputs.append(message)
+def _manager(private: Path) -> AsyncKernelManager:
+    """Return a manager of a kernel of this interpreter, reached through sockets in a private folder."""
+    specs = KernelSpecManager(kernel_dirs=[], ensure_native_kernel=True)
+    manager = AsyncKernelManager(kernel_name=NATIVE_KERNEL_NAME, kernel_spec_manager=specs)
+    if os.name == "posix" and len(str(private)) < _LONGEST_SOCKET:
+        manager.transport, manager.ip = "ipc", str(private / "k")
+    manager.connection_file = str(private / "connection.json")
+    return manager
 
 
-def _answer(connection: Connection, sources: Sequence[str], folder: Path) -> None:
-    """Execute the cells and send the outputs of each, then the first error, empty if there is none."""
-    from IPython.core.displayhook import CapturingDisplayHook
-    from IPython.core.displaypub import CapturingDisplayPublisher
-    from IPython.core.interactiveshell import InteractiveShell
-    from traitlets.config import Config
-
-    os.chdir(folder)
-    sys.stdin = io.StringIO()
-    sys.path[:0] = [] if str(folder) in sys.path else [str(folder)]
-    shell = InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}), colors="nocolor")
-    for source in sources:
-        outputs: list[dict[str, Any]] = []
-        shell.display_pub = CapturingDisplayPublisher()  # type: ignore[no-untyped-call]
-        shell.display_pub.outputs = outputs
-        shell.display_trap.hook = CapturingDisplayHook(shell, outputs)  # type: ignore[no-untyped-call]
-        with redirect_stdout(_Stream("stdout", outputs)), redirect_stderr(_Stream("stderr", outputs)):
-            result = shell.run_cell(source)  # type: ignore[no-untyped-call]
-        if (error := result.error_before_exec or result.error_in_exec) is not None:
-            connection.send(f"{type(error).__name__}: {error}")
-            return
-        connection.send([output if "output_type" in output else _shown(output) for output in outputs])
-    connection.send("")
-
-
-def _shown(output: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an output of IPython as a notebook holds it: bytes as text."""
-    data = {
-        kind: b64encode(value).decode() if isinstance(value, bytes) else value for kind, value in output["data"].items()
-    }
-    return {"output_type": "display_data", "data": data, "metadata": {}}
-
-
-class _Stream(io.TextIOBase):
-    """Keep what is printed among the outputs of a cell, in their order."""
-
-    def __init__(self, name: str, outputs: list[dict[str, Any]]) -> None:
-        self._name, self._outputs = name, outputs
-
-    def write(self, text: str) -> int:
-        """Append to the last output if that was printed here too."""
-        last = self._outputs[-1] if self._outputs else {}
-        if last.get("name") == self._name:
-            last["text"] += text
-        elif text:
-            self._outputs.append({"output_type": "stream", "name": self._name, "text": text})
-        return len(text)
-
-
-@contextmanager
-def _environment(private: Path, root: Path) -> Iterator[None]:
-    """Set the environment of a process that executes cells, for as long as it is started."""
-    fixed = {"IPYTHONDIR": str(private), "PYTHONHASHSEED": "0", "MPLBACKEND": "Agg", ROOT_VARIABLE: str(root)}
-    before = {name: os.environ.get(name) for name in fixed}
-    os.environ.update(fixed)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+def _environment(private: Path, root: Path) -> dict[str, str]:
+    own = {name: str(private / name.lower()) for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")}
+    fixed = {"PYTHONHASHSEED": "0", "MPLBACKEND": "Agg", ROOT_VARIABLE: str(root)}
+    return {**os.environ, **own, **fixed}
 
 
 def notebook_page(notebook: nbformat.NotebookNode, name: str, root: Path) -> str:
