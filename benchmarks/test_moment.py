@@ -17,13 +17,14 @@ from pcpo.oracles.moment import MomentOracle
 from pcpo.oracles.rollout import RolloutOracle
 from pcpo.simulation.noise import Purpose, noise_law, stream
 
-AGENTS, ITERATIONS = 4, 100
+#: Calibrated schedules have 300 iterations an epoch and more from D = 6 on.
+AGENTS, ITERATIONS = 4, 300
 #: Rollouts of the minibatch that is simulated for comparison.
 MINIBATCH = 1024
 
 
 def fleet(n: int, m: int) -> Fleet:
-    """One random system, and agents that start where C is twice C*, in different directions."""
+    """One random system, and agents that start 15 % above C*, in different directions."""
     rng = stream(0, n, m)
     A = rng.standard_normal((n, n))
     A *= 0.9 / np.abs(np.linalg.eigvals(A)).max()
@@ -35,7 +36,7 @@ def fleet(n: int, m: int) -> Fleet:
         low, high = 0.0, 10.0
         for _ in range(40):
             middle = (low + high) / 2
-            inside = lqr.cost(system, best_gain.K + middle * V) < 2 * best_gain.cost
+            inside = lqr.cost(system, best_gain.K + middle * V) < 1.15 * best_gain.cost
             low, high = (middle, high) if inside else (low, middle)
         gains.append(best_gain.K + low * V)
     return Fleet("benchmark", (system,), np.zeros(AGENTS, dtype=np.int64), np.stack(gains))
@@ -43,15 +44,15 @@ def fleet(n: int, m: int) -> Fleet:
 
 @pytest.mark.parametrize(("n", "m"), [(2, 1), (3, 2), (4, 2), (6, 2), (10, 2), (20, 3)])
 def test_moments(benchmark: Any, table: Table, n: int, m: int) -> None:
-    """An epoch from C = 2C*: 100 iterations, all anchors of the way included; and the simulation of 1,024 rollouts."""
+    """An epoch of 300 iterations from 15 % above C*, with all its anchors; and the simulation of 1,024 rollouts."""
     agents, law = fleet(n, m), noise_law("signs")
     step = 1 / (4 * max(float(np.linalg.norm(lqr.hessian_at(agents.systems[0], K), 2)) for K in agents.initial_gains))
     radii = np.full(AGENTS, 0.05 * float(np.linalg.norm(agents.optimal_gains[0])))
 
     def epoch() -> None:
         oracle = MomentOracle(agents, seed=1, law=law)
-        oracle.iterate(agents.initial_gains, ITERATIONS, step, 10**6, radii, purpose=Purpose.LOCAL, epoch=1)
-        assert oracle.errors.anchors > AGENTS
+        oracle.iterate(agents.initial_gains, ITERATIONS, step, 10**5, radii, purpose=Purpose.LOCAL, epoch=1)
+        assert oracle.errors.anchors >= AGENTS
         assert not oracle.nonfinite.any()
 
     table.moments[n, m] = best(benchmark, epoch, 5) / (AGENTS * ITERATIONS)

@@ -156,11 +156,11 @@ def iterate(
             gains, iterations, plan.step_size, M, radii, purpose=purpose, epoch=epoch, sets=sets, estimator=estimator,
             aside=aside,
         )  # fmt: skip
+    own: dict[str, Any] = {} if estimator == "one_point" else {"estimator": estimator}
     for _ in range(iterations):
-        baseline = oracle.costs(gains, aside, purpose=Purpose.BASELINE, epoch=epoch).values if aside else None
-        g = oracle.gradients(
-            gains, M - aside, radii, purpose=purpose, epoch=epoch, estimator=estimator, baseline=baseline
-        ).values
+        if aside:
+            own["baseline"] = oracle.costs(gains, aside, purpose=Purpose.BASELINE, epoch=epoch).values
+        g = oracle.gradients(gains, M - aside, radii, purpose=purpose, epoch=epoch, **own).values
         gains = gains - plan.step_size * (g if server is None else server.average(g))
     return gains
 
