@@ -289,7 +289,8 @@ class TestBounds:
         bound = lqr.rollout_bound(system, K, Signs())
         assert worst <= bound * (1 + 1e-13)
         assert bound <= worst * (1 + 1e-8)
-        assert lqr.rollout_bound(system, K, Cube()) == pytest.approx(3 * bound, rel=1e-12)
+        assert lqr.rollout_bound(system, K, Cube()) == pytest.approx(Cube().bound(1) * bound, rel=1e-12)
+        assert 3 * (1 - 2**-14) < Cube().bound(1) < 3
 
     @pytest.mark.parametrize(("n", "m"), SHAPES)
     def test_pl_inequality_holds_on_random_gains(self, n: int, m: int) -> None:

@@ -45,7 +45,7 @@ def test_one_scalar_system_by_hand(A: float, B: float, law: NoiseLaw) -> None:
     K = float(lqr.riccati(system).K[0, 0])
     a, p = A - B * K, P(system, K)
     h = 2 * c * (float(system.R[0, 0]) + GAMMA * B**2 * p) / (1 - GAMMA * a**2)
-    d = {"signs": 0.0, "sphere": 0.0, "cube": 0.8 * p**2}[law.name]
+    d = {"signs": 0.0, "sphere": 0.0, "cube": (0.8 - 2.4 / (2**32 - 1)) * p**2}[law.name]
     variance = GAMMA**2 / (1 - GAMMA**2) * (d + 4 * p**2 * GAMMA**2 * a**2 / (1 - GAMMA**2 * a**2))
     assert c * p == pytest.approx(10.0, rel=1e-12)
     assert (found.h_max, found.h_min) == pytest.approx((h, h), rel=1e-10)
