@@ -147,19 +147,19 @@ def iterate(
     """
     purpose = Purpose.LOCAL if server is None else Purpose.GLOBAL
     M, epoch = plan.minibatch, plan.epoch
+    own: dict[str, Any] = {} if estimator == "one_point" else {"estimator": estimator}  # (5) needs no such argument
     if isinstance(oracle, IteratingOracle):
         if server is not None:
             server.book_averages(iterations, gains)
+        own |= {"aside": aside} if aside else {}
         sets = None if server is None else server.neighbourhoods
         return oracle.iterate(
-            gains, iterations, plan.step_size, M, radii, purpose=purpose, epoch=epoch, sets=sets, estimator=estimator,
-            aside=aside,
+            gains, iterations, plan.step_size, M, radii, purpose=purpose, epoch=epoch, sets=sets, **own
         )  # fmt: skip
     for _ in range(iterations):
-        baseline = oracle.costs(gains, aside, purpose=Purpose.BASELINE, epoch=epoch).values if aside else None
-        g = oracle.gradients(
-            gains, M - aside, radii, purpose=purpose, epoch=epoch, estimator=estimator, baseline=baseline
-        ).values
+        if aside:
+            own["baseline"] = oracle.costs(gains, aside, purpose=Purpose.BASELINE, epoch=epoch).values
+        g = oracle.gradients(gains, M - aside, radii, purpose=purpose, epoch=epoch, **own).values
         gains = gains - plan.step_size * (g if server is None else server.average(g))
     return gains
 
