@@ -47,7 +47,11 @@ def test_moments(benchmark: Any, table: Table, n: int, m: int) -> None:
     """An epoch of 300 iterations from 15 % above C*, with all its anchors; and the simulation of 1,024 rollouts."""
     agents, law = fleet(n, m), noise_law("signs")
     step = 1 / (4 * max(float(np.linalg.norm(lqr.hessian_at(agents.systems[0], K), 2)) for K in agents.initial_gains))
-    radii = np.full(AGENTS, 0.05 * float(np.linalg.norm(agents.optimal_gains[0])))
+    optimum = lqr.riccati(agents.systems[0])
+    # The radius at which the cost in a mean direction is 1 % above C*: a sphere far from infinite costs.
+    radii = np.full(
+        AGENTS, np.sqrt(0.02) * np.sqrt(optimum.cost / float(np.mean(lqr.hessian_eigenvalues(agents.systems[0]))))
+    )
 
     def epoch() -> None:
         oracle = MomentOracle(agents, seed=1, law=law)
