@@ -15,8 +15,8 @@ from pcpo.pipeline.sources import Scripts
 from pcpo.storage.sources import PACKAGE, closure
 
 STUDIES = {study: module for entry in GROUPS.values() for study, module in entry.studies.items()}
-#: Modules that import others by name: each offers a list of names, and `Scripts` adds what a job takes from it; the last
-#: one imports libraries only.
+#: Modules that import others by name: each offers a list of names, and `Scripts` adds what a job takes from it; the
+#: last one imports libraries only.
 BY_NAME = {
     "algorithms/__init__.py",
     "moved.py",
