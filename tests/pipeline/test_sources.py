@@ -48,6 +48,7 @@ def loaded(*modules: str) -> set[str]:
     return names([Path(line) for line in out.splitlines()]) - {"moved.py"}  # names modules, computes nothing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", GROUPS)
 def test_the_closure_of_a_group_holds_every_module_that_its_jobs_load(group: str) -> None:
     for modules in ([module] for module in set(GROUPS[group].studies.values())):

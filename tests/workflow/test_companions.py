@@ -40,6 +40,7 @@ def changed(workspace: Workspace, names: Sequence[str], table: str) -> set[str]:
     return outcome.jobs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", CHEAP)
 def test_a_table_depends_on_the_code_that_it_runs_and_on_no_other(group: str, fresh: Workspace) -> None:
     fresh.configure(edited(evidence={study: {"count": 1} for study in GROUPS[group].studies}))

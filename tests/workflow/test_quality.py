@@ -44,6 +44,7 @@ def test_every_wildcard_is_constrained(repository: Path) -> None:
     assert {"scenario", "algorithm", "batch", "study"} <= used <= constrained
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["full", "cluster"])
 def test_plan_of_a_large_configuration(name: str, compiled: Path, tmp_path: Path) -> None:
     """How long it takes is measured in benchmarks/."""
