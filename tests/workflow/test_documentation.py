@@ -40,7 +40,7 @@ NOT_RUN = {
 }
 
 #: Commands that need a finished run: that they understand their arguments is seen from the sentence they end with.
-WITHOUT_RESULTS = r"python -m pcpo\.(report\.reference|storage\.verify) .*"
+WITHOUT_RESULTS = r"python -m (pcpo\.(report\.reference|storage\.verify) .*|tools\.jobs)"
 #: Targets of make that are short enough to be made.
 SHORT = ("help", "status", "setup")
 

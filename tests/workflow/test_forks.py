@@ -9,6 +9,9 @@ import pytest
 from support.workspace import Outcome, Workspace
 
 
+pytestmark = pytest.mark.slow
+
+
 def memory(workspace: Workspace, rule: str) -> float:
     """Megabytes of a job by Snakemake's benchmark."""
     with (workspace.root / f"build/tiny/results/benchmarks/{rule}.tsv").open(encoding="utf-8") as file:

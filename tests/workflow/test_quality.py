@@ -12,6 +12,7 @@ import yaml
 from support.warm import server
 from support.workspace import Outcome, Workspace, check_few_jobs
 
+from pcpo.pipeline.jobs import COMPUTED
 from tools import captions, rulegraph
 
 DIRECTIVES = ("log:", "benchmark:", "conda:", "message:", "script:")
@@ -107,6 +108,7 @@ def test_what_people_see_while_it_runs(finished: tuple[Workspace, Outcome]) -> N
     assert re.search(r"^\d+ of \d+ steps \(\d+%\) done$", outcome.text, re.MULTILINE)
     log = workspace.root / "build/tiny/results/logs/runs/pair/pcpo/000000-000001.log"
     line = r"seed \d epoch \d/2: \d+ rollouts per agent, mean gap [\d.e+-]+, sets of \d to \d agents(, reinitialised)?"
-    cost, *lines = log.read_text(encoding="utf-8").splitlines()
+    cost, *lines, computed = log.read_text(encoding="utf-8").splitlines()
+    assert COMPUTED.fullmatch(computed)
     assert re.fullmatch(r"2 seeds of pcpo: \d+ rollouts per agent of \d+ steps, .* core seconds in one run", cost)
     assert [bool(re.fullmatch(line, text)) for text in lines] == [True] * 4
