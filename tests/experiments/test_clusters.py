@@ -164,7 +164,7 @@ def test_what_rows_and_moments_cost_is_said_before_they_run() -> None:
     made = replace(large(8000), oracle="moments", horizon=None)
     cost = run_cost(made)
     steps = 2 * sum(made.schedule.plan(epoch).iterations for epoch in range(1, made.epochs + 1))
-    assert (cost.drawn, cost.rollouts, cost.horizon) == (made.budget, 0, 0)
+    assert (cost.drawn, cost.rollouts, cost.horizon) == (made.schedule.rollouts_for(made.epochs), 0, 0)
     assert cost.core_seconds > 8000 * steps * 1e-7
     assert "rollouts per agent drawn from their moments, for 8000 agents" in str(cost)
     assert cost.records > 12 * 8000**2, "in epoch 1 of four clusters nobody is told apart"

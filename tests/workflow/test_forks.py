@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from support.workspace import Outcome, Workspace
 
-
 pytestmark = pytest.mark.slow
 
 
