@@ -4,7 +4,7 @@ The mean of M independent one-point estimates tends to N(∇C_r(K), S(K)/M), S(K
 ∇C_r ∇C_rᵀ, and the mean of M rollout costs to N(C(K), Var C(K; Z)/M), by the central limit theorem; M has no limit.
 Algorithms, server and schedule run on this oracle as on rollouts.  The evidence group `surrogate` measures from which M
 on the two cannot be told apart.  Estimates with a baseline, given the baseline, and means of pairs are drawn in the
-same way (`pcpo.oracles.moment_anchors` has their covariances).
+same way (`pcpo.oracles.moment_draws` has their covariances).
 
 Moments are integrals over a sphere or its ball (`pcpo.oracles.moment_rules`).  From one iterate to the next they are
 extrapolated, with ∇C, C and Var C(K; Z) exact at every iterate (`pcpo.oracles.moment_kernels`); `Errors` measures the
@@ -24,7 +24,8 @@ from pcpo.fleets.fleet import Fleet
 from pcpo.lqr.moments import quartic_pairs
 from pcpo.lqr.system import SystemStack
 from pcpo.neighbourhoods import Cover, Neighbourhoods
-from pcpo.oracles.moment_anchors import CENTRED, ONE_POINT, TWO_POINT, costs_kernel, matrices_of, renew_kernel
+from pcpo.oracles.moment_anchors import costs_kernel, renew_kernel
+from pcpo.oracles.moment_draws import CENTRED, ONE_POINT, TWO_POINT, matrices_of
 from pcpo.oracles.moment_kernels import descend_kernel
 from pcpo.oracles.moment_rules import fine_rule, narrow_rule, wide_rule
 from pcpo.oracles.moment_truncated import truncated_anchor
@@ -65,7 +66,7 @@ class Errors:
 class _Draw:
     """Describe one estimate of every agent.
 
-    estimator: of `pcpo.oracles.moment_anchors`; minibatch: rollouts spent in all; aside: those of them that estimate
+    estimator: of `pcpo.oracles.moment_draws`; minibatch: rollouts spent in all; aside: those of them that estimate
     the baseline; baseline: a given one ``(N,)``.
     """
 
