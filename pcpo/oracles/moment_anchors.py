@@ -20,6 +20,10 @@ __all__ = ["costs_kernel", "renew_kernel"]
 
 #: An anchor whose corrections are small serves longer: until they would be off as those of this size by the drift.
 _SIZE, _MOST_DRIFT = 0.1, 0.5
+#: One whose bias of smoothing is more standard deviations of an estimate than these serves for less, down to a fraction
+#: of the drift, of finer rules a larger one, since their anchors take ten times as long.  Near an optimum the bias
+#: changes as the root of C, so the square counts.
+_BIAS, _LEAST, _LEAST_FINE = 0.25, 1 / 100, 1 / 8
 
 
 @inlined
@@ -91,7 +95,7 @@ def _renew_one(  # type: ignore[no-untyped-def]
     D = m * n
     mean, G, off, old, zero = np.empty(D), np.empty(D), np.empty(D), np.empty(D), np.zeros(D)
     T, Sigma, vectors, carried = np.empty((4, D, D)), np.empty((D, D)), np.empty((D, D)), np.empty((D, D))
-    cost, variance, over, tame, bend = moments(
+    cost, variance, over, tame, refined, bend = moments(
         systems, gamma, law, i, K, r, narrow, fine, wide, ceiling, samples, mean, T, G
     )
     finite = np.isfinite(cost)
@@ -125,8 +129,10 @@ def _renew_one(  # type: ignore[no-untyped-def]
     drifts[i] = drift
     if tame:
         middle, spread = _spread(Sigma)
-        size = max(spread, np.sqrt(samples * distance / middle))
-        drifts[i] = min(_MOST_DRIFT, drift * max(1.0, _SIZE / size))
+        away = np.sqrt(samples * distance / middle)
+        drifts[i] = min(_MOST_DRIFT, drift * max(1.0, _SIZE / max(spread, away)))
+        if away > _BIAS:
+            drifts[i] = drift * max(_LEAST_FINE if refined else _LEAST, (_BIAS / away) ** 2)
     costs[i], saturated[i], centres[i] = cost, over, centre
     squares[i] = cost * cost + variance if estimator == ONE_POINT else variance
     # Half a hessian times reach² is the drift: how far C stays within it, if C is quadratic around K.

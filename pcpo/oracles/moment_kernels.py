@@ -94,7 +94,7 @@ def _descend_scalar(  # type: ignore[no-untyped-def]
     """
     A, B, Q, R = systems[0].ravel(), systems[1].ravel(), systems[2].ravel(), systems[3].ravel()
     K_a, C_a, V_a, reach2, drift = anchors[0].ravel(), anchors[1], anchors[2], anchors[3], anchors[4]
-    bias, root, fraction = anchors[5].ravel(), anchors[6].ravel(), anchors[7]
+    bias, root, fraction, centre = anchors[5].ravel(), anchors[6].ravel(), anchors[7], anchors[8]
     K, g, xi = X.reshape(X.size), G.reshape(G.size), normals.reshape(normals.shape[0], X.size)
     which, averaged = cover[5], cover[4].size > 0
     sums, means = np.zeros((max(G.shape[0], 2 * cover[0]), 1, 1)), np.empty((cover[4].size, 1, 1))
@@ -128,6 +128,8 @@ def _descend_scalar(  # type: ignore[no-untyped-def]
             _average(1, 1, cover, G, sums, means)
         for i in range(K.size):
             saturated[0, i] += fraction[i]
+            if centre[i] >= SATURATION:
+                saturated[1, i] += 1.0
             K[i] -= step_size * (means[which[i], 0, 0] if averaged else g[i])
     return normals.shape[0]
 

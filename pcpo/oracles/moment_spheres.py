@@ -133,7 +133,7 @@ def _is_rough(r, cost, samples, G, mean, T):  # type: ignore[no-untyped-def]
 
 @inlined
 def moments(systems, gamma, law, i, K, r, narrow, fine, wide, ceiling, samples, mean, T, G):  # type: ignore[no-untyped-def]
-    """Set ∇C_r, T_0 … T_3, ∇C; return C, Var, the saturated fraction, whether by slopes, and the norm of ∇²C."""
+    """Set ∇C_r, T_0 … T_3, ∇C; return C, Var, the saturated fraction, whether by slopes, by a finer rule; ‖∇²C‖."""
     m, n = K.shape
     W, V, H, D = np.empty((MATRICES, n, n)), np.empty((ROWS, m, n)), np.empty((m, n)), m * n
     slope = np.zeros((m, n))
@@ -146,7 +146,7 @@ def moments(systems, gamma, law, i, K, r, narrow, fine, wide, ceiling, samples, 
     nodes, weights, slopes, centre = narrow
     C, Var, curvature = np.empty(len(nodes)), np.empty(len(nodes)), np.zeros((D, D))
     dC, dVar = np.zeros((len(nodes), D)), np.zeros((len(nodes), D))
-    tame, saturated, bend = slopes and finite, 0.0, np.inf
+    tame, refined, saturated, bend = slopes and finite, False, 0.0, np.inf
     if tame:
         _at_nodes(systems, gamma, law, i, K, r, nodes, slopes, ceiling, C, Var, dC, dVar, W, V)
         for k in range(len(nodes)):
@@ -154,6 +154,7 @@ def moments(systems, gamma, law, i, K, r, narrow, fine, wide, ceiling, samples, 
     if tame:
         curvature = _by_slopes(r, nodes, weights, centre, C, Var, dC, dVar, cost, variance, G, mean, T)
         if len(fine[0]) > len(nodes) and _is_rough(r, cost, samples, G, mean, T):
+            refined = True
             nodes, weights, centre = fine[0], fine[1], fine[3]
             C, Var = np.empty(len(nodes)), np.empty(len(nodes))
             dC, dVar = np.zeros((len(nodes), D)), np.zeros((len(nodes), D))
@@ -177,4 +178,4 @@ def moments(systems, gamma, law, i, K, r, narrow, fine, wide, ceiling, samples, 
         eigen(curvature, vectors)
         for a in range(D):
             bend = max(bend, abs(curvature[a, a]))
-    return cost if finite else np.inf, variance, saturated, tame, bend
+    return cost if finite else np.inf, variance, saturated, tame, refined, bend
