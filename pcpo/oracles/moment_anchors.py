@@ -127,12 +127,12 @@ def _renew_one(  # type: ignore[no-untyped-def]
                 for k in range(D):
                     matrices[i, 0, a, b] += vectors[a, k] * np.sqrt(max(Sigma[k, k], 0.0)) * vectors[b, k]
     drifts[i] = drift
+    middle, spread = _spread(Sigma)
+    away = np.sqrt(samples * distance / middle)
     if tame:
-        middle, spread = _spread(Sigma)
-        away = np.sqrt(samples * distance / middle)
         drifts[i] = min(_MOST_DRIFT, drift * max(1.0, _SIZE / max(spread, away)))
-        if away > _BIAS:
-            drifts[i] = drift * max(_LEAST_FINE if refined else _LEAST, (_BIAS / away) ** 2)
+    if (tame or not narrow[2]) and over == 0.0 and away > _BIAS:
+        drifts[i] = drift * max(_LEAST_FINE if refined else _LEAST, (_BIAS / away) ** 2)
     costs[i], saturated[i], centres[i] = cost, over, centre
     squares[i] = cost * cost + variance if estimator == ONE_POINT else variance
     # Half a hessian times reach² is the drift: how far C stays within it, if C is quadratic around K.

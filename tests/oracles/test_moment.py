@@ -528,10 +528,11 @@ def test_carried_moments_are_as_good_as_they_say(fleet: Fleet) -> None:
     """On the way down: gradients without noise against quadrature at every iterate.
 
     What is carried is the bias of smoothing: all errors fall as r², and with the drift that is allowed.
+    Steps are short, so that anchors serve several of them.
     """
-    eta = 1 / (4 * max(float(lqr.hessian_eigenvalues(s)[-1]) for s in fleet.systems))
+    eta = 1 / (64 * max(float(lqr.hessian_eigenvalues(s)[-1]) for s in fleet.systems))
     errors = {}
-    for r, drift in ((0.05, 0.05), (0.0125, 0.05), (0.05, 0.002)):
+    for r, drift in ((0.05, 0.9), (0.0125, 0.9), (0.05, 0.05)):
         found, K = oracle(fleet, drift=drift), fleet.initial_gains
         radii, worst, bias = np.full(fleet.N, r), 0.0, 0.0
         for _ in range(12):
@@ -541,15 +542,15 @@ def test_carried_moments_are_as_good_as_they_say(fleet: Fleet) -> None:
                 exact = lqr.smoothed_gradient(system, K[i], r).value
                 worst = max(worst, float(np.linalg.norm(g[i] - exact)))
                 bias = max(bias, float(np.linalg.norm(exact - lqr.gradient(system, K[i]))))
-            K = found.iterate(K, 3, eta, HUGE, radii, purpose=1, epoch=1)
+            K = found.iterate(K, 48, eta, HUGE, radii, purpose=1, epoch=1)
         assert found.errors.anchors > fleet.N
         assert worst < bias
         errors[r, drift] = worst, found.errors.covariance
-    coarse = errors[0.05, 0.05]
-    assert errors[0.0125, 0.05][0] < coarse[0] / 8
-    assert 0 < errors[0.0125, 0.05][1] < coarse[1] / 8
-    assert errors[0.05, 0.002][0] < coarse[0] / 2
-    assert errors[0.05, 0.002][1] < coarse[1] / 2
+    coarse = errors[0.05, 0.9]
+    assert errors[0.0125, 0.9][0] < coarse[0] / 8
+    assert 0 < errors[0.0125, 0.9][1] < coarse[1] / 8
+    assert errors[0.05, 0.05][0] < coarse[0] / 2
+    assert errors[0.05, 0.05][1] < coarse[1] / 2
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------
