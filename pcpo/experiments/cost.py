@@ -51,9 +51,10 @@ _NUMPY = {
     "sphere": {13: 400.0, 20: 460.0, 30: 740.0, 50: 1380.0},
     "cube": {13: 370.0, 20: 420.0, 30: 670.0, 50: 1260.0},
 }
-#: Microseconds of one answer for one agent from its moments, by the number of unknowns D: what the oracle is meant to
-#: keep within, not measured.
-_MOMENTS = {1: 5.0, 8: 20.0, 20: 100.0, 60: 1000.0}
+#: Microseconds of one answer for one agent from its moments, by the number of unknowns D: measured in processor time
+#: on the same machine, in an epoch of 300 iterations with all its anchors (`benchmarks/test_moment.py`; of two shapes
+#: of D = 20 the slower).
+_MOMENTS = {1: 0.5, 2: 1.2, 6: 3.4, 8: 11.4, 12: 14.5, 20: 39.9, 60: 333.0}
 _ROW = 8 * 80  # bytes of a row of results, while a table is made
 _MEMBER = 12  # bytes of a member of a set of a row per agent: as an index, and in the file's table
 _OVERHEAD = 1.5  # what a run takes beyond its rollouts, by the reference run: 1.2 to 2

@@ -4,7 +4,7 @@ The mean of M independent one-point estimates tends to N(∇C_r(K), S(K)/M), S(K
 ∇C_r ∇C_rᵀ, and the mean of M rollout costs to N(C(K), Var C(K; Z)/M), by the central limit theorem; M has no limit.
 Algorithms, server and schedule run on this oracle as on rollouts.  The evidence group `surrogate` measures from which M
 on the two cannot be told apart.  Estimates with a baseline, given the baseline, and means of pairs are drawn in the
-same way (`pcpo.oracles.moment_anchors` has their covariances).
+same way (`pcpo.oracles.moment_draws` has their covariances).
 
 Moments are integrals over a sphere or its ball (`pcpo.oracles.moment_rules`).  From one iterate to the next they are
 extrapolated, with ∇C, C and Var C(K; Z) exact at every iterate (`pcpo.oracles.moment_kernels`); `Errors` measures the
@@ -24,7 +24,8 @@ from pcpo.fleets.fleet import Fleet
 from pcpo.lqr.moments import quartic_pairs
 from pcpo.lqr.system import SystemStack
 from pcpo.neighbourhoods import Cover, Neighbourhoods
-from pcpo.oracles.moment_anchors import CENTRED, ONE_POINT, TWO_POINT, costs_kernel, matrices_of, renew_kernel
+from pcpo.oracles.moment_anchors import costs_kernel, renew_kernel
+from pcpo.oracles.moment_draws import CENTRED, ONE_POINT, TWO_POINT, matrices_of
 from pcpo.oracles.moment_kernels import descend_kernel
 from pcpo.oracles.moment_rules import fine_rule, narrow_rule, wide_rule
 from pcpo.oracles.moment_truncated import truncated_anchor
@@ -48,7 +49,8 @@ _NO_SETS = Cover(0, _NONE, _NONE, _NONE, _NONE, _NONE)
 class Errors:
     """Hold the largest errors of the extrapolated moments.
 
-    They are measured wherever moments are computed anew, and for one agent at the end of every call of `iterate`.
+    They are measured wherever moments are computed anew, and for one agent at the end of every call of `iterate`: so
+    just beyond where the old ones served.  Moments that served at no gain but their own are exact and not compared.
 
     Attributes:
         covariance: relative error, in the direction where it is largest.
@@ -65,7 +67,7 @@ class Errors:
 class _Draw:
     """Describe one estimate of every agent.
 
-    estimator: of `pcpo.oracles.moment_anchors`; minibatch: rollouts spent in all; aside: those of them that estimate
+    estimator: of `pcpo.oracles.moment_draws`; minibatch: rollouts spent in all; aside: those of them that estimate
     the baseline; baseline: a given one ``(N,)``.
     """
 
@@ -95,6 +97,11 @@ class _Anchors:
         self.costs, self.squares, self.centres = np.full(N, np.nan), np.full(N, np.nan), np.zeros(N)
         self.reach2, self.drifts, self.saturated = np.zeros(N), np.zeros(N), np.zeros(N)
         self.shapes = np.zeros((N, self.matrices, m * n, m * n))
+        self.steps, self.since = 0, np.zeros(N, dtype=np.int64)  # estimates so far; when each anchor was computed
+
+    def extrapolated(self, agents: IntArray) -> BoolArray:
+        """Return which agents' anchors have served at other gains than their own."""
+        return np.asarray(self.steps - self.since[agents] > 1)
 
     def arrays(self) -> tuple[FloatArray, ...]:
         """Return the arrays that the kernels expect."""
@@ -253,10 +260,11 @@ class MomentOracle(LedgerOracle):
                 if draw.aside:
                     costs = self._costs_at(X, draw.aside, Purpose.BASELINE, epoch)
                     question = (draw.estimator, 0.0, costs.values)
-            done += descend(
+            made = descend(
                 self._matrices, self._gamma, self._pairs, anchors.arrays(), radii, question, not compiled,
                 normals[done:most], zetas[done:most], step_size, cover.arrays, X, G, stale, saturated,
             )  # fmt: skip
+            done, anchors.steps = done + made, anchors.steps + made
             if done < most:
                 self._renew(anchors, np.flatnonzero(stale), X, radii, draw)
         return G, saturated
@@ -270,7 +278,9 @@ class MomentOracle(LedgerOracle):
 
     def _renew(self, anchors: _Anchors, agents: IntArray, X: FloatArray, radii: FloatArray, draw: _Draw) -> None:
         """Compute the exact moments of these agents at their gains X_i."""
+        anchors.costs[agents[~anchors.extrapolated(agents)]] = np.nan  # which takes them from the comparison
         self.errors.anchors += self._renewed(self._matrices, agents, X, radii, draw, anchors.arrays())
+        anchors.since[agents] = anchors.steps
 
     def _renewed(
         self,
@@ -305,6 +315,8 @@ class MomentOracle(LedgerOracle):
         if self._horizon is None:
             own = slice(i, i + 1)
             matrices, copies = (tuple(a[own].copy() for a in arrays) for arrays in (self._matrices, anchors.arrays()))
+            if not anchors.extrapolated(np.array([i])).all():
+                copies[1][:] = np.nan
             self._renewed(matrices, np.zeros(1, dtype=np.int64), X[own], radii[own], draw, copies)
 
 

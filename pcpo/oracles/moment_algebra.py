@@ -21,7 +21,7 @@ from typing import Any
 import numba
 import numpy as np
 
-__all__ = ["BLAS", "MATRICES", "ROWS", "called", "evaluate", "inlined", "slope", "slope_of_any"]
+__all__ = ["BLAS", "MATRICES", "ROWS", "called", "eigen", "evaluate", "inlined", "slope", "slope_of_any", "symmetrise"]
 
 MATRICES = 9  # M, P, S, F, A_K and four more; S serves as scratch once ∇C is known
 ROWS = 2  # RK, which becomes E, and BᵀP
@@ -29,6 +29,7 @@ BLAS = 9  # from so many states on a call of BLAS is faster than loops
 _DOUBLINGS = 64
 _CONVERGED = 1e-18  # of ‖M^(2^j)‖², as in `pcpo.lqr.cost`
 _DIVERGED = 1e60
+_SWEEPS, _DIAGONAL = 30, 1e-30  # of Jacobi's method: at most, and squares off the diagonal over all, at the end
 
 inlined: Any = numba.njit(inline="always", error_model="numpy")
 _CALLED: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -248,7 +249,7 @@ def _multiplier(n, M, X, XM, MM, turned):  # type: ignore[no-untyped-def]
             break
 
 
-@called
+@inlined
 def _multipliers(n, gamma, law, W):  # type: ignore[no-untyped-def]
     """Set W[5] = Z and W[6] = X from P, F and A_K."""
     M, P, F, closed, Z, X = W[0], W[1], W[3], W[4], W[5], W[6]
@@ -295,7 +296,7 @@ def _variance_gradient(n, m, B, gamma, law, W, V, H):  # type: ignore[no-untyped
             H[k, b] = scale * total
 
 
-@called
+@inlined
 def evaluate(systems, gamma, law, i, K, slopes, W, V, G, H):  # type: ignore[no-untyped-def]
     """Return C(K) and Var C(K; Z) for agent i, both infinite if C is; with `slopes` set G = ∇C and H = ∇Var."""
     A, B, Q, R = systems[0][i], systems[1][i], systems[2][i], systems[3][i]
@@ -304,3 +305,46 @@ def evaluate(systems, gamma, law, i, K, slopes, W, V, G, H):  # type: ignore[no-
     if slopes and np.isfinite(cost):
         _variance_gradient(n, m, B, gamma, law, W, V, H)
     return cost, variance
+
+
+@called
+def symmetrise(T):  # type: ignore[no-untyped-def]
+    """Replace a matrix by its symmetric part."""
+    for a in range(T.shape[0]):
+        for b in range(a):
+            T[a, b] = T[b, a] = 0.5 * (T[a, b] + T[b, a])
+
+
+@called
+def eigen(S, vectors):  # type: ignore[no-untyped-def]
+    """Diagonalise a symmetric matrix in place by Jacobi's cyclic method, and set its eigenvectors, by columns."""
+    D = len(S)
+    for a in range(D):
+        for b in range(D):
+            vectors[a, b] = 1.0 if a == b else 0.0
+    for _ in range(_SWEEPS):
+        off = total = 0.0
+        for a in range(D):
+            for b in range(D):
+                total += S[a, b] * S[a, b]
+                off += S[a, b] * S[a, b] if a != b else 0.0
+        if not off > _DIAGONAL * total:
+            break
+        for a in range(D):
+            for b in range(a + 1, D):
+                if S[a, b] == 0.0:
+                    continue
+                half = (S[b, b] - S[a, a]) / (2.0 * S[a, b])
+                t = 1.0 / (abs(half) + np.sqrt(half * half + 1.0))
+                t = t if half >= 0.0 else -t
+                c = 1.0 / np.sqrt(t * t + 1.0)
+                s = t * c
+                for k in range(D):
+                    x, y = S[k, a], S[k, b]
+                    S[k, a], S[k, b] = c * x - s * y, s * x + c * y
+                for k in range(D):
+                    x, y = S[a, k], S[b, k]
+                    S[a, k], S[b, k] = c * x - s * y, s * x + c * y
+                    x, y = vectors[k, a], vectors[k, b]
+                    vectors[k, a], vectors[k, b] = c * x - s * y, s * x + c * y
+                S[a, b] = S[b, a] = 0.0

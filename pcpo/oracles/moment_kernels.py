@@ -6,7 +6,7 @@ Near an *anchor* K_a, a gain whose exact moments are known, the one-point estima
 
 with ∇C(K) and V(K) exact: only what smoothing adds comes from the anchor, the bias and the shape of the covariance,
 both of relative order r².  Estimates with a baseline or of pairs are drawn by a Cholesky factor of their covariance
-(`pcpo.oracles.moment_anchors`).  An anchor is valid while |C(K)/C(K_a) − 1| ≤ drift and ‖K − K_a‖ ≤ reach.  Where C is
+(`pcpo.oracles.moment_draws`).  An anchor is valid while |C(K)/C(K_a) − 1| ≤ drift and ‖K − K_a‖ ≤ reach.  Where C is
 infinite at the anchor, it is valid while C(K) is infinite, and its mean and covariance are those of K.
 
 Up to 8 states the kernel's helpers are inlined, so that the loops over n and m are unrolled.
@@ -20,7 +20,7 @@ from functools import cache
 import numpy as np
 
 from pcpo.oracles.moment_algebra import BLAS, MATRICES, ROWS, inlined, slope, slope_of_any
-from pcpo.oracles.moment_anchors import ONE_POINT, draw
+from pcpo.oracles.moment_draws import ONE_POINT, draw
 from pcpo.simulation.kernels import SATURATION
 from pcpo.simulation.vector import compiled
 
@@ -32,13 +32,17 @@ def _average(n, m, cover, G, sums, means):  # type: ignore[no-untyped-def]
     """Set the mean of G over every distinct set, block after block (`pcpo.neighbourhoods.Cover`)."""
     inner, leaf, starts, blocks, sizes, _ = cover
     for i in range(G.shape[0]):
-        sums[leaf[i]] = G[i]
+        for k in range(m):
+            for b in range(n):
+                sums[leaf[i], k, b] = G[i, k, b]
     for h in range(inner - 1, 0, -1):
         for k in range(m):
             for b in range(n):
                 sums[h, k, b] = sums[2 * h, k, b] + sums[2 * h + 1, k, b]
     for s in range(sizes.size):
-        means[s] = 0.0
+        for k in range(m):
+            for b in range(n):
+                means[s, k, b] = 0.0
         for p in range(starts[s], starts[s + 1]):
             for k in range(m):
                 for b in range(n):
@@ -90,7 +94,7 @@ def _descend_scalar(  # type: ignore[no-untyped-def]
     """
     A, B, Q, R = systems[0].ravel(), systems[1].ravel(), systems[2].ravel(), systems[3].ravel()
     K_a, C_a, V_a, reach2, drift = anchors[0].ravel(), anchors[1], anchors[2], anchors[3], anchors[4]
-    bias, root, fraction = anchors[5].ravel(), anchors[6].ravel(), anchors[7]
+    bias, root, fraction, centre = anchors[5].ravel(), anchors[6].ravel(), anchors[7], anchors[8]
     K, g, xi = X.reshape(X.size), G.reshape(G.size), normals.reshape(normals.shape[0], X.size)
     which, averaged = cover[5], cover[4].size > 0
     sums, means = np.zeros((max(G.shape[0], 2 * cover[0]), 1, 1)), np.empty((cover[4].size, 1, 1))
@@ -124,6 +128,8 @@ def _descend_scalar(  # type: ignore[no-untyped-def]
             _average(1, 1, cover, G, sums, means)
         for i in range(K.size):
             saturated[0, i] += fraction[i]
+            if centre[i] >= SATURATION:
+                saturated[1, i] += 1.0
             K[i] -= step_size * (means[which[i], 0, 0] if averaged else g[i])
     return normals.shape[0]
 

@@ -18,7 +18,7 @@ higher powers, relative to the leading term, as values on a sphere do with degre
 | 4 to 8 | slopes, centre and Mysovskikh's simplex rule | (D + 1)(D + 2) + 1 | 5 | r^6 |
 | 9 to 60 | slopes, ±√(D/(D + 2)) e_i | 2D | 3 | r^4 |
 
-From D = 9 on the rule before is used at gains where the last one would be too coarse (`pcpo.oracles.moment_anchors`).
+From D = 9 on the rule before is used at gains where the last one would be too coarse (`pcpo.oracles.moment_spheres`).
 
 Where costs on the sphere vary too much for an expansion, or are infinite, moments are those of clipped costs, by values
 with positive weights: products up to D = 7, beyond that randomly rotated sets ±e_i.
@@ -56,6 +56,13 @@ class Rule:
     weights: FloatArray
     slopes: bool = False
     centre: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Keep arrays of one kind, read-only and C-contiguous: kernels are compiled for each kind."""
+        for name in ("nodes", "weights"):
+            array = np.array(getattr(self, name), dtype=np.float64, order="C")
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
 
 
 def check_unknowns(D: int) -> None:

@@ -8,7 +8,7 @@ from pcpo.arrays import FloatArray
 from pcpo.lqr.moments import QuarticLaw, truncated_cost_array, truncated_variance_array
 from pcpo.lqr.smoothing import simplex_rule
 from pcpo.lqr.system import LinearSystem
-from pcpo.oracles.moment_anchors import ONE_POINT, TWO_POINT
+from pcpo.oracles.moment_draws import ONE_POINT, TWO_POINT
 from pcpo.oracles.moment_rules import Rule, wide_rule
 from pcpo.simulation.kernels import SATURATION
 
