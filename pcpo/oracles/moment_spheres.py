@@ -8,7 +8,7 @@ from pcpo.oracles.moment_algebra import MATRICES, ROWS, called, eigen, evaluate,
 
 __all__ = ["moments"]
 
-_WIDE = 3.0  # cost at a node over that at the centre, from which on rules of slopes are not trusted
+_WIDE = 1.7  # cost at a node over that at the centre, from which on rules of slopes are not trusted
 #: A rule of degree 3 serves while a covariance's relative distance from isotropy s, and the bias of smoothing b in
 #: standard deviations of an estimate, leave its errors, about 4s² and b·s, below these.
 _COVARIANCE_ERROR, _MEAN_ERROR = 0.02, 0.05
