@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from pcpo.arrays import BoolArray, FloatArray, IntArray
+from pcpo.errors import PcpoError
 
 __all__ = ["Cover", "Neighbourhoods"]
 
@@ -74,10 +75,10 @@ class Cover:
         return joined
 
     def check_occupied(self) -> None:
-        """Raise ValueError if a set is empty, which only estimates that are no numbers cause."""
+        """Raise PcpoError if a set is empty, which only estimates that are no numbers cause."""
         if not self.sizes.all():
             agent = int(np.flatnonzero(self.sizes[self.which] == 0)[0])
-            raise ValueError(f"neighbourhoods: found an empty set for agent {agent}, expected it to hold an agent")
+            raise PcpoError(f"neighbourhoods: found an empty set for agent {agent}, expected it to hold an agent")
 
 
 def _nothing() -> BoolArray:
@@ -116,13 +117,13 @@ class Neighbourhoods:
         """Return the sets themselves, or those of a boolean matrix ``(N, N)``.
 
         Raises:
-            ValueError: for another shape or type.
+            PcpoError: for another shape or type.
         """
         if isinstance(sets, Neighbourhoods):
             return sets
         matrix = np.asarray(sets)
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.dtype != np.bool_:
-            raise ValueError(
+            raise PcpoError(
                 f"neighbourhoods: found shape {matrix.shape} of type {matrix.dtype}, expected a boolean (N, N)"
             )
         found = cls(np.zeros((0, len(matrix))), np.zeros(0), matrix.copy())

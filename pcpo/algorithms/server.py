@@ -12,6 +12,7 @@ import numpy as np
 
 from pcpo.algorithms.protocol import Traffic
 from pcpo.arrays import BoolArray, FloatArray, IntArray
+from pcpo.errors import PcpoError
 from pcpo.neighbourhoods import Neighbourhoods
 
 __all__ = ["Closing", "Server"]
@@ -50,7 +51,7 @@ class Server:
         """Replace the sets; ValueError unless they are sets of these agents."""
         found = Neighbourhoods.of(sets)
         if found.n_agents != self.n_agents:
-            raise ValueError(f"neighbourhoods: found {found.n_agents} agents, expected {self.n_agents}")
+            raise PcpoError(f"neighbourhoods: found {found.n_agents} agents, expected {self.n_agents}")
         self._neighbourhoods = found
 
     def up(self, *payload: FloatArray | IntArray) -> None:
