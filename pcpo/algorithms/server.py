@@ -48,7 +48,7 @@ class Server:
 
     @neighbourhoods.setter
     def neighbourhoods(self, sets: Neighbourhoods | BoolArray) -> None:
-        """Replace the sets; ValueError unless they are sets of these agents."""
+        """Replace the sets; PcpoError unless they are sets of these agents."""
         found = Neighbourhoods.of(sets)
         if found.n_agents != self.n_agents:
             raise PcpoError(f"neighbourhoods: found {found.n_agents} agents, expected {self.n_agents}")
