@@ -35,6 +35,7 @@ SWITCH = "PCPO_FORKS"
 _WORTH = 4
 _MESSAGE = 1 << 16
 _SERVER = Path(__file__).with_name("forks.py")
+_PACKAGE = __name__.partition(".")[0]
 #: As Snakemake sets them for a job of one thread; libraries read them when they are loaded.
 _THREADS = dict.fromkeys(
     (
@@ -48,7 +49,8 @@ _THREADS = dict.fromkeys(
 class Server:
     """Hold the process of which jobs are forks; it starts with the first job."""
 
-    def __init__(self) -> None:
+    def __init__(self, package: str = _PACKAGE) -> None:
+        self._package = package
         self._lock = threading.Lock()
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -105,7 +107,7 @@ class Server:
         if self._control is None:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
-                command = [sys.executable, "-P", str(_SERVER), str(theirs.fileno())]
+                command = [sys.executable, "-P", str(_SERVER), str(theirs.fileno()), self._package]
                 environment = {**os.environ, **_THREADS}
                 self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment)
             if not ours.recv(_MESSAGE):
