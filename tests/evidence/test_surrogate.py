@@ -82,6 +82,7 @@ def test_a_surrogate_that_is_wrong_is_refuted(wrong: dict[str, float], claim: st
     assert found["own_draws"] == "supported"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("D", [1, 2, 6])
 def test_tests_keep_their_level_and_have_power(D: int) -> None:
     """Test 600 samples of 60: rejections at 5 % within an exact 99.9 % interval; samples too wide are rejected.

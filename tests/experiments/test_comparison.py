@@ -106,6 +106,7 @@ def draw_all(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+@pytest.mark.slow
 def test_figures_depend_on_their_numbers_alone(tmp_path: Path) -> None:
     first, second = draw_all(tmp_path / "a"), draw_all(tmp_path / "b")
     assert len(first) == 9

@@ -104,6 +104,7 @@ def draw_all(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+@pytest.mark.slow
 def test_equal_numbers_give_equal_bytes(tmp_path: Path) -> None:
     first, second = draw_all(tmp_path / "a"), draw_all(tmp_path / "b")
     names = [

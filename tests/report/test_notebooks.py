@@ -160,6 +160,7 @@ def importable(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", f"{repository}:{repository / 'tests'}")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("importable")
 def test_a_page_without_network_the_same_each_time(toy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = toy_notebook(tmp_path / "toy.ipynb", 'r.claims("clustering")', 'r.table("toy").head(3)', "1 + 1")

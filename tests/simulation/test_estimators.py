@@ -271,6 +271,7 @@ print(json.dumps(peaks))
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_minibatch() -> None:
     """Peak memory in a process of its own, where nothing else has raised it; one huge chunk is the control."""
     small, large, one_chunk = json.loads(

@@ -82,6 +82,7 @@ def leading_gap(system: LinearSystem, radius: float, minibatch: float) -> float:
     return steady_state_gap(system, step_size=step_size(system), radius=radius, minibatch=minibatch, law=LAW).gap
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("system", "minibatch", "radius", "runs"),
     [(TWO, 4000, 0.3 * 4**-0.25, 80), (TWO, 16000, 0.15, 40), (TWO, 8000, 0.1, 40), (THREE, 16000, 0.2, 40)],
@@ -135,6 +136,7 @@ def test_gap_is_a_weighted_sum_of_squares() -> None:
     assert p_value(weights / 1.4) < LEVEL
 
 
+@pytest.mark.slow
 def test_collaboration_gains_the_root_of_the_size_of_the_cluster() -> None:
     """Paper's radii, r_glob = r_loc/|M|^¼ and minibatch M|M|: E gap_global/E gap_local = |M|^(−½), uncapped."""
     cluster, radius, minibatch = 4, 0.1, 8000

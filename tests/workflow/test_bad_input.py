@@ -151,6 +151,7 @@ def test_fleet_file(name: str, refused: tuple[Workspace, Outcome]) -> None:
     assert [path for path in workspace.files() if path.startswith("build/")] == []
 
 
+@pytest.mark.slow
 def test_budget_below_the_first_epoch(fresh: Workspace) -> None:
     plan = "build/tiny/results/plans/single.json"
     fresh.configure(edited(scenarios__single__budget={"rollouts": 3}))
@@ -283,6 +284,7 @@ def test_as_many_seeds_run_as_are_written(fresh: Workspace) -> None:
     assert "report.html" in overridden.text
 
 
+@pytest.mark.slow
 def test_settings_reach_the_jobs(fresh: Workspace) -> None:
     """Jobs of their own processes read the same configuration with the same settings."""
     path = "build/tiny/results/runs/single/pcpo/000007-000007.parquet"

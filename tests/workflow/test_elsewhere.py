@@ -42,6 +42,7 @@ def test_the_snakefile_by_its_path(fresh: Workspace, place: Path) -> None:
     assert "Nothing to be done" in fresh.snakemake("-s", str(fresh.root / "Snakefile"), "-n", directory=place).text
 
 
+@pytest.mark.slow
 def test_another_working_directory(fresh: Workspace, place: Path) -> None:
     configuration = str(place / "tiny.yaml")
     outcome = fresh.snakemake("-d", str(place), "--cores", "1", FLEET, configuration=configuration)
@@ -49,6 +50,7 @@ def test_another_working_directory(fresh: Workspace, place: Path) -> None:
     assert FLEET in inside(place)
 
 
+@pytest.mark.slow
 def test_the_configuration_and_the_fleets_of_the_checkout_are_the_default(fresh: Workspace, place: Path) -> None:
     arguments = ("-s", str(fresh.root / "Snakefile"), "--cores", "1", "results/fleets/toso2023.yaml")
     outcome = fresh.snakemake(*arguments, configuration=None, directory=place)

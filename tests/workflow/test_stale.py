@@ -25,6 +25,7 @@ def seeds_read(workspace: Workspace) -> dict[str, set[int]]:
     return {str(name): set(rows["seed"]) for name, rows in frame.groupby("scenario")}
 
 
+@pytest.mark.slow
 def test_a_fleet_file_with_another_content_and_an_older_date(clone: Workspace) -> None:
     """As `cp -p`, rsync, unzip and git leave it."""
     path, fleet = clone.root / "fleets/single.yaml", f"{RESULTS}/fleets/single.yaml"

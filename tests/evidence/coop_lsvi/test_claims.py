@@ -177,6 +177,7 @@ def test_runs_depend_on_their_seed_alone(real: dict[str, pd.DataFrame]) -> None:
         pd.testing.assert_frame_equal(alone, both[both["seed"] == 1].reset_index(drop=True))
 
 
+@pytest.mark.slow
 def test_real_runs_are_judged_and_drawn(real: dict[str, pd.DataFrame], tmp_path: Path) -> None:
     verdicts = judge(GROUP.name, GROUP.claims, real)
     assert not (verdicts.loc[verdicts["role"] == "claim", "verdict"] == "refuted").any()
