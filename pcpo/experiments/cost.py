@@ -197,7 +197,7 @@ def run_cost(experiment: Experiment, rollouts: int | None = None, rows: str = "a
     """Return the cost of a run that spends its budget, or `rollouts` per agent.
 
     Minibatches drawn from their moments take a time of their own, whatever their size.  Which they are is that of
-    Algorithm 1; other methods differ little.
+    Algorithm 1: a method that divides its minibatches, as IFCA does, may simulate what Algorithm 1 draws.
     """
     fleet, spent = experiment.fleet, experiment.budget if rollouts is None else rollouts
     simulated, drawn, seconds = spent, 0, 0.0

@@ -1,4 +1,4 @@
-"""Start scripts of local jobs as forks of a process that has loaded the libraries, instead of as fresh interpreters.
+"""Start scripts of local jobs as forks of a process that has loaded the libraries and the package.
 
 Which jobs run, in which order, and what they write is as without; only the seconds in which every interpreter imports
 the same libraries are saved.  The environment variable PCPO_FORKS=0 turns it off.  Forks are made on Linux, by the main

@@ -146,17 +146,13 @@ def iterate(
     """
     purpose = Purpose.LOCAL if server is None else Purpose.GLOBAL
     M, epoch = plan.minibatch, plan.epoch
-    own: dict[str, Any] = {} if estimator == "one_point" else {"estimator": estimator}  # (5) needs no such argument
-    if isinstance(oracle, IteratingOracle) and oracle.iterates(
-        M, purpose=purpose, epoch=epoch, estimator=estimator, aside=aside
-    ):
+    asked: dict[str, Any] = {"purpose": purpose, "epoch": epoch, "estimator": estimator, "aside": aside}
+    if isinstance(oracle, IteratingOracle) and oracle.iterates(M, **asked):
         if server is not None:
             server.book_averages(iterations, gains)
-        own |= {"aside": aside} if aside else {}
         sets = None if server is None else server.neighbourhoods
-        return oracle.iterate(
-            gains, iterations, plan.step_size, M, radii, purpose=purpose, epoch=epoch, sets=sets, **own
-        )  # fmt: skip
+        return oracle.iterate(gains, iterations, plan.step_size, M, radii, sets=sets, **asked)
+    own: dict[str, Any] = {} if estimator == "one_point" else {"estimator": estimator}  # (5) needs no such argument
     for _ in range(iterations):
         if aside:
             own["baseline"] = oracle.costs(gains, aside, purpose=Purpose.BASELINE, epoch=epoch).values
