@@ -19,7 +19,7 @@ from pcpo.lqr.cost import spectral_radius
 from pcpo.lqr.optimum import gap_array, riccati
 from pcpo.lqr.system import Array, LinearSystem, SystemStack
 
-__all__ = ["INITIAL_RULES", "draw_initial_gains", "smallest_common_gap"]
+__all__ = ["INITIAL_RULES", "draw_initial_gains", "gains_at_gaps", "smallest_common_gap"]
 
 Objective = Callable[[Array], float]
 Objectives = Callable[[NDArray[np.int64], Array], Array]
@@ -38,14 +38,17 @@ def draw_initial_gains(
     if rule == "common":
         return np.repeat(_common_gain(systems, gap, rng)[None], len(labels), axis=0)
     if rule == "per_cluster":
-        return _at_gap(systems, np.arange(len(systems)), gap, rng)[labels]
-    return _at_gap(systems, labels, gap, rng)
+        return gains_at_gaps(systems, np.arange(len(systems)), gap, rng)[labels]
+    return gains_at_gaps(systems, labels, gap, rng)
 
 
-def _at_gap(
-    systems: tuple[LinearSystem, ...], labels: NDArray[np.int64], gap: float, rng: np.random.Generator
+def gains_at_gaps(
+    systems: tuple[LinearSystem, ...], labels: NDArray[np.int64], gap: float | Array, rng: np.random.Generator
 ) -> Array:
-    """Draw a gain for every label whose gap, for the system of that label, is `gap`."""
+    """Draw a gain ``(m, n)`` for every label whose gap, for the system of that label, is `gap`, or its own of ``(k,)``.
+
+    The gain lies on a random ray from K*: its direction is uniform on the unit sphere.
+    """
     best = [riccati(system) for system in systems]
     G, K_star = np.stack([b.G for b in best]), np.stack([b.K for b in best])
 
@@ -56,7 +59,7 @@ def _at_gap(
     return _on_rays(gaps, K_star[labels], gap, rng)
 
 
-def _on_rays(objective: Objectives, centres: Array, level: float, rng: np.random.Generator) -> Array:
+def _on_rays(objective: Objectives, centres: Array, level: float | Array, rng: np.random.Generator) -> Array:
     """Return centre + t V for every centre, V uniform on the unit sphere, t ≥ 0 with objective = level.
 
     All rays are searched side by side, and each gain has the bits that it would have alone.
@@ -64,16 +67,18 @@ def _on_rays(objective: Objectives, centres: Array, level: float, rng: np.random
     Args:
         objective: from the places of some centres and a gain for each to their objectives; at most `level` at a centre.
         centres: (k, m, n).
-        level: positive.
+        level: positive, one for all or one for each centre ``(k,)``.
         rng: draws the directions, one after the other.
     """
     V = rng.standard_normal(centres.shape)
     V /= np.array([np.linalg.norm(v) for v in V])[:, None, None]
 
     def excess(which: NDArray[np.int64], t: Array) -> Array:  # decreases through 0; -1/2 where it is infinite
-        return level / (objective(which, centres[which] + t[:, None, None] * V[which]) + level) - 0.5
+        own = levels[which]
+        return np.asarray(own / (objective(which, centres[which] + t[:, None, None] * V[which]) + own) - 0.5)
 
     k = len(centres)
+    levels = np.broadcast_to(np.asarray(level, dtype=np.float64), k)
     at_centre = excess(np.arange(k), np.zeros(k))
     rays = np.flatnonzero(at_centre > 0.0)
     high = 1e-3 * (1.0 + np.array([np.linalg.norm(centre) for centre in centres]))

@@ -64,7 +64,7 @@ def _draw_cluster(spec: FleetSpec, earlier: list[LinearSystem], j: int, rng: np.
     reasons: Counter[str] = Counter()
     for _ in range(MAX_ATTEMPTS):
         try:
-            system = _draw_system(spec, rng)
+            system = draw_system(spec.n, spec.m, spec.gamma, spec.spectral_radius, rng)
             reason = _objection(spec, system, earlier)
         except FleetError:
             reason = "not controllable, or no Riccati solution"
@@ -80,24 +80,34 @@ def _draw_cluster(spec: FleetSpec, earlier: list[LinearSystem], j: int, rng: np.
 
 def _objection(spec: FleetSpec, system: LinearSystem, earlier: list[LinearSystem]) -> str | None:
     """Say why `system` cannot join the `earlier` clusters; None if it can."""
-    curvatures = hessian_eigenvalues(system)
-    if curvatures[-1] > spec.condition_limit * curvatures[0]:
+    if condition(system) > spec.condition_limit:
         return f"Hessian condition number above {spec.condition_limit:g}"
+    return too_close(system, earlier, spec.distance, spec.gain_distance)
+
+
+def condition(system: LinearSystem) -> float:
+    """Return the condition number of the Hessian at K*."""
+    curvatures = hessian_eigenvalues(system)
+    return float(curvatures[-1] / curvatures[0])
+
+
+def too_close(system: LinearSystem, earlier: list[LinearSystem], distance: float, gain_distance: float) -> str | None:
+    """Say in what `system` is within a relative distance of one of the `earlier` clusters; None if in nothing."""
     dynamics, gain = np.hstack([system.A, system.B]), riccati(system).K
     for other in earlier:
-        if relative_distance(dynamics, np.hstack([other.A, other.B])) < spec.distance:
-            return f"(A, B) within {spec.distance:g} of another cluster"
-        if relative_distance(gain, riccati(other).K) < spec.gain_distance:
-            return f"optimal gain within {spec.gain_distance:g} of another cluster"
+        if relative_distance(dynamics, np.hstack([other.A, other.B])) < distance:
+            return f"(A, B) within {distance:g} of another cluster"
+        if relative_distance(gain, riccati(other).K) < gain_distance:
+            return f"optimal gain within {gain_distance:g} of another cluster"
     return None
 
 
-def _draw_system(spec: FleetSpec, rng: np.random.Generator) -> LinearSystem:
-    """Draw A, B, Q and R of one system."""
-    A = rng.standard_normal((spec.n, spec.n))
-    A *= rng.uniform(*spec.spectral_radius) / np.abs(np.linalg.eigvals(A)).max()
-    B = rng.standard_normal((spec.n, spec.m)) / np.sqrt(spec.n)
-    return LinearSystem(A, B, _draw_weight(spec.n, rng), _draw_weight(spec.m, rng), spec.gamma)
+def draw_system(n: int, m: int, gamma: float, radii: tuple[float, float], rng: np.random.Generator) -> LinearSystem:
+    """Draw A, B, Q and R of one system of n states and m inputs, with ρ(A) uniform on `radii`."""
+    A = rng.standard_normal((n, n))
+    A *= rng.uniform(*radii) / np.abs(np.linalg.eigvals(A)).max()
+    B = rng.standard_normal((n, m)) / np.sqrt(n)
+    return LinearSystem(A, B, _draw_weight(n, rng), _draw_weight(m, rng), gamma)
 
 
 def _draw_weight(size: int, rng: np.random.Generator) -> Array:
@@ -111,13 +121,16 @@ def _draw_weight(size: int, rng: np.random.Generator) -> Array:
 class FleetSpec:
     """Describe a random fleet of H = len(sizes) clusters, `sizes[j]` agents in cluster j.
 
-    separation       Δ, exact: the smallest difference of optimal costs, in the units of the cost. None if and only if H
-    = 1 optimal_cost     C*_1 of the first cluster, in the same units; None keeps the level that was drawn spacing
-    H-1 multiples of Δ between successive optimal costs, the smallest exactly 1; None is 1, 1, … condition_limit
-    largest condition number of a cluster's Hessian at K* spectral_radius  range of ρ(A) distance         smallest
-    relative distance of two clusters' [A B] gain_distance    smallest relative distance of two clusters' K* initial
-    "common": one initial gain for all; "per_cluster": one per cluster; "per_agent": all different initial_gap
-    C_σ(i)(K_i⁰) - C*_σ(i), exact; for "common" the largest over clusters
+    Attributes:
+        separation: Δ, exact: the smallest difference of optimal costs, in units of cost; None if and only if H = 1.
+        optimal_cost: C*_1 of the first cluster, in the same units; None keeps the level that was drawn.
+        spacing: H − 1 multiples of Δ between successive optimal costs, the smallest exactly 1; None is 1, 1, …
+        condition_limit: largest condition number of a cluster's Hessian at K*.
+        spectral_radius: range of ρ(A).
+        distance: smallest relative distance of two clusters' [A B].
+        gain_distance: smallest relative distance of two clusters' K*.
+        initial: "common": one initial gain for all; "per_cluster": one per cluster; "per_agent": all different.
+        initial_gap: C_σ(i)(K_i⁰) − C*_σ(i), exact; for "common" the largest over clusters.
 
     Raises FleetError naming the field, what was found and what was expected.
     """

@@ -1,0 +1,244 @@
+"""Draw fleets from a population: the law of random clustered fleets over which the grid's intervals are made.
+
+A draw is one fleet.  For each of its H clusters
+
+    A = a·G,  G Gaussian, a such that ρ(A) or √γ·ρ(A) is uniform on the range of its kind,
+    B = Gaussian/√n,  Q and R with random eigenvectors and eigenvalues uniform on [1/2, 2],
+
+then Q_j and R_j are rescaled so that C*_j = C*_1 + (j − 1)Δ exactly.  Each agent starts at its own gain on a random ray
+from K*, with C(K⁰)/C* log-uniform on `start`.  Draws that miss the limits are rejected and counted, so the population is
+this law conditioned on the limits:
+
+- a cluster whose Hessian at K* has a condition number above `condition_limit`, that has no Riccati solution, or that is
+  close to an earlier cluster in [A B] or in K*;
+- of open loop "unstable", a fleet whose clusters are not certified to have no common gain of finite cost;
+- a start from which the straight way to K* has a curvature above `path_limit` times the smallest one at any cluster's
+  K*, or a rate ‖∇C‖²/(2(C − C*)) below half of the latter; a fleet with an agent for which no start was found.
+
+The kinds of open loop: "stable", ρ(A) < 1; "unstable", √γ·ρ(A) > 1 in every cluster, so that K = 0 has infinite cost,
+and no gain has finite cost for all clusters; "mixed", every other cluster unstable, whether or not a common gain exists.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcpo.errors import FleetError
+from pcpo.fleets.common_gain import CommonGain, common_gain
+from pcpo.fleets.fleet import MAX_AGENTS, Fleet
+from pcpo.fleets.initial_gains import gains_at_gaps
+from pcpo.fleets.random import condition, draw_system, too_close, with_optimal_cost
+from pcpo.lqr.cost import gradient, hessian_matrix
+from pcpo.lqr.optimum import gap_array, hessian_eigenvalues, riccati
+from pcpo.lqr.system import MAX_INPUTS, MAX_STATES, Array, LinearSystem
+
+__all__ = ["Drawn", "OpenLoop", "PopulationSpec", "draw_fleet"]
+
+OpenLoop = Literal["stable", "unstable", "mixed"]
+
+#: C*_1 of every fleet (units of cost); all other costs scale with it.
+OPTIMAL_COST = 20.0
+#: Ranges of ρ(A) of stable systems, and of √γ·ρ(A) of unstable ones.
+_STABLE, _UNSTABLE = (0.6, 0.98), (1.02, 1.25)
+_DISTANCE, _GAIN_DISTANCE = 0.3, 0.2
+_MOST_CLUSTERS, _MOST_FLEETS, _MOST_STARTS, _CANDIDATES = 2000, 300, 20, 16
+#: Smallest rate on the way from a start, over the smallest curvature of all clusters at their K*.
+_SLOWER = 0.5
+_START = "a start whose way to K* is beyond {:g} times the slowest curvature"
+#: Fractions of the way from K* to a start at which curvatures and rates are taken.
+_FRACTIONS = (0.25, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class PopulationSpec:
+    """Describe a population of fleets of H = len(sizes) clusters, `sizes[j]` agents in cluster j.
+
+    Attributes:
+        n: states.
+        m: inputs.
+        sizes: agents of each cluster.
+        gamma: γ.
+        open_loop: "stable", "unstable" or "mixed".
+        separation: Δ/C*_1, the distance of successive optimal costs; not used for one cluster.
+        start: range of C(K⁰)/C*, above 1.
+        condition_limit: largest condition number of a cluster's Hessian at K*.
+        path_limit: largest curvature on the ways from the starts to K*, over the smallest one at any cluster's K*.
+
+    Raises FleetError naming the field, what was found and what was expected.
+    """
+
+    n: int = 2
+    m: int = 1
+    sizes: tuple[int, ...] = (4, 4)
+    gamma: float = 0.9
+    open_loop: OpenLoop = "unstable"
+    separation: float = 0.1
+    start: tuple[float, float] = (1.5, 5.0)
+    condition_limit: float = 30.0
+    path_limit: float = 100.0
+
+    def __post_init__(self) -> None:
+        if not self.sizes or min(self.sizes) < 1 or sum(self.sizes) > MAX_AGENTS:
+            raise FleetError(f"sizes: found {self.sizes}, expected at least one agent per cluster, {MAX_AGENTS} in all")
+        if not (1 <= self.n <= MAX_STATES and 1 <= self.m <= MAX_INPUTS):
+            raise FleetError(f"shape: found {self.n, self.m}, expected up to {MAX_STATES} states, {MAX_INPUTS} inputs")
+        if self.open_loop not in get_args(OpenLoop):
+            raise FleetError(f"open_loop: found {self.open_loop!r}, expected {', '.join(get_args(OpenLoop))}")
+        if self.open_loop == "unstable" and len(self.sizes) == 1:
+            raise FleetError("open_loop: found 'unstable' with one cluster, expected two: one system has a common gain")
+        if not 0 < self.gamma < 1:
+            raise FleetError(f"gamma: found {self.gamma}, expected 0 < gamma < 1")
+        if not 0 < self.separation < np.inf:
+            raise FleetError(f"separation: found {self.separation}, expected a positive number (units of C*)")
+        if not 1 < self.start[0] <= self.start[1] < np.inf:
+            raise FleetError(f"start: found {self.start}, expected 1 < low ≤ high, the range of C(K⁰)/C*")
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Return the cluster of every agent, ``(N,)``."""
+        return np.repeat(np.arange(len(self.sizes)), self.sizes)
+
+    def unstable(self, cluster: int) -> bool:
+        """Return whether a cluster is unstable in open loop."""
+        return self.open_loop == "unstable" or (self.open_loop == "mixed" and cluster % 2 == 0)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Hold a fleet, what is known of a common gain of its clusters, and how many draws each limit rejected."""
+
+    fleet: Fleet
+    common: CommonGain
+    rejected: Mapping[str, int]
+
+
+def draw_fleet(spec: PopulationSpec, rng: np.random.Generator, starts: np.random.Generator, name: str = "") -> Drawn:
+    """Draw a fleet from the population.
+
+    Clusters come from `rng` alone, and so do not depend on the sizes and the separation: fleets that differ in these
+    share their dynamics and optimal gains if their starts are accepted at the first draw of clusters.
+
+    Args:
+        spec: the population.
+        rng: draws the clusters.
+        starts: draws the initial gains.
+        name: of the fleet.
+
+    Raises:
+        FleetError: if no fleet within the limits was found, with the number of draws that each limit rejected.
+    """
+    rejected: Counter[str] = Counter()
+    for _ in range(_MOST_FLEETS):
+        systems = _draw_clusters(spec, rng, rejected)
+        known = CommonGain.EXISTS if len(systems) == 1 else common_gain(systems, rng)
+        if spec.open_loop == "unstable" and known != (CommonGain.EXCLUDED if spec.m == 1 else CommonGain.NOT_FOUND):
+            rejected["a common gain of finite cost exists, or is not excluded"] += 1
+            continue
+        levels = OPTIMAL_COST * (1.0 + spec.separation * np.arange(len(systems)))
+        scaled = tuple(with_optimal_cost(s, level) for s, level in zip(systems, levels.tolist(), strict=True))
+        gains = _draw_starts(spec, scaled, starts, rejected)
+        if gains is None:
+            continue
+        fleet = Fleet(name or "random fleet", scaled, spec.labels, gains, f"population: {spec}")
+        return Drawn(fleet, known, dict(rejected))
+    raise _none(f"found no acceptable fleet in {_MOST_FLEETS} draws", rejected)
+
+
+def _none(what: str, rejected: Counter[str]) -> FleetError:
+    """Return the error of a population that is too rare, with what rejects how many draws."""
+    counts = "; ".join(f"{reason}: {count}" for reason, count in rejected.most_common())
+    return FleetError(f"population: {what}, rejected ({counts}); expected limits that random fleets can meet")
+
+
+def _draw_clusters(spec: PopulationSpec, rng: np.random.Generator, rejected: Counter[str]) -> list[LinearSystem]:
+    """Draw the systems of all clusters, without their cost levels."""
+    systems: list[LinearSystem] = []
+    for _ in range(_MOST_CLUSTERS):
+        if len(systems) == len(spec.sizes):
+            return systems
+        low, high = _STABLE
+        if spec.unstable(len(systems)):
+            low, high = (edge / np.sqrt(spec.gamma) for edge in _UNSTABLE)
+        try:
+            system = draw_system(spec.n, spec.m, spec.gamma, (low, high), rng)
+            reason = f"condition at K* above {spec.condition_limit:g}"
+            if condition(system) <= spec.condition_limit:
+                reason = too_close(system, systems, _DISTANCE, _GAIN_DISTANCE) or ""
+        except FleetError:
+            reason = "no Riccati solution"
+        if reason:
+            rejected[reason] += 1
+        else:
+            systems.append(system)
+    raise _none(f"found no {len(spec.sizes)} acceptable clusters in {_MOST_CLUSTERS} draws", rejected)
+
+
+def _draw_starts(
+    spec: PopulationSpec, systems: tuple[LinearSystem, ...], rng: np.random.Generator, rejected: Counter[str]
+) -> Array | None:
+    """Draw the initial gains ``(N, m, n)``; None if they are out of reach within `path_limit`, which is counted."""
+    labels, best = spec.labels, np.array([riccati(system).cost for system in systems])
+    slowest = min(float(hessian_eigenvalues(system)[0]) for system in systems)
+    gains, left = np.empty((len(labels), spec.m, spec.n)), np.arange(len(labels))
+    for _ in range(_MOST_STARTS):
+        own = np.repeat(labels[left], _CANDIDATES)
+        ratios = np.exp(rng.uniform(*np.log(spec.start), len(own)))
+        found = gains_at_gaps(systems, own, (ratios - 1.0) * best[own], rng)
+        good = np.empty(len(own), dtype=bool)
+        for j in np.unique(own):
+            curvature, rate = _way(systems[j], found[own == j])
+            good[own == j] = (curvature <= spec.path_limit * slowest) & (rate >= _SLOWER * slowest)
+        good = good.reshape(len(left), _CANDIDATES)
+        first, any_good = good.argmax(axis=1), good.any(axis=1)
+        rejected[_START.format(spec.path_limit)] += int(np.where(any_good, first, _CANDIDATES).sum())
+        gains[left[any_good]] = found.reshape(len(left), _CANDIDATES, spec.m, spec.n)[any_good, first[any_good]]
+        left = left[~any_good]
+        if not len(left):
+            return gains
+    rejected[f"a fleet with an agent without such a start in {_MOST_STARTS * _CANDIDATES} draws"] += 1
+    return None
+
+
+def _way(system: LinearSystem, starts: Array) -> tuple[Array, Array]:
+    """Return the largest curvature and the slowest rate on the straight ways from starts ``(k, m, n)`` to K*.
+
+    The rate is ‖∇C‖²/(2(C − C*)), and the smallest curvature at K*.
+    """
+    best, local = riccati(system), hessian_eigenvalues(system)
+    points = np.stack([best.K + f * (starts - best.K) for f in _FRACTIONS], axis=1)
+    flat = points.reshape(-1, *best.K.shape)
+    H = hessian_matrix(system, flat)
+    curvature = np.linalg.eigvalsh(0.5 * (H + np.swapaxes(H, -1, -2)))[:, -1].reshape(len(starts), -1)
+    squares = np.sum(gradient(system, flat) ** 2, axis=(-1, -2))
+    rate = (squares / (2.0 * gap_array(system, best.G, best.K, flat))).reshape(len(starts), -1)
+    return np.maximum(curvature.max(axis=1), local[-1]), np.minimum(rate.min(axis=1), local[0])
+
+
+def cluster_sizes(agents: int, clusters: int, kind: str = "equal") -> tuple[int, ...]:
+    """Return sizes of clusters of N agents: "equal" as far as possible, or "one_large" with half of the agents.
+
+    Raises:
+        FleetError: for fewer agents than clusters.
+    """
+    if agents < clusters:
+        raise FleetError(f"agents: found {agents}, expected at least one for each of {clusters} clusters")
+    if kind == "one_large" and clusters > 1:
+        large = max(agents // 2, 1)
+        if agents - large >= clusters - 1:
+            return (large, *_equal(agents - large, clusters - 1))
+    return _equal(agents, clusters)
+
+
+def _equal(agents: int, clusters: int) -> tuple[int, ...]:
+    """Divide agents into clusters as equal as possible, the first ones larger."""
+    return tuple(agents // clusters + (j < agents % clusters) for j in range(clusters))
+
+
+#: Kinds of cluster sizes that `cluster_sizes` knows.
+SIZES: Sequence[str] = ("equal", "one_large")
