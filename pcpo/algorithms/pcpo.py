@@ -63,6 +63,8 @@ class PCPO:
     the local gains of the reports are its gains before (8).
     reinitialise=False: (8) is left out.  scale_radius=False: r̃_l instead of r̃_l/|N_i|^(1/4) in line 6.
     last_elimination: (7) is applied up to that epoch only; 0 is never.
+    threshold: agents of a set differ by at most threshold·Δ_l in (7), ½ in the paper.
+    remember=False: (7) starts from [N] in every epoch, so that an agent may come back.
     estimator: "one_point" is (5).  Not the paper's, with the same M_l rollouts: "centred" spends ⌊√M_l⌋ of them on an
     estimate of C(K), which it subtracts from the costs of the others (the number balances the noise of the baseline and
     its price); "two_point" uses M_l/2 pairs C(K + rU; Z) − C(K − rU; Z').
@@ -73,6 +75,8 @@ class PCPO:
     reinitialise: bool = True
     scale_radius: bool = True
     last_elimination: int | None = None
+    threshold: float = 0.5
+    remember: bool = True
     estimator: Literal["one_point", "centred", "two_point"] = "one_point"
 
     def __post_init__(self) -> None:
@@ -80,6 +84,8 @@ class PCPO:
             raise ConfigError(f"estimator: found {self.estimator!r}, expected one_point, centred or two_point")
         if self.last_elimination is not None and not self.last_elimination >= 0:
             raise ConfigError(f"last_elimination: found {self.last_elimination}, expected an epoch, or 0 for none")
+        if not self.threshold > 0:
+            raise ConfigError(f"threshold: found {self.threshold}, expected a positive multiple of Delta_l")
 
     @property
     def name(self) -> str:
@@ -92,6 +98,8 @@ class PCPO:
             "_no_reinit": not self.reinitialise,
             "_no_radius_scaling": not self.scale_radius,
             elimination: True,
+            f"_threshold_{self.threshold:g}": self.threshold != 0.5,
+            "_memoryless": not self.remember,
             f"_{self.estimator}": self.estimator != "one_point",
         }
         return "pcpo" + "".join(suffix for suffix, present in deviations.items() if present)
@@ -139,6 +147,8 @@ class PCPO:
             synchronise=self.synchronise_first and epoch == 1,
             eliminate=self.last_elimination is None or epoch <= self.last_elimination,
             reinitialise=self.reinitialise,
+            threshold=self.threshold,
+            remember=self.remember,
         )
         report = EpochReport(
             plan=plan,

@@ -124,6 +124,8 @@ class Server:
         synchronise: bool = False,
         eliminate: bool = True,
         reinitialise: bool = True,
+        threshold: float = 0.5,
+        remember: bool = True,
     ) -> Closing:
         """Run the last round of an epoch: X_i and Ĉ_i up; (7); |N_i| down, with the policy of (8) if any set changed.
 
@@ -133,13 +135,18 @@ class Server:
             synchronise: apply (8) even if no set changed, a named deviation.
             eliminate: False leaves out (7), a named deviation.
             reinitialise: False leaves out (8), a named deviation.
+            threshold: (7) takes away what differs by more than threshold·Δ_l; any other than ½ is a named deviation.
+            remember: False starts (7) from all agents, a named deviation.
         """
         self.open_round()
         self.up(local_gains, cost_estimates)
         before = self.neighbourhoods
-        self.neighbourhoods = before.pruned(cost_estimates, Delta) if eliminate else before
+        kept = before if remember else Neighbourhoods.everyone(self.n_agents)
+        self.neighbourhoods = kept.pruned(cost_estimates, 2 * threshold * Delta) if eliminate else before
         sizes = self.neighbourhoods.sizes
         changed = not np.array_equal(sizes, before.sizes)  # (7) only takes agents away
+        if not remember:  # from all agents it may bring some back, too
+            changed = not np.array_equal(self.neighbourhoods.dense(), before.dense())
         reinitialised = synchronise or (reinitialise and changed)
         if not reinitialised:
             self.down(sizes)

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import pandas as pd
 from tqdm.auto import tqdm
 
-from pcpo.algorithms.protocol import Algorithm, EpochReport, Setting, SideInformation
+from pcpo.algorithms.protocol import Algorithm, EpochReport, RunResult, Setting, SideInformation
 from pcpo.algorithms.registry import make_algorithm
 from pcpo.algorithms.schedule import Constants, ProblemConstants, Schedule, literal_constants
 from pcpo.errors import BudgetError, ConfigError
@@ -208,13 +208,25 @@ class Experiment:
         if limits is not None:
             check_run(self, limits, rows=rows)
         chosen = make_algorithm(algorithm, **options) if isinstance(algorithm, str) else algorithm
+        result = self.result(chosen, seed=seed, progress=progress, on_epoch=on_epoch, checkpoint=checkpoint)
+        return evaluate(self.fleet, result, scenario=scenario or self.fleet.name, seed=seed, rows=rows)
+
+    def result(
+        self,
+        algorithm: Algorithm,
+        *,
+        seed: int,
+        progress: bool = False,
+        on_epoch: Callable[[EpochReport], None] | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> RunResult:
+        """Run once, as `run` does, whatever it costs, and return what the algorithm reports, without an evaluation."""
         oracle = self.make_oracle(seed)
         setting = Setting(self.fleet.initial_gains, self.schedule, side_information(self.fleet))
-        with tqdm(total=self.budget, unit="rollout", unit_scale=True, disable=not progress, desc=chosen.name) as bar:
+        with tqdm(total=self.budget, unit="rollout", unit_scale=True, disable=not progress, desc=algorithm.name) as bar:
             oracle.on_rollouts = bar.update
-            result = run(chosen, oracle, setting, self.budget, on_epoch=on_epoch, checkpoint=checkpoint)
-        result = replace(result, mode=self.mode)
-        return evaluate(self.fleet, result, scenario=scenario or self.fleet.name, seed=seed, rows=rows)
+            found = run(algorithm, oracle, setting, self.budget, on_epoch=on_epoch, checkpoint=checkpoint)
+        return replace(found, mode=self.mode)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the fleet, for a JSON file; with the plan of every epoch, for people to read.

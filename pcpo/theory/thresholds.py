@@ -127,13 +127,35 @@ def gradient_thresholds(
 
     Infinite where C(K + rU) is for some U.  A baseline lies between C(K) − σ_C and C(K) + σ_C.
     """
+    return _gradient_thresholds(system, [(gain, radius)], law)[0]
+
+
+def _gradient_thresholds(
+    system: LinearSystem, places: Sequence[tuple[FloatArray, float]], law: NoiseLaw
+) -> list[tuple[float, float, float]]:
+    """Return `gradient_thresholds` at several gains and radii, with the cumulants of all nodes found together."""
     rule = _nodes(system.D)
-    gains = gain + radius * rule.points.reshape(-1, system.m, system.n)
-    mean = lqr.cost_array(system, gains).reshape(rule.points.shape[:2])
+    nodes = rule.points.reshape(-1, system.m, system.n)
+    gains = np.concatenate([gain + radius * nodes for gain, radius in places])
+    means = lqr.cost_array(system, gains).reshape(len(places), *rule.points.shape[:2])
+    finite = np.isfinite(means).all(axis=(1, 2))
+    kept = gains.reshape(len(places), -1, system.m, system.n)[finite].reshape(-1, system.m, system.n)
+    cumulants = np.empty((3, *means.shape))
+    if finite.any():
+        cumulants[:, finite] = cost_cumulants(system, kept, law).reshape(3, -1, *means.shape[1:])
+    return [
+        _three_thresholds(rule, system, gain, means[k], cumulants[:, k], law) if finite[k] else (math.inf,) * 3
+        for k, (gain, _) in enumerate(places)
+    ]
+
+
+def _three_thresholds(
+    rule: _Nodes, system: LinearSystem, gain: FloatArray, mean: FloatArray, cumulants: FloatArray, law: NoiseLaw
+) -> tuple[float, float, float]:
+    """Return M* of the three estimators, from means ``(u, q)`` and cumulants ``(3, u, q)`` at the nodes."""
     centre, spread = lqr.cost(system, gain), math.sqrt(lqr.rollout_variance(system, gain, law))
-    if not np.isfinite(mean).all() or not math.isfinite(centre):
+    if not math.isfinite(centre):
         return math.inf, math.inf, math.inf
-    cumulants = cost_cumulants(system, gains, law).reshape(3, *mean.shape)
     shape = partial(_gradient_threshold, rule, centre**2)
     centred = max(shape(mean - centre - off, cumulants) for off in (-spread, 0.0, spread))
     mirrored = cumulants[..., rule.opposite] * np.array([1.0, -1.0, 1.0])[:, None, None]
@@ -167,29 +189,40 @@ def _stated_gains(fleet: Fleet, cluster: int, law: NoiseLaw) -> FloatArray:
     return np.concatenate([fleet.optimal_gains[cluster][None], starts[chosen]])
 
 
+def _worst_of_radii(
+    fleet: Fleet, stated: Sequence[FloatArray], radii: Sequence[float], law: NoiseLaw
+) -> list[tuple[float, ...]]:
+    """Return M* of the three estimators for each radius, the largest over clusters and their stated gains."""
+    together = len(radii) if fleet.D <= _FEW else 1  # small systems: the time of a call, not of its nodes, counts
+    groups = [radii[k : k + together] for k in range(0, len(radii), together)]
+    worst: list[tuple[float, ...]] = []
+    for group in groups:
+        found = [
+            _gradient_thresholds(system, [(K, radius) for radius in group for K in gains], law)
+            for system, gains in zip(fleet.systems, stated, strict=True)
+        ]
+        for k in range(len(group)):
+            places = [one for of, gains in zip(found, stated, strict=True) for one in of[k * len(gains) :][: len(gains)]]
+            worst.append(tuple(map(max, zip(*places, strict=True))))
+    return worst
+
+
 def planned_thresholds(fleet: Fleet, schedule: Schedule, law: NoiseLaw, epochs: int) -> tuple[EpochThresholds, ...]:
     """Return M* of every epoch l ≤ `epochs` of a schedule."""
     begun = time.monotonic()
     stated = [_stated_gains(fleet, j, law) for j in range(fleet.H)]
     cost = max(cost_threshold(s, K, law) for s, K in zip(fleet.systems, stated, strict=True))
-    known: dict[float, tuple[float, ...]] = {}
+    plans = [schedule.plan(epoch) for epoch in range(1, epochs + 1)]
+    radii = {plan.epoch: (plan.radius_local, *plan.radius_global(np.array([1, fleet.N]))[0].tolist()) for plan in plans}
+    every = sorted({radius for of_epoch in radii.values() for radius in of_epoch})
+    known = dict(zip(every, _worst_of_radii(fleet, stated, every, law), strict=True))
 
-    def of(radii: Sequence[float]) -> GradientThresholds:
+    def of(chosen: Sequence[float]) -> GradientThresholds:
         """Return M* of gradients, the largest over radii."""
-        for radius in radii:
-            if radius not in known:
-                found = [
-                    gradient_thresholds(system, K, radius, law)
-                    for system, gains in zip(fleet.systems, stated, strict=True)
-                    for K in gains
-                ]
-                known[radius] = tuple(map(max, zip(*found, strict=True)))
-        return GradientThresholds(*(rounded_up(max(ways)) for ways in zip(*(known[r] for r in radii), strict=True)))
+        return GradientThresholds(*(rounded_up(max(ways)) for ways in zip(*(known[r] for r in chosen), strict=True)))
 
-    planned = []
-    for plan in map(schedule.plan, range(1, epochs + 1)):
-        widest, narrowest = plan.radius_global(np.array([1, fleet.N]))[0].tolist()
-        local, everyone = of([plan.radius_local]), of([widest, narrowest])
-        planned.append(EpochThresholds(plan.epoch, rounded_up(cost), local, everyone))
+    planned = [
+        EpochThresholds(epoch, rounded_up(cost), of(of_epoch[:1]), of(of_epoch[1:])) for epoch, of_epoch in radii.items()
+    ]
     _LOG.info("M* of %d epochs at %d radii (%.1f s)", epochs, len(known), time.monotonic() - begun)
     return tuple(planned)
