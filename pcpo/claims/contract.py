@@ -158,6 +158,7 @@ class Study:
         key: columns that name a row within a cell.
         may_be_missing: columns where NaN means "not applicable".
         options: what a configuration may set, each a JSON schema with its default (`pcpo.claims.options`).
+        place: key of the configuration under which the options stand; by default evidence.<name>.options.
     """
 
     name: str
@@ -168,6 +169,7 @@ class Study:
     key: Sequence[str] = ("seed",)
     may_be_missing: frozenset[str] = frozenset()
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    place: str = ""
 
     @property
     def defaults(self) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def with_defaults(study: Study, options: Mapping[str, Any]) -> dict[str, Any]:
         ConfigError: naming the key, for an unknown option or a value that is not valid.
     """
     schema: dict[str, Any] = {"properties": dict(study.options), "additionalProperties": False}
-    path = ("evidence", study.name, "options")
+    path = study.place.split(".") if study.place else ["evidence", study.name, "options"]
     given: dict[str, Any] = dict(options)
     for part in reversed(path):
         schema, given = {"properties": {part: schema}}, {part: given}

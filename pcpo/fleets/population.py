@@ -13,7 +13,7 @@ this law conditioned on the limits:
   close to an earlier cluster in [A B] or in K*;
 - of open loop "unstable", a fleet whose clusters are not certified to have no common gain of finite cost;
 - a start from which the straight way to K* has a curvature above `path_limit` times the smallest one at any cluster's
-  K*, or a rate ‖∇C‖²/(2(C − C*)) below half of the latter; a fleet with an agent for which no start was found.
+  K*, or a rate ‖∇C‖²/(2(C − C*)) below half of the latter; a fleet with a cluster where hardly any start fits.
 
 The kinds of open loop: "stable", ρ(A) < 1; "unstable", √γ·ρ(A) > 1 in every cluster, so that K = 0 has infinite cost,
 and no gain has finite cost for all clusters; "mixed", every other cluster unstable, whether or not a common gain exists.
@@ -47,7 +47,9 @@ OPTIMAL_COST = 20.0
 #: Ranges of ρ(A) of stable systems, and of √γ·ρ(A) of unstable ones.
 _STABLE, _UNSTABLE = (0.6, 0.98), (1.02, 1.25)
 _DISTANCE, _GAIN_DISTANCE = 0.3, 0.2
-_MOST_CLUSTERS, _MOST_FLEETS, _MOST_STARTS, _CANDIDATES = 2000, 300, 20, 16
+_MOST_CLUSTERS, _MOST_FLEETS, _MOST_STARTS, _CANDIDATES = 2000, 300, 200, 16
+#: Starts that are tried in every cluster before its agents draw theirs, and how many must be within the limit.
+_TRIALS, _ENOUGH = 64, 1
 #: Smallest rate on the way from a start, over the smallest curvature of all clusters at their K*.
 _SLOWER = 0.5
 _START = "a start whose way to K* is beyond {:g} times the slowest curvature"
@@ -81,7 +83,7 @@ class PopulationSpec:
     separation: float = 0.1
     start: tuple[float, float] = (1.5, 5.0)
     condition_limit: float = 30.0
-    path_limit: float = 100.0
+    path_limit: float = 200.0
 
     def __post_init__(self) -> None:
         if not self.sizes or min(self.sizes) < 1 or sum(self.sizes) > MAX_AGENTS:
@@ -121,8 +123,9 @@ class Drawn:
 def draw_fleet(spec: PopulationSpec, rng: np.random.Generator, starts: np.random.Generator, name: str = "") -> Drawn:
     """Draw a fleet from the population.
 
-    Clusters come from `rng` alone, and so do not depend on the sizes and the separation: fleets that differ in these
-    share their dynamics and optimal gains if their starts are accepted at the first draw of clusters.
+    Clusters come from `rng` alone, so fleets that differ in nothing but the sizes of their clusters share dynamics and
+    optimal gains.  Fleets that differ in the separation share them too, unless a limit rejects one of them: Δ scales
+    the costs, and the limits compare curvatures of all clusters.
 
     Args:
         spec: the population.
@@ -142,6 +145,9 @@ def draw_fleet(spec: PopulationSpec, rng: np.random.Generator, starts: np.random
             continue
         levels = OPTIMAL_COST * (1.0 + spec.separation * np.arange(len(systems)))
         scaled = tuple(with_optimal_cost(s, level) for s, level in zip(systems, levels.tolist(), strict=True))
+        if not _reachable(spec, scaled, rng):
+            rejected[f"a cluster with under {_ENOUGH} such starts in {_TRIALS} draws"] += 1
+            continue
         gains = _draw_starts(spec, scaled, starts, rejected)
         if gains is None:
             continue
@@ -179,21 +185,21 @@ def _draw_clusters(spec: PopulationSpec, rng: np.random.Generator, rejected: Cou
     raise _none(f"found no {len(spec.sizes)} acceptable clusters in {_MOST_CLUSTERS} draws", rejected)
 
 
+def _reachable(spec: PopulationSpec, systems: tuple[LinearSystem, ...], rng: np.random.Generator) -> bool:
+    """Return whether enough of `_TRIALS` starts of every cluster are within `path_limit`; the sizes do not matter."""
+    trials = np.repeat(np.arange(len(systems)), _TRIALS)
+    good = _starts(spec, systems, trials, rng)[1]
+    return bool((good.reshape(len(systems), _TRIALS).sum(axis=1) >= _ENOUGH).all())
+
+
 def _draw_starts(
     spec: PopulationSpec, systems: tuple[LinearSystem, ...], rng: np.random.Generator, rejected: Counter[str]
 ) -> Array | None:
-    """Draw the initial gains ``(N, m, n)``; None if they are out of reach within `path_limit`, which is counted."""
-    labels, best = spec.labels, np.array([riccati(system).cost for system in systems])
-    slowest = min(float(hessian_eigenvalues(system)[0]) for system in systems)
+    """Draw the initial gains ``(N, m, n)``; None if one is not found, which is counted."""
+    labels = spec.labels
     gains, left = np.empty((len(labels), spec.m, spec.n)), np.arange(len(labels))
     for _ in range(_MOST_STARTS):
-        own = np.repeat(labels[left], _CANDIDATES)
-        ratios = np.exp(rng.uniform(*np.log(spec.start), len(own)))
-        found = gains_at_gaps(systems, own, (ratios - 1.0) * best[own], rng)
-        good = np.empty(len(own), dtype=bool)
-        for j in np.unique(own):
-            curvature, rate = _way(systems[j], found[own == j])
-            good[own == j] = (curvature <= spec.path_limit * slowest) & (rate >= _SLOWER * slowest)
+        found, good = _starts(spec, systems, np.repeat(labels[left], _CANDIDATES), rng)
         good = good.reshape(len(left), _CANDIDATES)
         first, any_good = good.argmax(axis=1), good.any(axis=1)
         rejected[_START.format(spec.path_limit)] += int(np.where(any_good, first, _CANDIDATES).sum())
@@ -203,6 +209,20 @@ def _draw_starts(
             return gains
     rejected[f"a fleet with an agent without such a start in {_MOST_STARTS * _CANDIDATES} draws"] += 1
     return None
+
+
+def _starts(
+    spec: PopulationSpec, systems: tuple[LinearSystem, ...], labels: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Draw a start ``(m, n)`` for every label, and say whether its way to K* is within `path_limit`."""
+    best = np.array([riccati(system).cost for system in systems])
+    slowest = min(float(hessian_eigenvalues(system)[0]) for system in systems)
+    ratios = np.exp(rng.uniform(*np.log(spec.start), len(labels)))
+    found, good = gains_at_gaps(systems, labels, (ratios - 1.0) * best[labels], rng), np.empty(len(labels), dtype=bool)
+    for j in np.unique(labels):
+        curvature, rate = _way(systems[j], found[labels == j])
+        good[labels == j] = (curvature <= spec.path_limit * slowest) & (rate >= _SLOWER * slowest)
+    return found, good
 
 
 def _way(system: LinearSystem, starts: Array) -> tuple[Array, Array]:
