@@ -45,6 +45,7 @@ __all__ = [
 _FOLDER = Path(__file__).parent
 #: The groups in the order of the report; a new group is a folder and a name here.
 _NAMES = (
+    "grid",
     "clustering",
     "scaling",
     "communication",

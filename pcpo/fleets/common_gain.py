@@ -71,9 +71,13 @@ def _stable_simplex(n: int) -> Array:
 def _affine_coefficients(A: Array, B: Array) -> tuple[Array, Array]:
     """Return c ``(n,)`` and J ``(n, n)`` with c + J·K the coefficients of the polynomial of A − BK, one input."""
     n = len(A)
-    at_zero = np.poly(A)[1:].real
-    columns = [np.poly(A - B @ unit[None, :])[1:].real - at_zero for unit in np.eye(n)]
-    return at_zero, np.stack(columns, axis=1)
+    at_zero = _coefficients(A)
+    return at_zero, np.stack([_coefficients(A - B @ unit[None, :]) - at_zero for unit in np.eye(n)], axis=1)
+
+
+def _coefficients(M: Array) -> Array:
+    """Return the coefficients of the characteristic polynomial, after the leading 1, ``(n,)``."""
+    return np.asarray(np.poly(M)[1:].real, dtype=np.float64)
 
 
 def _slack(systems: Sequence[LinearSystem]) -> float:
@@ -100,7 +104,7 @@ def _slack(systems: Sequence[LinearSystem]) -> float:
         objective, A_ub=below, b_ub=np.zeros(len(below)), A_eq=np.vstack(rows), b_eq=np.concatenate(values),
         bounds=bounds, method="highs",
     )  # fmt: skip
-    return float(found.x[-1]) if found.status == 0 else 0.0
+    return 0.0 if found.x is None else float(found.x[-1])
 
 
 def smallest_radius(systems: Sequence[LinearSystem], starts: Sequence[Array]) -> float:

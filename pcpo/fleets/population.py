@@ -217,7 +217,8 @@ def _starts(
     """Draw a start ``(m, n)`` for every label, and say whether its way to K* is within `path_limit`."""
     best = np.array([riccati(system).cost for system in systems])
     slowest = min(float(hessian_eigenvalues(system)[0]) for system in systems)
-    ratios = np.exp(rng.uniform(*np.log(spec.start), len(labels)))
+    low, high = np.log(spec.start).tolist()
+    ratios = np.exp(rng.uniform(low, high, len(labels)))
     found, good = gains_at_gaps(systems, labels, (ratios - 1.0) * best[labels], rng), np.empty(len(labels), dtype=bool)
     for j in np.unique(labels):
         curvature, rate = _way(systems[j], found[labels == j])

@@ -29,6 +29,8 @@ __all__ = [
     "studies_of",
 ]
 
+#: Parts of the key `grid` → their studies.
+_OF_GRID = {"fleets": "grid", "controls": "grid_controls", "methods": "grid_methods", "audit": "grid_audit"}
 #: Snakemake plans this many jobs in minutes.
 MAX_JOBS = 100_000
 
@@ -118,6 +120,8 @@ def _seeds(config: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
             yield f"scenarios.{name}.tuning.seeds", seeds["first"], seeds["count"]
     for name, study in config.get("evidence", {}).items():
         yield f"evidence.{name}", study["first"], study["count"]
+    for part in _OF_GRID if config.get("grid") else ():
+        yield f"grid.{part}", config["grid"][part]["first"], config["grid"][part]["count"]
     if settings := config.get("fedlqr"):
         yield "fedlqr", settings["seed"], settings["realisations"]
 
@@ -129,6 +133,8 @@ def check_jobs(config: Mapping[str, Any]) -> None:
         ConfigError: naming the scenario or study with the most jobs.
     """
     entries = {f"evidence.{name}": (1, entry) for name, entry in config.get("evidence", {}).items()}
+    if grid := config.get("grid"):
+        entries |= {f"grid.{part}": (1, grid[part]) for part in _OF_GRID}
     for name, scenario in config["scenarios"].items():
         entries[f"scenarios.{name}.seeds"] = (len(scenario["algorithms"]), scenario["seeds"])
     jobs = {where: times * -(-seeds["count"] // seeds["per_job"]) for where, (times, seeds) in entries.items()}
@@ -183,7 +189,7 @@ def check_titles(scenarios: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def studies_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return what is configured for each study: the entries of `evidence`, and what the key `fedlqr` says.
+    """Return what is configured for each study: the entries of `evidence`, and what the keys `grid` and `fedlqr` say.
 
     Args:
         config: a configuration with its defaults.
@@ -192,11 +198,15 @@ def studies_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         Study → first, count and options, as under `evidence`.
 
     Raises:
-        ConfigError: for an entry `evidence.fedlqr`, or if `fedlqr.every` does not divide `fedlqr.rounds`.
+        ConfigError: for an entry of `evidence` that has a key of its own at the top level, or if `fedlqr.every` does
+            not divide `fedlqr.rounds`.
     """
     studies = dict(config.get("evidence", {}))
-    if "fedlqr" in studies:
-        raise ConfigError("evidence.fedlqr: found an entry, expected the key fedlqr at the top level")
+    for study, key in {"fedlqr": "fedlqr", **dict.fromkeys(_OF_GRID.values(), "grid")}.items():
+        if study in studies:
+            raise ConfigError(f"evidence.{study}: found an entry, expected the key {key} at the top level")
+    if grid := config.get("grid"):
+        studies |= _studies_of_grid(grid)
     if settings := config.get("fedlqr"):
         if settings["rounds"] % settings["every"]:
             raise ConfigError(
@@ -205,4 +215,15 @@ def studies_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         options = {key: settings[key] for key in ("rounds", "every", "first_stage")}
         options["fleet_seed"] = settings["seed"]
         studies["fedlqr"] = {"first": settings["seed"], "count": settings["realisations"], "options": options}
+    return studies
+
+
+def _studies_of_grid(grid: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the studies of the grid: they share its axes, and each has fleets, and options, of its own."""
+    axes = {key: value for key, value in grid.items() if key not in _OF_GRID}
+    studies = {}
+    for part, study in _OF_GRID.items():
+        fleets = {key: grid[part][key] for key in ("first", "count", "per_job")}
+        own = {key: value for key, value in grid[part].items() if key not in fleets}
+        studies[study] = {**fleets, "options": {**axes, **({part: own} if own else {})}}
     return studies

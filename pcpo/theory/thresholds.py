@@ -138,7 +138,7 @@ def _gradient_thresholds(
     nodes = rule.points.reshape(-1, system.m, system.n)
     gains = np.concatenate([gain + radius * nodes for gain, radius in places])
     means = lqr.cost_array(system, gains).reshape(len(places), *rule.points.shape[:2])
-    finite = np.isfinite(means).all(axis=(1, 2))
+    finite = np.asarray(np.isfinite(means).all(axis=(1, 2)))
     kept = gains.reshape(len(places), -1, system.m, system.n)[finite].reshape(-1, system.m, system.n)
     cumulants = np.empty((3, *means.shape))
     if finite.any():

@@ -25,6 +25,7 @@ from pcpo.pipeline.config import (
     seeds_of,
     studies_of,
 )
+from pcpo.pipeline.grid import check_grid, in_sentences
 from pcpo.pipeline.inputs import Places, content_of
 from pcpo.pipeline.planning import before_planning
 from pcpo.pipeline.seals import altered, set_aside
@@ -70,6 +71,7 @@ def checked_config():
         check_evidence(studies_of(checked))
         if workflow.is_main_process:
             check_options(studies_of(checked))
+            check_grid(checked)
             check_titles(checked["scenarios"])
         if checked["featured"] not in checked["scenarios"]:
             raise ConfigError(

@@ -71,7 +71,7 @@ def before(settings):
     if not CONFIG["report"] and not REQUESTED and abandoned(Path(RESULTS), asked()):
         again.add(f"{FIGURES}/fleets.csv")  # without the report nothing may run, and then nothing is moved
     settings.forcerun = frozenset(settings.forcerun) | again
-    for line in waiting(ASKED, Path(ROOT or "."), ABANDONED):
+    for line in [*waiting(ASKED, Path(ROOT or "."), ABANDONED), *in_sentences(CONFIG)]:
         print(line, file=sys.stderr)
 
 

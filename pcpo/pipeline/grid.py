@@ -1,0 +1,69 @@
+"""Say what the grid of a configuration takes before anything runs, and refuse cells beyond the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pcpo.errors import BudgetError
+from pcpo.experiments.cost import limits_of
+from pcpo.pipeline.config import studies_of
+
+__all__ = ["check_grid", "core_seconds", "in_sentences"]
+
+#: Runs of one fleet in a cell, over one run of PCPO, that methods take by study: a typical sum over all of them.
+_METHODS = 40.0
+#: Core seconds of the rollouts of one audited fleet.
+_AUDIT = 15.0
+
+
+def core_seconds(config: Mapping[str, Any]) -> dict[str, tuple[int, float]]:
+    """Return the runs and the expected core seconds of one fleet, by study and cell ("grid, cell base")."""
+    if not config.get("grid"):
+        return {}
+    from pcpo.claims.options import cells_of
+    from pcpo.evidence.grid.cells import cell_seconds
+    from pcpo.evidence.registry import study_named
+
+    found = {}
+    for study, settings in studies_of(config).items():
+        if not study.startswith("grid"):
+            continue
+        for name, cell in cells_of(study_named(study), settings["options"]).items():
+            each = cell_seconds(getattr(cell, "grid", cell))
+            each = {"grid_methods": each * _METHODS / 4, "grid_audit": each + _AUDIT}.get(study, each)
+            found[f"{study}, cell {name}"] = (int(settings["count"]), each)
+    return found
+
+
+def check_grid(config: Mapping[str, Any]) -> None:
+    """Refuse a grid with a cell, or as a whole, beyond `limits`.
+
+    Raises:
+        BudgetError: naming the cell and its core hours.
+    """
+    limits, found = limits_of(config), core_seconds(config)
+    for name, (_, each) in found.items():
+        if each / 3600 > limits.core_hours_per_run:
+            raise BudgetError(
+                f"{name}: found about {each / 3600:.3g} core hours for one fleet, expected at most "
+                f"limits.core_hours_per_run = {limits.core_hours_per_run:g}; fewer agents, states or epochs would be less"
+            )
+    total = sum(count * each for count, each in found.values()) / 3600
+    if total > limits.core_hours:
+        name = max(found, key=lambda key: found[key][0] * found[key][1])
+        hours = found[name][0] * found[name][1] / 3600
+        raise BudgetError(
+            f"grid: found about {total:.3g} core hours, of which {hours:.3g} in {name}, expected at most "
+            f"limits.core_hours = {limits.core_hours:g}"
+        )
+
+
+def in_sentences(config: Mapping[str, Any]) -> list[str]:
+    """Return a line on the cells, runs and core hours of the grid; none without a grid."""
+    found = core_seconds(config)
+    if not found:
+        return []
+    runs = sum(count for count, _ in found.values())
+    hours = sum(count * each for count, each in found.values()) / 3600
+    return [f"The grid has {len(found)} cells with {runs:,} fleets in all: about {hours:.2g} core hours."]
