@@ -6,8 +6,8 @@ A draw is one fleet.  For each of its H clusters
     B = Gaussian/√n,  Q and R with random eigenvectors and eigenvalues uniform on [1/2, 2],
 
 then Q_j and R_j are rescaled so that C*_j = C*_1 + (j − 1)Δ exactly.  Each agent starts at its own gain on a random ray
-from K*, with C(K⁰)/C* log-uniform on `start`.  Draws that miss the limits are rejected and counted, so the population is
-this law conditioned on the limits:
+from K*, with C(K⁰)/C* log-uniform on `start`.  Draws that miss the limits are rejected and counted, so the population
+is this law conditioned on the limits:
 
 - a cluster whose Hessian at K* has a condition number above `condition_limit`, that has no Riccati solution, or that is
   close to an earlier cluster in [A B] or in K*;
@@ -16,7 +16,8 @@ this law conditioned on the limits:
   K*, or a rate ‖∇C‖²/(2(C − C*)) below half of the latter; a fleet with a cluster where hardly any start fits.
 
 The kinds of open loop: "stable", ρ(A) < 1; "unstable", √γ·ρ(A) > 1 in every cluster, so that K = 0 has infinite cost,
-and no gain has finite cost for all clusters; "mixed", every other cluster unstable, whether or not a common gain exists.
+and no gain has finite cost for all clusters; "mixed", every other cluster unstable, whether or not there is a common
+gain.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def check_grid(config: Mapping[str, Any]) -> None:
         if each / 3600 > limits.core_hours_per_run:
             raise BudgetError(
                 f"{name}: found about {each / 3600:.3g} core hours for one fleet, expected at most "
-                f"limits.core_hours_per_run = {limits.core_hours_per_run:g}; fewer agents, states or epochs would be less"
+                f"limits.core_hours_per_run = {limits.core_hours_per_run:g}; fewer agents, states or epochs take less"
             )
     total = sum(count * each for count, each in found.values()) / 3600
     if total > limits.core_hours:

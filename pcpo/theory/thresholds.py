@@ -202,7 +202,9 @@ def _worst_of_radii(
             for system, gains in zip(fleet.systems, stated, strict=True)
         ]
         for k in range(len(group)):
-            places = [one for of, gains in zip(found, stated, strict=True) for one in of[k * len(gains) :][: len(gains)]]
+            places = [
+                one for of, gains in zip(found, stated, strict=True) for one in of[k * len(gains) :][: len(gains)]
+            ]
             worst.append(tuple(map(max, zip(*places, strict=True))))
     return worst
 
@@ -222,7 +224,8 @@ def planned_thresholds(fleet: Fleet, schedule: Schedule, law: NoiseLaw, epochs: 
         return GradientThresholds(*(rounded_up(max(ways)) for ways in zip(*(known[r] for r in chosen), strict=True)))
 
     planned = [
-        EpochThresholds(epoch, rounded_up(cost), of(of_epoch[:1]), of(of_epoch[1:])) for epoch, of_epoch in radii.items()
+        EpochThresholds(epoch, rounded_up(cost), of(of_epoch[:1]), of(of_epoch[1:]))
+        for epoch, of_epoch in radii.items()
     ]
     _LOG.info("M* of %d epochs at %d radii (%.1f s)", epochs, len(known), time.monotonic() - begun)
     return tuple(planned)

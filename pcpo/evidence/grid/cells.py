@@ -10,7 +10,7 @@ varies, Δ_0 does not.  L = min{l : Δ_l ≤ Δ/2} is the epoch of Theorem 1, an
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, get_args
@@ -87,7 +87,7 @@ CONTROLS: Mapping[str, tuple[Mapping[str, Any], float]] = {
     "wide": ({"threshold": 1.0}, 1.0),
     "narrow": ({"threshold": 0.25}, 1.0),
     "narrow_noisy": ({"threshold": 0.25}, 0.001),
-    "memoryless": ({"remember": False}, 0.0003),
+    "memoryless": ({"remember": False}, 0.0001),
     "noisy": ({}, 0.0003),
 }
 

@@ -97,9 +97,33 @@ _NARROW_NOISY = _control("narrow_noisy", "(7) with the threshold Δ_l/4, and a t
 _MEMORYLESS = _control("memoryless", "sets that start from [N] in every epoch, 0.0003 of the minibatches")
 
 _THEOREM_1: list[Claim] = [
-    Claim("event_22", _probability(_exceeds("margin"), "(22) violated"), AtMost(), [_NOISY], _POWER, "phase_diagram", _MODE),
-    Claim("event_23a", _probability(_exceeds("gap_margin"), "(23a) violated"), AtMost(), [_NOISY], _POWER, "phase_diagram", _MODE),
-    Claim("event_23b", _probability(_exceeds("estimate_margin"), "(23b) violated"), AtMost(), [_NOISY], _POWER, "phase_diagram", _MODE),
+    Claim(
+        "event_22",
+        _probability(_exceeds("margin"), "(22) violated"),
+        AtMost(),
+        [_NOISY],
+        _POWER,
+        "phase_diagram",
+        _MODE,
+    ),
+    Claim(
+        "event_23a",
+        _probability(_exceeds("gap_margin"), "(23a) violated"),
+        AtMost(),
+        [_NOISY],
+        _POWER,
+        "phase_diagram",
+        _MODE,
+    ),
+    Claim(
+        "event_23b",
+        _probability(_exceeds("estimate_margin"), "(23b) violated"),
+        AtMost(),
+        [_NOISY],
+        _POWER,
+        "phase_diagram",
+        _MODE,
+    ),
     Claim(
         "theorem_1_1",
         _probability(_lost, "a true member pruned"),
@@ -242,8 +266,16 @@ _THEOREM_2: list[Claim] = [
         _exponent("rollouts"),
         Agrees(0.06),
         [
-            Control("steeper", "an exponent steeper by 1/6", replaced("grid", "gap", _gap_grown(-1 / 6, lambda g: g["rollouts"]))),
-            Control("flatter", "an exponent flatter by 1/6", replaced("grid", "gap", _gap_grown(1 / 6, lambda g: g["rollouts"]))),
+            Control(
+                "steeper",
+                "an exponent steeper by 1/6",
+                replaced("grid", "gap", _gap_grown(-1 / 6, lambda g: g["rollouts"])),
+            ),
+            Control(
+                "flatter",
+                "an exponent flatter by 1/6",
+                replaced("grid", "gap", _gap_grown(1 / 6, lambda g: g["rollouts"])),
+            ),
         ],
         shift(_exponent("rollouts"), 1 / 6, "the exponent of a radius ∝ (M|M|)^(−1/6)"),
         "population_scaling",
@@ -279,7 +311,11 @@ _THEOREM_2: list[Claim] = [
         AtMost(),
         [
             _ALONE_TOGETHER,
-            Control("quarter", "|M|^(−1/4)", replaced("grid", "gap", _gap_grown(0.25, lambda g: g["agents"] / g["clusters"]))),
+            Control(
+                "quarter",
+                "|M|^(−1/4)",
+                replaced("grid", "gap", _gap_grown(0.25, lambda g: g["agents"] / g["clusters"])),
+            ),
         ],
         shift(_collaborates, 0.2, "a factor 35 % off |M|^(−1/2)", interval="student"),
         "population_scaling",
@@ -290,10 +326,18 @@ _THEOREM_2: list[Claim] = [
         strangers,
         Agrees(0.25),
         [
-            Control("leak", "a bias of half the predicted gap", replaced(
-                "grid", "first_gap",
-                lambda t: t["grid"]["first_gap"] + 0.5 * t["grid"]["predicted_first_gap"] * (t["grid"]["algorithm"] == "pcpo"),
-            )),
+            Control(
+                "leak",
+                "a bias of half the predicted gap",
+                replaced(
+                    "grid",
+                    "first_gap",
+                    lambda t: (
+                        t["grid"]["first_gap"]
+                        + 0.5 * t["grid"]["predicted_first_gap"] * (t["grid"]["algorithm"] == "pcpo")
+                    ),
+                ),
+            ),
             _NO_ELIMINATION,
         ],
         shift(strangers, 0.5, "a bias of half the predicted gap"),
@@ -328,7 +372,9 @@ def _few_rounds(tables: Tables) -> Finding:
 
 
 _CONSTANT = Control(
-    "constant", "a method that always takes the rollouts of the smallest Δ", replaced("grid", "rollouts", _constant_rollouts)
+    "constant",
+    "a method that always takes the rollouts of the smallest Δ",
+    replaced("grid", "rollouts", _constant_rollouts),
 )
 _SHALLOW = Control(
     "shallow",
@@ -360,7 +406,9 @@ _RESOURCES: list[Claim] = [
         _miscounted,
         Never(_TRIALS),
         [
-            Control("one_more", "one round more in epoch 1", replaced("grid", "rounds", lambda t: t["grid"]["rounds"] + 1)),
+            Control(
+                "one_more", "one round more in epoch 1", replaced("grid", "rounds", lambda t: t["grid"]["rounds"] + 1)
+            ),
             Control(
                 "unfinished",
                 "the last round of an epoch, with (7) and (8), not counted",
@@ -377,7 +425,9 @@ _RESOURCES: list[Claim] = [
         AtMost(),
         [
             Control(
-                "every_rollout", "a round after every rollout", replaced("grid", "rounds", lambda t: t["grid"]["rollouts"])
+                "every_rollout",
+                "a round after every rollout",
+                replaced("grid", "rounds", lambda t: t["grid"]["rollouts"]),
             ),
             Control(
                 "steeper",
@@ -460,8 +510,12 @@ _COMPARISON: list[Claim] = [
         _audited,
         AtMost(),
         [
-            Control("noisier", "gaps by auto 1.5 times too large", replaced("grid_audit", "local_gap", _audit_scaled(1.5))),
-            Control("quieter", "gaps by auto a third too small", replaced("grid_audit", "local_gap", _audit_scaled(2 / 3))),
+            Control(
+                "noisier", "gaps by auto 1.5 times too large", replaced("grid_audit", "local_gap", _audit_scaled(1.5))
+            ),
+            Control(
+                "quieter", "gaps by auto a third too small", replaced("grid_audit", "local_gap", _audit_scaled(2 / 3))
+            ),
         ],
         shift(_audited, 0.2, "gaps 40 % off", interval="student"),
         "population_scaling",

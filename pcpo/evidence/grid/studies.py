@@ -303,10 +303,9 @@ _METHODS: Option = {
     "properties": {
         "cells": several(["base", "open_loop_stable"], {"type": "string"}),
         "algorithms": several(
-            ["pcpo", "local", "oracle_clusters", "naive_average", "one_shot", "fedlqr", "ifca", "cfl", "maml_lqr",
-             "cluster_sysid"],
+            "pcpo local oracle_clusters naive_average one_shot fedlqr ifca cfl maml_lqr cluster_sysid".split(),
             {"enum": list(ALGORITHMS)},
-        ),  # fmt: skip
+        ),
         "step_scales": several([1, 0.5], {"type": "number", "exclusiveMinimum": 0}),
         "wrong": several([0.25, 4], {"type": "number", "exclusiveMinimum": 0}, fewest=0),
         "identification": whole(10_000),
