@@ -13,7 +13,10 @@ from pcpo.claims.options import cells_of, with_defaults
 from pcpo.errors import ConfigError
 from pcpo.evidence.grid import measures
 from pcpo.evidence.grid.cells import Cell, cell_seconds, cells_of_grid, control_cells
-from pcpo.evidence.grid.studies import ALONE, AUDIT, GRID, METHODS, STUDIES, draw, experiment, run_seed
+from pcpo.evidence.grid.runs import draw, experiment, run_seed
+from pcpo.evidence.grid.studies import ALONE, GRID
+from pcpo.evidence.grid.studies_methods import AUDIT, METHODS
+from pcpo.evidence.registry import GROUPS, study_named
 from pcpo.simulation.noise import noise_law
 from pcpo.theory.linearised import epoch_gaps
 
@@ -214,4 +217,4 @@ def test_runs_are_reduced_by_what_happened_in_any_epoch(table: pd.DataFrame) -> 
 
 
 def test_every_study_of_the_group_stands_under_the_key_grid() -> None:
-    assert {study.place for study in STUDIES.values()} == {"grid"}
+    assert {study_named(name).place for name in GROUPS["grid"].studies} == {"grid"}

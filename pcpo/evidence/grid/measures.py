@@ -249,7 +249,7 @@ def rollouts_slope(tables: Tables, bound: float | None = None) -> Finding:
 
 
 def rounds_exponent(tables: Tables, bound: float) -> Finding:
-    """Compare the exponent of T in the rounds with a bound: from the last epoch but one to the last, mean over all runs."""
+    """Compare the exponent of T in the rounds, from the last epoch but one to the last, with a bound; mean over runs."""
     rows = grid(tables, "grid")
     rows = rows[rows["algorithm"] != ALONE].sort_values("epoch")
     runs = rows.groupby(["cell", "seed"], sort=False)

@@ -1,0 +1,3 @@
+"""Draw the figures of the grid."""
+
+FIGURES: dict[str, object] = {}

@@ -1,0 +1,276 @@
+"""Run every method in some cells of the grid, and some cells again by rollouts throughout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pcpo.algorithms.baselines.one_shot import OneShot
+from pcpo.algorithms.pcpo import PCPO
+from pcpo.algorithms.protocol import Algorithm, SideInformation
+from pcpo.algorithms.registry import ALGORITHMS, make_algorithm
+from pcpo.claims.contract import Study
+from pcpo.claims.options import Option, several, whole
+from pcpo.errors import ConfigError
+from pcpo.evidence.grid.cells import AXES, Cell, cells_of_grid
+from pcpo.evidence.grid.runs import PREDICTED, SETTINGS, draw, experiment, rows_of, run_seed, settings_of
+from pcpo.experiments import summaries
+from pcpo.experiments.experiment import Experiment
+from pcpo.experiments.tuning import Candidate, scaled
+
+__all__ = ["AUDIT", "METHODS", "STUDIES", "AuditCell", "MethodCell"]
+
+# ---------------------------------------------------------------------------------------------------------- methods
+
+
+@dataclass(frozen=True)
+class MethodCell:
+    """Describe a cell in which methods are compared.
+
+    Args:
+        grid: the cell of the grid.
+        algorithms: names of the methods.
+        step_scales: factors of η among which every method is tuned, on other noise of the same fleet.
+        wrong: factors by which the one-shot method is told a wrong Δ.
+        identification: rollouts per agent that system identification gets.
+    """
+
+    grid: Cell
+    algorithms: tuple[str, ...]
+    step_scales: tuple[float, ...]
+    wrong: tuple[float, ...]
+    identification: int
+
+
+_METHODS: Option = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "cells": several(["base", "open_loop_stable"], {"type": "string"}),
+        "algorithms": several(
+            [
+                "pcpo",
+                "local",
+                "oracle_clusters",
+                "naive_average",
+                "one_shot",
+                "fedlqr",
+                "ifca",
+                "cfl",
+                "maml_lqr",
+                "cluster_sysid",
+            ],
+            {"enum": list(ALGORITHMS)},
+        ),
+        "step_scales": several([1, 0.5], {"type": "number", "exclusiveMinimum": 0}),
+        "wrong": several([0.25, 4], {"type": "number", "exclusiveMinimum": 0}, fewest=0),
+        "identification": whole(10_000),
+    },
+    "default": {},
+}
+
+
+def _method_cells(options: Mapping[str, Any]) -> dict[str, MethodCell]:
+    """Return the cells in which methods are compared; ConfigError for one that the grid does not have."""
+    cells, given = cells_of_grid({axis: options[axis] for axis in AXES}), options["methods"]
+    return {
+        name: MethodCell(
+            cell,
+            tuple(given["algorithms"]),
+            tuple(map(float, given["step_scales"])),
+            tuple(map(float, given["wrong"])),
+            int(given["identification"]),
+        )
+        for name, cell in _chosen(cells, given["cells"], "methods").items()
+    }
+
+
+def _chosen(cells: Mapping[str, Cell], names: Sequence[str], part: str) -> dict[str, Cell]:
+    """Return cells of the grid by name; ConfigError, with the names there are, for another one."""
+    for name in names:
+        if name not in cells:
+            raise ConfigError(f"grid.{part}.cells: found {name!r}, expected one of {', '.join(cells)}")
+    return {name: cells[name] for name in names}
+
+
+@dataclass(frozen=True)
+class _ToldWrongly:
+    """Run the one-shot method with a Δ that is `factor` times the true one."""
+
+    factor: float
+    inner: OneShot
+
+    @property
+    def name(self) -> str:
+        """Return "one_shot" with the factor."""
+        return f"one_shot, told {self.factor:g} Δ"
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """Return what the one-shot method uses."""
+        return self.inner.uses
+
+    def init(self, setting: Any) -> Any:
+        """Start with the wrong Δ."""
+        side: SideInformation = setting.side
+        assert side.separation is not None
+        return self.inner.init(replace(setting, side=replace(side, separation=self.factor * side.separation)))
+
+    def next_rollouts(self, state: Any) -> int:
+        """Return the rollouts of the next epoch."""
+        return self.inner.next_rollouts(state)
+
+    def step(self, state: Any, oracle: Any, server: Any) -> Any:
+        """Run one epoch."""
+        return self.inner.step(state, oracle, server)
+
+
+def _simulate_methods(cell: MethodCell, seeds: Sequence[int]) -> pd.DataFrame:
+    """Tune and run every method on the fleet of every seed."""
+    frames = []
+    for seed in seeds:
+        fleet = draw(cell.grid, seed).fleet
+        setting = experiment(cell.grid, fleet)
+        methods: list[Algorithm] = [make_algorithm(name) for name in cell.algorithms]
+        if "one_shot" in cell.algorithms:
+            methods += [_ToldWrongly(factor, OneShot()) for factor in cell.wrong]
+        for method in methods:
+            frames.append(_tuned_run(cell, setting, method, seed).assign(seed=seed))
+    return pd.concat(frames, ignore_index=True).assign(**settings_of(cell.grid))[list(_METHOD_COLUMNS)]
+
+
+def _tuned_run(cell: MethodCell, setting: Experiment, method: Algorithm, seed: int) -> pd.DataFrame:
+    """Choose the step of a method on other noise of the fleet, and run it; identification has a budget of its own.
+
+    The step chosen is that of the smallest mean gap after the last epoch; infinite gaps are the largest, and of equal
+    gaps the first counts.
+    """
+    if method.name in ALGORITHMS and ALGORITHMS[method.name].sees == "trajectories":
+        few = _with_rollouts(setting, cell.identification)
+        table = summaries.by_epoch(few.fleet, few.result(method, seed=run_seed(cell.grid, seed, 2)))
+        return table.assign(step_scale=1.0)
+    trials = []
+    for k, scale in enumerate(cell.step_scales if len(cell.step_scales) > 1 else ()):
+        tried = scaled(setting, Candidate(scale, 1.0)).result(method, seed=run_seed(cell.grid, seed, 3, k))
+        trials.append(float(np.mean(setting.fleet.gaps(tried.epochs[-1].global_gains))))
+    scale = cell.step_scales[int(np.argmin(trials))] if trials else cell.step_scales[0]
+    final = scaled(setting, Candidate(scale, 1.0))
+    result = final.result(method, seed=run_seed(cell.grid, seed, 2))
+    return summaries.by_epoch(setting.fleet, result).assign(step_scale=scale, algorithm=method.name)
+
+
+def _with_rollouts(setting: Experiment, rollouts: int) -> Experiment:
+    """Return the experiment with minibatches that spend about so many rollouts per agent in one epoch, simulated."""
+    c, plan = setting.schedule.constants, setting.schedule.plan(1)
+    factor = rollouts / plan.rollouts
+    schedule = replace(setting.schedule, constants=replace(c, c4=c.c4 * factor))
+    budget = schedule.rollouts_for(1)
+    return replace(setting, schedule=schedule, budget=budget, oracle="rollouts")
+
+
+_METHOD_COLUMNS = {
+    **SETTINGS,
+    **summaries.COLUMNS,
+    "step_scale": "the factor of η that the tuning chose",
+}
+
+METHODS = Study(
+    name="grid_methods",
+    title="Every method on random fleets",
+    cells=_method_cells,
+    simulate=_simulate_methods,
+    columns=_METHOD_COLUMNS,
+    key=("seed", "algorithm", "epoch"),
+    may_be_missing=frozenset({"margin", "estimate_margin"}),
+    options={**AXES, "methods": _METHODS},
+    place="grid",
+)
+
+# ------------------------------------------------------------------------------------------------------------ audit
+
+
+@dataclass(frozen=True)
+class AuditCell:
+    """Describe a cell that is run twice, by `oracle: auto` and by rollouts throughout.
+
+    Args:
+        grid: the cell of the grid.
+        minibatch_scale: κ_M, small enough for rollouts.
+        epochs: epochs of a run.
+    """
+
+    grid: Cell
+    minibatch_scale: float
+    epochs: int
+
+
+_AUDIT: Option = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "cells": several(["base", "open_loop_stable"], {"type": "string"}),
+        "minibatch_scale": {"type": "number", "exclusiveMinimum": 0, "default": 0.003},
+        "epochs": whole(2),
+    },
+    "default": {},
+}
+
+
+def _audit_cells(options: Mapping[str, Any]) -> dict[str, AuditCell]:
+    """Return the cells of the audit; ConfigError for one that the grid does not have."""
+    cells, given = cells_of_grid({axis: options[axis] for axis in AXES}), options["audit"]
+    return {
+        name: AuditCell(cell, float(given["minibatch_scale"]), int(given["epochs"]))
+        for name, cell in _chosen(cells, given["cells"], "audit").items()
+    }
+
+
+def _simulate_audit(cell: AuditCell, seeds: Sequence[int]) -> pd.DataFrame:
+    """Run PCPO on the fleet of every seed by both oracles, with noise of their own."""
+    frames = []
+    for seed in seeds:
+        small = replace(cell.grid, minibatch_scale=cell.minibatch_scale)
+        fleet = draw(small, seed).fleet
+        setting = experiment(small, fleet, epochs=cell.epochs)
+        for k, oracle in enumerate(("auto", "rollouts")):
+            chosen = setting if oracle == "auto" else replace(setting, oracle="rollouts", known_thresholds=())
+            table = rows_of(chosen, PCPO(), run_seed(small, seed, 4, k))
+            frames.append(table.assign(seed=seed, oracle=oracle, drawn=_share_drawn(setting)))
+    return pd.concat(frames, ignore_index=True).assign(**settings_of(cell.grid))[list(_AUDIT_COLUMNS)]
+
+
+def _share_drawn(setting: Experiment) -> float:
+    """Return the share of the rollouts that `auto` draws from moments."""
+    draws = setting.draws()
+    return sum(d.drawn for d in draws) / sum(d.drawn + d.simulated for d in draws)
+
+
+_AUDIT_COLUMNS = {
+    **SETTINGS,
+    **summaries.COLUMNS,
+    **PREDICTED,
+    "oracle": "auto, or rollouts throughout",
+    "drawn": "share of the rollouts that auto draws from moments",
+}
+
+AUDIT = Study(
+    name="grid_audit",
+    title="The oracle of the grid against rollouts",
+    cells=_audit_cells,
+    simulate=_simulate_audit,
+    columns=_AUDIT_COLUMNS,
+    key=("seed", "oracle", "epoch"),
+    options={**AXES, "audit": _AUDIT},
+    place="grid",
+)
+
+
+#: Studies by the names that configurations use.
+STUDIES: dict[str, Study] = {
+    "grid_methods": METHODS,
+    "grid_audit": AUDIT,
+}
