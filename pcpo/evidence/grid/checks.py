@@ -28,7 +28,7 @@ MODE: Mode = "calibrated, oracle auto"
 #: Theorem 1 allows δ/2 of the runs to fail.
 HALF_DELTA = share_of_delta(0.5)
 #: Fraction of failing runs in one cell that the checks of probabilities are meant to see.
-BAD_CELL = 0.2
+BAD_CELL = 0.3
 #: Trials that support what must always hold.
 TRIALS = 300
 

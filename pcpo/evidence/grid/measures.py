@@ -7,6 +7,7 @@ of the grid; means are over all cells of a fleet first, then over fleets.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,8 @@ def per_run(rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         The largest margins of all epochs; lost and grew, 1 if ever; misclustered, 1 if a set was wrong in an epoch
-        l ≥ L; settled, L̃, infinite if the last sets were wrong; at_once, 1 if the sets had changed by the end of
-        epoch 1; bound_margin and infinite of the last epoch; spent, Σ δ_l; miscounted, 1 if the rounds were ever other
+        l ≥ L; settled, L̃, infinite if the last sets were wrong; at_once, 1 if the sets were exact after epoch
+        1; bound_margin and infinite of the last epoch; spent, Σ δ_l; miscounted, 1 if the rounds were ever other
         than predicted; and role, delta, L, early.
     """
     rows = rows[rows["algorithm"] != ALONE]
@@ -54,7 +55,7 @@ def per_run(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(
         misclustered=((rows["epoch"] >= rows["L"]) & (rows["exact"] == 0)).astype(int),
         wrong_epoch=rows["epoch"].where(rows["exact"] == 0, 0),
-        at_once=((rows["everyone"] == 0) & first).astype(int),
+        at_once=((rows["exact"] == 1) & first).astype(int),
         miscounted=(rows["rounds"] != rows["predicted_rounds"]).astype(int),
         bound_margin=rows["bound_margin"].where(last, -np.inf),
         infinite=rows["infinite"].where(last, 0),
@@ -142,6 +143,11 @@ def _slope(x: FloatArray, y: Any) -> float:
     return float(centred @ y / (centred @ centred))
 
 
+def _slope_of_means(x: FloatArray, runs: FloatArray) -> float:
+    """Return the slope of the log of means over runs ``(n, k)`` on x ``(k,)``."""
+    return _slope(x, np.log(runs.mean(axis=0)))
+
+
 def _steps(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the collaborative epochs with the number of each, from 0, and levels relative to the first of the run."""
     rows = rows.sort_values("epoch")
@@ -156,13 +162,14 @@ def _steps(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def exponents(tables: Tables, which: str) -> Finding:
+def exponents(tables: Tables, which: str, margin: float = 0.0) -> Finding:
     """Compare an exponent of the mean gap with that of the prediction at the same points.
 
     Args:
         which: "rollouts" in T, with all cells that have as many collaborative epochs as most; "size" in |M|, with the
             cells of the axis of N and gaps relative to those predicted for agents alone; "equal" for the exponent in
             M_l minus that in |M|, predicted 0.
+        margin: of "rollouts", within which the exponent is that of the prediction.
     """
     in_time = _steps(_clean(tables))
     count = in_time.groupby(["cell", "seed"])["step"].transform("max")
@@ -180,10 +187,11 @@ def exponents(tables: Tables, which: str) -> Finding:
     expected = _log(sized["predicted_gap"] / sized["predicted_local_gap"]).groupby(sized["size"]).mean().to_numpy()
     if which == "rollouts":
         target = _slope(log_T, np.log(means["expected"].to_numpy()))
-        return findings.jackknife(levels, lambda r: _slope(log_T, np.log(r.mean(axis=0))), target, "exponent of T")
+        in_T = partial(_slope_of_means, log_T)
+        return findings.within(levels, in_T, target, margin, "exponent of T")
     if which == "size":
         target = _slope(log_size, expected)
-        return findings.jackknife(gaps, lambda r: _slope(log_size, np.log(r.mean(axis=0))), target, "exponent of |M|")
+        return findings.jackknife(gaps, partial(_slope_of_means, log_size), target, "exponent of |M|")
     n, k = min(len(levels), len(gaps)), len(steps)
     both = np.concatenate([levels[:n], gaps[:n]], axis=1)
 
@@ -251,11 +259,11 @@ def rollouts_slope(tables: Tables, bound: float | None = None) -> Finding:
 def rounds_exponent(tables: Tables, bound: float) -> Finding:
     """Compare the exponent of T in the rounds, from the last epoch but one to the last, with a bound; mean over runs."""
     rows = grid(tables, "grid")
-    rows = rows[rows["algorithm"] != ALONE].sort_values("epoch")
+    rows = rows[rows["algorithm"] != ALONE].sort_values(["cell", "seed", "epoch"])
     runs = rows.groupby(["cell", "seed"], sort=False)
-    growth = {c: np.log(runs[c].nth(-1).to_numpy() / runs[c].nth(-2).to_numpy()) for c in ("rounds", "rollouts")}
-    seeds = runs["seed"].first().to_numpy()
-    by_fleet = pd.Series(growth["rounds"] / growth["rollouts"]).groupby(seeds).mean()
+    growth = {c: _log(rows[c]) - _log(runs[c].shift(1)) for c in ("rounds", "rollouts")}
+    last = _last_epoch(rows)
+    by_fleet = (growth["rounds"] / growth["rollouts"])[last].groupby(rows.loc[last, "seed"]).mean()
     return findings.jackknife(by_fleet.to_numpy(), lambda r: float(r.mean()), bound, "exponent of T in the rounds")
 
 
