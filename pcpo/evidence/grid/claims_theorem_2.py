@@ -97,9 +97,7 @@ THEOREM_2: list[Claim] = [
             _other_exponent("steeper", "an exponent steeper by 1/6", "rollouts", -1 / 6),
             _other_exponent("flatter", "an exponent flatter by 1/6", "rollouts", 1 / 6),
         ],
-        shift(
-            _in_time, 1 / 6 - _EXPONENT_MARGIN, "an exponent off by 1/6: the radius ∝ (M|M|)^(−1/6)", interval="student"
-        ),
+        shift(_in_time, 1 / 6 - _EXPONENT_MARGIN, "an exponent off by 1/6", interval="student"),
         "population_scaling",
         MODE,
     ),

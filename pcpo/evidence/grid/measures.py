@@ -257,14 +257,15 @@ def rollouts_slope(tables: Tables, bound: float | None = None) -> Finding:
 
 
 def rounds_exponent(tables: Tables, bound: float) -> Finding:
-    """Compare the exponent of T in the rounds, from the last epoch but one to the last, with a bound; mean over runs."""
+    """Compare the exponent of T in the rounds over the last epoch, a mean over runs, with a bound."""
     rows = grid(tables, "grid")
     rows = rows[rows["algorithm"] != ALONE].sort_values(["cell", "seed", "epoch"])
     runs = rows.groupby(["cell", "seed"], sort=False)
     growth = {c: _log(rows[c]) - _log(runs[c].shift(1)) for c in ("rounds", "rollouts")}
     last = _last_epoch(rows)
     by_fleet = (growth["rounds"] / growth["rollouts"])[last].groupby(rows.loc[last, "seed"]).mean()
-    return findings.jackknife(by_fleet.to_numpy(), lambda r: float(r.mean()), bound, "exponent of T in the rounds")
+    values = by_fleet.to_numpy(dtype=np.float64)
+    return findings.jackknife(values, lambda r: float(r.mean()), bound, "exponent of T in the rounds")
 
 
 def audit_ratio(tables: Tables, margin: float) -> Finding:
