@@ -111,6 +111,15 @@ def test_a_lattice_of_two_values_counts() -> None:
     assert smallest_p(estimates("edge", K, radius, "signs", "one_point", math.ceil(M / 30), 10_000)) < 1e-3
 
 
+def test_without_a_lattice_the_search_makes_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """M* of Edgeworth's series has the largest distance that is allowed, up to rounding."""
+    K, radii, law = shifted_optimum("scalar", 0.1), np.linspace(0.01, 0.3, 30), noise_law("cube")
+    monkeypatch.setattr(thresholds, "lattice_distance", lambda span, *rest: 0.0 * span)
+    found = gradient_thresholds(SYSTEMS["scalar"], np.tile(K, (30, 1, 1)), radii, law)
+    monkeypatch.setattr(thresholds, "_FINER", 10.0)
+    np.testing.assert_array_equal(gradient_thresholds(SYSTEMS["scalar"], np.tile(K, (30, 1, 1)), radii, law), found)
+
+
 def test_estimates_without_variance_have_none() -> None:
     system = SYSTEMS["edge"]  # with signs every rollout under K* costs C*
     assert cost_threshold(system, lqr.riccati(system).K[None], noise_law("signs")) == 1.0
