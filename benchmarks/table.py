@@ -23,6 +23,7 @@ PLANNING_BEFORE = {
     (2, 1, 10): 0.6, (2, 1, 14): 0.8, (2, 1, 100): 4.8, (2, 1, 300): 15, (2, 1, 1000): 49,
     (3, 2, 14): 3.1, (4, 2, 14): 5.7, (20, 3, 14): 30,
 }  # fmt: skip
+AUTO_BEFORE = 0.45
 
 
 def _machine() -> str:
@@ -51,6 +52,7 @@ class Table:
     by_agents: dict[tuple[str, int], float] = field(default_factory=dict)
     laws: dict[int, dict[str, float]] = field(default_factory=dict)
     planning: dict[tuple[int, int, int], float] = field(default_factory=dict)
+    auto: tuple[float, float] | None = None
 
     def rows(self) -> list[str]:
         rows = []
@@ -103,7 +105,7 @@ class Table:
                 "",
                 f"Dry run of config/full.yaml, {jobs} jobs: {seconds:.1f} s, {seconds / start:.1f} starts of Snakemake",
             ]
-        return "\n".join([*lines, *self._law_rows(), *self._planning_rows()])
+        return "\n".join([*lines, *self._law_rows(), *self._planning_rows(), *self._auto_row()])
 
     def _law_rows(self) -> list[str]:
         """Cost of a whole estimate with the other laws of noise, over that with signs."""
@@ -127,3 +129,14 @@ class Table:
         for size, seconds in self.planning.items():
             lines.append(f"| {', '.join(map(str, size))} | {seconds:.2f} | {PLANNING_BEFORE.get(size, '')} |")
         return lines
+
+    def _auto_row(self) -> list[str]:
+        """Seconds of planning with oracle auto, and their ratio to a run of what was planned."""
+        if self.auto is None:
+            return []
+        planning, run = self.auto
+        return [
+            "",
+            f"Planning a random fleet (n, m = 2, 1, eight agents, five epochs) with oracle auto: {planning:.3f} s, "
+            f"{planning / run:.2f} of a run; {AUTO_BEFORE} s before thresholds were compiled",
+        ]

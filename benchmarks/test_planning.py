@@ -1,4 +1,4 @@
-"""Seconds of planning, by the size of the systems and of the fleet."""
+"""Seconds of planning, by the size of the systems and of the fleet; planning with oracle auto beside a run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from benchmarks.conftest import processor_seconds
 from benchmarks.table import Table
 from pcpo.experiments.experiment import Experiment
 from pcpo.fleets.fleet import Fleet
+from pcpo.fleets.population import PopulationSpec, draw_fleet
 from pcpo.fleets.random import FleetSpec, random_fleet
 from pcpo.simulation.noise import stream, unit_directions
 from pcpo.theory.restricted_set import at_gap
@@ -34,3 +35,12 @@ def test_planning(table: Table, n: int, m: int, agents: int) -> None:
     table.planning[n, m, agents] = processor_seconds(
         lambda: Experiment.calibrated(fleet, Delta0=16.0, epochs=3), 1 if n == 20 or agents == 10_000 else 3
     )
+
+
+def test_planning_with_oracle_auto(table: Table) -> None:
+    """One random fleet of eight agents: its thresholds, and a run of its five epochs."""
+    fleet = draw_fleet(PopulationSpec(path_limit=200.0), stream(0, 2, 1), stream(1, 2, 1)).fleet
+    plan = lambda: Experiment.calibrated(fleet, Delta0=6 * fleet.separation, epochs=5, oracle="auto")  # noqa: E731
+    made = plan()  # compiles
+    made.run(seed=1, limits=None)  # compiles
+    table.auto = processor_seconds(plan, 5), processor_seconds(lambda: made.run(seed=1, limits=None), 3)

@@ -11,45 +11,28 @@ with P_t = Σ_{i<h−1−t} γ^i A_K^{iᵀ}W_K A_K^i.  With S_t = Σ_{s<t} D_s, 
 follow recursions of n × n matrices; of the law of z they need the moments of `pcpo.lqr.forms`.  Only the fourth
 cumulant of y_t, a sum over all earlier steps, is not carried along: h stages take O(h²) products.  Without an end P_t
 is P_K at every t, sums over t solve Stein equations, and one loop over lags is left: O(h) products, until their
-discounted weight is negligible.
+discounted weight is negligible.  These two take the time, and small systems have them compiled:
+`pcpo.theory.cumulant_kernels`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 
 from pcpo.errors import FleetError
-from pcpo.lqr.cost import closed_loop, has_finite_cost, solve_stein, stage_weight, transpose, value_matrix
+from pcpo.lqr.cost import closed_loop, solve_stein, stage_weight, transpose, value_matrix
 from pcpo.lqr.forms import FormLaw, FourthCumulant
 from pcpo.lqr.system import Array, LinearSystem
 
-__all__ = ["cost_cumulants"]
+__all__ = ["MOST_LAGS", "PLAIN", "Algebra", "cost_cumulants", "too_many_lags"]
 
 _CHUNK_ENTRIES = 2**18  # of one stack of matrices
 _NEGLIGIBLE = 1e-11  # what the lags left out weigh, relative
-_MOST_LAGS = 100_000
-
-
-def cost_cumulants(system: LinearSystem, gains: Array, law: FormLaw, horizon: int | None = None) -> Array:
-    """Return κ_2, κ_3, κ_4 of the cost of a rollout.
-
-    Args:
-        system: the system that is rolled out.
-        gains: ``(k, m, n)``.
-        law: law of the noise.
-        horizon: stages of the rollout, None for no end.
-
-    Returns:
-        ``(3, k)``, in units of cost to the powers 2, 3, 4; without a horizon infinite where C(K) is.
-
-    Raises:
-        FleetError: without a horizon, if γ is so close to 1 that more than 100,000 lags would count.
-    """
-    size = max(1, _CHUNK_ENTRIES // (system.n**2 * (1 if horizon is None else max(1, horizon))))
-    parts = [gains[start : start + size] for start in range(0, len(gains), size)]
-    if horizon is not None:
-        return np.concatenate([_truncated(system, part, law, horizon) for part in parts], axis=1)
-    return np.concatenate([_where_finite(system, part, law) for part in parts], axis=1)
+#: Lags after which a sum over them is given up.
+MOST_LAGS = 100_000
 
 
 def _trace(X: Array, Z: Array) -> Array:
@@ -99,46 +82,9 @@ def _beyond_normal(fourth: FourthCumulant, paths: Array, N: Array) -> Array:
     return np.asarray((paths @ middle @ transpose(paths)).sum(axis=1))
 
 
-def _where_finite(system: LinearSystem, gains: Array, law: FormLaw) -> Array:
-    """Return the cumulants without an end; infinite where C(K) is."""
-    found = np.full((3, len(gains)), np.inf)
-    finite = np.asarray(has_finite_cost(system, gains))
-    if finite.any():
-        found[:, finite] = _endless(system, gains[finite], law)
-    return found
-
-
-def _endless(system: LinearSystem, gains: Array, law: FormLaw) -> Array:
-    """Return the cumulants of rollouts without an end, at gains of finite cost.
-
-    Y_p = Σ_t g_t^p Y_t, Z_p = Σ_t g_t^p A_K X_t A_Kᵀ, e_p = Σ_t g_t^p.  What W_t adds to κ_4 is
-    24 γ² tr(Ω·Σ_t g_t² (W_{t+1} − A_K W_t A_Kᵀ)) with Ω = Σ_j γ^{2j} (A_K^{j+1})ᵀP²A_K^{j+1}.
-    """
-    gamma, A = system.gamma, closed_loop(system, gains)
-    P, identity = value_matrix(system, gains), np.eye(system.n)
-    own, fourth = law.form_moments(P), law.fourth_cumulant(system.n)
-    F, N = 2 * P + fourth.contracted(P), P @ P
-
-    def e(p: int) -> float:
-        return float(gamma**p / (1 - gamma**p))
-
-    def summed(p: int, source: Array) -> Array:
-        """Return A(Σ_k γ^{pk} A^k source A^{kᵀ})Aᵀ γ^p, the sum for a state that `source` feeds."""
-        M = gamma ** (p / 2) * transpose(A)
-        return np.asarray(transpose(M) @ solve_stein(M, source) @ M)
-
-    Y2, Y3, Y4 = (summed(p, e(p) * identity) for p in (2, 3, 4))
-    Z2, Z3 = (summed(p, 2 * _both(Y @ P) + e(p + 1) * F) for p, Y in ((2, Y3), (3, Y4)))
-    second = e(2) * own.second + 4 * _trace(N, Y2)
-    PFP = P @ F @ P
-    third = 12 * _trace(N, Z2) + e(3) * own.third + 12 * _trace(PFP, Y3)
-    M = gamma * A
-    omega = solve_stein(M, transpose(A) @ N @ A)
-    M4 = P @ Y4 @ P
-    source = 4 * _both(Z3 @ P) + 4 * _both(Y4 @ P @ F) + e(4) * own.square + 8 * M4 + 4 * fourth.contracted(M4)
-    kurtosis = 24 * gamma**2 * _trace(omega, source) + 48 * _trace(PFP, Z3)
-    kurtosis = kurtosis + e(4) * own.fourth + 24 * _trace(P @ own.square @ P, Y4)
-    return np.stack([second, third, kurtosis + _over_lags(gamma, A, P, 96 * gamma**2 * omega + 48 * N, fourth)])
+def too_many_lags(gamma: float) -> FleetError:
+    """Say that sums over lags take too long for this discount."""
+    return FleetError(f"gamma: found {gamma}, expected it further below 1: more than {MOST_LAGS} lags would count")
 
 
 def _over_lags(gamma: float, A: Array, P: Array, weight: Array, fourth: FourthCumulant) -> Array:
@@ -149,7 +95,7 @@ def _over_lags(gamma: float, A: Array, P: Array, weight: Array, fourth: FourthCu
     """
     total, N = np.zeros(len(A)), P @ P
     Y, B, g4 = np.zeros_like(A), A, gamma**8
-    for _ in range(_MOST_LAGS):
+    for _ in range(MOST_LAGS):
         Y = Y + B @ transpose(B)
         C, YN = P @ B, Y @ N
         R, Q = transpose(C) @ C, transpose(B) @ weight @ B
@@ -165,4 +111,87 @@ def _over_lags(gamma: float, A: Array, P: Array, weight: Array, fourth: FourthCu
         if np.all(still | (left <= _NEGLIGIBLE * np.abs(total)) | (paired == 0)):
             return np.asarray(total + np.where(still, g4 * gamma**4 / (1 - gamma**4) * paired, 0.0))
         B, g4 = A @ B, g4 * gamma**4
-    raise FleetError(f"gamma: found {gamma}, expected it further below 1: more than {_MOST_LAGS} lags would count")
+    raise too_many_lags(gamma)
+
+
+class Algebra(NamedTuple):
+    """Hold what takes the time of cumulants without an end.
+
+    Attributes:
+        values: P_K ``(k, n, n)`` of a system at gains ``(k, m, n)``; infinite where C(K) is.
+        solve: X = W + MᵀXM for stacks M and W ``(k, n, n)``, all M of spectral radius below 1.
+        over_lags: the sum over lags ``(k,)`` from γ, A_K, P_K, the weight Q ``(k, n, n)`` and the fourth cumulant of z.
+    """
+
+    values: Callable[[LinearSystem, Array], Array]
+    solve: Callable[[Array, Array], Array]
+    over_lags: Callable[[float, Array, Array, Array, FourthCumulant], Array]
+
+
+#: In NumPy, for systems of all sizes.
+PLAIN = Algebra(value_matrix, solve_stein, _over_lags)
+
+
+def _endless(gamma: float, A: Array, P: Array, law: FormLaw, algebra: Algebra) -> Array:
+    """Return the cumulants of rollouts without an end, at gains of finite cost.
+
+    Y_p = Σ_t g_t^p Y_t, Z_p = Σ_t g_t^p A_K X_t A_Kᵀ, e_p = Σ_t g_t^p.  Through Ω = Σ_j γ^{2j} (A_K^{j+1})ᵀP²A_K^{j+1}
+    go tr(P²Y_2) = e_2 γ² tr Ω, tr(P²Z_2), and what W_t adds to κ_4: 24 γ² tr(Ω·Σ_t g_t² (W_{t+1} − A_K W_t A_Kᵀ)).
+    """
+    own, fourth = law.form_moments(P), law.fourth_cumulant(A.shape[-1])
+    F, N = 2 * P + fourth.contracted(P), P @ P
+
+    def e(p: int) -> float:
+        return float(gamma**p / (1 - gamma**p))
+
+    def summed(p: int, source: Array) -> Array:
+        """Return A(Σ_k γ^{pk} A^k source A^{kᵀ})Aᵀ γ^p, the sum for a state that `source` feeds."""
+        M = gamma ** (p / 2) * transpose(A)
+        return algebra.solve(M, transpose(M) @ source @ M)
+
+    omega = algebra.solve(gamma * A, transpose(A) @ N @ A)
+    Y3, Y4 = (summed(p, e(p) * np.eye(A.shape[-1])) for p in (3, 4))
+    second = e(2) * (own.second + 4 * gamma**2 * np.trace(omega, axis1=-2, axis2=-1))
+    PF = P @ F
+    PFP, M4 = PF @ P, P @ Y4 @ P
+    third = 12 * gamma**2 * _trace(omega, 2 * _both(Y3 @ P) + e(3) * F) + e(3) * own.third + 12 * _trace(PFP, Y3)
+    Z3 = summed(3, 2 * _both(Y4 @ P) + e(4) * F)
+    source = 4 * _both(Z3 @ P) + 4 * _both(Y4 @ PF) + e(4) * own.square + 8 * M4 + 4 * fourth.contracted(M4)
+    kurtosis = 24 * gamma**2 * _trace(omega, source) + 48 * _trace(PFP, Z3)
+    kurtosis = kurtosis + e(4) * own.fourth + 24 * _trace(own.square, M4)
+    kurtosis = kurtosis + algebra.over_lags(gamma, A, P, 96 * gamma**2 * omega + 48 * N, fourth)
+    return np.stack([second, third, kurtosis])
+
+
+def _where_finite(system: LinearSystem, gains: Array, law: FormLaw, algebra: Algebra) -> Array:
+    """Return the cumulants without an end; infinite where C(K) is."""
+    found, P = np.full((3, len(gains)), np.inf), algebra.values(system, gains)
+    finite = np.isfinite(P).all(axis=(1, 2))
+    if finite.any():
+        found[:, finite] = _endless(system.gamma, closed_loop(system, gains[finite]), P[finite], law, algebra)
+    return found
+
+
+def cost_cumulants(
+    system: LinearSystem, gains: Array, law: FormLaw, horizon: int | None = None, *, algebra: Algebra = PLAIN
+) -> Array:
+    """Return κ_2, κ_3, κ_4 of the cost of a rollout.
+
+    Args:
+        system: the system that is rolled out.
+        gains: ``(k, m, n)``.
+        law: law of the noise.
+        horizon: stages of the rollout, None for no end.
+        algebra: of rollouts without an end.
+
+    Returns:
+        ``(3, k)``, in units of cost to the powers 2, 3, 4; without a horizon infinite where C(K) is.
+
+    Raises:
+        FleetError: without a horizon, if γ is so close to 1 that more than 100,000 lags would count.
+    """
+    size = max(1, _CHUNK_ENTRIES // (system.n**2 * (1 if horizon is None else max(1, horizon))))
+    parts = [gains[start : start + size] for start in range(0, len(gains), size)]
+    if horizon is not None:
+        return np.concatenate([_truncated(system, part, law, horizon) for part in parts], axis=1)
+    return np.concatenate([_where_finite(system, part, law, algebra) for part in parts], axis=1)

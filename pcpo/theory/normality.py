@@ -13,6 +13,8 @@ distribution function jump by s/√(2πMV), damped by exp(−2π²Mv/s²), where
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pcpo import lqr
@@ -99,13 +101,17 @@ _PHI = np.exp(-(_X**2) / 2) / np.sqrt(2 * np.pi)
 _HE2, _HE3, _HE5 = (float(np.max(np.abs(p) * _PHI)) for p in (_X**2 - 1, _X**3 - 3 * _X, _X**5 - 10 * _X**3 + 15 * _X))
 
 
-def edgeworth_distance(skewness: float, kurtosis: float, minibatch: float) -> float:
+def edgeworth_distance(
+    skewness: FloatArray | float, kurtosis: FloatArray | float, minibatch: FloatArray | float
+) -> Any:
     """Return d(M), at most 1: a bound on the distance of the law of a mean of M from the normal law, to order 1/M."""
-    first = abs(skewness) / (6 * np.sqrt(minibatch)) * _HE2
-    return float(min(1.0, first + (abs(kurtosis) / 24 * _HE3 + skewness**2 / 72 * _HE5) / minibatch))
+    first = np.abs(skewness) / (6 * np.sqrt(minibatch)) * _HE2
+    return np.minimum(1.0, first + (np.abs(kurtosis) / 24 * _HE3 + np.square(skewness) / 72 * _HE5) / minibatch)
 
 
-def lattice_distance(span: float, rest: float, variance: float, minibatch: float) -> float:
+def lattice_distance(
+    span: FloatArray | float, rest: FloatArray | float, variance: FloatArray | float, minibatch: FloatArray | float
+) -> Any:
     """Return half the jump of the distribution function of a mean of M: s/(2√(2πMV))·exp(−2π²Mv/s²).
 
     Args:
@@ -114,10 +120,9 @@ def lattice_distance(span: float, rest: float, variance: float, minibatch: float
         variance: V, of one estimate.
         minibatch: M.
     """
-    if span == 0:
-        return 0.0
-    damping = np.exp(-2 * np.pi**2 * minibatch * rest / span**2)
-    return float(span / (2 * np.sqrt(2 * np.pi * minibatch * variance)) * damping)
+    square = np.where(np.equal(span, 0), 1.0, np.square(span))
+    damping = np.exp(-2 * np.pi**2 * minibatch * rest / square)
+    return span / (2 * np.sqrt(2 * np.pi * minibatch * variance)) * damping
 
 
 def room(samples: int, level: float) -> float:
@@ -130,7 +135,7 @@ def room(samples: int, level: float) -> float:
     return float((np.sqrt(np.log(2 / level)) - np.sqrt(np.log(1 / level))) / np.sqrt(2 * samples))
 
 
-def visible_below(skewness: float, kurtosis: float, samples: int, level: float) -> float:
+def visible_below(skewness: FloatArray | float, kurtosis: FloatArray | float, samples: int, level: float) -> Any:
     """Return M*, from which on a Kolmogorov-Smirnov test rejects at most twice as often as if means of M were normal.
 
     Args:
@@ -140,8 +145,7 @@ def visible_below(skewness: float, kurtosis: float, samples: int, level: float) 
         level: a, of the test.
     """
     most = room(samples, level)
-    # d = a/√M + b/M: a quadratic equation in 1/√M.
-    a = abs(skewness) / 6 * _HE2
-    b = abs(kurtosis) / 24 * _HE3 + skewness**2 / 72 * _HE5
-    root = (np.sqrt(a**2 + 4 * b * most) - a) / (2 * b) if b > 0 else (most / a if a > 0 else np.inf)
-    return float(1 / root**2)
+    # d = a/√M + b/M: a quadratic equation in √M.
+    a = np.abs(skewness) / 6 * _HE2
+    b = np.abs(kurtosis) / 24 * _HE3 + np.square(skewness) / 72 * _HE5
+    return ((a + np.sqrt(a**2 + 4 * b * most)) / (2 * most)) ** 2

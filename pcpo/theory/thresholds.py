@@ -24,9 +24,9 @@ from pcpo import lqr
 from pcpo.algorithms.schedule import Schedule
 from pcpo.arrays import FloatArray, IntArray
 from pcpo.fleets.fleet import Fleet, LinearSystem
-from pcpo.lqr.cumulants import cost_cumulants
 from pcpo.oracles.auto import EpochThresholds, GradientThresholds
 from pcpo.simulation.noise import NoiseLaw
+from pcpo.theory.cumulant_kernels import cumulants_of, mean_costs
 from pcpo.theory.normality import (
     directions,
     edgeworth_distance,
@@ -46,7 +46,7 @@ SAMPLES, LEVEL = 1000, 0.01
 LEAST = 100
 _FEW = 12  # unknowns beyond which the quadrature has fewer nodes: a component of U is of order 1/√D
 _DEGENERATE = 1e-16  # of a variance over C²: below it estimates are the same, up to rounding
-_FINER = 1.02  # steps in M of the search with lattices
+_FINER, _ROUNDING = 1.02, 1e-9  # steps in M of the search with lattices; of distances, which may equal the limit
 _LOG = logging.getLogger("pcpo.planning")
 
 
@@ -98,82 +98,85 @@ def rounded_up(minibatch: float) -> int | None:
     return max(LEAST, digit * math.ceil(minibatch / digit))
 
 
-def _worst(variance: FloatArray, skewness: FloatArray, kurtosis: FloatArray, scale: FloatArray | float) -> float:
-    """Return the largest M* of estimates with these variances, skewnesses and kurtoses; infinite if one is not finite.
+def _worst(variance: FloatArray, skewness: FloatArray, kurtosis: FloatArray, scale: FloatArray) -> FloatArray:
+    """Return the largest M*, over the last axis, of estimates with these moments; infinite if one is not finite.
 
     An estimate without variance, beside the square of a cost, `scale`, is the same by rollouts and by moments.
     """
     shown = variance > _DEGENERATE * scale
-    if not np.isfinite(variance).all() or not np.isfinite([skewness[shown], kurtosis[shown]]).all():
-        return math.inf
-    pairs = zip(skewness[shown].tolist(), kurtosis[shown].tolist(), strict=True)
-    return max((visible_below(s, k, SAMPLES, LEVEL) for s, k in pairs), default=1.0)
+    known = np.isfinite(variance) & (~shown | np.isfinite(skewness) & np.isfinite(kurtosis))
+    counted = shown & known
+    least = visible_below(np.where(counted, skewness, 0.0), np.where(counted, kurtosis, 0.0), SAMPLES, LEVEL)
+    return np.asarray(np.where(known, np.where(shown, least, 1.0), np.inf).max(axis=-1))
 
 
 def cost_threshold(system: LinearSystem, gains: FloatArray, law: NoiseLaw) -> float:
     """Return M* of mean costs at the worst of the gains ``(k, m, n)``; infinite where C(K) is."""
-    costs = lqr.cost_array(system, gains)
+    costs = mean_costs(system, gains)
     if not np.isfinite(costs).all():
         return math.inf
-    second, third, fourth = cost_cumulants(system, gains, law)
+    second, third, fourth = cumulants_of(system, gains, law)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _worst(second, third / second**1.5, fourth / second**2, costs**2)
+        return float(_worst(second, third / second**1.5, fourth / second**2, costs**2))
 
 
-def gradient_thresholds(
-    system: LinearSystem, gain: FloatArray, radius: float, law: NoiseLaw
-) -> tuple[float, float, float]:
-    """Return M* of gradient estimates at a gain ``(m, n)``: one-point, with a baseline, two-point.
+def gradient_thresholds(system: LinearSystem, gains: FloatArray, radii: FloatArray, law: NoiseLaw) -> FloatArray:
+    """Return M* of gradient estimates ``(k, 3)`` at gains ``(k, m, n)`` with one radius each ``(k,)``.
 
-    Infinite where C(K + rU) is for some U.  A baseline lies between C(K) − σ_C and C(K) + σ_C.
+    The columns are one-point, with a baseline, two-point.  A row is infinite where C(K + rU) is for some U.  A baseline
+    lies between C(K) − σ_C and C(K) + σ_C.
     """
-    return _gradient_thresholds(system, [(gain, radius)], law)[0]
-
-
-def _gradient_thresholds(
-    system: LinearSystem, places: Sequence[tuple[FloatArray, float]], law: NoiseLaw
-) -> list[tuple[float, float, float]]:
-    """Return `gradient_thresholds` at several gains and radii, with the cumulants of all nodes found together."""
     rule = _nodes(system.D)
+    shape = (len(gains), *rule.points.shape[:2])
     nodes = rule.points.reshape(-1, system.m, system.n)
-    gains = np.concatenate([gain + radius * nodes for gain, radius in places])
-    means = lqr.cost_array(system, gains).reshape(len(places), *rule.points.shape[:2])
-    finite = np.asarray(np.isfinite(means).all(axis=(1, 2)))
-    kept = gains.reshape(len(places), -1, system.m, system.n)[finite].reshape(-1, system.m, system.n)
-    cumulants = np.empty((3, *means.shape))
+    near = gains[:, None] + radii[:, None, None, None] * nodes
+    mean, centre = mean_costs(system, near.reshape(-1, system.m, system.n)).reshape(shape), mean_costs(system, gains)
+    finite = np.isfinite(mean).all(axis=(1, 2)) & np.isfinite(centre)
+    found = np.full((len(gains), 3), np.inf)
     if finite.any():
-        cumulants[:, finite] = cost_cumulants(system, kept, law).reshape(3, -1, *means.shape[1:])
-    return [
-        _three_thresholds(rule, system, gain, means[k], cumulants[:, k], law) if finite[k] else (math.inf,) * 3
-        for k, (gain, _) in enumerate(places)
-    ]
+        cumulants = cumulants_of(system, near[finite].reshape(-1, system.m, system.n), law).reshape(3, -1, *shape[1:])
+        spread = np.sqrt(cumulants_of(system, gains[finite], law)[0])
+        found[finite] = _three_thresholds(rule, centre[finite], spread, mean[finite], cumulants)
+    return found
 
 
 def _three_thresholds(
-    rule: _Nodes, system: LinearSystem, gain: FloatArray, mean: FloatArray, cumulants: FloatArray, law: NoiseLaw
-) -> tuple[float, float, float]:
-    """Return M* of the three estimators, from means ``(u, q)`` and cumulants ``(3, u, q)`` at the nodes."""
-    centre, spread = lqr.cost(system, gain), math.sqrt(lqr.rollout_variance(system, gain, law))
-    if not math.isfinite(centre):
-        return math.inf, math.inf, math.inf
+    rule: _Nodes, centre: FloatArray, spread: FloatArray, mean: FloatArray, cumulants: FloatArray
+) -> FloatArray:
+    """Return M* of the three estimators ``(k, 3)``.
+
+    Args:
+        rule: quadrature on the sphere.
+        centre: C(K) ``(k,)``.
+        spread: σ_C ``(k,)``.
+        mean: costs at the nodes ``(k, u, q)``.
+        cumulants: of costs at the nodes ``(3, k, u, q)``.
+    """
     shape = partial(_gradient_threshold, rule, centre**2)
-    centred = max(shape(mean - centre - off, cumulants) for off in (-spread, 0.0, spread))
-    mirrored = cumulants[..., rule.opposite] * np.array([1.0, -1.0, 1.0])[:, None, None]
-    pairs = shape(mean - mean[:, rule.opposite], cumulants + mirrored)
-    return shape(mean, cumulants), centred, 2 * pairs
+    above = mean - centre[:, None, None]
+    centred = [shape(above - off * spread[:, None, None], cumulants) for off in (-1.0, 0.0, 1.0)]
+    mirrored = cumulants[..., rule.opposite] * np.array([1.0, -1.0, 1.0])[:, None, None, None]
+    pairs = shape(mean - mean[..., rule.opposite], cumulants + mirrored)
+    return np.column_stack([shape(mean, cumulants), np.max(centred, axis=0), 2 * pairs])
 
 
-def _gradient_threshold(rule: _Nodes, scale: float, mean: FloatArray, cumulants: FloatArray) -> float:
-    """Return M* of X U along the directions, from mean and cumulants of X at the nodes ``(u, q)``; `scale` is C(K)²."""
+def _gradient_threshold(rule: _Nodes, scale: FloatArray, mean: FloatArray, cumulants: FloatArray) -> FloatArray:
+    """Return M* of X U along the directions ``(k,)``, from mean and cumulants of X at the nodes ``(k, u, q)``.
+
+    `scale` is C(K)² ``(k,)``.
+    """
     variance, skewness, kurtosis = shape_along(rule.weights, rule.along, raw_moments(mean, cumulants))
-    found = _worst(variance, skewness, kurtosis, scale)
-    if len(rule.weights) > 2 or not math.isfinite(found) or not variance[0] > _DEGENERATE * scale:
+    found = _worst(variance, skewness, kurtosis, scale[:, None])
+    if len(rule.weights) > 2:
         return found
     # With one unknown U is a sign, and X U is near one of two values: a lattice.
-    span, rest, limit = float(abs(mean.sum())), float(cumulants[0].mean()), room(SAMPLES, LEVEL)
-    s, k, V = float(skewness[0]), float(kurtosis[0]), float(variance[0])
-    while edgeworth_distance(s, k, found) + lattice_distance(span, rest, V, found) > limit:
-        found *= _FINER
+    span, rest, limit = np.abs(mean.sum(axis=-1)), cumulants[0].mean(axis=-1), room(SAMPLES, LEVEL)
+    left = np.flatnonzero(np.isfinite(found) & (variance[:, 0] > _DEGENERATE * scale))
+    while left.size:
+        M, s, k = found[left], skewness[left, 0], kurtosis[left, 0]
+        jump = lattice_distance(span[left, 0], rest[left, 0], variance[left, 0], M)
+        left = left[edgeworth_distance(s, k, M) + jump > limit * (1 + _ROUNDING)]
+        found[left] *= _FINER
     return found
 
 
@@ -189,24 +192,11 @@ def _stated_gains(fleet: Fleet, cluster: int, law: NoiseLaw) -> FloatArray:
     return np.concatenate([fleet.optimal_gains[cluster][None], starts[chosen]])
 
 
-def _worst_of_radii(
-    fleet: Fleet, stated: Sequence[FloatArray], radii: Sequence[float], law: NoiseLaw
-) -> list[tuple[float, ...]]:
-    """Return M* of the three estimators for each radius, the largest over clusters and their stated gains."""
-    together = len(radii) if fleet.D <= _FEW else 1  # small systems: the time of a call, not of its nodes, counts
-    groups = [radii[k : k + together] for k in range(0, len(radii), together)]
-    worst: list[tuple[float, ...]] = []
-    for group in groups:
-        found = [
-            _gradient_thresholds(system, [(K, radius) for radius in group for K in gains], law)
-            for system, gains in zip(fleet.systems, stated, strict=True)
-        ]
-        for k in range(len(group)):
-            places = [
-                one for of, gains in zip(found, stated, strict=True) for one in of[k * len(gains) :][: len(gains)]
-            ]
-            worst.append(tuple(map(max, zip(*places, strict=True))))
-    return worst
+def _worst_of_radii(system: LinearSystem, stated: FloatArray, radii: FloatArray, law: NoiseLaw) -> FloatArray:
+    """Return M* of the three estimators for each radius ``(r, 3)``, the largest over the stated gains of a cluster."""
+    gains = np.tile(stated, (len(radii), 1, 1))
+    each = gradient_thresholds(system, gains, np.repeat(radii, len(stated)), law)
+    return np.asarray(each.reshape(len(radii), len(stated), 3).max(axis=1))
 
 
 def planned_thresholds(fleet: Fleet, schedule: Schedule, law: NoiseLaw, epochs: int) -> tuple[EpochThresholds, ...]:
@@ -216,8 +206,9 @@ def planned_thresholds(fleet: Fleet, schedule: Schedule, law: NoiseLaw, epochs: 
     cost = max(cost_threshold(s, K, law) for s, K in zip(fleet.systems, stated, strict=True))
     plans = [schedule.plan(epoch) for epoch in range(1, epochs + 1)]
     radii = {plan.epoch: (plan.radius_local, *plan.radius_global(np.array([1, fleet.N]))[0].tolist()) for plan in plans}
-    every = sorted({radius for of_epoch in radii.values() for radius in of_epoch})
-    known = dict(zip(every, _worst_of_radii(fleet, stated, every, law), strict=True))
+    every = np.unique([radius for of_epoch in radii.values() for radius in of_epoch])
+    worst = [_worst_of_radii(s, K, every, law) for s, K in zip(fleet.systems, stated, strict=True)]
+    known = dict(zip(every.tolist(), np.max(worst, axis=0).tolist(), strict=True))
 
     def of(chosen: Sequence[float]) -> GradientThresholds:
         """Return M* of gradients, the largest over radii."""

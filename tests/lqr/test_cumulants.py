@@ -128,7 +128,7 @@ def test_infinite_where_the_cost_is_and_refused_where_no_loop_ends(monkeypatch: 
     found = cost_cumulants(system, gains, noise_law("signs"))
     assert np.isfinite(found[:, 0]).all()
     assert np.isinf(found[:, 1]).all()
-    monkeypatch.setattr("pcpo.lqr.cumulants._MOST_LAGS", 20)
+    monkeypatch.setattr("pcpo.lqr.cumulants.MOST_LAGS", 20)
     with pytest.raises(FleetError, match=r"gamma: found 0\.9, expected it further below 1: more than 20 lags"):
         cost_cumulants(system, np.zeros((1, 1, 1)), noise_law("signs"))
 

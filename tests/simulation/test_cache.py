@@ -24,6 +24,7 @@ KERNELS = [
     "pcpo.oracles.moment_anchors",
     "pcpo.simulation.words",
     "pcpo.oracles.moment_kernels",
+    "pcpo.theory.cumulant_kernels",
     "pcpo.theory.displaced",
     "pcpo.evidence.coop_lsvi.model.kernels",
     "pcpo.evidence.fedlqr.model.kernels",
@@ -43,6 +44,7 @@ kernels, files = map(json.loads, sys.argv[1:])
 factories = {"pcpo.simulation.kernels": ("rollout_kernel", (1, 1, "signs")),
              "pcpo.oracles.moment_anchors": ("renew_kernel", ()),
              "pcpo.oracles.moment_kernels": ("descend_kernel", (2, 1)),
+             "pcpo.theory.cumulant_kernels": ("lags_kernel", ()),
              "pcpo.theory.displaced": ("exceeding_kernel", ()),
              "pcpo.evidence.fedlqr.model.kernels": ("rollout_kernel", (1, 1))}
 

@@ -14,8 +14,9 @@ from pcpo import lqr
 from pcpo.fleets.examples import SYSTEMS, shifted_optimum
 from pcpo.fleets.fleet import Fleet
 from pcpo.lqr.cumulants import cost_cumulants
+from pcpo.lqr.system import LinearSystem
 from pcpo.oracles.rollout import RolloutOracle
-from pcpo.simulation.noise import noise_law
+from pcpo.simulation.noise import NoiseLaw, noise_law
 from pcpo.theory import thresholds
 from pcpo.theory.calibration import horizon_for
 from pcpo.theory.normality import directions, visible_below
@@ -59,6 +60,11 @@ def estimates(name: str, K: np.ndarray, radius: float, law: str, question: str, 
     return np.asarray((values - values.mean(axis=0)) / values.std(axis=0, ddof=1))
 
 
+def at_one(system: LinearSystem, K: np.ndarray, radius: float, law: NoiseLaw) -> dict[str, float]:
+    """Return M* of gradient estimates at one gain and radius."""
+    return dict(zip(ESTIMATORS, gradient_thresholds(system, K[None], np.array([radius]), law)[0].tolist(), strict=True))
+
+
 def smallest_p(z: np.ndarray) -> float:
     return min(1.0, z.shape[1] * min(float(stats.kstest(x, "norm").pvalue) for x in z.T))
 
@@ -85,7 +91,7 @@ def test_a_test_sees_a_thirtieth_of_it_and_not_the_whole(
     K, system = shifted_optimum(name, offset), SYSTEMS[name]
     found = {"cost": cost_threshold(system, K[None], noise_law(law))}
     if question != "cost":
-        found |= dict(zip(ESTIMATORS, gradient_thresholds(system, K, radius, noise_law(law)), strict=True))
+        found |= at_one(system, K, radius, noise_law(law))
     M = math.ceil(found[question])
     z = estimates(name, K, radius, law, question, M, samples)
     assert smallest_p(z) > LEVEL
@@ -99,10 +105,19 @@ def test_a_test_sees_a_thirtieth_of_it_and_not_the_whole(
 def test_a_lattice_of_two_values_counts() -> None:
     """At the optimum of the extreme system an estimate with one unknown is near ±C/r: Edgeworth's series is blind."""
     K, radius, law = lqr.riccati(SYSTEMS["edge"]).K, 0.02, noise_law("signs")
-    M = gradient_thresholds(SYSTEMS["edge"], K, radius, law)[0]
+    M = at_one(SYSTEMS["edge"], K, radius, law)["one_point"]
     assert M > 1000 > 10 * visible_below(0.0, -2.0, SAMPLES, LEVEL)
     assert smallest_p(estimates("edge", K, radius, "signs", "one_point", math.ceil(M), 10_000)) > LEVEL
     assert smallest_p(estimates("edge", K, radius, "signs", "one_point", math.ceil(M / 30), 10_000)) < 1e-3
+
+
+def test_without_a_lattice_the_search_makes_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """M* of Edgeworth's series has the largest distance that is allowed, up to rounding."""
+    K, radii, law = shifted_optimum("scalar", 0.1), np.linspace(0.01, 0.3, 30), noise_law("cube")
+    monkeypatch.setattr(thresholds, "lattice_distance", lambda span, *rest: 0.0 * span)
+    found = gradient_thresholds(SYSTEMS["scalar"], np.tile(K, (30, 1, 1)), radii, law)
+    monkeypatch.setattr(thresholds, "_FINER", 10.0)
+    np.testing.assert_array_equal(gradient_thresholds(SYSTEMS["scalar"], np.tile(K, (30, 1, 1)), radii, law), found)
 
 
 def test_estimates_without_variance_have_none() -> None:
@@ -114,7 +129,10 @@ def test_estimates_without_variance_have_none() -> None:
 def test_where_a_cost_is_infinite_no_minibatch_is_large_enough() -> None:
     system, law = SYSTEMS["scalar"], noise_law("signs")
     assert cost_threshold(system, np.array([[[0.5]], [[5.0]]]), law) == math.inf
-    assert gradient_thresholds(system, np.array([[0.5]]), 5.0, law) == (math.inf, math.inf, math.inf)
+    gains, radii = np.array([[[0.5]], [[0.5]], [[5.0]]]), np.array([0.1, 5.0, 0.1])
+    found = gradient_thresholds(system, gains, radii, law)
+    assert np.isfinite(found).tolist() == [[True] * 3, [False] * 3, [False] * 3]
+    np.testing.assert_array_equal(found[0], gradient_thresholds(system, gains[:1], radii[:1], law)[0])
     assert rounded_up(math.inf) is None
 
 
@@ -129,14 +147,13 @@ def test_the_rule_on_the_sphere_is_as_good_as_one_of_many_nodes(law: str) -> Non
     nodes, weights = lqr.sphere_rule(6, 5)
     fine = thresholds._Nodes(np.repeat(nodes[None], 4, axis=0), weights, nodes @ directions(6).T, np.array([0]))
     gains = K + radius * nodes.reshape(-1, 2, 3)
-    mean, cumulants = lqr.cost_array(system, gains), thresholds.cost_cumulants(system, gains, noise_law(law))
+    mean, cumulants = lqr.cost_array(system, gains), cost_cumulants(system, gains, noise_law(law))
+    scale = np.array([lqr.cost(system, K) ** 2])
     each = [
-        thresholds._gradient_threshold(
-            replace(fine, along=along), lqr.cost(system, K) ** 2, mean[None], cumulants[:, None]
-        )
+        thresholds._gradient_threshold(replace(fine, along=along), scale, mean[None, None], cumulants[:, None, None])[0]
         for along in fine.along.T
     ]
-    assert gradient_thresholds(system, K, radius, noise_law(law))[0] == pytest.approx(max(each), rel=0.02)
+    assert at_one(system, K, radius, noise_law(law))["one_point"] == pytest.approx(max(each), rel=0.02)
 
 
 def test_the_rule_integrates_polynomials_and_pairs_opposite_nodes() -> None:
