@@ -89,6 +89,7 @@ CONTROLS: Mapping[str, tuple[Mapping[str, Any], float]] = {
     "narrow_noisy": ({"threshold": 0.25}, 0.001),
     "memoryless": ({"remember": False}, 0.0001),
     "noisy": ({}, 0.0003),
+    "noisier": ({}, 0.00001),
 }
 
 

@@ -264,7 +264,7 @@ def rounds_exponent(tables: Tables, bound: float) -> Finding:
     growth = {c: _log(rows[c]) - _log(runs[c].shift(1)) for c in ("rounds", "rollouts")}
     last = _last_epoch(rows)
     by_fleet = (growth["rounds"] / growth["rollouts"])[last].groupby(rows.loc[last, "seed"]).mean()
-    values = by_fleet.to_numpy(dtype=np.float64)
+    values = np.asarray(by_fleet.to_numpy(), dtype=np.float64)
     return findings.jackknife(values, lambda r: float(r.mean()), bound, "exponent of T in the rounds")
 
 

@@ -212,8 +212,8 @@ _AUDIT: Option = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
-        "cells": several(["base", "open_loop_stable"], {"type": "string"}),
-        "minibatch_scale": {"type": "number", "exclusiveMinimum": 0, "default": 0.003},
+        "cells": several(["base", "agents_4"], {"type": "string"}),
+        "minibatch_scale": {"type": "number", "exclusiveMinimum": 0, "default": 0.005},
         "epochs": whole(2),
     },
     "default": {},
