@@ -1,0 +1,196 @@
+"""Draw every method's gap relative to PCPO's on the same fleets, by cell: figure `who_wins`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from pcpo.algorithms.registry import ALGORITHMS, make_algorithm
+from pcpo.claims.contract import Tables
+from pcpo.evidence.grid.panels import (
+    PCPO,
+    Row,
+    base_of,
+    base_words,
+    cell_words,
+    fleets_words,
+    heading,
+    last_epochs,
+    mode_of,
+)
+from pcpo.figures.style import COLUMN, bare_minor_ticks, cluster_colour, modes, new_figure, panel_label
+from pcpo.statistics import FEWEST, binomial_interval, mean_interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_winners", "winners_table"]
+
+#: Kinds of methods: what they are given that PCPO is not.
+_KINDS = {
+    "rollout costs alone": cluster_colour(0)[0],
+    "also told Δ, H or the clusters": cluster_colour(1)[0],
+    "sees trajectories": cluster_colour(2)[0],
+}
+_MARKERS = dict(zip(_KINDS, "osD", strict=True))
+
+
+def winners_table(tables: Tables) -> pd.DataFrame:
+    """Tabulate by cell and method, best first: gap relative to PCPO's, share of fleets where PCPO is better, lost runs.
+
+    `ratio` is the geometric mean over all fleets, infinite if a run of the method is lost; `ratio_finite` is that over
+    the fleets where neither is lost.
+    """
+    frame = tables["grid_methods"]
+    ends, base = last_epochs(frame), base_of(frame) if "base" in set(frame["cell"]) else frame.iloc[0]
+    rows: list[Row] = []
+    for cell, part in ends.groupby("cell", sort=False):
+        gaps = part.pivot(index="seed", columns="algorithm", values="gap")
+        known = {"cell": cell, "label": cell_words(part.iloc[0], base), "pcpo_lost": int(np.isinf(gaps[PCPO]).sum())}
+        found = [{**known, **_compared(name, part, gaps)} for name in part["algorithm"].unique()]
+        rows += sorted(found, key=lambda row: (row["ratio"], row["lost"], row["ratio_finite"]))
+    return pd.DataFrame(rows).assign(mode=mode_of(ends[ends["algorithm"] == PCPO]), base=base_words(base))
+
+
+def _compared(name: str, part: pd.DataFrame, gaps: pd.DataFrame) -> Row:
+    """Compare the final gaps of a method with those of PCPO, fleet by fleet."""
+    own, other = gaps[PCPO].to_numpy(dtype=float), gaps[name].to_numpy(dtype=float)
+    lost = np.isinf(other)
+    both = ~lost & np.isfinite(own)
+    with np.errstate(divide="ignore"):
+        logs = np.log(other[both]) - np.log(own[both])
+    ratio = mean_interval(logs) if both.any() else None
+    better = binomial_interval(int((own < other).sum()), len(own))
+    low, middle, high = (np.nan, np.nan, np.nan) if ratio is None else np.exp([ratio.low, ratio.estimate, ratio.high])
+    return {
+        "algorithm": name,
+        "method": _title(name),
+        "kind": _kind(name),
+        "ratio": np.inf if lost.any() else float(middle),
+        "ratio_finite": float(middle),
+        "ci_low": float(low),
+        "ci_high": float(high),
+        "finite": int(both.sum()),
+        "lost": int(lost.sum()),
+        "fleets": len(own),
+        "pcpo_better": better.estimate if name != PCPO else np.nan,
+        "better_low": better.low if name != PCPO else np.nan,
+        "better_high": better.high if name != PCPO else np.nan,
+        "rollouts": float(part.loc[part["algorithm"] == name, "rollouts"].median()),
+    }
+
+
+def _title(name: str) -> str:
+    """Return a method's title; "one_shot, told 4 Δ" becomes "One-shot, told 4 Δ"."""
+    known, _, told = name.partition(", ")
+    title = ALGORITHMS[known].title
+    return f"{title.split(',')[0]}, {told}" if told else title
+
+
+def _kind(name: str) -> str:
+    """Return what a method is given."""
+    known = name.partition(", ")[0]
+    alone, told, sees = _KINDS
+    if ALGORITHMS[known].sees == "trajectories":
+        return sees
+    return told if make_algorithm(known).uses else alone
+
+
+def draw_winners(numbers: pd.DataFrame) -> Figure:
+    """Draw a row of two panels for each cell."""
+    cells = list(dict.fromkeys(numbers["cell"]))
+    parts = [numbers[numbers["cell"] == cell].reset_index(drop=True) for cell in cells]
+    figure = new_figure(COLUMN, 1.15 + sum(0.5 + 0.145 * len(part) for part in parts))
+    panels = figure.subplots(
+        len(cells),
+        2,
+        squeeze=False,
+        width_ratios=[1.7, 1],
+        sharex="col",
+        height_ratios=[len(part) + 1 for part in parts],
+    )
+    edges = _edges(numbers)
+    for row, part in zip(panels, parts, strict=True):
+        _ratios(row[0], part, edges)
+        _shares(row[1], part)
+    panels[-1, 0].set_xlabel("gap / gap of PCPO")
+    panels[-1, 1].set_xlabel("share of fleets,\nPCPO better")
+    _keys(figure, numbers)
+    heading(figure, _words(numbers))
+    return figure
+
+
+def _words(numbers: pd.DataFrame) -> str:
+    """Say what stands behind the points."""
+    kind = "bootstrap" if numbers["fleets"].min() >= FEWEST else f"none (under {FEWEST} fleets)"
+    text = (
+        f"{fleets_words(numbers['fleets'])} per cell; geometric mean over fleets after the last epoch; 95 % intervals: "
+        f"{kind} (left), Clopper-Pearson (right); hollow: without the fleets where the run was lost"
+    )
+    few = numbers[numbers["kind"] == "sees trajectories"]
+    if len(few):
+        spent = numbers.loc[numbers["kind"] != "sees trajectories", "rollouts"].median()
+        name, own = few["method"].iloc[0], few["rollouts"].median()
+        text += f"; {name} has {own:,.0f} rollouts per agent, the others {spent:.1e} (medians)"
+    return f"{text}; {numbers['base'].iloc[0]}; mode: {modes(numbers)}"
+
+
+def _edges(numbers: pd.DataFrame) -> tuple[float, float]:
+    """Return the limits of the axis of ratios."""
+    found = numbers[["ratio_finite", "ci_low", "ci_high"]].to_numpy(dtype=float)
+    found = found[np.isfinite(found) & (found > 0)]
+    low, high = min(found.min(initial=1.0), 0.8), max(found.max(initial=1.0), 1.25)
+    return low / 1.5, high * (high / low) ** 0.25 * 1.5
+
+
+def _ratios(axes: Axes, part: pd.DataFrame, edges: tuple[float, float]) -> None:
+    """Draw the gaps relative to PCPO's, and the number of lost runs."""
+    axes.set_xscale("log")
+    axes.set_xlim(*edges)
+    axes.axvline(1, color="black", lw=0.8, zorder=0)
+    for y, row in part.iterrows():
+        colour, marker = _KINDS[row["kind"]], _MARKERS[row["kind"]]
+        if np.isfinite(row["ci_low"]) and row["algorithm"] != PCPO:
+            axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=colour, lw=1)
+        if row["finite"]:
+            face = "white" if row["lost"] else colour
+            axes.plot(row["ratio_finite"], y, marker, color=colour, mfc=face)
+        if row["lost"]:
+            words = "all lost" if row["lost"] == row["fleets"] else f"{row['lost']} lost"
+            axes.text(edges[1], y, words, ha="right", va="center", fontsize=7)
+    axes.set_yticks(range(len(part)), part["method"])
+    axes.set_ylim(len(part) - 0.5, -0.5)
+    axes.grid(axis="y", lw=0.3, color="0.85")
+    bare_minor_ticks(axes.xaxis)
+    lost = int(part["pcpo_lost"].iloc[0])
+    panel_label(axes, part["label"].iloc[0] + (f" (PCPO lost in {lost})" if lost else ""))
+
+
+def _shares(axes: Axes, part: pd.DataFrame) -> None:
+    """Draw the share of fleets in which PCPO has the smaller gap."""
+    for y, row in part.iterrows():
+        colour, marker = _KINDS[row["kind"]], _MARKERS[row["kind"]]
+        axes.plot([row["better_low"], row["better_high"]], [y, y], color=colour, lw=1)
+        axes.plot(row["pcpo_better"], y, marker, color=colour)
+    axes.axvline(0.5, color="0.6", lw=0.8, ls=":", zorder=0)
+    axes.set_xlim(-0.05, 1.05)
+    axes.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
+    axes.set_yticks(range(len(part)), [])
+    axes.set_ylim(len(part) - 0.5, -0.5)
+    axes.grid(axis="y", lw=0.3, color="0.85")
+
+
+def _keys(figure: Figure, numbers: pd.DataFrame) -> None:
+    """Explain the markers."""
+    from matplotlib.lines import Line2D
+
+    present = set(numbers["kind"])
+    keys = [
+        Line2D([], [], marker=_MARKERS[kind], color=colour, lw=0, label=kind)
+        for kind, colour in _KINDS.items()
+        if kind in present
+    ]
+    figure.legend(handles=keys, loc="outside lower center", ncols=1, handletextpad=0.2)

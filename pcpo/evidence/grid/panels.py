@@ -1,0 +1,123 @@
+"""Reduce tables of the grid: cells that differ from the base cell in chosen axes, their names, last epochs, modes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from pcpo.errors import ResultsError
+from pcpo.evidence.grid.cells import AXES
+from pcpo.figures.style import COLUMN, wrapped
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "BASE",
+    "PCPO",
+    "Row",
+    "base_of",
+    "base_words",
+    "budgets",
+    "cell_words",
+    "fleets_words",
+    "heading",
+    "last_epochs",
+    "like_base",
+    "mode_of",
+    "pcpo_runs",
+]
+
+#: A row of a figure's table.
+Row = dict[str, Any]
+
+BASE, PCPO = "base", "pcpo"
+
+#: Columns that say which condition a cell is, and how a value is written.
+_WORDS = {
+    "agents": "$N={agents}$",
+    "clusters": "$H={clusters}$",
+    "sizes": "{sizes}",
+    "n": "$(n,m)=({n},{m})$",
+    "m": "$(n,m)=({n},{m})$",
+    "gamma": r"$\gamma={gamma:g}$",
+    "open_loop": "{open_loop}",
+    "noise": "noise {noise}",
+    "separation": r"$\Delta={separation:g}\,C^*$",
+    "guess": r"$\Delta_0={times:.3g}\,\Delta$",
+    "minibatch_scale": r"$\kappa_M={minibatch_scale:g}$",
+    "delta": r"$\delta={delta:g}$",
+}
+_SHOWN_OF_BASE = ("agents", "clusters", "n", "open_loop", "separation", "guess")
+
+
+def budgets() -> list[float]:
+    """Return the checkpoints T of the option `rollouts` (rollouts per agent)."""
+    return [float(T) for T in AXES["rollouts"]["default"]]
+
+
+def pcpo_runs(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of PCPO on whole fleets."""
+    found: pd.DataFrame = frame[frame["algorithm"] == PCPO]
+    return found
+
+
+def base_of(frame: pd.DataFrame) -> pd.Series:
+    """Return a row of the base cell, for its settings; ResultsError if the table has none."""
+    rows = frame[frame["cell"] == BASE]
+    if rows.empty:
+        raise ResultsError(f"grid: found the cells {', '.join(map(str, frame['cell'].unique()))}, expected {BASE!r}")
+    return rows.iloc[0]
+
+
+def like_base(frame: pd.DataFrame, *free: str) -> pd.DataFrame:
+    """Return the rows of all cells that differ from the base cell in the columns `free` at most."""
+    base = base_of(frame)
+    held = [column for column in _WORDS if column not in free]
+    found: pd.DataFrame = frame[(frame[held] == base[held]).all(axis=1)]
+    return found
+
+
+def cell_words(row: pd.Series, base: pd.Series) -> str:
+    """Name a cell by what differs from the base cell."""
+    changed = [_written(_WORDS[column], row) for column in _WORDS if row[column] != base[column]]
+    return ", ".join(dict.fromkeys(changed)) or "base"
+
+
+def base_words(base: pd.Series) -> str:
+    """Describe the base cell."""
+    return "base: " + ", ".join(_written(_WORDS[column], base) for column in _SHOWN_OF_BASE)
+
+
+def _written(words: str, row: pd.Series) -> str:
+    """Fill in the values of a cell."""
+    values = {str(name): value for name, value in row.items()} | {"times": row["guess"] / row["separation"]}
+    return words.format(**values).replace("one_large", "one large cluster").replace("_", " ", 0)
+
+
+def last_epochs(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the row of the last epoch of every run."""
+    return frame.loc[frame.groupby(["cell", "seed", "algorithm"], sort=False)["epoch"].idxmax()]
+
+
+def mode_of(frame: pd.DataFrame) -> str:
+    """Join the modes of the runs; runs that are alike in every one of their epochs have one mode, however long."""
+    ends = last_epochs(frame)
+    found = {
+        re.sub(rf"in epochs? (1 to )?{epoch}$", "in all epochs", mode)
+        for mode, epoch in zip(ends["mode"], ends["epoch"], strict=True)
+    }
+    return "; ".join(sorted(found))
+
+
+def fleets_words(counts: pd.Series) -> str:
+    """Say how many fleets stand behind each number."""
+    low, high = int(counts.min()), int(counts.max())
+    return f"{low} fleets" if low == high else f"{low} to {high} fleets"
+
+
+def heading(figure: Figure, text: str) -> None:
+    """Write a text of 7 points above a figure of one column, in as many lines as it needs."""
+    figure.suptitle(wrapped(text, 0.97 * COLUMN, 7), fontsize=7)
