@@ -16,11 +16,11 @@ FIGURES: dict[str, EvidenceFigure] = {
     "phase_diagram": EvidenceFigure(
         title="When all sets are exact",
         caption=r"Share of random fleets whose sets are all exact after $T$ rollouts per agent, by separation "
-        r"$\Delta/C^*$ and by number of agents $N$, everything else as in the base cell. The state at budget $T$ is that "
-        r"of the last epoch that ends within $T$; before the first epoch the sets are $[N]$. Italic numbers: half of the "
-        r"runs or more had ended before $T$, their last state counts. Lines are from theory: the median over fleets of "
-        r"the rollouts that the schedule spends until exact costs separate the clusters ($\Delta_l<2\Delta$, solid) and "
-        r"until the epoch $L$ of Theorem 1 (dashed). Clopper-Pearson 95 % intervals stand in the table.",
+        r"$\Delta/C^*$ and by number of agents $N$, everything else as in the base cell. The state at budget $T$ is "
+        r"that of the last epoch that ends within $T$; before the first epoch the sets are $[N]$. Italic numbers: half "
+        r"of the runs or more had ended before $T$; their last state counts. Lines are from theory: the median over "
+        r"fleets of the rollouts that the schedule spends until exact costs separate the clusters ($\Delta_l<2\Delta$, "
+        r"solid) and until the epoch $L$ of Theorem 1 (dashed). Clopper-Pearson 95 % intervals stand in the table.",
         inputs=("grid",),
         table=phase_table,
         draw=draw_phase,
@@ -29,10 +29,11 @@ FIGURES: dict[str, EvidenceFigure] = {
         title="Measured over predicted gaps of random fleets",
         caption=r"Above: gap over predicted gap of every fleet (ticks; mean over its collaborative epochs without an "
         r"active cap) and the mean over fleets with 95 % bootstrap interval (dots), by cell; nothing is fitted. Fleets "
-        r"without a collaborative epoch are counted beside the cell's name. Below: gaps over the predicted gap of an "
-        r"agent alone in the fleet's first collaborative epoch, mean over fleets with 95 % bootstrap interval, against "
-        r"the rollouts $|\mathcal{M}|T$ of a cluster; lines are predictions along $T$ (solid) and along $|\mathcal{M}|$ "
-        r"at the same epoch (dashed). Slopes are least squares over the points, with jackknife 95 % intervals over "
+        r"without a collaborative epoch are counted beside the cell's name. Below: mean gap over fleets with 95 % "
+        r"bootstrap interval against the rollouts $|\mathcal{M}|T$ of a cluster. Each fleet has its own units, which "
+        r"take out its constants: $T_1$, the rollouts per agent up to the end of its first collaborative epoch, and "
+        r"the predicted gap of an agent alone in that epoch. Lines are predictions along $T$ (solid) and along "
+        r"$|\mathcal{M}|$ (dashed). Slopes are least squares over the points, with jackknife 95 % intervals over "
         r"fleets, beside those of the predictions at the same points.",
         inputs=("grid",),
         table=scaling_table,
@@ -40,11 +41,11 @@ FIGURES: dict[str, EvidenceFigure] = {
     ),
     "who_wins": EvidenceFigure(
         title="Which method is best, by how much",
-        caption="By cell and method, best first: gap after the last epoch over that of PCPO on the same fleet, geometric "
-        "mean over fleets with 95 % bootstrap interval, and share of fleets in which PCPO has the smaller gap "
-        "(Clopper-Pearson 95 %). Runs that end with an infinite cost count as the larger gap; where a method lost runs, "
-        "their number is given, and the hollow marker is the mean over the other fleets. Methods that see trajectories "
-        "have a smaller number of rollouts, which is given.",
+        caption="By cell and method, best first: gap after the last epoch over that of PCPO on the same fleet, "
+        "geometric mean over fleets with 95 % bootstrap interval, and share of fleets in which PCPO has the smaller "
+        "gap (Clopper-Pearson 95 %). A run that ends with an infinite cost counts as the larger gap; where a method "
+        "lost runs, their number stands in brackets, and the hollow marker is the mean over the other fleets. Arrows: "
+        "beyond the axis. Methods that see trajectories have a smaller number of rollouts, which is given above.",
         inputs=("grid_methods",),
         table=winners_table,
         draw=draw_winners,
@@ -53,10 +54,10 @@ FIGURES: dict[str, EvidenceFigure] = {
         title="The random fleets",
         caption=r"The population by open loop and shape $(n,m)$, as drawn and accepted: largest $\rho(A)$ and "
         r"$\sqrt\gamma\,\rho(A)$ of a fleet, $C(K^0)/C^*$ (mean over agents), largest condition number of a Hessian at "
-        r"$K^*$, smallest relative distance of two clusters' optimal gains, and $\Delta/\sigma$ with $\sigma$ the standard "
-        r"deviation of one rollout's cost at $K^*$. Ticks are fleets, dots medians, bars 5 to 95 % of the fleets. Last "
-        r"panel: draws that each limit rejects per accepted fleet, and the share of fleets for which a certificate "
-        r"excludes a common gain of finite cost.",
+        r"$K^*$, smallest relative distance of two clusters' optimal gains, and $\Delta/\sigma$ with $\sigma$ the "
+        r"largest standard deviation of one rollout's cost at $K^*$. Ticks are fleets, dots medians, bars 5 to 95 % of "
+        r"the fleets. Last panel: draws (of systems, fleets or starts) that each limit rejects per accepted fleet, and "
+        r"the share of fleets for which a certificate excludes a common gain of finite cost.",
         inputs=("grid",),
         table=population_table,
         draw=draw_population,

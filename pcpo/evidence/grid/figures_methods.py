@@ -19,8 +19,9 @@ from pcpo.evidence.grid.panels import (
     heading,
     last_epochs,
     mode_of,
+    number_words,
 )
-from pcpo.figures.style import COLUMN, bare_minor_ticks, cluster_colour, modes, new_figure, panel_label
+from pcpo.figures.style import COLUMN, cluster_colour, modes, new_figure, plain_log_ticks
 from pcpo.statistics import FEWEST, binomial_interval, mean_interval
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ _KINDS = {
     "also told Δ, H or the clusters": cluster_colour(1)[0],
     "sees trajectories": cluster_colour(2)[0],
 }
+_SEES = "sees trajectories"
+#: Ratios beyond this factor are not drawn to scale.
+_FAR = 20.0
 _MARKERS = dict(zip(_KINDS, "osD", strict=True))
 
 
@@ -52,7 +56,7 @@ def winners_table(tables: Tables) -> pd.DataFrame:
         known = {"cell": cell, "label": cell_words(part.iloc[0], base), "pcpo_lost": int(np.isinf(gaps[PCPO]).sum())}
         found = [{**known, **_compared(name, part, gaps)} for name in part["algorithm"].unique()]
         rows += sorted(found, key=lambda row: (row["ratio"], row["lost"], row["ratio_finite"]))
-    return pd.DataFrame(rows).assign(mode=mode_of(ends[ends["algorithm"] == PCPO]), base=base_words(base))
+    return pd.DataFrame(rows).assign(base=base_words(base))
 
 
 def _compared(name: str, part: pd.DataFrame, gaps: pd.DataFrame) -> Row:
@@ -69,6 +73,7 @@ def _compared(name: str, part: pd.DataFrame, gaps: pd.DataFrame) -> Row:
         "algorithm": name,
         "method": _title(name),
         "kind": _kind(name),
+        "mode": mode_of(part[part["algorithm"] == name]),
         "ratio": np.inf if lost.any() else float(middle),
         "ratio_finite": float(middle),
         "ci_low": float(low),
@@ -87,7 +92,7 @@ def _title(name: str) -> str:
     """Return a method's title; "one_shot, told 4 Δ" becomes "One-shot, told 4 Δ"."""
     known, _, told = name.partition(", ")
     title = ALGORITHMS[known].title
-    return f"{title.split(',')[0]}, {told}" if told else title
+    return f"{title.split(',')[0]}, {told}" if told else title.split(" (")[0]
 
 
 def _kind(name: str) -> str:
@@ -100,24 +105,28 @@ def _kind(name: str) -> str:
 
 
 def draw_winners(numbers: pd.DataFrame) -> Figure:
-    """Draw a row of two panels for each cell."""
+    """Draw a row for each cell: ratios of gaps, the same as numbers with the lost runs, shares of fleets."""
     cells = list(dict.fromkeys(numbers["cell"]))
     parts = [numbers[numbers["cell"] == cell].reset_index(drop=True) for cell in cells]
-    figure = new_figure(COLUMN, 1.15 + sum(0.5 + 0.145 * len(part) for part in parts))
+    figure = new_figure(COLUMN, 1.9 + sum(0.3 + 0.145 * len(part) for part in parts))
     panels = figure.subplots(
         len(cells),
-        2,
+        3,
         squeeze=False,
-        width_ratios=[1.7, 1],
+        width_ratios=[1.5, 0.9, 0.8],
         sharex="col",
         height_ratios=[len(part) + 1 for part in parts],
     )
     edges = _edges(numbers)
     for row, part in zip(panels, parts, strict=True):
         _ratios(row[0], part, edges)
-        _shares(row[1], part)
-    panels[-1, 0].set_xlabel("gap / gap of PCPO")
-    panels[-1, 1].set_xlabel("share of fleets,\nPCPO better")
+        _numbers(row[1], part)
+        _shares(row[2], part)
+        for axes in row:
+            axes.set_ylim(len(part) - 0.5, -0.5)
+    panels[-1, 0].set_xlabel("gap /\ngap of PCPO")
+    panels[-1, 1].set_xlabel("the same\n(lost runs)")
+    panels[-1, 2].set_xlabel("share where\nPCPO\nis better", fontsize=7)
     _keys(figure, numbers)
     heading(figure, _words(numbers))
     return figure
@@ -127,59 +136,72 @@ def _words(numbers: pd.DataFrame) -> str:
     """Say what stands behind the points."""
     kind = "bootstrap" if numbers["fleets"].min() >= FEWEST else f"none (under {FEWEST} fleets)"
     text = (
-        f"{fleets_words(numbers['fleets'])} per cell; geometric mean over fleets after the last epoch; 95 % intervals: "
-        f"{kind} (left), Clopper-Pearson (right); hollow: without the fleets where the run was lost"
+        f"after the last epoch, geometric mean over {fleets_words(numbers['fleets'])} per cell; 95 % intervals: {kind} "
+        "(left), Clopper-Pearson (right); hollow: over fleets without a lost run"
     )
-    few = numbers[numbers["kind"] == "sees trajectories"]
+    few = numbers[numbers["kind"] == _SEES]
     if len(few):
-        spent = numbers.loc[numbers["kind"] != "sees trajectories", "rollouts"].median()
-        name, own = few["method"].iloc[0], few["rollouts"].median()
-        text += f"; {name} has {own:,.0f} rollouts per agent, the others {spent:.1e} (medians)"
+        own, others = few["rollouts"].median(), numbers.loc[numbers["kind"] != _SEES, "rollouts"].median()
+        text += f"; {few['method'].iloc[0]}: {number_words(own)} rollouts per agent, "
+        text += f"the others {number_words(others)} (medians)"
     return f"{text}; {numbers['base'].iloc[0]}; mode: {modes(numbers)}"
 
 
 def _edges(numbers: pd.DataFrame) -> tuple[float, float]:
-    """Return the limits of the axis of ratios."""
+    """Return the limits of the axis of ratios: what is beyond them is drawn as an arrow at the edge."""
     found = numbers[["ratio_finite", "ci_low", "ci_high"]].to_numpy(dtype=float)
-    found = found[np.isfinite(found) & (found > 0)]
-    low, high = min(found.min(initial=1.0), 0.8), max(found.max(initial=1.0), 1.25)
-    return low / 1.5, high * (high / low) ** 0.25 * 1.5
+    found = np.clip(found[np.isfinite(found)], 1 / _FAR, _FAR)
+    return min(found.min(initial=1.0), 0.7) / 1.3, max(found.max(initial=1.0), 1.5) * 1.3
 
 
 def _ratios(axes: Axes, part: pd.DataFrame, edges: tuple[float, float]) -> None:
-    """Draw the gaps relative to PCPO's, and the number of lost runs."""
+    """Draw the gaps relative to PCPO's."""
     axes.set_xscale("log")
     axes.set_xlim(*edges)
     axes.axvline(1, color="black", lw=0.8, zorder=0)
-    for y, row in part.iterrows():
+    for y, (_, row) in enumerate(part.iterrows()):
         colour, marker = _KINDS[row["kind"]], _MARKERS[row["kind"]]
+        face, middle = ("white" if row["lost"] else colour), row["ratio_finite"]
         if np.isfinite(row["ci_low"]) and row["algorithm"] != PCPO:
             axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=colour, lw=1)
-        if row["finite"]:
-            face = "white" if row["lost"] else colour
-            axes.plot(row["ratio_finite"], y, marker, color=colour, mfc=face)
-        if row["lost"]:
-            words = "all lost" if row["lost"] == row["fleets"] else f"{row['lost']} lost"
-            axes.text(edges[1], y, words, ha="right", va="center", fontsize=7)
+        if middle > edges[1] or not row["finite"]:
+            axes.plot(edges[1], y, ">", color=colour, mfc=face, clip_on=False)
+        elif middle < edges[0]:
+            axes.plot(edges[0], y, "<", color=colour, mfc=face, clip_on=False)
+        else:
+            axes.plot(middle, y, marker, color=colour, mfc=face)
     axes.set_yticks(range(len(part)), part["method"])
-    axes.set_ylim(len(part) - 0.5, -0.5)
     axes.grid(axis="y", lw=0.3, color="0.85")
-    bare_minor_ticks(axes.xaxis)
+    plain_log_ticks(axes.xaxis)
     lost = int(part["pcpo_lost"].iloc[0])
-    panel_label(axes, part["label"].iloc[0] + (f" (PCPO lost in {lost})" if lost else ""))
+    title = part["label"].iloc[0] + (f" (PCPO lost in {lost})" if lost else "")
+    axes.set_title(title, loc="left", fontsize=8)
+
+
+def _numbers(axes: Axes, part: pd.DataFrame) -> None:
+    """Write the ratios and the lost runs."""
+    for y, (_, row) in enumerate(part.iterrows()):
+        words = number_words(row["ratio_finite"]) if row["finite"] else "–"
+        if row["lost"]:
+            words += f" ({row['lost']})"
+        axes.text(0.5, y, words, ha="center", va="center", fontsize=7)
+    axes.set_xlim(0, 1)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for side in axes.spines.values():
+        side.set_visible(False)
 
 
 def _shares(axes: Axes, part: pd.DataFrame) -> None:
     """Draw the share of fleets in which PCPO has the smaller gap."""
-    for y, row in part.iterrows():
+    for y, (_, row) in enumerate(part.iterrows()):
         colour, marker = _KINDS[row["kind"]], _MARKERS[row["kind"]]
         axes.plot([row["better_low"], row["better_high"]], [y, y], color=colour, lw=1)
-        axes.plot(row["pcpo_better"], y, marker, color=colour)
+        axes.plot(row["pcpo_better"], y, marker, color=colour, clip_on=False)
     axes.axvline(0.5, color="0.6", lw=0.8, ls=":", zorder=0)
     axes.set_xlim(-0.05, 1.05)
     axes.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
     axes.set_yticks(range(len(part)), [])
-    axes.set_ylim(len(part) - 0.5, -0.5)
     axes.grid(axis="y", lw=0.3, color="0.85")
 
 

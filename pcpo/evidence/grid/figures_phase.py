@@ -24,6 +24,7 @@ from pcpo.statistics import binomial_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
     from matplotlib.figure import Figure
 
 __all__ = ["draw_phase", "phase_table"]
@@ -86,27 +87,28 @@ def draw_phase(numbers: pd.DataFrame) -> Figure:
     heights = [part["value"].nunique() for part in parts]
     figure = new_figure(COLUMN, 1.25 + sum(0.27 * rows + 0.42 for rows in heights))
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-    mesh = None
-    for one, part, panel in zip(axes, parts, panels, strict=True):
-        mesh = _map(one, part)
+    meshes = [_map(one, part) for one, part in zip(axes, parts, strict=True)]
+    for one, panel in zip(axes, panels, strict=True):
         panel_label(one, panel)
     axes[-1].set_xlabel("$T$ (rollouts per agent)")
     if numbers["rollouts"].nunique() > _MOST_NUMBERS:
-        figure.colorbar(mesh, ax=list(axes), label="share of fleets")
+        figure.colorbar(meshes[0], ax=list(axes), label="share of fleets")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(
-        handles, labels, loc="outside lower center", title="median over fleets of the schedule's", title_fontsize=7
+        handles, labels, loc="outside lower center", title="theory, median over fleets of $T$ until", title_fontsize=7
     )
     words = (
         f"share of fleets with exact sets; {fleets_words(numbers['fleets'])} per number; "
-        f"grey edge: half of the runs had ended; mode: {modes(numbers)}"
+        f"italic: half of the runs had ended before $T$; mode: {modes(numbers)}"
     )
     heading(figure, words)
     return figure
 
 
-def _map(axes: Axes, part: pd.DataFrame):  # type: ignore[no-untyped-def]
+def _map(axes: Axes, part: pd.DataFrame) -> QuadMesh:
     """Draw the shares of one panel as coloured cells with numbers, and the boundaries."""
+    from matplotlib.patheffects import withStroke
+
     wide = part.pivot(index="value", columns="rollouts", values="exact")
     ended = part.pivot(index="value", columns="rollouts", values="ended").to_numpy()
     x, rows = np.log10(wide.columns.to_numpy(dtype=float)), np.arange(len(wide))
@@ -116,10 +118,11 @@ def _map(axes: Axes, part: pd.DataFrame):  # type: ignore[no-untyped-def]
     axes.set_xscale("log")
     if len(x) <= _MOST_NUMBERS:
         for row in rows:
-            for T, share, over in zip(wide.columns, wide.to_numpy()[row], ended[row], strict=True):
-                colour = "white" if share < 0.55 else "black"
-                text = axes.text(T, row, f"{share:.2f}", ha="center", va="center", fontsize=7, color=colour)
-                text.set_style("italic" if over >= 0.5 else "normal")
+            for T, share, over in zip(10**x, wide.to_numpy()[row], ended[row], strict=True):
+                written = axes.text(float(T), float(row), f"{share:.2f}", ha="center", va="center", fontsize=7)
+                written.set_color("white" if share < 0.55 else "black")
+                written.set_fontstyle("italic" if over >= 0.5 else "normal")
+                written.set_path_effects([withStroke(linewidth=2, foreground=mesh.cmap(share))])
     lines = part.drop_duplicates("value").sort_values("value")
     for column, style, label in _THEORY:
         ys = np.concatenate([[k - 0.5, k + 0.5] for k in rows])

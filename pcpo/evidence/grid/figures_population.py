@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pcpo.claims.contract import Tables
-from pcpo.evidence.grid.panels import base_of, base_words, fleets_words, heading, mode_of, pcpo_runs
+from pcpo.evidence.grid.panels import base_of, base_words, fleets_words, heading, mode_of, number_words, pcpo_runs
 from pcpo.figures.style import COLUMN, GLOBAL_COLOUR, modes, new_figure, panel_label, plain_log_ticks, rows_height
 
 if TYPE_CHECKING:
@@ -26,14 +26,14 @@ _QUANTITIES = {
     "gain_distance": ("distance of gains", True),
     "noise_ratio": (r"$\Delta/\sigma$", True),
 }
-#: Column → what it counts, in two lines.
+#: Column → what it counts.
 _REJECTED = {
-    "rejected_condition": "condition\nat $K^*$",
-    "rejected_riccati": "no\nRiccati",
-    "rejected_close": "close\nclusters",
-    "rejected_common": "common\ngain",
-    "rejected_starts": "start",
-    "rejected_unreachable": "no start\nin 64",
+    "rejected_condition": "condition at $K^*$",
+    "rejected_riccati": "no Riccati solution",
+    "rejected_close": "clusters too close",
+    "rejected_common": "common gain",
+    "rejected_starts": "start too far",
+    "rejected_unreachable": "no start in 64",
 }
 _KIND = ("open_loop", "n", "m")
 
@@ -51,8 +51,8 @@ def draw_population(numbers: pd.DataFrame) -> Figure:
     """Draw a panel for each quantity, and the rejected draws as a table."""
     kinds = list(dict.fromkeys(numbers["cell"]))
     height = 0.62 + 1.2 * rows_height(len(kinds))
-    figure = new_figure(COLUMN, 0.75 + 3 * height + 0.75 + 1.2 * rows_height(len(kinds)))
-    grid = figure.add_gridspec(4, 2, height_ratios=[height] * 3 + [height + 0.1])
+    figure = new_figure(COLUMN, 0.75 + 3 * height + 1.25 + 1.2 * rows_height(len(kinds)))
+    grid = figure.add_gridspec(4, 2, height_ratios=[height] * 3 + [height + 0.6])
     labels = [_words(numbers[numbers["cell"] == cell].iloc[0]) for cell in kinds]
     for k, (column, (title, logarithmic)) in enumerate(_QUANTITIES.items()):
         axes = figure.add_subplot(grid[k // 2, k % 2])
@@ -93,19 +93,21 @@ def _spread(axes: Axes, numbers: pd.DataFrame, kinds: list[str], column: str, lo
 
 def _rejections(axes: Axes, numbers: pd.DataFrame, kinds: list[str], labels: list[str]) -> None:
     """Write draws rejected per accepted fleet by limit, and the share of fleets certified to have no common gain."""
-    means = numbers.groupby("cell")[list(_REJECTED)].mean()
+    means = numbers.groupby("cell")[list(_REJECTED)].mean().loc[kinds]
     excluded = numbers["common_gain"].eq("excluded").groupby(numbers["cell"]).mean()
     for y, cell in enumerate(kinds):
         for x, column in enumerate(_REJECTED):
-            axes.text(x, y, f"{means.loc[cell, column]:.3g}", ha="center", va="center", fontsize=7)
+            axes.text(x, y, number_words(means[column].to_numpy()[y]), ha="center", va="center", fontsize=7)
         axes.text(len(_REJECTED), y, f"{excluded[cell]:.0%}", ha="center", va="center", fontsize=7)
     axes.set_xlim(-0.5, len(_REJECTED) + 0.5)
     axes.set_ylim(len(kinds) - 0.5, -0.5)
     axes.set_yticks(range(len(kinds)), labels)
-    axes.set_xticks(range(len(_REJECTED) + 1), [*_REJECTED.values(), "certified\nnone"])
+    axes.set_xticks(range(len(_REJECTED) + 1), [*_REJECTED.values(), "certified: none"], rotation=40, ha="left")
     axes.xaxis.tick_top()
     axes.tick_params(length=0, labelsize=7)
     axes.axvline(len(_REJECTED) - 0.5, color="0.6", lw=0.6)
     for side in axes.spines.values():
         side.set_visible(False)
-    panel_label(axes, "draws rejected per accepted fleet; no common gain")
+    axes.set_xlabel(
+        "draws rejected per accepted fleet; fleets certified to\nhave no common gain of finite cost", fontsize=7
+    )

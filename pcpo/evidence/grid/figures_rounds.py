@@ -20,7 +20,7 @@ __all__ = ["draw_rounds", "rounds_table"]
 
 _AXES = {
     "agents": ("$N$ (agents)", "(a) to epoch $L$"),
-    "rollouts": ("$T$ (rollouts\nper agent)", "(b) base, by epoch"),
+    "rollouts": ("$T$ (rollouts\nper agent)", "(b) by epoch"),
     "separation": (r"$\Delta/C^*$", "(c) to epoch $L$"),
 }
 
@@ -32,7 +32,7 @@ def rounds_table(tables: Tables) -> pd.DataFrame:
     for axis in ("agents", "separation"):
         part = like_base(frame, axis)
         for value, cell in part[part["epoch"] == part["L"]].groupby(axis):
-            rows.append({"axis": axis, "x": float(value), **_mean(cell)})
+            rows.append({"axis": axis, "x": value, **_mean(cell)})
     for _, epoch in frame[frame["cell"] == BASE].groupby("epoch"):
         rows.append({"axis": "rollouts", "x": float(np.exp(np.log(epoch["rollouts"]).mean())), **_mean(epoch)})
     drawn = like_base(frame, "agents", "separation")

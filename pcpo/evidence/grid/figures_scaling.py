@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,14 +24,12 @@ from pcpo.evidence.grid.panels import (
 from pcpo.figures.style import (
     COLUMN,
     GLOBAL_COLOUR,
-    bare_minor_ticks,
     cluster_colour,
     labelled_rows,
     modes,
     new_figure,
-    panel_label,
+    plain_log_ticks,
     rows_height,
-    wrapped,
 )
 from pcpo.statistics import FEWEST, jackknife, mean_interval
 
@@ -48,20 +47,24 @@ _ALL = "all cells"
 def scaling_table(tables: Tables) -> pd.DataFrame:
     """Tabulate ratios by fleet and their means by cell, curves over |M|·T, and slopes, told apart by `kind`."""
     frame = pcpo_runs(tables["grid"])
-    used = frame[(frame["clean"] == 1) & (frame["capped"] == 0)]
-    first = used.sort_values("epoch").groupby(["cell", "seed"])["predicted_local_gap"].first().rename("scale")
-    used = used.join(first, on=["cell", "seed"])
-    rows = _ratios(frame, used)
-    curves = used[used["sizes"] == "equal"]
-    curves = like_base(curves, "agents") if (curves["cell"] == "base").any() else curves.iloc[:0]
-    points = _curves(curves, frame)
-    rows += points + _slopes(curves, points)
-    return pd.DataFrame(rows).assign(mode=mode_of(frame), base=base_words(base_of(frame)))
-
-
-def _ratios(frame: pd.DataFrame, used: pd.DataFrame) -> list[Row]:
-    """Return gap/predicted gap of every fleet, a mean over its collaborative epochs, and the mean of every cell."""
+    used = frame[(frame["clean"] == 1) & (frame["capped"] == 0)].sort_values("epoch")
+    by_run = used.groupby(["cell", "seed"])
+    used = used.assign(
+        age=by_run.cumcount(),
+        measured=used["gap"] / by_run["predicted_local_gap"].transform("first"),
+        predicted=used["predicted_gap"] / by_run["predicted_local_gap"].transform("first"),
+        time=used["rollouts"] / by_run["rollouts"].transform("first"),
+        size=used["agents"] / used["clusters"],
+    )
     base = base_of(frame)
+    curves = used[(used["sizes"] == "equal") & used["cell"].isin(like_base(frame, "agents")["cell"])]
+    points = _curves(curves, frame.groupby("cell")["seed"].nunique())
+    rows = _ratios(frame, used, base) + points + _slopes(curves, points)
+    return pd.DataFrame(rows).assign(mode=mode_of(frame), base=base_words(base))
+
+
+def _ratios(frame: pd.DataFrame, used: pd.DataFrame, base: pd.Series) -> list[Row]:
+    """Return gap/predicted gap of every fleet, a mean over its collaborative epochs, and the mean of every cell."""
     ratio = (used["gap"] / used["predicted_gap"]).groupby([used["cell"], used["seed"]], sort=False).mean()
     by_fleet = ratio.rename("y").reset_index()
     every = by_fleet.groupby("seed")["y"].mean().rename("y").reset_index().assign(cell=_ALL)
@@ -85,29 +88,28 @@ def _ratio_rows(cell: str, label: str, found: pd.DataFrame, fleets: int) -> list
     return [*rows, {**mean, "y": y.estimate, "ci_low": y.low, "ci_high": y.high}]
 
 
-def _curves(used: pd.DataFrame, frame: pd.DataFrame) -> list[Row]:
-    """Return the mean over fleets of gap/scale and its prediction, by |M| and epoch; x is the geometric mean of |M|·T.
+def _curves(used: pd.DataFrame, fleets: pd.Series) -> list[Row]:
+    """Return the mean over fleets of the scaled gap and of its prediction, by |M| and number of collaborative epochs.
 
-    The scale is the predicted gap of an agent alone in the fleet's first collaborative epoch.
+    Gaps are in units of the predicted gap of an agent alone in the fleet's first collaborative epoch, and T in units of
+    the rollouts up to its end: the fleets' constants, which differ by orders of magnitude, drop out.
     """
     rows: list[Row] = []
-    fleets = frame.groupby("cell")["seed"].nunique()
-    for (cell, epoch), part in used.groupby(["cell", "epoch"], sort=False):
-        if len(part) < _ENOUGH * fleets[cell]:
+    for (cell, age), part in used.groupby(["cell", "age"], sort=False):
+        if len(part) < _ENOUGH * float(fleets.loc[part["cell"].iloc[0]]):
             continue
-        size = part["agents"].iloc[0] / part["clusters"].iloc[0]
-        y = mean_interval((part["gap"] / part["scale"]).to_numpy(dtype=float))
+        y, size = mean_interval(part["measured"].to_numpy(dtype=float)), float(part["size"].iloc[0])
         rows.append(
             {
                 "kind": "curve",
                 "cell": cell,
-                "size": float(size),
-                "epoch": int(epoch),
-                "x": float(size * np.exp(np.log(part["rollouts"]).mean())),
+                "size": size,
+                "age": age,
+                "x": float(size * np.exp(np.log(part["time"]).mean())),
                 "y": y.estimate,
                 "ci_low": y.low,
                 "ci_high": y.high,
-                "predicted": float((part["predicted_gap"] / part["scale"]).mean()),
+                "predicted": float(part["predicted"].mean()),
                 "fleets": len(part),
             }
         )
@@ -116,45 +118,31 @@ def _curves(used: pd.DataFrame, frame: pd.DataFrame) -> list[Row]:
 
 def _slopes(used: pd.DataFrame, points: list[Row]) -> list[Row]:
     """Return slopes of the mean gaps in log T and log |M|: least squares over the points, jackknife intervals."""
-    if not points:
-        return []
-    at = [(row["cell"], row["epoch"]) for row in points]
+    at = [(row["cell"], row["age"]) for row in points]
     size = np.array([row["size"] for row in points])
     T = np.array([row["x"] for row in points]) / size
     design = np.stack([np.log(T), np.log(size), np.ones(len(T))], axis=1)
+    varied = {name: np.unique(values).size > 1 for name, values in (("T", T), ("|M|", size))}
+    if not points or np.linalg.matrix_rank(design) < 1 + sum(varied.values()):
+        return []
 
-    def wide(values: pd.Series) -> FloatArray:
-        table = used.assign(value=values).pivot(index="seed", columns=["cell", "epoch"], values="value")[at]
-        return np.asarray(table.to_numpy(), dtype=np.float64)
+    def sums(values: str) -> FloatArray:
+        """Return values and their number of every fleet and point, ``(fleets, 2, points)``."""
+        wide = used.pivot(index="seed", columns=["cell", "age"], values=values)[at]
+        return np.stack([wide.fillna(0.0).to_numpy(dtype=float), wide.notna().to_numpy(dtype=float)], axis=1)
 
-    measured, predicted = wide(used["gap"] / used["scale"]), wide(used["predicted_gap"] / used["scale"])
-    there = ~np.isnan(measured)
-    runs = np.stack([np.where(there, measured, 0.0), there], axis=1)
-
-    def slope(values: FloatArray, which: int) -> float:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            means = np.log(values[:, 0].sum(axis=0) / values[:, 1].sum(axis=0))
-        if not np.isfinite(means).all():
-            return float("nan")
-        return float(np.linalg.lstsq(design, means, rcond=None)[0][which])
+    def slope(runs: FloatArray, which: int) -> float:
+        total, count = runs.sum(axis=0)
+        return float(np.linalg.lstsq(design, np.log(total / count), rcond=None)[0][which])
 
     rows: list[Row] = []
-    for which, (name, varied) in enumerate((("T", T), ("|M|", size))):
-        if len(np.unique(size)) * (which == 1) == 1 or np.ptp(np.log(varied)) < 0.1:
-            continue
-        target = slope(np.stack([np.where(there, predicted, 0.0), there], axis=1), which)
-        found = jackknife(runs, lambda values, which=which: slope(values, which), target)  # type: ignore[misc]
-        rows.append(
-            {
-                "kind": "slope",
-                "label": name,
-                "y": found.estimate,
-                "ci_low": found.low,
-                "ci_high": found.high,
-                "predicted": target,
-                "fleets": len(runs),
-            }
-        )
+    measured, predicted = sums("measured"), sums("predicted")
+    for which, name in enumerate(varied):
+        if varied[name]:
+            target = slope(predicted, which)
+            found = jackknife(measured, partial(slope, which=which), target)
+            row = {"y": found.estimate, "ci_low": found.low, "ci_high": found.high, "predicted": target}
+            rows.append({"kind": "slope", "label": name, **row, "fleets": len(measured)})
     return rows
 
 
@@ -194,7 +182,7 @@ def _draw_ratios(axes: Axes, fleets: pd.DataFrame, means: pd.DataFrame) -> None:
     axes.set_yticks(shown, [means["label"][k] + without[k] for k in shown])
     axes.set_ylim(len(means) - 0.5, -0.5)
     axes.set_xlabel("gap / predicted gap")
-    bare_minor_ticks(axes.xaxis)
+    plain_log_ticks(axes.xaxis)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0, handletextpad=0.2)
 
 
@@ -205,31 +193,32 @@ def _draw_collapse(axes: Axes, numbers: pd.DataFrame) -> None:
     axes.set_yscale("log")
     for k, (size, part) in enumerate(curves.groupby("size")):
         colour, marker = cluster_colour(k)
-        part = part.sort_values("epoch")
+        part = part.sort_values("age")
         bars = np.nan_to_num(np.abs(np.stack([part["y"] - part["ci_low"], part["ci_high"] - part["y"]])))
         axes.errorbar(part["x"], part["y"], bars, fmt=marker, color=colour, lw=1, label=rf"$|\mathcal{{M}}|={size:g}$")
         axes.plot(part["x"], part["predicted"], color=colour, lw=0.9)
-    for _, part in curves.groupby("epoch"):
+    for _, part in curves.groupby("age"):
         part = part.sort_values("size")
         axes.plot(part["x"], part["predicted"], color="0.35", lw=0.7, ls="--", zorder=0)
-    axes.set_xlabel(r"$|\mathcal{M}|\,T$ (rollouts of a cluster, geometric mean)")
-    axes.set_ylabel("mean gap /\npredicted gap alone,\nfirst collab. epoch")
+    axes.set_xlabel(r"$|\mathcal{M}|\,T/T_1$ ($T_1$: first collaborative epoch)")
+    axes.set_ylabel("mean gap / predicted\ngap alone at $T_1$")
     if curves.empty:
-        axes.text(
-            0.5, 0.5, "no collaborative epoch\nof equal clusters", transform=axes.transAxes, ha="center", fontsize=7
-        )
-        panel_label(axes, "no slopes")
+        words = "no collaborative epoch\nof clusters of equal size"
+        axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", fontsize=7)
         return
-    axes.legend(loc="lower left", ncols=1 if curves["size"].nunique() < 5 else 2, handletextpad=0.2)
-    names = {"T": "$T$", "|M|": r"$|\mathcal{M}|$"}
-    words = [
-        f"slope in {names[row['label']]}: {row['y']:.2f} [{row['ci_low']:.2f}, {row['ci_high']:.2f}], "
-        f"theory {row['predicted']:.2f}"
-        for _, row in slopes.iterrows()
-    ]
-    if "|M|" not in set(slopes["label"]):
-        words.append(r"one $|\mathcal{M}|$ only: no slope in $|\mathcal{M}|$")
-    panel_label(
-        axes,
-        wrapped("\n".join([*words, "jackknife 95 %; lines: theory along $T$, dashed along $|\\mathcal{M}|$"]), 2.6, 8),
-    )
+    plain_log_ticks(axes.xaxis)
+    plain_log_ticks(axes.yaxis)
+    axes.legend(loc="lower left", handletextpad=0.2)
+    axes.set_title("\n".join(_slope_words(slopes)), loc="left", fontsize=7)
+
+
+def _slope_words(slopes: pd.DataFrame) -> list[str]:
+    """Write the slopes beside those of theory, or say which is missing."""
+    found, words = slopes.set_index("label"), []
+    for label, name in (("T", "$T$"), ("|M|", r"$|\mathcal{M}|$")):
+        if label not in found.index:
+            words.append(f"one value of {name} only: no slope")
+            continue
+        y, low, high, theory = (f"{float(found[c][label]):.2f}" for c in ("y", "ci_low", "ci_high", "predicted"))
+        words.append(f"slope in {name}: {y} [{low}, {high}], theory {theory}".replace("-", "−"))
+    return [*words, "(jackknife 95 %)"] if len(found) else words

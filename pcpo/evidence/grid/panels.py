@@ -27,7 +27,9 @@ __all__ = [
     "last_epochs",
     "like_base",
     "mode_of",
+    "number_words",
     "pcpo_runs",
+    "power_words",
 ]
 
 #: A row of a figure's table.
@@ -116,6 +118,20 @@ def fleets_words(counts: pd.Series) -> str:
     """Say how many fleets stand behind each number."""
     low, high = int(counts.min()), int(counts.max())
     return f"{low} fleets" if low == high else f"{low} to {high} fleets"
+
+
+def number_words(value: float) -> str:
+    """Write a number with two digits, with a minus sign, and without an exponent from 0.001 to 9,999."""
+    size = abs(value)
+    if not size or 1e-3 <= size < 1e4:
+        return (f"{value:,.0f}" if size >= 10 else f"{value:.2g}").replace("-", "−")
+    return power_words(value)
+
+
+def power_words(value: float) -> str:
+    """Write a positive number as a power of ten."""
+    digits, _, exponent = f"{value:.1e}".partition("e")
+    return rf"${digits}\times10^{{{int(exponent)}}}$"
 
 
 def heading(figure: Figure, text: str) -> None:
