@@ -66,7 +66,8 @@ FIGURES: dict[str, EvidenceFigure] = {
         title="Rounds of communication",
         caption=r"Rounds of communication as counted (points; mean over fleets with 95 % bootstrap interval) and "
         r"$\sum_l(R_l+1)$ (line) against the number of agents $N$ and the separation $\Delta/C^*$ up to epoch $L$, and "
-        r"against the rollouts $T$ per agent by epoch in the base cell.",
+        r"against the rollouts $T$ per agent by epoch in the base cell. Each fleet has its own constants; $c_2$ grows "
+        r"with the farthest of the $N$ starts, so rounds grow with $N$ by more than the logarithm in $R_l$.",
         inputs=("grid",),
         table=rounds_table,
         draw=draw_rounds,

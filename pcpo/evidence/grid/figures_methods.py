@@ -126,7 +126,7 @@ def draw_winners(numbers: pd.DataFrame) -> Figure:
             axes.set_ylim(len(part) - 0.5, -0.5)
     panels[-1, 0].set_xlabel("gap /\ngap of PCPO")
     panels[-1, 1].set_xlabel("the same\n(lost runs)")
-    panels[-1, 2].set_xlabel("share where\nPCPO\nis better", fontsize=7)
+    panels[-1, 2].set_xlabel("share:\nPCPO\nbetter", fontsize=7)
     _keys(figure, numbers)
     heading(figure, _words(numbers))
     return figure

@@ -32,7 +32,7 @@ _REJECTED = {
     "rejected_riccati": "no Riccati solution",
     "rejected_close": "clusters too close",
     "rejected_common": "common gain",
-    "rejected_starts": "start too far",
+    "rejected_starts": "way from start",
     "rejected_unreachable": "no start in 64",
 }
 _KIND = ("open_loop", "n", "m")
@@ -50,9 +50,9 @@ def population_table(tables: Tables) -> pd.DataFrame:
 def draw_population(numbers: pd.DataFrame) -> Figure:
     """Draw a panel for each quantity, and the rejected draws as a table."""
     kinds = list(dict.fromkeys(numbers["cell"]))
-    height = 0.62 + 1.2 * rows_height(len(kinds))
-    figure = new_figure(COLUMN, 0.75 + 3 * height + 1.25 + 1.2 * rows_height(len(kinds)))
-    grid = figure.add_gridspec(4, 2, height_ratios=[height] * 3 + [height + 0.6])
+    height = 0.45 + rows_height(len(kinds))
+    figure = new_figure(COLUMN, 0.6 + 4 * height + 0.75)
+    grid = figure.add_gridspec(4, 2, height_ratios=[height] * 3 + [height + 0.5])
     labels = [_words(numbers[numbers["cell"] == cell].iloc[0]) for cell in kinds]
     for k, (column, (title, logarithmic)) in enumerate(_QUANTITIES.items()):
         axes = figure.add_subplot(grid[k // 2, k % 2])
@@ -95,17 +95,18 @@ def _rejections(axes: Axes, numbers: pd.DataFrame, kinds: list[str], labels: lis
     """Write draws rejected per accepted fleet by limit, and the share of fleets certified to have no common gain."""
     means = numbers.groupby("cell")[list(_REJECTED)].mean().loc[kinds]
     excluded = numbers["common_gain"].eq("excluded").groupby(numbers["cell"]).mean()
+    last = len(_REJECTED) + 0.2
     for y, cell in enumerate(kinds):
         for x, column in enumerate(_REJECTED):
             axes.text(x, y, number_words(means[column].to_numpy()[y]), ha="center", va="center", fontsize=7)
-        axes.text(len(_REJECTED), y, f"{excluded[cell]:.0%}", ha="center", va="center", fontsize=7)
-    axes.set_xlim(-0.5, len(_REJECTED) + 0.5)
+        axes.text(last, y, f"{100 * excluded[cell]:.0f} %", ha="center", va="center", fontsize=7)
+    axes.set_xlim(-0.5, last + 0.5)
     axes.set_ylim(len(kinds) - 0.5, -0.5)
     axes.set_yticks(range(len(kinds)), labels)
-    axes.set_xticks(range(len(_REJECTED) + 1), [*_REJECTED.values(), "certified: none"], rotation=40, ha="left")
+    axes.set_xticks([*range(len(_REJECTED)), last], [*_REJECTED.values(), "certified"], rotation=40, ha="left")
     axes.xaxis.tick_top()
     axes.tick_params(length=0, labelsize=7)
-    axes.axvline(len(_REJECTED) - 0.5, color="0.6", lw=0.6)
+    axes.axvline(last - 0.6, color="0.6", lw=0.6)
     for side in axes.spines.values():
         side.set_visible(False)
     axes.set_xlabel(

@@ -209,7 +209,7 @@ def _draw_collapse(axes: Axes, numbers: pd.DataFrame) -> None:
     plain_log_ticks(axes.xaxis)
     plain_log_ticks(axes.yaxis)
     axes.legend(loc="lower left", handletextpad=0.2)
-    axes.set_title("\n".join(_slope_words(slopes)), loc="left", fontsize=7)
+    axes.set_title("\n".join(_slope_words(slopes)), loc="right", fontsize=7)
 
 
 def _slope_words(slopes: pd.DataFrame) -> list[str]:
