@@ -57,7 +57,8 @@ FIGURES: dict[str, EvidenceFigure] = {
         r"$K^*$, smallest relative distance of two clusters' optimal gains, and $\Delta/\sigma$ with $\sigma$ the "
         r"largest standard deviation of one rollout's cost at $K^*$. Ticks are fleets, dots medians, bars 5 to 95 % of "
         r"the fleets. Last panel: draws (of systems, fleets or starts) that each limit rejects per accepted fleet, and "
-        r"the share of fleets for which a certificate excludes a common gain of finite cost.",
+        r"the share of fleets for which a certificate, which exists for one input only, excludes a common gain of "
+        r"finite cost.",
         inputs=("grid",),
         table=population_table,
         draw=draw_population,

@@ -91,17 +91,16 @@ def draw_phase(numbers: pd.DataFrame) -> Figure:
     for one, panel in zip(axes, panels, strict=True):
         panel_label(one, panel)
     axes[-1].set_xlabel("$T$ (rollouts per agent)")
-    if numbers["rollouts"].nunique() > _MOST_NUMBERS:
+    words = f"share of fleets with exact sets; {fleets_words(numbers['fleets'])} per cell"
+    if numbers["rollouts"].nunique() <= _MOST_NUMBERS:
+        words += "; italic: half of the runs had ended before $T$"
+    else:
         figure.colorbar(meshes[0], ax=list(axes), label="share of fleets")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside lower center", title="theory, median over fleets of $T$ until", title_fontsize=7
     )
-    words = (
-        f"share of fleets with exact sets; {fleets_words(numbers['fleets'])} per number; "
-        f"italic: half of the runs had ended before $T$; mode: {modes(numbers)}"
-    )
-    heading(figure, words)
+    heading(figure, f"{words}; mode: {modes(numbers)}")
     return figure
 
 

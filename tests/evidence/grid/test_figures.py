@@ -16,6 +16,7 @@ from matplotlib.text import Text
 
 from pcpo.claims.options import with_defaults
 from pcpo.errors import ResultsError
+from pcpo.evidence.grid import figures_phase
 from pcpo.evidence.grid.cells import Cell, cells_of_grid
 from pcpo.evidence.grid.figures import FIGURES
 from pcpo.evidence.grid.panels import base_of, cell_words, like_base, mode_of, number_words
@@ -169,6 +170,18 @@ def test_the_state_at_a_budget_is_that_of_the_last_epoch_that_ends_within_it() -
     assert found["exact"].to_dict() == {1e6: 0, 1e7: 0, 1e8: 0, 1e9: 1.0, 1e10: 0, 1e11: 0, 1e12: 0}
     assert found["ended"].to_dict() == {1e6: 0, 1e7: 0, 1e8: 0, 1e9: 0, 1e10: 0.5, 1e11: 0.5, 1e12: 1}
     assert (found["fleets"] == 2).all()
+
+
+def test_many_budgets_are_drawn_in_colours_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures_phase, "budgets", lambda: list(np.geomspace(1e6, 1e12, 13)))
+    numbers = FIGURES["phase_diagram"].table(grid(SMALL))
+    assert numbers["rollouts"].nunique() == 13
+    figure = FIGURES["phase_diagram"].draw(numbers)
+    assert illegible(figure) == []
+    written = {text.get_text() for axes in figure.axes for text in axes.texts}
+    assert written == set()
+    assert "italic" not in figure.get_suptitle()
+    assert figure.axes[-1].get_ylabel() == "share of fleets"
 
 
 def test_panels_are_those_that_were_run() -> None:
