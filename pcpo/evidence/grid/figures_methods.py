@@ -9,6 +9,7 @@ import pandas as pd
 
 from pcpo.algorithms.registry import ALGORITHMS, make_algorithm
 from pcpo.claims.contract import Tables
+from pcpo.errors import ResultsError
 from pcpo.evidence.grid.panels import (
     PCPO,
     Row,
@@ -49,13 +50,15 @@ def winners_table(tables: Tables) -> pd.DataFrame:
     the fleets where neither is lost.
     """
     frame = tables["grid_methods"]
+    if PCPO not in (found := set(frame["algorithm"])):
+        raise ResultsError(f"grid_methods: found the methods {', '.join(sorted(found))}, expected {PCPO!r} among them")
     ends, base = last_epochs(frame), base_of(frame) if "base" in set(frame["cell"]) else frame.iloc[0]
     rows: list[Row] = []
     for cell, part in ends.groupby("cell", sort=False):
         gaps = part.pivot(index="seed", columns="algorithm", values="gap")
         known = {"cell": cell, "label": cell_words(part.iloc[0], base), "pcpo_lost": int(np.isinf(gaps[PCPO]).sum())}
-        found = [{**known, **_compared(name, part, gaps)} for name in part["algorithm"].unique()]
-        rows += sorted(found, key=lambda row: (row["ratio"], row["lost"], row["ratio_finite"]))
+        compared = [{**known, **_compared(name, part, gaps)} for name in part["algorithm"].unique()]
+        rows += sorted(compared, key=lambda row: (row["ratio"], row["lost"], row["ratio_finite"]))
     return pd.DataFrame(rows).assign(base=base_words(base))
 
 

@@ -85,18 +85,20 @@ def like_base(frame: pd.DataFrame, *free: str) -> pd.DataFrame:
 def cell_words(row: pd.Series, base: pd.Series) -> str:
     """Name a cell by what differs from the base cell."""
     changed = [_written(_WORDS[column], row) for column in _WORDS if row[column] != base[column]]
-    return ", ".join(dict.fromkeys(changed)) or "base"
+    return ", ".join(dict.fromkeys(changed)) or str(row["cell"]).replace("_", " ")
 
 
 def base_words(base: pd.Series) -> str:
-    """Describe the base cell."""
-    return "base: " + ", ".join(_written(_WORDS[column], base) for column in _SHOWN_OF_BASE)
+    """Describe the cell that the others are compared with."""
+    return f"{base['cell']}: ".replace("_", " ") + ", ".join(
+        _written(_WORDS[column], base) for column in _SHOWN_OF_BASE
+    )
 
 
 def _written(words: str, row: pd.Series) -> str:
     """Fill in the values of a cell."""
     values = {str(name): value for name, value in row.items()} | {"times": row["guess"] / row["separation"]}
-    return words.format(**values).replace("one_large", "one large cluster").replace("_", " ", 0)
+    return words.format(**values).replace("one_large", "one large cluster")
 
 
 def last_epochs(frame: pd.DataFrame) -> pd.DataFrame:

@@ -283,6 +283,15 @@ def test_a_table_without_the_base_cell_is_refused() -> None:
         FIGURES["phase_diagram"].table({"grid": frame[frame["cell"] != "base"]})
 
 
+def test_methods_without_the_base_cell_or_without_pcpo() -> None:
+    frame = methods(SMALL)["grid_methods"]
+    found = FIGURES["who_wins"].table({"grid_methods": frame[frame["cell"] != "base"]})
+    assert set(found["label"]) == {"open loop mixed"}
+    assert found["base"].str.startswith("open loop mixed: $N=8$").all()
+    with pytest.raises(ResultsError, match=r"grid_methods: found the methods cluster_sysid, .*, expected 'pcpo'"):
+        FIGURES["who_wins"].table({"grid_methods": frame[frame["algorithm"] != "pcpo"]})
+
+
 def test_words() -> None:
     frame = grid({})["grid"]
     first = frame.drop_duplicates("cell")
