@@ -186,7 +186,7 @@ def _numbers(axes: Axes, part: pd.DataFrame) -> None:
     for y, (_, row) in enumerate(part.iterrows()):
         words = number_words(row["ratio_finite"]) if row["finite"] else "–"
         if row["lost"]:
-            words += f" ({row['lost']})"
+            words = "all lost" if row["lost"] == row["fleets"] else f"{words} ({row['lost']})"
         axes.text(0.5, y, words, ha="center", va="center", fontsize=7)
     axes.set_xlim(0, 1)
     axes.set_xticks([])

@@ -241,6 +241,8 @@ def test_lost_runs_count_as_the_larger_gap() -> None:
     assert rows["pcpo_better"]["oracle_clusters"] == pytest.approx(11 / 12)
     assert rows.index[0] == "oracle_clusters"
     assert rows.index[-1] == "naive_average"
+    written = [text.get_text() for text in FIGURES["who_wins"].draw(found).axes[1].texts]
+    assert written == ["4", "16", "32", "64", "128", "256", "1 (1)", "2 (2)", "all lost"]
     other = found[found["cell"] == "open_loop_mixed"]
     assert other["algorithm"].tolist() == list(METHODS_RUN)
     assert other["ratio"].tolist() == pytest.approx([2.0**k for k in range(len(METHODS_RUN))])
