@@ -77,7 +77,7 @@ AXES: Mapping[str, Option] = {
     "start": {**_RANGE, "default": [1.5, 5.0]},
     "condition_limit": number(30.0, least=1),
     "path_limit": number(200.0, least=1),
-    "rollouts": several([10**k for k in range(6, 13)], whole(), fewest=2),
+    "rollouts": several([round(10 ** (k / 2)) for k in range(16, 25)], whole(), fewest=2),
 }
 
 _AXES = tuple(_ONE)
@@ -260,7 +260,7 @@ def _word(value: Any) -> str:
 #: Core microseconds of an answer of the moment oracle by agent and iteration, for D = 1, 2, 4, 8 and more unknowns.
 _ANSWER = {1: 1.0, 2: 2.0, 4: 3.0, 8: 5.0, 60: 300.0}
 #: Core seconds of a draw and of a plan, for one state and by its square.
-_DRAW, _PLAN = 0.3, 0.03
+_DRAW, _PLAN = 0.15, 0.015
 
 
 def cell_seconds(cell: Cell) -> float:
@@ -276,4 +276,4 @@ def cell_seconds(cell: Cell) -> float:
         gap = max((cell.start[1] - 1) * (1 + cell.separation * cell.clusters), cell.guess)
         iterations += c2 * math.log(16 * gap * cell.guess * cell.agents / Delta**2)
     answer = float(np.interp(D, list(_ANSWER), list(_ANSWER.values())))
-    return _DRAW * (1 + n * n / 8) + _PLAN * n * n + 2e-6 * iterations * cell.agents * answer
+    return _DRAW * (1 + n * n / 8) + _PLAN * n * n + 5e-7 * iterations * cell.agents * answer

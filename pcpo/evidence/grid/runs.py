@@ -88,6 +88,7 @@ def settings_of(cell: Cell) -> dict[str, Any]:
         "delta": cell.delta,
         "L": cell.L,
         "early": cell.early,
+        "checkpoints": " ".join(map(repr, cell.checkpoints)),
     }
 
 
@@ -109,6 +110,7 @@ SETTINGS = {
     "delta": "δ, failure probability of a run",
     "L": "min{l : Δ_l ≤ Δ/2}",
     "early": "min{l : Δ_l < 2Δ}, the first epoch in which exact costs separate the clusters",
+    "checkpoints": "budgets T (rollouts per agent) at which runs are looked at, separated by spaces",
 }
 
 
@@ -138,7 +140,7 @@ _REJECTED = {
     "Riccati": "riccati",
     "within": "close",
     "common gain": "common",
-    "a start": "starts",
+    "a start whose": "starts",
     "such start": "unreachable",
 }
 POPULATION = {
