@@ -60,7 +60,7 @@ def test_a_line_says_cells_fleets_and_core_hours(configured: Any) -> None:
 def test_cells_and_grids_beyond_the_limits_are_refused_with_their_hours(configured: Any) -> None:
     check_grid(configured())
     large = configured(agents=[8, 4, 10_000]) | {
-        "limits": {"core_hours_per_run": 0.005, "core_hours": 500, "memory_gib": 4}
+        "limits": {"core_hours_per_run": 0.001, "core_hours": 500, "memory_gib": 4}
     }
     with pytest.raises(BudgetError, match=r"grid, cell agents_10000: found about [\d.]+ core hours for one fleet"):
         check_grid(large)

@@ -109,6 +109,7 @@ class Cell:
         gamma, open_loop, noise, minibatch_scale, delta: of the fleet, the rollouts and the schedule.
         after: epochs beyond L.
         start, condition_limit, path_limit: of the population.
+        checkpoints: budgets T (rollouts per agent) at which runs are looked at; no run depends on them.
     """
 
     role: str
@@ -130,6 +131,7 @@ class Cell:
     start: tuple[float, float]
     condition_limit: float
     path_limit: float
+    checkpoints: tuple[float, ...]
 
     @property
     def L(self) -> int:
@@ -244,6 +246,7 @@ def _cell(name: str, axis: str, given: Mapping[str, Any], options: Mapping[str, 
         start=(float(options["start"][0]), float(options["start"][1])),
         condition_limit=float(options["condition_limit"]),
         path_limit=float(options["path_limit"]),
+        checkpoints=tuple(sorted(map(float, options["rollouts"]))),
     )
     try:
         made.population()

@@ -43,7 +43,7 @@ def phase_table(tables: Tables) -> pd.DataFrame:
     rows: list[Row] = []
     for panel, axis, part in _panels(frame):
         for value, cell in part.groupby(axis):
-            rows += [{"panel": panel, "axis": axis, "value": value, **row} for row in _budgets(cell)]
+            rows += [{"panel": panel, "axis": axis, "value": value, **row} for row in _budgets(cell, budgets(frame))]
     return pd.DataFrame(rows).assign(mode=mode_of(frame))
 
 
@@ -60,12 +60,12 @@ def _panels(frame: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
         yield rf"$N={base['agents']}$ (no other $N$ or $\Delta$ was run)", "separation", frame
 
 
-def _budgets(cell: pd.DataFrame) -> Iterator[Row]:
+def _budgets(cell: pd.DataFrame, checkpoints: list[float]) -> Iterator[Row]:
     """Yield a row for each budget: the state of a run at T is that of its last epoch that ends within T."""
     fleets = cell.groupby("seed")
     known = {column: float(fleets[column].first().median()) for column, _, _ in _THEORY}
     ends = fleets["rollouts"].max()
-    for T in budgets():
+    for T in checkpoints:
         reached = cell[cell["rollouts"] <= T].sort_values("epoch").groupby("seed")["exact"].last()
         hits = int(reached.sum())  # before the first epoch the sets are [N]
         found = binomial_interval(hits, len(ends))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pcpo.errors import ResultsError
-from pcpo.evidence.grid.cells import AXES
 from pcpo.figures.style import COLUMN, wrapped
 
 if TYPE_CHECKING:
@@ -55,9 +54,9 @@ _WORDS = {
 _SHOWN_OF_BASE = ("agents", "clusters", "n", "open_loop", "separation", "guess")
 
 
-def budgets() -> list[float]:
+def budgets(frame: pd.DataFrame) -> list[float]:
     """Return the checkpoints T of the option `rollouts` (rollouts per agent)."""
-    return [float(T) for T in AXES["rollouts"]["default"]]
+    return [float(T) for T in base_of(frame)["checkpoints"].split()]
 
 
 def pcpo_runs(frame: pd.DataFrame) -> pd.DataFrame:

@@ -16,11 +16,12 @@ from matplotlib.text import Text
 
 from pcpo.claims.options import with_defaults
 from pcpo.errors import ResultsError
-from pcpo.evidence.grid import figures_phase
 from pcpo.evidence.grid.cells import Cell, cells_of_grid
 from pcpo.evidence.grid.figures import FIGURES
 from pcpo.evidence.grid.panels import base_of, cell_words, like_base, mode_of, number_words
-from pcpo.evidence.grid.studies import ALONE, GRID, METHODS, _settings
+from pcpo.evidence.grid.runs import settings_of
+from pcpo.evidence.grid.studies import ALONE, GRID
+from pcpo.evidence.grid.studies_methods import METHODS
 from pcpo.figures.style import COLUMN, new_figure, save
 from pcpo.simulation.noise import stream
 
@@ -53,7 +54,7 @@ def run(cell: Cell, seed: int, exponent: float) -> pd.DataFrame:
     rounds = 100 * epoch + cell.agents
     known = {
         "seed": seed,
-        **_settings(cell),
+        **settings_of(cell),
         "algorithm": "pcpo",
         "mode": f"calibrated, oracle auto: moments in epochs 1 to {cell.epochs}",
         "epoch": epoch,
@@ -159,7 +160,7 @@ def test_text_that_cannot_be_read_is_found() -> None:
 
 
 def test_the_state_at_a_budget_is_that_of_the_last_epoch_that_ends_within_it() -> None:
-    frame = grid(ONE, 2)["grid"]
+    frame = grid({**ONE, "rollouts": [10**k for k in range(6, 13)]}, 2)["grid"]
     ends = {1: [9e6, 9e7, 1e9, 1.1e9, 9e11], 2: [2e6, 3e6, 4e7, 5e8, 6e9]}
     for seed, T in enumerate(ends.values()):
         for epoch, spent in enumerate(T, start=1):
@@ -172,10 +173,10 @@ def test_the_state_at_a_budget_is_that_of_the_last_epoch_that_ends_within_it() -
     assert (found["fleets"] == 2).all()
 
 
-def test_many_budgets_are_drawn_in_colours_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures_phase, "budgets", lambda: list(np.geomspace(1e6, 1e12, 13)))
-    numbers = FIGURES["phase_diagram"].table(grid(SMALL))
-    assert numbers["rollouts"].nunique() == 13
+def test_many_budgets_are_drawn_in_colours_alone() -> None:
+    checkpoints = [int(T) for T in np.geomspace(1e6, 1e12, 13)]
+    numbers = FIGURES["phase_diagram"].table(grid({**SMALL, "rollouts": checkpoints}))
+    assert sorted(numbers["rollouts"].unique()) == checkpoints
     figure = FIGURES["phase_diagram"].draw(numbers)
     assert illegible(figure) == []
     written = {text.get_text() for axes in figure.axes for text in axes.texts}
