@@ -1,12 +1,14 @@
 """Compute beforehand how probably the claims of a group are settled with some numbers of seeds.
 
 The tables are those of a *pilot*: the same studies, run with seeds that no configuration uses.  A repetition draws
-whole seeds from the pilot with replacement, so rows of a run stay together, and judges the group on what it drew.  The
-shares over repetitions are estimates of the probabilities of the verdicts.
+whole seeds from the pilot, so rows of a run stay together, and judges the group on what it drew.  The shares over
+repetitions are estimates of the probabilities of the verdicts.
 
-What a pilot cannot show, no repetition shows: if no run of the pilot failed, none of a repetition does.  And a drawn
-seed may occur several times, which makes tests of equalities refute a little more often than fresh seeds would, above
-all with more seeds than the pilot has.
+Seeds are drawn without replacement where the pilot has at least twice as many: what is drawn has the law of fresh
+seeds.  Otherwise they are drawn with replacement, and then tests of equalities and of distributions refute more often
+than with fresh seeds: the pilot is off itself, and a seed that occurs twice is no independent sample.
+
+What a pilot cannot show, no repetition shows: if no run of the pilot failed, none of a repetition does.
 """
 
 from __future__ import annotations
@@ -35,11 +37,13 @@ class _Runs:
 
     Args:
         frame: the table.
+        seeds: of the pilot, sorted.
         rows: positions of the rows of each seed, in the order of the seeds.
         cells: number of the cell of each row, in the order of the table.
     """
 
     frame: pd.DataFrame
+    seeds: tuple[int, ...]
     rows: Sequence[IntArray]
     cells: IntArray
 
@@ -59,7 +63,7 @@ def _by_seed(study: str, frame: pd.DataFrame) -> _Runs:
     seeds = frame["seed"].to_numpy(dtype=np.int64)
     order = np.argsort(seeds, kind="stable")
     ends = np.flatnonzero(np.diff(seeds[order])) + 1
-    return _Runs(frame, np.split(order, ends), pd.factorize(frame["cell"])[0])
+    return _Runs(frame, tuple(np.unique(seeds).tolist()), np.split(order, ends), pd.factorize(frame["cell"])[0])
 
 
 class Pilot:
@@ -71,17 +75,16 @@ class Pilot:
     @property
     def sizes(self) -> dict[str, int]:
         """Return the number of seeds of each study."""
-        return {study: len(runs.rows) for study, runs in self._runs.items()}
+        return {study: len(runs.seeds) for study, runs in self._runs.items()}
 
     def drawn(self, sizes: Mapping[str, int], rng: np.random.Generator) -> dict[str, pd.DataFrame]:
-        """Draw whole seeds with replacement and number them anew.
+        """Draw whole seeds and number them anew, without replacement where the pilot has at least twice as many.
 
-        The k-th draw of every study is at the same place of its sorted seeds: studies of the same seeds get the same
-        draws, so that runs which a measure pairs stay pairs.
+        Studies of the same seeds get the same draws, so that runs which a measure pairs stay pairs.
 
         Args:
             sizes: number of seeds of each study.
-            rng: of the draws; what it draws for few seeds begins what it draws for more.
+            rng: of the draws.
 
         Raises:
             ConfigError: for a study without a size, or with a size below 1.
@@ -89,11 +92,19 @@ class Pilot:
         for study in self._runs:
             if not sizes.get(study, 0) >= 1:
                 raise ConfigError(f"size of study {study}: found {sizes.get(study)}, expected a number of seeds from 1")
-        places: FloatArray = rng.random(max(sizes[study] for study in self._runs))
-        return {
-            study: runs.drawn((places[: sizes[study]] * len(runs.rows)).astype(np.int64))
-            for study, runs in self._runs.items()
-        }
+        places = rng.random(max(max(sizes[study], len(runs.seeds)) for study, runs in self._runs.items()))
+        found = {}
+        for study, runs in self._runs.items():
+            alike = [sizes[other] for other, its in self._runs.items() if its.seeds == runs.seeds]
+            found[study] = runs.drawn(_draws(places, len(runs.seeds), max(alike))[: sizes[study]])
+        return found
+
+
+def _draws(places: FloatArray, seeds: int, most: int) -> IntArray:
+    """Return `most` or more draws of numbers below `seeds`, from uniform numbers, without replacement if 2·most fit."""
+    if 2 * most <= seeds:
+        return np.argsort(places[:seeds])
+    return (places[:most] * seeds).astype(np.int64)
 
 
 def outlook(

@@ -70,16 +70,25 @@ def test_rows_of_a_seed_stay_together() -> None:
     assert drawn["other"]["seed"].nunique() == 7
 
 
-def test_studies_of_the_same_seeds_keep_their_pairs_and_more_seeds_begin_with_fewer() -> None:
+def test_studies_of_the_same_seeds_keep_their_pairs() -> None:
     pilot = Pilot({"toy": _table(2.0), "other": _table(5.0)})
     drawn = pilot.drawn({"toy": 30, "other": 30}, np.random.default_rng(1))
     difference = drawn["other"]["value"] - drawn["toy"]["value"]
     assert np.allclose(difference, 3.0)
-    larger = pilot.drawn({"toy": 60, "other": 1}, np.random.default_rng(1))["toy"]
-    begun = larger[larger["seed"] < 30].reset_index(drop=True)
-    # one stream of places: the first 30 of 60 are those of 30
-    assert begun.equals(drawn["toy"])
     assert pilot.sizes == {"toy": 60, "other": 60}
+    for most in (30, 90):  # without replacement, and with it
+        both = pilot.drawn({"toy": most, "other": 10}, np.random.default_rng(1))
+        few = both["toy"][both["toy"]["seed"] < 10].reset_index(drop=True)
+        assert np.allclose(both["other"]["value"] - few["value"], 3.0)
+
+
+def test_no_seed_is_drawn_twice_if_the_pilot_is_twice_as_large() -> None:
+    values = {
+        n: Pilot(TABLES).drawn({"toy": n}, np.random.default_rng(1))["toy"].drop_duplicates("seed")["value"]
+        for n in (30, 31)
+    }
+    assert values[30].nunique() == 30
+    assert values[31].nunique() < 31
 
 
 def test_more_seeds_settle_more() -> None:
