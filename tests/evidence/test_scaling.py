@@ -264,6 +264,10 @@ def test_a_small_simulation_goes_through_tables_judge_and_figures(
         figure.draw(figure.table(simulated))
 
 
+def test_claims_have_the_mode_of_their_runs(simulated: dict[str, pd.DataFrame]) -> None:
+    assert set(simulated["scaling"]["mode"]) == {claim.mode for claim in GROUP.claims} == {"calibrated, oracle auto"}
+
+
 def test_rows_of_a_seed_do_not_depend_on_the_others(simulated: dict[str, pd.DataFrame]) -> None:
     frame = simulated["scaling"]
     cell = cells_of(STUDY, SMALL)["size_01"]

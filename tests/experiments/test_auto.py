@@ -107,7 +107,9 @@ class TestPlan:
         assert set(auto.run(seed=1)["mode"]) == {auto.mode}
         assert with_thresholds(auto, None).mode == "calibrated, oracle auto: rollouts in epochs 1 to 2"
         assert with_thresholds(auto, 500).mode == "calibrated, oracle auto: rollouts in epoch 1, moments in epoch 2"
+        assert auto.short_mode == with_thresholds(auto, 500).short_mode == "calibrated, oracle auto"
         assert replace(auto, oracle="moments").mode == "calibrated, moment oracle"
+        assert replace(auto, oracle="rollouts").short_mode == "calibrated"
 
     def test_the_plan_lists_thresholds_and_draws_and_holds_them(self, fleet: Fleet, auto: Experiment) -> None:
         data = json.loads(auto.to_json())
