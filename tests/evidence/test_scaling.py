@@ -275,11 +275,11 @@ def test_moments_are_renewed_before_their_means_move_the_gains(monkeypatch: pyte
     setting = experiment(replace(cells_of(STUDY, {})["size_16"], epochs=2))
 
     def gaps(drift: float) -> np.ndarray:
-        monkeypatch.setattr(auto, "_DRIFT", drift)
+        monkeypatch.setattr(auto, "DRIFT", drift)
         runs = [setting.run("pcpo", seed=seed).query("epoch == 2 and cluster == 0") for seed in range(16)]
         return np.array([run["local_gap"].mean() for run in runs])
 
-    served, exact, late = gaps(auto._DRIFT), gaps(1e-9), gaps(DRIFT)
+    served, exact, late = gaps(auto.DRIFT), gaps(1e-9), gaps(DRIFT)
     off, error = (served - exact).mean() / exact.mean(), (served - exact).std(ddof=1) / 4 / exact.mean()
     assert abs(off) + 2 * error < 0.025
     # the drift of the moment oracle, made for minibatches of 10⁵ and more, is too large here

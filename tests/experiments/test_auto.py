@@ -22,6 +22,7 @@ from pcpo.experiments.tuning import Candidate, final_gaps, scaled
 from pcpo.fleets.fleet import Fleet
 from pcpo.fleets.random import FleetSpec, random_fleet
 from pcpo.oracles.auto import EpochThresholds, GradientThresholds
+from pcpo.oracles.moment import DRIFT
 from pcpo.pipeline.config import check_oracles
 from pcpo.simulation.noise import stream
 from pcpo.storage.checkpoints import Checkpoint
@@ -58,7 +59,10 @@ class TestRuns:
         assert below.equals(simulated.run(algorithm, seed=1).drop(columns="mode"))
 
     @pytest.mark.parametrize("algorithm", ["pcpo", "fedlqr"])
-    def test_above_all_thresholds_they_are_runs_on_moments(self, auto: Experiment, algorithm: str) -> None:
+    def test_above_all_thresholds_they_are_runs_on_moments(
+        self, auto: Experiment, algorithm: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("pcpo.oracles.auto.DRIFT", DRIFT)
         above = with_thresholds(auto, 1).run(algorithm, seed=1).drop(columns="mode")
         exact = replace(auto, oracle="moments", horizon=None).run(algorithm, seed=1).drop(columns="mode")
         assert above.equals(exact)
