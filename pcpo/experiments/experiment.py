@@ -144,10 +144,15 @@ class Experiment:
 
         Of "auto" it says which epochs of Algorithm 1 are drawn how.
         """
+        epochs = f": {in_epochs(self.draws())}" if self.oracle == "auto" else ""
         name = self.plant if isinstance(self.plant, str) else getattr(self.plant, "__name__", "of one's own")
-        plant = "" if self.plant is None else f", plant {name}"
-        oracle = {"rollouts": "", "moments": ", moment oracle", "auto": f", oracle auto: {in_epochs(self.draws())}"}
-        return self.schedule.mode + oracle[self.oracle] + plant
+        return self.short_mode + epochs + ("" if self.plant is None else f", plant {name}")
+
+    @property
+    def short_mode(self) -> str:
+        """Return the schedule's mode and the oracle: a label for cells whose epochs are drawn variously."""
+        oracle = {"rollouts": "", "moments": ", moment oracle", "auto": ", oracle auto"}
+        return self.schedule.mode + oracle[self.oracle]
 
     def draws(self, rollouts: int | None = None) -> Sequence[EpochDraws]:
         """Return how Algorithm 1 gets each answer of each epoch within the budget, or within `rollouts` per agent."""

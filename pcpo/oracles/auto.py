@@ -24,7 +24,11 @@ from pcpo.oracles.protocol import Estimates, Estimator, Question, Trajectories
 from pcpo.oracles.rollout import LedgerOracle, RolloutOracle
 from pcpo.simulation.noise import NoiseLaw, Purpose
 
-__all__ = ["AutoOracle", "EpochThresholds", "GradientThresholds", "from_moments"]
+__all__ = ["DRIFT", "AutoOracle", "EpochThresholds", "GradientThresholds", "from_moments"]
+
+#: Relative change of C at which moments are computed anew.  Near M* gains wander far in one epoch, and a mean that is
+#: off in the same direction for many steps moves them: at ten times this, gaps with two unknowns were 9 % too large.
+DRIFT = 0.005
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ class AutoOracle(LedgerOracle):
         super().__init__(fleet.N, (fleet.m, fleet.n))
         self._thresholds = {found.epoch: found for found in thresholds}
         self._rollouts = RolloutOracle(fleet, seed=seed, horizon=horizon, law=law)
-        self._moments = MomentOracle(fleet, seed=seed, law=law)
+        self._moments = MomentOracle(fleet, seed=seed, law=law, drift=DRIFT)
 
     @property
     def errors(self) -> Errors:

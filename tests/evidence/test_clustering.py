@@ -246,6 +246,11 @@ def test_small_simulation_refutes_the_controls_and_no_claim(tables) -> None:
     assert Verdict.REFUTED.value not in set(verdicts.loc[verdicts["role"] == "claim", "verdict"])
 
 
+def test_claims_have_the_mode_of_their_runs(tables) -> None:
+    found = {mode for table in tables.values() for mode in table["mode"]}
+    assert found == {claim.mode for claim in GROUP.claims} == {"calibrated, oracle auto"}
+
+
 def test_margins_obey_the_triangle_inequality(tables) -> None:
     """The margin of (22) is at most the mean of those of (23a) and (23b), each of the worst agent: (22) follows."""
     table = tables["clustering"]

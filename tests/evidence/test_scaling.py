@@ -28,6 +28,8 @@ from pcpo.evidence.scaling.measures import (
     total_exponent,
 )
 from pcpo.evidence.scaling.studies import STUDY, experiment, scaling_fleet
+from pcpo.oracles import auto
+from pcpo.oracles.moment import DRIFT
 from pcpo.simulation.noise import noise_law, stream
 from pcpo.theory.linearised import epoch_gaps, stationary
 from pcpo.theory.predictions import steady_state_gap
@@ -262,6 +264,26 @@ def test_a_small_simulation_goes_through_tables_judge_and_figures(
     assert frame.loc[frame["algorithm"] == "pcpo", "clean"].mean() > 0.5
     for figure in GROUP.figures.values():
         figure.draw(figure.table(simulated))
+
+
+def test_claims_have_the_mode_of_their_runs(simulated: dict[str, pd.DataFrame]) -> None:
+    assert set(simulated["scaling"]["mode"]) == {claim.mode for claim in GROUP.claims} == {"calibrated, oracle auto"}
+
+
+def test_moments_are_renewed_before_their_means_move_the_gains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Local gaps of epoch 2, M = 230, over those with moments computed anew at every gain, same seeds."""
+    setting = experiment(replace(cells_of(STUDY, {})["size_16"], epochs=2))
+
+    def gaps(drift: float) -> np.ndarray:
+        monkeypatch.setattr(auto, "DRIFT", drift)
+        runs = [setting.run("pcpo", seed=seed).query("epoch == 2 and cluster == 0") for seed in range(16)]
+        return np.array([run["local_gap"].mean() for run in runs])
+
+    served, exact, late = gaps(auto.DRIFT), gaps(1e-9), gaps(DRIFT)
+    off, error = (served - exact).mean() / exact.mean(), (served - exact).std(ddof=1) / 4 / exact.mean()
+    assert abs(off) + 2 * error < 0.025
+    # the drift of the moment oracle, made for minibatches of 10⁵ and more, is too large here
+    assert (late - exact).mean() / exact.mean() > 0.05
 
 
 def test_rows_of_a_seed_do_not_depend_on_the_others(simulated: dict[str, pd.DataFrame]) -> None:

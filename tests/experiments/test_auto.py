@@ -22,6 +22,7 @@ from pcpo.experiments.tuning import Candidate, final_gaps, scaled
 from pcpo.fleets.fleet import Fleet
 from pcpo.fleets.random import FleetSpec, random_fleet
 from pcpo.oracles.auto import EpochThresholds, GradientThresholds
+from pcpo.oracles.moment import DRIFT
 from pcpo.pipeline.config import check_oracles
 from pcpo.simulation.noise import stream
 from pcpo.storage.checkpoints import Checkpoint
@@ -58,7 +59,10 @@ class TestRuns:
         assert below.equals(simulated.run(algorithm, seed=1).drop(columns="mode"))
 
     @pytest.mark.parametrize("algorithm", ["pcpo", "fedlqr"])
-    def test_above_all_thresholds_they_are_runs_on_moments(self, auto: Experiment, algorithm: str) -> None:
+    def test_above_all_thresholds_they_are_runs_on_moments(
+        self, auto: Experiment, algorithm: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("pcpo.oracles.auto.DRIFT", DRIFT)
         above = with_thresholds(auto, 1).run(algorithm, seed=1).drop(columns="mode")
         exact = replace(auto, oracle="moments", horizon=None).run(algorithm, seed=1).drop(columns="mode")
         assert above.equals(exact)
@@ -107,7 +111,9 @@ class TestPlan:
         assert set(auto.run(seed=1)["mode"]) == {auto.mode}
         assert with_thresholds(auto, None).mode == "calibrated, oracle auto: rollouts in epochs 1 to 2"
         assert with_thresholds(auto, 500).mode == "calibrated, oracle auto: rollouts in epoch 1, moments in epoch 2"
+        assert auto.short_mode == with_thresholds(auto, 500).short_mode == "calibrated, oracle auto"
         assert replace(auto, oracle="moments").mode == "calibrated, moment oracle"
+        assert replace(auto, oracle="rollouts").short_mode == "calibrated"
 
     def test_the_plan_lists_thresholds_and_draws_and_holds_them(self, fleet: Fleet, auto: Experiment) -> None:
         data = json.loads(auto.to_json())

@@ -9,7 +9,7 @@ import pytest
 from support.small_fleets import three_clusters
 
 from pcpo.fleets.fleet import Fleet
-from pcpo.oracles.auto import AutoOracle, EpochThresholds, GradientThresholds, from_moments
+from pcpo.oracles.auto import DRIFT, AutoOracle, EpochThresholds, GradientThresholds, from_moments
 from pcpo.oracles.moment import MomentOracle
 from pcpo.oracles.protocol import IteratingOracle, TrajectoryOracle
 from pcpo.oracles.rollout import RolloutOracle
@@ -37,7 +37,7 @@ def rollouts(fleet: Fleet, seed: int = 3) -> RolloutOracle:
 
 
 def moments(fleet: Fleet, seed: int = 3) -> MomentOracle:
-    return MomentOracle(fleet, seed=seed, law=LAW)
+    return MomentOracle(fleet, seed=seed, law=LAW, drift=DRIFT)
 
 
 def answers(oracle: Any, fleet: Fleet, epoch: int = 1, **options: Any) -> list[np.ndarray]:

@@ -94,6 +94,7 @@ CLAIMS: Sequence[Claim] = [
         controls=[_NOISY],
         power=_POWER,
         figure="concentration",
+        mode="calibrated, oracle auto",
         primary=True,
     ),
     Claim(
@@ -103,6 +104,7 @@ CLAIMS: Sequence[Claim] = [
         controls=[_NOISY],
         power=_POWER,
         figure="concentration",
+        mode="calibrated, oracle auto",
     ),
     Claim(
         id="event_23b",
@@ -111,6 +113,7 @@ CLAIMS: Sequence[Claim] = [
         controls=[_NOISY],
         power=_POWER,
         figure="concentration",
+        mode="calibrated, oracle auto",
     ),
     Claim(
         id="theorem_1_1",
@@ -119,6 +122,7 @@ CLAIMS: Sequence[Claim] = [
         controls=[_NOISY],
         power=_POWER,
         figure="clustering",
+        mode="calibrated, oracle auto",
     ),
     Claim(
         id="theorem_1_2",
@@ -127,6 +131,7 @@ CLAIMS: Sequence[Claim] = [
         controls=[_NOISY, _NO_ELIMINATION, _CLOSE],
         power=_POWER,
         figure="clustering",
+        mode="calibrated, oracle auto",
     ),
     Claim(
         id="event_implies_clusters",
@@ -135,6 +140,7 @@ CLAIMS: Sequence[Claim] = [
         controls=[_LOST_MEMBER, _NO_ELIMINATION],
         power=share(implication, 0.02, "one run in 50 violates the implication"),
         figure="clustering",
+        mode="calibrated, oracle auto",
     ),
     Claim(
         id="settles_early",
@@ -143,6 +149,7 @@ CLAIMS: Sequence[Claim] = [
         controls=[_EDGE, _NO_ELIMINATION],
         power=failing_cell("clustering", _BAD_CELL, _untypical),
         figure="clustering",
+        mode="calibrated, oracle auto",
     ),
     Claim(
         id="heterogeneity_slope",
@@ -155,6 +162,7 @@ CLAIMS: Sequence[Claim] = [
             "slope −2, without the logarithms",
         ),
         figure="heterogeneity",
+        mode="calibrated, oracle auto",
     ),
     Claim(
         id="heterogeneity_helps",
@@ -163,5 +171,6 @@ CLAIMS: Sequence[Claim] = [
         controls=[_CONSTANT, _SHALLOW],
         power=shift(lambda tables: steepness(tables, _SLOPE_OF_THE_BOUND), 1.0, "slope −1"),
         figure="heterogeneity",
+        mode="calibrated, oracle auto",
     ),
 ]

@@ -6,6 +6,8 @@
 The fleets are chosen for cheap rollouts: γ = ½ and a well-conditioned draw.  Their separation lies at a chosen place of
 the schedule, Δ = p·Δ_0·2^(−k): p in [½, 1) is the *position* in the octave between two precisions Δ_l (¾ is mid-bin)
 and k the number of *halvings*, so that L = min{l : Δ_l ≤ Δ/2} = k + 2.
+
+The oracle is "auto": minibatches below M* are simulated, those from M* on are drawn from their exact moments.
 """
 
 from __future__ import annotations
@@ -195,6 +197,7 @@ def _clustering_experiment(cell: ClusteringCell) -> Experiment:
         minibatch_scale=cell.minibatch_scale,
         noise=_NOISE,
         epochs=cell.L + cell.after,
+        oracle="auto",
     )
 
 
@@ -211,6 +214,7 @@ def _simulate_clustering(cell: ClusteringCell, seeds: Sequence[int]) -> pd.DataF
         delta=cell.delta,
         Delta=_SEPARATION,
         L=cell.L,
+        mode=experiment.short_mode,
     )
 
 
@@ -237,7 +241,7 @@ CLUSTERING = Study(
         "lost": "1 if an agent's set lacks a member of its true cluster, else 0",
         "exact": "1 if all sets are the true clusters, else 0",
         "rollouts": "rollouts per agent, up to and including this epoch",
-        "mode": "mode of the schedule's constants",
+        "mode": "mode of the schedule's constants, and the oracle",
     },
     key=("seed", "epoch"),
     options={
@@ -323,7 +327,7 @@ def _simulate_heterogeneity(cell: HeterogeneityCell, seeds: Sequence[int]) -> pd
     fleet, schedule, L = _separated(cell), _common_schedule(cell), cell.halvings + 2
     epochs = early_epoch(L) + 1
     horizon, budget = horizon_for(fleet, schedule, epochs), schedule.rollouts_for(epochs)
-    experiment = Experiment(fleet, schedule, _NOISE, horizon, budget)
+    experiment = Experiment(fleet, schedule, _NOISE, horizon, budget, "auto")
     rows = []
     for seed in seeds:
         by_epoch = experiment.run(PCPO(), seed=seed).groupby("epoch")
@@ -339,7 +343,7 @@ def _simulate_heterogeneity(cell: HeterogeneityCell, seeds: Sequence[int]) -> pd
                 "rollouts": float(spent.loc[int(first)]) if math.isfinite(first) else math.inf,
                 "predicted_rollouts": float(schedule.rollouts_for(early_epoch(L))),
                 "promised_rollouts": float(schedule.rollouts_for(L)),
-                "mode": schedule.mode,
+                "mode": experiment.short_mode,
             }
         )
     return pd.DataFrame(rows)
@@ -359,7 +363,7 @@ HETEROGENEITY = Study(
         "rollouts": "rollouts per agent up to the end of epoch L̃, as counted; infinite if L̃ is",
         "predicted_rollouts": "rollouts per agent that the schedule spends up to epoch max(1, L − 2)",
         "promised_rollouts": "rollouts per agent that the schedule spends up to epoch L",
-        "mode": "mode of the schedule's constants",
+        "mode": "mode of the schedule's constants, and the oracle",
     },
     options={
         "halvings": several([1, 2, 3, 4], whole(), fewest=2),

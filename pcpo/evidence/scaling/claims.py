@@ -106,6 +106,7 @@ CLAIMS: Sequence[Claim] = [
         controls=[_LOCAL, _NAIVE],
         power=power.shift(overlay_ratio, 0.3, "a mean gap 30 % off the overlay"),
         figure="scaling",
+        mode="calibrated, oracle auto",
         primary=True,
     ),
     Claim(
@@ -115,6 +116,7 @@ CLAIMS: Sequence[Claim] = [
         controls=[_LOCAL, _SHUFFLED, _NAIVE],
         power=power.shift(total_exponent, 0.15, "a slope 0.15 off the overlay's"),
         figure="scaling",
+        mode="calibrated, oracle auto",
     ),
     Claim(
         id="size_exponent",
@@ -123,6 +125,7 @@ CLAIMS: Sequence[Claim] = [
         controls=[_LOCAL, _SHUFFLED],
         power=power.shift(size_exponent, 0.25, "a slope 1/4 off the overlay's"),
         figure="scaling",
+        mode="calibrated, oracle auto",
     ),
     Claim(
         id="size_rate",
@@ -131,6 +134,7 @@ CLAIMS: Sequence[Claim] = [
         controls=[_LOCAL, _SHUFFLED],
         power=power.shift(_rate, 0.25, "a slope of −1/4"),
         figure="scaling",
+        mode="calibrated, oracle auto",
     ),
     Claim(
         id="paired",
@@ -139,6 +143,7 @@ CLAIMS: Sequence[Claim] = [
         controls=[_LOCAL, _NAIVE],
         power=power.shift(paired_ratio, lambda found: found.predicted / 3, "a ratio a third off the overlay's"),
         figure="scaling",
+        mode="calibrated, oracle auto",
     ),
     Claim(
         id="collapse",
@@ -147,6 +152,7 @@ CLAIMS: Sequence[Claim] = [
         controls=[_LOCAL, _SHUFFLED, _NAIVE],
         power=Power(f"an rms deviation of {2 * _ONE_CURVE:.0%}", _collapse_power),
         figure="collapse",
+        mode="calibrated, oracle auto",
     ),
     Claim(
         id="no_bias",
@@ -155,6 +161,7 @@ CLAIMS: Sequence[Claim] = [
         controls=[_NAIVE, _LOCAL],
         power=power.shift(plateau, 1.0, "a bias as large as the smallest overlay"),
         figure="collapse",
+        mode="calibrated, oracle auto",
     ),
     Claim(
         id="bound",
@@ -163,5 +170,6 @@ CLAIMS: Sequence[Claim] = [
         controls=[_NAIVE],
         power=power.probability(_bound, 0.2, "one run in five fails"),
         figure="scaling",
+        mode="calibrated, oracle auto",
     ),
 ]

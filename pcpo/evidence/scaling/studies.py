@@ -93,11 +93,15 @@ def scaling_fleet(size: int, strangers: int) -> Fleet:
 
 
 def experiment(cell: Cell) -> Experiment:
-    """Make the experiment of a cell."""
-    fleet = scaling_fleet(cell.size, cell.strangers)
+    """Make the experiment of a cell; what is not simulated is drawn from its exact moments (`pcpo.oracles.auto`)."""
+    fleet, (schedule, horizon) = scaling_fleet(cell.size, cell.strangers), _plan(cell)
+    return Experiment(fleet, schedule, _LAW, horizon, schedule.rollouts_for(cell.epochs), "auto")
+
+
+def _plan(cell: Cell) -> tuple[Schedule, int]:
+    """Return schedule and horizon of a cell."""
     schedule = _schedule(cell.Delta0, cell.minibatch_scale, cell.delta, cell.agents_bound)
-    horizon = _horizon(schedule, cell.epochs)
-    return Experiment(fleet, schedule, _LAW, horizon, schedule.rollouts_for(cell.epochs))
+    return schedule, _horizon(schedule, cell.epochs)
 
 
 @lru_cache(maxsize=64)
@@ -136,7 +140,7 @@ def _cells(options: Mapping[str, Any]) -> dict[str, Cell]:
     cells = {f"size_{k:02d}": cell(PCPO_NAME, k, options["epochs"]) for k in sizes}
     cells |= {f"control_naive_{k:02d}": cell(NAIVE_NAME, k, options["control_epochs"]) for k in control}
     for one in cells.values():  # raises for numbers that give no schedule here, before any job runs
-        experiment(one)
+        _plan(one)
     return cells
 
 
@@ -160,7 +164,6 @@ def _of_run(setting: Experiment, cell: Cell, seed: int) -> pd.DataFrame:
         runs.groupby(["epoch", "cluster"])
         .agg(
             algorithm=("algorithm", "first"),
-            mode=("mode", "first"),
             size=("agent", "size"),
             Delta=("Delta", "first"),
             minibatch=("minibatch", "first"),
@@ -183,7 +186,7 @@ def _of_run(setting: Experiment, cell: Cell, seed: int) -> pd.DataFrame:
     before = frame.groupby("cluster")["set_correct"].shift(1, fill_value=False).astype(bool)
     # After (8) at the end of an epoch the reported policy is a local policy, so the epoch shows no collaboration.
     frame["clean"] = before & frame["set_correct"] & ~frame["reinitialised"]
-    return frame[frame["epoch"] >= 2].assign(seed=seed)
+    return frame[frame["epoch"] >= 2].assign(seed=seed, mode=setting.short_mode)
 
 
 def _overlays(setting: Experiment, epochs: int) -> pd.DataFrame:
@@ -211,7 +214,7 @@ def _overlays(setting: Experiment, epochs: int) -> pd.DataFrame:
 _COLUMNS = {
     "seed": "seed of the replicate, which has all fleets",
     "algorithm": "method",
-    "mode": "mode of the schedule's constants",
+    "mode": "mode of the schedule's constants, and the oracle",
     "epoch": "l, from 2",
     "cluster": "0: the cluster under study, 1: the strangers",
     "size": "|M|, agents",
