@@ -59,13 +59,12 @@ def test_a_line_says_cells_fleets_and_core_hours(configured: Any) -> None:
 
 def test_cells_and_grids_beyond_the_limits_are_refused_with_their_hours(configured: Any) -> None:
     check_grid(configured())
-    large = configured(agents=[8, 4, 10_000]) | {
-        "limits": {"core_hours_per_run": 0.001, "core_hours": 500, "memory_gib": 4}
-    }
+    per_run = {"core_hours_per_run": 0.001, "core_hours": 500, "memory_gib": 4}
     with pytest.raises(BudgetError, match=r"grid, cell agents_10000: found about [\d.]+ core hours for one fleet"):
-        check_grid(large)
-    with pytest.raises(BudgetError, match=r"grid: found about [\d.e+]+ core hours, of which .* in grid, cell"):
-        check_grid(configured(fleets={"first": 0, "count": 1_000_000, "per_job": 10}))
+        check_grid(configured(agents=[8, 4, 10_000]) | {"limits": per_run})
+    in_all = {"core_hours_per_run": 1, "core_hours": 0.001, "memory_gib": 4}
+    with pytest.raises(BudgetError, match=r"grid: found about [\d.e-]+ core hours, of which .* in grid_\w+, cell"):
+        check_grid(configured() | {"limits": in_all})
 
 
 def test_seeds_and_jobs_of_the_grid_are_checked(configured: Any) -> None:
