@@ -45,7 +45,9 @@ FIGURES: dict[str, EvidenceFigure] = {
         "geometric mean over fleets with 95 % bootstrap interval, and share of fleets in which PCPO has the smaller "
         "gap (Clopper-Pearson 95 %). A run that ends with an infinite cost counts as the larger gap; where a method "
         "lost runs, their number stands in brackets, and the hollow marker is the mean over the other fleets. Arrows: "
-        "beyond the axis. Methods that see trajectories have a smaller number of rollouts, which is given above.",
+        "beyond the axis. Methods that see trajectories have a smaller number of rollouts, which is given above. "
+        "Naive averaging, FedLQR, CFL and MAML-LQR assume a common first gain and so begin with (8) over all agents: in "
+        "these fleets that step by itself hands agents a gain of infinite cost.",
         inputs=("grid_methods",),
         table=winners_table,
         draw=draw_winners,
