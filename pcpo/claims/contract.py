@@ -36,7 +36,7 @@ __all__ = [
 ALPHA = 0.05
 
 Tables = Mapping[str, pd.DataFrame]
-Mode = Literal["literal", "literal, moment oracle", "calibrated", "exact"]
+Mode = Literal["literal", "literal, moment oracle", "calibrated", "calibrated, oracle auto", "exact"]
 
 
 class Verdict(StrEnum):

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import pandas as pd
 from tqdm.auto import tqdm
 
-from pcpo.algorithms.protocol import Algorithm, EpochReport, Setting, SideInformation
+from pcpo.algorithms.protocol import Algorithm, EpochReport, RunResult, Setting, SideInformation
 from pcpo.algorithms.registry import make_algorithm
 from pcpo.algorithms.schedule import Constants, ProblemConstants, Schedule, literal_constants
 from pcpo.errors import BudgetError, ConfigError
@@ -205,6 +205,28 @@ class Experiment:
         Raises:
             BudgetError: if the run would take longer, or more memory, than the limits.
         """
+        result = self.result(
+            algorithm, seed=seed, progress=progress, on_epoch=on_epoch, checkpoint=checkpoint, limits=limits, rows=rows,
+            **options,
+        )  # fmt: skip
+        return evaluate(self.fleet, result, scenario=scenario or self.fleet.name, seed=seed, rows=rows)
+
+    def result(
+        self,
+        algorithm: str | Algorithm = "pcpo",
+        *,
+        seed: int,
+        progress: bool = False,
+        on_epoch: Callable[[EpochReport], None] | None = None,
+        checkpoint: Checkpoint | None = None,
+        limits: Limits | None = DEFAULT_LIMITS,
+        rows: str = "agents",
+        **options: Any,
+    ) -> RunResult:
+        """Run once and return the reports of all epochs, for who needs less than the table of `run`.
+
+        Arguments and errors are those of `run`.
+        """
         if limits is not None:
             check_run(self, limits, rows=rows)
         chosen = make_algorithm(algorithm, **options) if isinstance(algorithm, str) else algorithm
@@ -212,9 +234,8 @@ class Experiment:
         setting = Setting(self.fleet.initial_gains, self.schedule, side_information(self.fleet))
         with tqdm(total=self.budget, unit="rollout", unit_scale=True, disable=not progress, desc=chosen.name) as bar:
             oracle.on_rollouts = bar.update
-            result = run(chosen, oracle, setting, self.budget, on_epoch=on_epoch, checkpoint=checkpoint)
-        result = replace(result, mode=self.mode)
-        return evaluate(self.fleet, result, scenario=scenario or self.fleet.name, seed=seed, rows=rows)
+            found = run(chosen, oracle, setting, self.budget, on_epoch=on_epoch, checkpoint=checkpoint)
+        return replace(found, mode=self.mode)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the fleet, for a JSON file; with the plan of every epoch, for people to read.
