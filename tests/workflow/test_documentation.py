@@ -37,6 +37,7 @@ NOT_RUN = {
     r"snakemake --report report\.html": "needs a finished run; test_quality.py has one",
     r"snakemake build/quick/figures/histogram\.pdf .*": "needs the new figure; test_adding.py writes and draws it",
     r"sed 's/scaling/noise/g' .*": "test_adding.py runs it",
+    r"python -m tools\.sizes .*": "a pilot takes minutes; the tests of the tool run small ones",
 }
 
 #: Commands that need a finished run: that they understand their arguments is seen from the sentence they end with.
