@@ -63,11 +63,18 @@ def solve_stein(M: NDArray[Any], W: NDArray[Any], *, apart: bool = False) -> NDA
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for _ in range(MAX_DOUBLINGS):
             X = X + transpose(M) @ X @ M
-            remainder = np.max(np.sum(np.abs(M) ** 2, axis=(-1, -2)), initial=0.0)
-            if remainder <= 1e-18:
+            if _largest_square(M) <= 1e-18:
                 break
             M = M @ M
     return X
+
+
+def _largest_square(M: NDArray[Any]) -> float:
+    """Return the largest ‖M‖² of a stack (..., n, n); of one real matrix, the common case, without reductions."""
+    if M.ndim == 2 and M.dtype.kind == "f":
+        entries = M.ravel()
+        return float(entries.dot(entries))
+    return float(np.max(np.sum(np.abs(M) ** 2, axis=(-1, -2)), initial=0.0))
 
 
 def _solve_apart(M: NDArray[Any], W: NDArray[Any]) -> NDArray[Any]:
