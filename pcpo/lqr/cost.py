@@ -70,11 +70,13 @@ def solve_stein(M: NDArray[Any], W: NDArray[Any], *, apart: bool = False) -> NDA
 
 
 def _largest_square(M: NDArray[Any]) -> float:
-    """Return the largest ‖M‖² of a stack (..., n, n); of one real matrix, the common case, without reductions."""
-    if M.ndim == 2 and M.dtype.kind == "f":
+    """Return the largest ‖M‖² of a stack (..., n, n); of real matrices without intermediate arrays."""
+    if M.dtype.kind != "f":
+        return float(np.max(np.sum(np.abs(M) ** 2, axis=(-1, -2)), initial=0.0))
+    if M.ndim == 2:
         entries = M.ravel()
         return float(entries.dot(entries))
-    return float(np.max(np.sum(np.abs(M) ** 2, axis=(-1, -2)), initial=0.0))
+    return float(np.einsum("...ij,...ij->...", M, M).max(initial=0.0))
 
 
 def _solve_apart(M: NDArray[Any], W: NDArray[Any]) -> NDArray[Any]:
