@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALPHA",
+    "CONTROL_SEEDS",
     "Claim",
     "Control",
     "EvidenceFigure",
@@ -30,10 +31,14 @@ __all__ = [
     "Study",
     "Tables",
     "Verdict",
+    "named_control",
 ]
 
 #: Level of every test; secondary claims of a group share it by Holm's method.
 ALPHA = 0.05
+
+#: Of the seeds of a batch, a cell for negative controls alone has so many, and one in so many of the others.
+CONTROL_SEEDS = 5
 
 Tables = Mapping[str, pd.DataFrame]
 Mode = Literal["literal", "literal, moment oracle", "calibrated", "calibrated, oracle auto", "exact"]
@@ -144,6 +149,11 @@ class Claim:
     quantity: str = ""
 
 
+def named_control(cell: str) -> bool:
+    """Say whether a cell is named "control:…"."""
+    return cell.startswith("control:")
+
+
 @dataclass(frozen=True)
 class Study:
     """Declare where a table comes from.
@@ -158,6 +168,8 @@ class Study:
         key: columns that name a row within a cell.
         may_be_missing: columns where NaN means "not applicable".
         options: what a configuration may set, each a JSON schema with its default (`pcpo.claims.options`).
+        controls_only: from the name of a cell to whether it is read by negative controls and figures alone; such a cell
+            has fewer seeds (`seeds_in`), since a control is false by far.
     """
 
     name: str
@@ -168,6 +180,17 @@ class Study:
     key: Sequence[str] = ("seed",)
     may_be_missing: frozenset[str] = frozenset()
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    controls_only: Callable[[str], bool] = lambda cell: False
+
+    def seeds_in(self, cell: str, seeds: Sequence[int]) -> list[int]:
+        """Return the seeds, of those of a batch, with which a cell is run.
+
+        A cell for controls alone has the first `CONTROL_SEEDS` of the batch and every `CONTROL_SEEDS`-th other.
+        """
+        ordered = sorted(seeds)
+        if not self.controls_only(cell):
+            return ordered
+        return [seed for k, seed in enumerate(ordered) if k < CONTROL_SEEDS or k % CONTROL_SEEDS == 0]
 
     @property
     def defaults(self) -> dict[str, Any]:
