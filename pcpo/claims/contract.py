@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ALPHA",
     "CONTROL_SEEDS",
+    "CONTROL_SHARE",
     "Claim",
     "Control",
     "EvidenceFigure",
@@ -37,8 +38,8 @@ __all__ = [
 #: Level of every test; secondary claims of a group share it by Holm's method.
 ALPHA = 0.05
 
-#: Of the seeds of a batch, a cell for negative controls alone has so many, and one in so many of the others.
-CONTROL_SEEDS = 5
+#: A cell for negative controls alone has so many of the seeds of a batch, and one in so many of the others.
+CONTROL_SEEDS, CONTROL_SHARE = 10, 5
 
 Tables = Mapping[str, pd.DataFrame]
 Mode = Literal["literal", "literal, moment oracle", "calibrated", "calibrated, oracle auto", "exact"]
@@ -169,7 +170,7 @@ class Study:
         may_be_missing: columns where NaN means "not applicable".
         options: what a configuration may set, each a JSON schema with its default (`pcpo.claims.options`).
         controls_only: from the name of a cell to whether it is read by negative controls and figures alone; such a cell
-            has fewer seeds (`seeds_in`), since a control is false by far.
+            has fewer seeds (`seeds_in`).  Not for controls that a bootstrap refutes: its p-value needs the runs.
     """
 
     name: str
@@ -185,12 +186,12 @@ class Study:
     def seeds_in(self, cell: str, seeds: Sequence[int]) -> list[int]:
         """Return the seeds, of those of a batch, with which a cell is run.
 
-        A cell for controls alone has the first `CONTROL_SEEDS` of the batch and every `CONTROL_SEEDS`-th other.
+        A cell for controls alone has the first `CONTROL_SEEDS` of the batch and every `CONTROL_SHARE`-th other.
         """
         ordered = sorted(seeds)
         if not self.controls_only(cell):
             return ordered
-        return [seed for k, seed in enumerate(ordered) if k < CONTROL_SEEDS or k % CONTROL_SEEDS == 0]
+        return [seed for k, seed in enumerate(ordered) if k < CONTROL_SEEDS or k % CONTROL_SHARE == 0]
 
     @property
     def defaults(self) -> dict[str, Any]:

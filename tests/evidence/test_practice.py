@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from pcpo import lqr
-from pcpo.claims.contract import Claim, Verdict
+from pcpo.claims.contract import Verdict
 from pcpo.claims.findings import jackknife, mean_ratio, within
 from pcpo.claims.judging import judge
 from pcpo.claims.options import cells_of
@@ -193,43 +193,6 @@ def test_a_run_depends_on_its_cell_and_seed_alone() -> None:
     alone = simulate(cell, [7])
     pd.testing.assert_frame_equal(together[together["seed"] == 7].reset_index(drop=True), alone)
     assert together["local_gap"].nunique() == len(together)
-
-
-def gaps(cell: Cell, seeds: range) -> np.ndarray:
-    """Return the logarithms of the mean local and global gaps at the end of runs, ``(seeds, 2)``."""
-    ends = simulate(cell, seeds).groupby("seed").last()
-    return np.log(ends[["local_gap", "global_gap"]].to_numpy())
-
-
-def test_moments_give_the_gaps_of_rollouts_and_not_those_of_half_as_many() -> None:
-    cell = Cell(agents=2, fleet="one", draw=4, oracle="auto")
-    assert simulate(cell, [0])["drawn"].tolist()[-1] == "moments"
-    rollouts = gaps(replace(cell, oracle="rollouts"), range(100))
-    for factor, agrees in ((1.0, True), (0.5, False)):
-        moments = gaps(replace(cell, minibatch_factor=factor), range(100, 200))
-        error = np.sqrt((rollouts.var(axis=0) + moments.var(axis=0)) / 100)
-        assert (np.abs((rollouts.mean(axis=0) - moments.mean(axis=0)) / error) < 4).all() == agrees
-
-
-class Read(dict[str, pd.DataFrame]):
-    """Hold tables and remember which of them were read."""
-
-    def __init__(self, given: dict[str, pd.DataFrame]) -> None:
-        super().__init__(given)
-        self.names: set[str] = set()
-
-    def __getitem__(self, name: str) -> pd.DataFrame:
-        self.names.add(name)
-        return super().__getitem__(name)
-
-
-@pytest.mark.parametrize("claim", GROUP.claims, ids=lambda claim: claim.id)
-def test_a_claim_says_how_its_runs_were_answered(claim: Claim) -> None:
-    read = Read(tables())
-    claim.measure(read)
-    studies = [study for study in GROUP.studies if study.name in read.names]
-    oracles = {cell.oracle for study in studies for cell in cells_of(study, {}).values()}
-    assert oracles == {"auto" if claim.mode == "calibrated, oracle auto" else "rollouts"}
 
 
 def test_a_budget_below_the_first_epoch_leaves_the_start() -> None:

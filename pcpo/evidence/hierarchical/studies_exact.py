@@ -77,7 +77,6 @@ def _identities(cell: SystemsCell, seeds: Sequence[int]) -> pd.DataFrame:
 SYSTEMS = Study(
     name="hierarchical_systems",
     title="Identities of the decomposition on full systems of twelve agents",
-    controls_only=named_control,
     cells=lambda options: {"general": SystemsCell(**options)},
     simulate=_identities,
     columns={
@@ -177,7 +176,6 @@ def _perturbation(S: Regulator, K: FloatArray) -> float:
 GAINS = Study(
     name="hierarchical_gains",
     title="Inequalities at random stable gains, gaps from C*/1000 to 10 C*",
-    controls_only=named_control,
     cells=_gains_cells,
     simulate=_inequalities,
     columns={

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from pcpo.arrays import FloatArray
-from pcpo.claims.contract import Study, named_control
+from pcpo.claims.contract import Study
 from pcpo.claims.options import number, several, whole
 from pcpo.evidence.hierarchical.model.actor import (
     Critic,
@@ -102,7 +102,6 @@ def _least_squares(
 CRITIC = Study(
     name="hierarchical_critic",
     title="Error of Algorithm 3 against its iterations",
-    controls_only=named_control,
     cells=_critic_cells,
     simulate=_critic_errors,
     columns={
@@ -179,7 +178,6 @@ def _undecomposed(system: ExchangeableSystem, gains: Gains, steps: int, rng: np.
 SAMPLES = Study(
     name="hierarchical_samples",
     title="Error of least-squares TD on one trajectory against the size of the subpopulations",
-    controls_only=named_control,
     cells=_samples_cells,
     simulate=_samples,
     columns={
@@ -244,7 +242,6 @@ def _learning(cell: LearningCell, seeds: Sequence[int]) -> pd.DataFrame:
 LEARNING = Study(
     name="hierarchical_learning",
     title="Algorithms 1 and 2 on simulated agents",
-    controls_only=named_control,
     cells=_learning_cells,
     simulate=_learning,
     columns={
@@ -369,7 +366,6 @@ def _compared(critic: Critic, system: ExchangeableSystem, start: Gains, errors: 
 ACTORS = Study(
     name="hierarchical_actors",
     title="Algorithm 2 with Algorithm 3 as its critic, and with least squares on the same chains",
-    controls_only=named_control,
     cells=_actors_cells,
     simulate=_actors,
     columns={

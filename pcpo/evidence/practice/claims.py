@@ -7,7 +7,6 @@ Every claim is a bound: `measures.py` turns tables into findings, `AtMost` judge
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 from pcpo.claims import power
@@ -229,9 +228,6 @@ _INITIAL_GUESS = [
         power=_in_runs(measure.wild_survivors, 0.5, "finite costs"),
         figure="initial_guess",
     ),
-]
-
-_RULE = [
     Claim(
         id="rule_exact",
         measure=measure.rule_failures,
@@ -250,10 +246,4 @@ _RULE = [
     ),
 ]
 
-_AUTO: Sequence[Claim] = [*_FIRST_EXPERIMENTS, *_SEPARATION, *_CONSTANTS, *_INITIAL_GUESS]
-
-CLAIMS: Sequence[Claim] = [
-    *(replace(claim, mode="calibrated, oracle auto") for claim in _AUTO),
-    *_SIGNATURES,
-    *_RULE,
-]
+CLAIMS: Sequence[Claim] = [*_FIRST_EXPERIMENTS, *_SEPARATION, *_CONSTANTS, *_SIGNATURES, *_INITIAL_GUESS]

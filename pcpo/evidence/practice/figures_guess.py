@@ -42,8 +42,7 @@ def guess_table(tables: Tables) -> pd.DataFrame:
     for series, spent in (("rule", rule), ("ten times the rule", wild)):
         both = pd.concat([known, spent], axis=1, keys=["x", "y"]).dropna()
         rows += [{"kind": "run", "series": series, "x": x, "y": y} for x, y in zip(both["x"], both["y"], strict=True)]
-    fixed, random = (tables[study]["mode"].iloc[0] for study in ("initial_guess", "guess_rule"))
-    return pd.DataFrame(rows).assign(mode=fixed if fixed == random else f"{fixed}; (c) {random}")
+    return pd.DataFrame(rows).assign(mode=tables["initial_guess"]["mode"].iloc[0])
 
 
 def draw_guess(numbers: pd.DataFrame) -> Figure:

@@ -18,14 +18,12 @@ from pcpo.algorithms.pcpo import PCPO, no_elimination
 from pcpo.algorithms.protocol import Algorithm
 from pcpo.algorithms.schedule import Schedule
 from pcpo.errors import BudgetError, ConfigError, FleetError
-from pcpo.experiments.experiment import Experiment, OracleName
+from pcpo.experiments.experiment import Experiment
 from pcpo.fleets.fleet import Fleet, LinearSystem
 from pcpo.fleets.initial_gains import draw_initial_gains
 from pcpo.fleets.random import FleetSpec, random_fleet, with_optimal_cost
-from pcpo.oracles.auto import EpochThresholds
 from pcpo.simulation.noise import Purpose, noise_law, stream
 from pcpo.theory.calibration import LocalConstants, calibrated_constants, horizon_for, initial_gap, local_constants
-from pcpo.theory.thresholds import planned_thresholds
 
 __all__ = ["FLEETS", "METHODS", "NOISE", "Cell", "experiment_of", "fleet_of", "resolved", "schedule_of"]
 
@@ -40,7 +38,6 @@ METHODS: Mapping[str, Callable[..., Algorithm]] = {
     "naive_average": NaiveAverage,
     "local": Local,
 }
-_ORACLES = ("auto", "rollouts")
 _GUESSES = ("fixed", "known", "rule")
 _PREDICTED = ("", "local", "global", "both")
 _DRAWS = 50
@@ -67,7 +64,6 @@ class Cell:
         rollouts: budget per agent; 0: as many as the epochs need.
         epochs: number of epochs where the budget is 0.
         algorithm: a key of `METHODS`.
-        oracle: "auto" (`pcpo.oracles.auto`) or "rollouts".
         synchronise: whether (8) is applied at the end of epoch 1 even if no set changed, a named deviation of PCPO.
         step_factor: multiple of the calibrated η.
         radius_factor: multiple of the calibrated r_l, before the cap.
@@ -79,7 +75,7 @@ class Cell:
         values: the values of that field.
 
     Raises:
-        ConfigError: for an unknown fleet, method, oracle, choice of Δ_0 or prediction.
+        ConfigError: for an unknown fleet, method, choice of Δ_0 or prediction.
     """
 
     fleet: str = "pair"
@@ -95,7 +91,6 @@ class Cell:
     rollouts: int = 0
     epochs: int = 2
     algorithm: str = "pcpo"
-    oracle: OracleName = "auto"
     synchronise: bool = False
     step_factor: float = 1.0
     radius_factor: float = 1.0
@@ -107,13 +102,7 @@ class Cell:
     values: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        known = {
-            "fleet": FLEETS,
-            "algorithm": sorted(METHODS),
-            "oracle": _ORACLES,
-            "guess": _GUESSES,
-            "predict": _PREDICTED,
-        }
+        known = {"fleet": FLEETS, "algorithm": sorted(METHODS), "guess": _GUESSES, "predict": _PREDICTED}
         for name, allowed in known.items():
             if (found := getattr(self, name)) not in allowed:
                 raise ConfigError(f"{name}: found {found!r}, expected one of {', '.join(allowed)}")
@@ -225,17 +214,10 @@ def experiment_of(cell: Cell, Delta0: float, spent: int = 0) -> Experiment:
         raise BudgetError(f"rollouts: found {budget:,}, expected at least {schedule.rollouts_for(1):,}")
     fleet = fleet_of(cell)
     horizon = _horizon(fleet, schedule_of(cell, Delta0, scaled=False), last)
-    thresholds = _thresholds(fleet, schedule, last) if cell.oracle == "auto" else None
-    return Experiment(fleet, schedule, NOISE, horizon, budget, cell.oracle, known_thresholds=thresholds)
+    return Experiment(fleet, schedule, NOISE, horizon, budget)
 
 
 @lru_cache(maxsize=_KEPT)
 def _horizon(fleet: Fleet, schedule: Schedule, epochs: int) -> int:
     """Return the horizon of a rollout (steps)."""
     return horizon_for(fleet, schedule, epochs)
-
-
-@lru_cache(maxsize=256)
-def _thresholds(fleet: Fleet, schedule: Schedule, epochs: int) -> tuple[EpochThresholds, ...]:
-    """Return M* of every epoch, once for all seeds of a cell."""
-    return planned_thresholds(fleet, schedule, noise_law(NOISE), epochs)

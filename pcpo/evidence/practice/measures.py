@@ -45,7 +45,7 @@ __all__ = [
     "without_exact_sets",
 ]
 
-_TEXTS = ("mode", "drawn", "fleet", "algorithm")
+_TEXTS = ("mode", "fleet", "algorithm")
 #: What a run may show, see `shown`.
 SIGNATURES = ("lost", "shared_lost", "restless", "any")
 #: δ of the runs.

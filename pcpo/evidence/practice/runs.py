@@ -40,8 +40,7 @@ COLUMNS = {
     "seed": "seed of the run",
     "value": "value of the varied field of the cell",
     "epoch": "epoch l; 0 if the budget ends before epoch 1 does",
-    "mode": "mode of the schedule's constants, and the oracle if it does not simulate every rollout",
-    "drawn": "how Algorithm 1 gets its answers in this epoch: rollouts, moments, or both; nothing in epoch 0",
+    "mode": "mode of the schedule's constants",
     "Delta": "Δ_l (cost units)",
     "minibatch": "M_l (rollouts)",
     "iterations": "R_l",
@@ -91,10 +90,9 @@ def _run(declared: Cell, seed: int) -> Iterator[Row]:
         options = {"synchronise_first": True} if cell.synchronise else {}
         result = experiment.result(METHODS[cell.algorithm](**options), seed=seed)
         rows = _summary(experiment, cell, result.epochs, spent)
-    mode = "calibrated, oracle auto" if cell.oracle == "auto" else "calibrated"
     recorded = {name: getattr(cell, name) for name in _RECORDED} | {"Delta0": Delta0, "draw": declared.draw}
     for row in rows:
-        yield {**row, **recorded, "mode": mode}
+        yield {**row, **recorded}
 
 
 def _guess(cell: Cell, fleet: Fleet, seed: int) -> tuple[float, int]:
@@ -116,7 +114,7 @@ def _nothing(fleet: Fleet, schedule: Schedule) -> Row:
     return {
         **_plan_columns(fleet, schedule.plan(1)),
         "epoch": 0,
-        "drawn": "nothing",
+        "mode": schedule.mode,
         "spent": 0.0,
         "local_gap": gap,
         "global_gap": gap,
@@ -156,14 +154,14 @@ def _summary(experiment: Experiment, cell: Cell, reports: Sequence[EpochReport],
     fleet, before = experiment.fleet, 0
     predicted = _predictions(fleet, experiment.schedule, len(reports), cell.algorithm, cell.predict)
     start = float(fleet.costs(fleet.initial_gains).max())
-    for report, draws, local, shared in zip(reports, experiment.draws(), *predicted, strict=True):
+    for report, local, shared in zip(reports, *predicted, strict=True):
         gaps = fleet.gaps(np.stack([report.local_gains, report.global_gains]))
         infinite = np.isinf(gaps).sum(axis=1)
         sets = report.neighbourhoods
         yield {
             **_plan_columns(fleet, report.plan),
             "epoch": report.plan.epoch,
-            "drawn": draws.kind,
+            "mode": experiment.mode,
             "spent": float(report.rollouts + spent),
             "local_gap": float(gaps[0].mean()),
             "global_gap": float(gaps[1].mean()),

@@ -82,17 +82,14 @@ def _robustness(options: Mapping[str, Any]) -> Cells:
 
 
 def _failures(options: Mapping[str, Any]) -> Cells:
-    """Make a cell with sound constants, and one for every condition that is violated.
-
-    Signatures are of what rollouts show, so these are simulated.
-    """
+    """Make a cell with sound constants, and one for every condition that is violated."""
     del options
-    base = Cell(agents=8, draw=4, oracle="rollouts")
+    base = Cell(agents=8, draw=4)
     return {
         "sound": base,
         "step": replace(base, step_factor=10.0),
         "radius": replace(base, radius_factor=4.0, cap_factor=8.0),
-        "averaging": Cell(fleet="mirror", algorithm="pcpo_no_elimination", synchronise=True, oracle="rollouts"),
+        "averaging": Cell(fleet="mirror", algorithm="pcpo_no_elimination", synchronise=True),
         "noise": replace(base, minibatch_factor=1 / 12, epochs=4),
         "close": replace(base, separation=0.02),
     }
@@ -107,12 +104,9 @@ def _guess(options: Mapping[str, Any]) -> Cells:
 
 
 def _rule(options: Mapping[str, Any]) -> Cells:
-    """Make random fleets with Δ known, with the rule for Δ_0, and with ten times the Δ_0 of the rule.
-
-    Each run has a fleet of its own, for which the M* of an oracle "auto" would cost more than its rollouts.
-    """
+    """Make random fleets with Δ known, with the rule for Δ_0, and with ten times the Δ_0 of the rule."""
     del options
-    drawn = Cell(draw=-1, rollouts=100_000, oracle="rollouts")
+    drawn = Cell(draw=-1, rollouts=100_000)
     return {
         "known": replace(drawn, guess="known"),
         "rule": replace(drawn, guess="rule"),
