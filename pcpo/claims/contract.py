@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALPHA",
+    "CONTROL_SEEDS",
+    "CONTROL_SHARE",
     "Claim",
     "Control",
     "EvidenceFigure",
@@ -30,10 +32,14 @@ __all__ = [
     "Study",
     "Tables",
     "Verdict",
+    "named_control",
 ]
 
 #: Level of every test; secondary claims of a group share it by Holm's method.
 ALPHA = 0.05
+
+#: A cell for negative controls alone has so many of the seeds of a batch, and one in so many of the others.
+CONTROL_SEEDS, CONTROL_SHARE = 10, 5
 
 Tables = Mapping[str, pd.DataFrame]
 Mode = Literal["literal", "literal, moment oracle", "calibrated", "calibrated, oracle auto", "exact"]
@@ -144,6 +150,11 @@ class Claim:
     quantity: str = ""
 
 
+def named_control(cell: str) -> bool:
+    """Say whether a cell is named "control:…"."""
+    return cell.startswith("control:")
+
+
 @dataclass(frozen=True)
 class Study:
     """Declare where a table comes from.
@@ -159,6 +170,8 @@ class Study:
         may_be_missing: columns where NaN means "not applicable".
         options: what a configuration may set, each a JSON schema with its default (`pcpo.claims.options`).
         place: key of the configuration under which the options stand; by default evidence.<name>.options.
+        controls_only: from the name of a cell to whether it is read by negative controls and figures alone; such a cell
+            has fewer seeds (`seeds_in`).  Not for controls that a bootstrap refutes: its p-value needs the runs.
     """
 
     name: str
@@ -170,6 +183,17 @@ class Study:
     may_be_missing: frozenset[str] = frozenset()
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     place: str = ""
+    controls_only: Callable[[str], bool] = lambda cell: False
+
+    def seeds_in(self, cell: str, seeds: Sequence[int]) -> list[int]:
+        """Return the seeds, of those of a batch, with which a cell is run.
+
+        A cell for controls alone has the first `CONTROL_SEEDS` of the batch and every `CONTROL_SHARE`-th other.
+        """
+        ordered = sorted(seeds)
+        if not self.controls_only(cell):
+            return ordered
+        return [seed for k, seed in enumerate(ordered) if k < CONTROL_SEEDS or k % CONTROL_SHARE == 0]
 
     @property
     def defaults(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def simulated(
     checkpoint: StudyCheckpoint | None = None,
     on_cell: Callable[[str, int, int], object] = lambda name, done, count: None,
 ) -> pd.DataFrame:
-    """Simulate the rows of these seeds in every cell of the study.
+    """Simulate the rows of these seeds in every cell of the study; a cell for controls alone has fewer.
 
     Args:
         study: what to simulate.
@@ -42,7 +42,7 @@ def simulated(
     cells = cells_of(study, options)
     frames = []
     for index, (name, cell) in enumerate(cells.items()):
-        simulate = partial(study.simulate, cell, seeds)
+        simulate = partial(study.simulate, cell, study.seeds_in(str(name), seeds))
         frame = simulate() if checkpoint is None else checkpoint.rows(index, str(name), simulate)
         frames.append(frame.assign(cell=name))
         on_cell(str(name), index + 1, len(cells))
@@ -116,8 +116,8 @@ def _check(study: Study, frame: pd.DataFrame, note: Mapping[str, Any], where: st
     if sorted(seeds) != sorted(note["cells"]):
         raise ResultsError(f"{where}: found cells {sorted(seeds)}, expected {sorted(note['cells'])}")
     for cell, found in seeds.items():
-        if found != note["seeds"]:
-            raise ResultsError(f"{where}, cell {cell}: found seeds {found}, expected {note['seeds']}")
+        if found != (wanted := study.seeds_in(cell, note["seeds"])):
+            raise ResultsError(f"{where}, cell {cell}: found seeds {found}, expected {wanted}")
     if (twice := frame.duplicated(["cell", *study.key])).any():
         row = frame[twice].iloc[0][["cell", *study.key]].to_dict()
         raise ResultsError(f"{where}: found {row} more than once, expected it once")

@@ -63,11 +63,20 @@ def solve_stein(M: NDArray[Any], W: NDArray[Any], *, apart: bool = False) -> NDA
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for _ in range(MAX_DOUBLINGS):
             X = X + transpose(M) @ X @ M
-            remainder = np.max(np.sum(np.abs(M) ** 2, axis=(-1, -2)), initial=0.0)
-            if remainder <= 1e-18:
+            if _largest_square(M) <= 1e-18:
                 break
             M = M @ M
     return X
+
+
+def _largest_square(M: NDArray[Any]) -> float:
+    """Return the largest ‖M‖² of a stack (..., n, n); of real matrices without intermediate arrays."""
+    if M.dtype.kind != "f":
+        return float(np.max(np.sum(np.abs(M) ** 2, axis=(-1, -2)), initial=0.0))
+    if M.ndim == 2:
+        entries = M.ravel()
+        return float(entries.dot(entries))
+    return float(np.einsum("...ij,...ij->...", M, M).max(initial=0.0))
 
 
 def _solve_apart(M: NDArray[Any], W: NDArray[Any]) -> NDArray[Any]:

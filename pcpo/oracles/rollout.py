@@ -20,6 +20,7 @@ from pcpo.fleets.fleet import Fleet, LinearSystem
 from pcpo.oracles.protocol import Estimates, Estimator, Question, Trajectories
 from pcpo.simulation.estimators import DEFAULT_CHUNK, cost_estimate, gradient_estimate
 from pcpo.simulation.kernels import SATURATION
+from pcpo.simulation.minibatches import FleetKernel, Words
 from pcpo.simulation.noise import NoiseLaw, stream
 from pcpo.simulation.trajectories import random_signs, simulated
 
@@ -163,6 +164,33 @@ def agent_streams(seed: int, n_agents: int) -> OpenEpochs[list[AgentStreams]]:
     return OpenEpochs(fresh)
 
 
+class _FleetStreams:
+    """Hold the streams of all agents for one (purpose, epoch), as generators or as the states of compiled ones."""
+
+    def __init__(self, agents: list[AgentStreams]) -> None:
+        self._agents = agents
+        self._words: Words | None = None
+
+    def _bits(self) -> list[np.random.BitGenerator]:
+        """Return the bit generators: of directions and of noise, agent by agent."""
+        return [one.bit_generator for agent in self._agents for one in (agent.directions, agent.noise)]
+
+    def generators(self) -> list[AgentStreams]:
+        """Return the generators, as far as the streams have been used."""
+        if self._words is not None:
+            for bits, words in zip(self._bits(), self._words.reshape(-1, 4), strict=True):
+                bits.state = {**bits.state, "state": {"state": words}}
+            self._words = None
+        return self._agents
+
+    def words(self) -> Words:
+        """Return the states of the generators ``(N, 2, 4)``, for a kernel that advances them."""
+        if self._words is None:
+            states = [bits.state["state"]["state"] for bits in self._bits()]
+            self._words = np.array(states, dtype=np.uint64).reshape(-1, 2, 4)
+        return self._words
+
+
 class RolloutOracle(LedgerOracle):
     """Answer by simulated rollouts of horizon h.
 
@@ -176,16 +204,24 @@ class RolloutOracle(LedgerOracle):
         self._horizon = horizon
         self._law = law
         self._chunk = chunk
-        self._streams = agent_streams(seed, fleet.N)
+        streams = agent_streams(seed, fleet.N)
+        self._streams = OpenEpochs(lambda purpose, epoch: _FleetStreams(streams.at(purpose, epoch)))
+        self._kernel = FleetKernel.of(fleet.systems, fleet.labels, horizon, law)
 
     def _asked(
         self, gains: FloatArray, purpose: int, epoch: int
     ) -> Iterator[tuple[LinearSystem, FloatArray, AgentStreams]]:
         """Yield system, gain and streams of every agent."""
-        return zip(self._systems, gains, self._streams.at(purpose, epoch), strict=True)
+        return zip(self._systems, gains, self._streams.at(purpose, epoch).generators(), strict=True)
 
     def _gradients(self, question: Question) -> Estimates:
         """Estimate gradients by rollouts."""
+        if self._kernel is not None and question.estimator == "one_point":
+            words = self._streams.at(question.purpose, question.epoch).words()
+            found = self._kernel.gradients(
+                question.gains, question.radii, question.minibatch, words, self._chunk, question.baseline
+            )
+            return Estimates(*found)
         subtracted = [None] * self.n_agents if question.baseline is None else question.baseline.tolist()
         answers = [
             gradient_estimate(
@@ -221,7 +257,7 @@ class RolloutOracle(LedgerOracle):
         self, gains: FloatArray, count: int, horizon: int, excitation: float, purpose: int, epoch: int
     ) -> Trajectories:
         """Simulate trajectories with process noise and random signs."""
-        streams = self._streams.at(purpose, epoch)
+        streams = self._streams.at(purpose, epoch).generators()
         noise = np.stack([self._law.sample(s.noise, (count, horizon), self.gain_shape[1]) for s in streams])
         signs = np.stack([random_signs(s.directions, count, horizon, self.gain_shape[0]) for s in streams])
         return simulated(self._systems, gains, noise, excitation * signs)

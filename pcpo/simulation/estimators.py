@@ -35,6 +35,8 @@ __all__ = [
     "DEFAULT_CHUNK",
     "CostEstimate",
     "GradientEstimate",
+    "Laid",
+    "compilable",
     "cost_estimate",
     "flops_per_rollout",
     "gradient_estimate",
@@ -104,23 +106,32 @@ def _matrix(name: str, value: Any, shape: tuple[int, ...]) -> Array:
 
 
 @dataclass(frozen=True)
-class _Rollouts:
-    """Hold one system under one gain, checked and laid out for a kernel."""
+class Laid:
+    """Hold one system, checked and laid out for a kernel.
 
-    matrices: tuple[Array, Array, Array, Array, Array]
+    The kernels know no cross term of the stage cost: it is taken away, which leaves every rollout the same.
+
+    Attributes:
+        matrices: A, B and symmetric Q, R, without a cross term.
+        shift: taken away from every gain (m, n).
+        n, m: states and inputs.
+        scale: γ^{(t+1)/2} for the steps t ``(h − 1,)``.
+        root: √γ.
+    """
+
+    matrices: tuple[Array, Array, Array, Array]
+    shift: Array
     n: int
     m: int
     scale: Array
     root: float
 
     @classmethod
-    def of(cls, system: System, gain: Array, horizon: int) -> _Rollouts:
-        """Check a system, a gain and a horizon and lay them out.
-
-        The kernels know no cross term of the stage cost: it is taken away before, which leaves every rollout the same.
-        """
+    def of(cls, system: System, horizon: int) -> Laid:
+        """Check a system and a horizon and lay them out."""
+        shift = None
         if isinstance(system, LinearSystem) and system.crossed:
-            gain, system = _matrix("gain", gain, system.shift.shape) - system.shift, system.standard
+            shift, system = system.shift, system.standard
         if np.ndim(system.A) != 2 or np.ndim(system.B) != 2:
             raise FleetError("A, B: found arrays that are not matrices, expected shapes (n, n) and (n, m)")
         n, m = np.shape(system.B)
@@ -128,23 +139,49 @@ class _Rollouts:
         if not 0.0 < gamma <= 1.0:
             raise FleetError(f"gamma: found {gamma}, expected 0 < gamma <= 1")
         Q, R = _matrix("Q", system.Q, (n, n)), _matrix("R", system.R, (m, m))
-        matrices = (
-            _matrix("A", system.A, (n, n)), _matrix("B", system.B, (n, m)), 0.5 * (Q + Q.T), 0.5 * (R + R.T),
-            _matrix("gain", gain, (m, n)),
-        )  # fmt: skip
+        matrices = _matrix("A", system.A, (n, n)), _matrix("B", system.B, (n, m)), 0.5 * (Q + Q.T), 0.5 * (R + R.T)
         root = math.sqrt(gamma)
         # A running product: unlike pow, it has the same bits on every machine.
-        return cls(matrices, n, m, np.multiply.accumulate(np.full(horizon - 1, root)), root)
+        scale = np.multiply.accumulate(np.full(horizon - 1, root))
+        return cls(matrices, np.zeros((m, n)) if shift is None else shift, n, m, scale, root)
+
+    def blocks_per_chunk(self, law: NoiseLaw, chunk: int) -> int:
+        """Return how many blocks of rollouts are simulated at once."""
+        return _blocks_per_chunk(self.n, self.m, self.scale.size, law, chunk)
+
+
+@dataclass(frozen=True)
+class _Rollouts:
+    """Hold one system under one gain, checked and laid out for a kernel."""
+
+    laid: Laid
+    gain: Array
+
+    @classmethod
+    def of(cls, system: System, gain: Array, horizon: int) -> _Rollouts:
+        """Check a system, a gain and a horizon and lay them out."""
+        laid = Laid.of(system, horizon)
+        return cls(laid, _matrix("gain", gain, (laid.m, laid.n)) - laid.shift)
+
+    @property
+    def n(self) -> int:
+        """Return the number of states."""
+        return self.laid.n
+
+    @property
+    def m(self) -> int:
+        """Return the number of inputs."""
+        return self.laid.m
 
     def costs(
         self, law: NoiseLaw, noise: NDArray[Any], directions: Array, radius: float, valid: int, out: Array
     ) -> int:
         """Fill out (blocks, 64) with costs, zero from rollout `valid` on; return how many were saturated."""
-        if _compiled(self.n, self.m):
+        if compilable(self.n, self.m):
             kernel = rollout_kernel(self.n, self.m, law.kind(self.n) if noise.dtype == np.uint64 else "reals")
         else:
             kernel, noise = twin.rollout_costs, law.reals(noise, self.n)
-        kernel(*self.matrices, radius, directions, noise, self.scale, self.root, out)
+        kernel(*self.laid.matrices, self.gain, radius, directions, noise, self.laid.scale, self.laid.root, out)
         return int(saturate(out, valid))
 
     def half_differences(
@@ -161,32 +198,28 @@ class _Rollouts:
         out *= 0.5
         return saturated
 
-    def blocks_per_chunk(self, law: NoiseLaw, chunk: int) -> int:
-        """Return how many blocks of rollouts are simulated at once."""
-        return _blocks_per_chunk(self.n, self.m, self.scale.size, law, chunk)
 
-
-def _compiled(n: int, m: int) -> bool:
+def compilable(n: int, m: int) -> bool:
     """Return whether there is a compiled kernel for n states and m inputs."""
     return n <= MAX_STATES and m <= MAX_INPUTS
 
 
 def _numbers(n: int, m: int, law: NoiseLaw) -> int:
     """Return how many numbers of 8 bytes hold the noise of one step of a block."""
-    return words_per_step(law.kind(n), n) if _compiled(n, m) else BLOCK * n
+    return words_per_step(law.kind(n), n) if compilable(n, m) else BLOCK * n
 
 
 def _blocks_per_chunk(n: int, m: int, steps: int, law: NoiseLaw, chunk: int) -> int:
     """Return how many blocks are simulated at once; fewer where a step takes many words, or NumPy simulates."""
     blocks, size = -(-_count("chunk", chunk) // BLOCK), 8 * _numbers(n, m, law) * max(1, steps)
     if law.kind(n) == "signs":
-        return blocks if _compiled(n, m) else min(blocks, max(1, UNPACKED_BYTES // size))
+        return blocks if compilable(n, m) else min(blocks, max(1, UNPACKED_BYTES // size))
     return min(blocks, max(1, NOISE_BYTES // size))
 
 
 def noise_bytes(n: int, m: int, horizon: int, law: NoiseLaw, chunk: int = DEFAULT_CHUNK) -> int:
     """Return the bytes of the noise of one chunk of rollouts; the reference in NumPy holds it about three times."""
-    copies = 1 if _compiled(n, m) else 3
+    copies = 1 if compilable(n, m) else 3
     return copies * 8 * _numbers(n, m, law) * horizon * _blocks_per_chunk(n, m, horizon - 1, law, chunk)
 
 
@@ -244,7 +277,7 @@ def gradient_estimate(
         raise ConfigError(f"radius: found {radius}, expected a finite number > 0")
     rollouts = _Rollouts.of(system, gain, horizon)
     n, m = rollouts.n, rollouts.m
-    most = min(max(1, rollouts.blocks_per_chunk(law, chunk) // (1 + pairs)), -(-minibatch // BLOCK))
+    most = min(max(1, rollouts.laid.blocks_per_chunk(law, chunk) // (1 + pairs)), -(-minibatch // BLOCK))
     U, costs, sums = np.empty((most, m * n, BLOCK)), np.empty((most, BLOCK)), np.zeros((m * n + 2, BLOCK))
     nonfinite = 0
     for blocks, valid in _chunks(minibatch, most):
@@ -279,7 +312,7 @@ def cost_estimate(
     minibatch = _count("minibatch", minibatch)
     rollouts = _Rollouts.of(system, gain, horizon)
     n, m = rollouts.n, rollouts.m
-    most = min(rollouts.blocks_per_chunk(law, chunk), -(-minibatch // BLOCK))
+    most = min(rollouts.laid.blocks_per_chunk(law, chunk), -(-minibatch // BLOCK))
     U, costs = np.zeros((most, m * n, BLOCK)), np.empty((most, BLOCK))
     sums, none = np.zeros((2, BLOCK)), np.empty((most, 0, BLOCK))
     nonfinite = 0

@@ -149,6 +149,21 @@ def test_tables_come_back_as_they_were_written(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(left, right)
 
 
+def test_a_cell_for_controls_alone_has_fewer_seeds(tmp_path: Path) -> None:
+    thinned, seeds = replace(STUDY, controls_only="control".__eq__), range(100, 117)
+    frame = simulated(thinned, {}, seeds)
+    found = {cell: part["seed"].tolist() for cell, part in frame.groupby("cell")}
+    assert found == {"claim": list(seeds), "control": [*range(100, 111), 115]}
+    assert simulated(thinned, {}, [7, 5]).groupby("cell").size().to_dict() == {"claim": 2, "control": 2}
+    path = tmp_path / "x.parquet"
+    write_table(thinned, seeds, frame, path, {})
+    assert read_tables(thinned, [path]).equals(frame[["cell", *STUDY.columns]])
+    with pytest.raises(ResultsError, match="cell control: found seeds"):
+        write_table(thinned, seeds, simulated(STUDY, {}, seeds), path, {})
+    with pytest.raises(ResultsError, match="cell control: found seeds"):
+        read_tables(STUDY, [path])
+
+
 def test_seeds_do_not_depend_on_their_batch() -> None:
     together, alone = simulated(STUDY, {}, [1, 2]), simulated(STUDY, {}, [2])
     assert together[together["seed"] == 2]["value"].tolist() == alone["value"].tolist()

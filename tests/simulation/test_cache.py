@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 
 KERNELS = [
     "pcpo.simulation.kernels",
+    "pcpo.simulation.minibatches",
     "pcpo.simulation.normals",
     "pcpo.simulation.trajectories",
     "pcpo.oracles.moment_anchors",
@@ -42,6 +43,7 @@ from numba.core.dispatcher import Dispatcher
 
 kernels, files = map(json.loads, sys.argv[1:])
 factories = {"pcpo.simulation.kernels": ("rollout_kernel", (1, 1, "signs")),
+             "pcpo.simulation.minibatches": ("minibatch_kernel", (1, 1, "signs")),
              "pcpo.oracles.moment_anchors": ("renew_kernel", ()),
              "pcpo.oracles.moment_kernels": ("descend_kernel", (2, 1)),
              "pcpo.theory.cumulant_kernels": ("lags_kernel", ()),

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from pcpo.arrays import FloatArray
-from pcpo.claims.contract import Study
+from pcpo.claims.contract import Study, named_control
 from pcpo.claims.options import number, several, whole
 from pcpo.evidence.hierarchical.model.identities import broken, residuals
 from pcpo.evidence.hierarchical.model.instances import (
@@ -288,6 +288,7 @@ def _summary(S: Regulator, step: float, gaps: FloatArray, cell: DescentCell) -> 
 DESCENT = Study(
     name="hierarchical_descent",
     title="Natural policy gradient with exact critics and the step (15)",
+    controls_only=named_control,
     cells=_descent_cells,
     simulate=_descent,
     columns={
@@ -365,6 +366,7 @@ def _complexity(cell: ComplexityCell, seeds: Sequence[int]) -> pd.DataFrame:
 COMPLEXITY = Study(
     name="hierarchical_complexity",
     title="Iterations of Algorithm 2 with exact critics on instances of section 6",
+    controls_only=named_control,
     cells=_complexity_cells,
     simulate=_complexity,
     columns={

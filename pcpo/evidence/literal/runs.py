@@ -253,6 +253,7 @@ RUNS = Study(
         "mean_error": "the same for the mean that the oracle carries along, in standard deviations of a minibatch",
     },
     key=("seed", "epoch"),
+    controls_only=lambda cell: cell not in KINDS,
     may_be_missing=frozenset(
         {"local_ratio", "global_ratio", "scaled_global", "scaled_local", "unshared_ratio", "bound_9", "rate_margin"}
     ),

@@ -41,6 +41,8 @@ METHODS: Mapping[str, Callable[..., Algorithm]] = {
 _GUESSES = ("fixed", "known", "rule")
 _PREDICTED = ("", "local", "global", "both")
 _DRAWS = 50
+#: Fleets and their constants that are kept: more than the seeds of a job, which runs cell after cell.
+_KEPT = 1024
 _SEPARATIONS = (2.0, 8.0)
 
 
@@ -129,7 +131,7 @@ def fleet_of(cell: Cell) -> Fleet:
     return _fleet(cell.fleet, cell.draw, cell.agents, cell.separation, cell.start, cell.start_gap)
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=_KEPT)
 def _fleet(kind: str, draw: int, agents: int, separation: float, start: str, gap: float) -> Fleet:
     """Make a fleet of `agents` agents, in two halves unless it is a single cluster."""
     half = (agents // 2, agents - agents // 2)
@@ -167,7 +169,7 @@ def _mirror(sizes: tuple[int, int], draw: int, separation: float, start: str, ga
     return Fleet("mirror", systems, labels, gains)
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=_KEPT)
 def _local_constants(fleet: Fleet) -> LocalConstants:
     """Measure the constants of a fleet that its calibration starts from."""
     return local_constants(fleet, noise_law(NOISE), initial_gap(fleet))
@@ -215,7 +217,7 @@ def experiment_of(cell: Cell, Delta0: float, spent: int = 0) -> Experiment:
     return Experiment(fleet, schedule, NOISE, horizon, budget)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=_KEPT)
 def _horizon(fleet: Fleet, schedule: Schedule, epochs: int) -> int:
     """Return the horizon of a rollout (steps)."""
     return horizon_for(fleet, schedule, epochs)

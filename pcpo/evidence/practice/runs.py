@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pcpo import lqr
+from pcpo.algorithms.protocol import EpochReport
 from pcpo.algorithms.schedule import EpochPlan, Schedule
 from pcpo.arrays import FloatArray
 from pcpo.errors import BudgetError
@@ -25,6 +26,7 @@ from pcpo.theory.transfer import CommonGain, common_gain
 __all__ = ["COLUMNS", "KEY", "MAY_BE_MISSING", "simulate"]
 
 KEY = ("seed", "value", "epoch")
+Row = dict[str, Any]
 #: Fields of the cell that a table repeats.
 _RECORDED = {
     "fleet": "one: one cluster; pair: two random clusters; mirror: two clusters without a common gain",
@@ -70,25 +72,27 @@ def simulate(cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
         A row per seed, value (1 if nothing varies) and epoch, with `COLUMNS`.
     """
     variants = [(value, cell.at(value)) for value in cell.values] if cell.vary else [(1.0, cell)]
-    frames = [_run(one, seed).assign(seed=seed, value=value) for value, one in variants for seed in seeds]
-    return pd.concat(frames, ignore_index=True)[list(COLUMNS)]
+    runs = ((value, one, seed) for value, one in variants for seed in seeds)
+    rows = [{**row, "seed": seed, "value": value} for value, one, seed in runs for row in _run(one, seed)]
+    return pd.DataFrame(rows)[list(COLUMNS)]
 
 
-def _run(declared: Cell, seed: int) -> pd.DataFrame:
-    """Run a cell without a varied field; a row per epoch."""
+def _run(declared: Cell, seed: int) -> Iterator[Row]:
+    """Run a cell without a varied field; yield a row per epoch."""
     cell = resolved(declared, seed)
     fleet = fleet_of(cell)
     Delta0, spent = _guess(cell, fleet, seed)
     try:
         experiment = experiment_of(cell, Delta0, spent)
     except BudgetError:
-        rows = pd.DataFrame([_nothing(fleet, schedule_of(cell, Delta0))])
+        rows: Iterable[Row] = [_nothing(fleet, schedule_of(cell, Delta0))]
     else:
         options = {"synchronise_first": True} if cell.synchronise else {}
-        runs = experiment.run(METHODS[cell.algorithm](**options), seed=seed)
-        rows = _summary(fleet, experiment, cell, runs, spent)
-    recorded = {name: getattr(cell, name) for name in _RECORDED}
-    return rows.assign(**recorded | {"Delta0": Delta0, "draw": declared.draw})
+        result = experiment.result(METHODS[cell.algorithm](**options), seed=seed)
+        rows = _summary(experiment, cell, result.epochs, spent)
+    recorded = {name: getattr(cell, name) for name in _RECORDED} | {"Delta0": Delta0, "draw": declared.draw}
+    for row in rows:
+        yield {**row, **recorded}
 
 
 def _guess(cell: Cell, fleet: Fleet, seed: int) -> tuple[float, int]:
@@ -104,7 +108,7 @@ def _guess(cell: Cell, fleet: Fleet, seed: int) -> tuple[float, int]:
     return Delta0 * cell.guess_factor, FIRST_ROLLOUTS
 
 
-def _nothing(fleet: Fleet, schedule: Schedule) -> dict[str, Any]:
+def _nothing(fleet: Fleet, schedule: Schedule) -> Row:
     """Return the row of a budget that ends before epoch 1 does: every agent keeps K_i⁰ and N_i = [N]."""
     gap = float(fleet.gaps(fleet.initial_gains).mean())
     return {
@@ -128,51 +132,52 @@ def _nothing(fleet: Fleet, schedule: Schedule) -> dict[str, Any]:
     }
 
 
-def _plan_columns(fleet: Fleet, plan: EpochPlan) -> dict[str, Any]:
+def _plan_columns(fleet: Fleet, plan: EpochPlan) -> Row:
     """Return the columns that the schedule alone decides."""
-    curvature = max(float(lqr.hessian_eigenvalues(s)[-1]) for s in fleet.systems)
     return {
         "Delta": plan.Delta,
         "minibatch": float(plan.minibatch),
         "iterations": plan.iterations,
         "radius": plan.radius_local,
-        "step_curvature": plan.step_size * curvature,
+        "step_curvature": plan.step_size * _largest_curvature(fleet),
     }
 
 
-def _summary(fleet: Fleet, experiment: Experiment, cell: Cell, runs: pd.DataFrame, spent: int) -> pd.DataFrame:
-    """Summarise the rows per agent of a run by epoch."""
-    epochs = int(runs["epoch"].max())
-    predicted = _predictions(fleet, experiment.schedule, epochs, cell.algorithm, cell.predict)
+@lru_cache(maxsize=128)
+def _largest_curvature(fleet: Fleet) -> float:
+    """Return h_max, the largest eigenvalue of a Hessian at the optima."""
+    return max(float(lqr.hessian_eigenvalues(s)[-1]) for s in fleet.systems)
+
+
+def _summary(experiment: Experiment, cell: Cell, reports: Sequence[EpochReport], spent: int) -> Iterator[Row]:
+    """Summarise the reports of a run, a row per epoch."""
+    fleet, before = experiment.fleet, 0
+    predicted = _predictions(fleet, experiment.schedule, len(reports), cell.algorithm, cell.predict)
     start = float(fleet.costs(fleet.initial_gains).max())
-    rows, before = [], 0.0
-    for epoch in range(1, epochs + 1):
-        part = runs[runs["epoch"] == epoch]
-        sets = {tuple(members) for members in part["neighbours"]}
-        total = float(part["rollouts"].iloc[0])
-        rows.append(
-            {
-                **_plan_columns(fleet, experiment.schedule.plan(epoch)),
-                "epoch": epoch,
-                "mode": part["mode"].iloc[0],
-                "spent": total + spent,
-                "local_gap": float(part["local_gap"].mean()),
-                "global_gap": float(part["global_gap"].mean()),
-                "infinite_local": int(np.isinf(part["local_gap"]).sum()),
-                "infinite_global": int(np.isinf(part["global_gap"]).sum()),
-                "exact": bool(part["set_correct"].all()),
-                "sets": len(sets),
-                "smallest_set": int(part["set_size"].min()),
-                "reinitialised": bool(part["reinitialised"].iloc[0]),
-                "saturated": float(part["nonfinite"].sum()) / (fleet.N * (total - before)),
-                "worst_estimate": float(part["cost_estimate"].max()) / start,
-                "predicted_local": predicted[0][epoch - 1],
-                "predicted_global": predicted[1][epoch - 1],
-                "plateau": _plateau(fleet) if cell.predict else np.nan,
-            }
-        )
-        before = total
-    return pd.DataFrame(rows)
+    for report, local, shared in zip(reports, *predicted, strict=True):
+        gaps = fleet.gaps(np.stack([report.local_gains, report.global_gains]))
+        infinite = np.isinf(gaps).sum(axis=1)
+        sets = report.neighbourhoods
+        yield {
+            **_plan_columns(fleet, report.plan),
+            "epoch": report.plan.epoch,
+            "mode": experiment.mode,
+            "spent": float(report.rollouts + spent),
+            "local_gap": float(gaps[0].mean()),
+            "global_gap": float(gaps[1].mean()),
+            "infinite_local": int(infinite[0]),
+            "infinite_global": int(infinite[1]),
+            "exact": bool(sets.correct(fleet.labels).all()),
+            "sets": sets.count,
+            "smallest_set": int(sets.sizes.min()),
+            "reinitialised": report.reinitialised,
+            "saturated": float(report.nonfinite.sum()) / (fleet.N * (report.rollouts - before)),
+            "worst_estimate": float(report.cost_estimates.max()) / start,
+            "predicted_local": float(local),
+            "predicted_global": float(shared),
+            "plateau": _plateau(fleet) if cell.predict else np.nan,
+        }
+        before = report.rollouts
 
 
 @lru_cache(maxsize=128)

@@ -23,6 +23,8 @@ KNOBS = {
     "iterations_factor": r"iterations $R_l$",
 }
 _SWEPT = Cell(agents=4, predict="local")
+#: Cells of all studies that stand in for others in negative controls, and do nothing else.
+_CONTROLS = frozenset({"never_prune", "rule_times_ten"})
 _COMMON_START = Cell(start="common", start_gap=2.0)
 
 
@@ -130,6 +132,7 @@ def _study(name: str, title: str, cells: Callable[[Mapping[str, Any]], Cells], *
         key=KEY,
         may_be_missing=MAY_BE_MISSING,
         options={option: several(values, number()) for option, values in lists.items()},
+        controls_only=_CONTROLS.__contains__,
     )
 
 
