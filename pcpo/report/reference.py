@@ -39,8 +39,8 @@ HEADLINES = {
     "scaling": "The mean gap against minibatch and cluster size, beside a prediction with nothing fitted (Theorem 2)",
     "negative_transfer": "Averaging over everybody against PCPO, at the same rollouts",
 }
-#: The groups whose claims are the paper's theorems.
-_THEOREMS = ("grid",)
+#: The groups whose claims are the paper's theorems; of a run without the grid, those on chosen fleets.
+_THEOREMS, _ON_CHOSEN_FLEETS = ("grid",), ("clustering", "scaling", "communication")
 
 
 def write_reference(root: Path, repository: Path, groups: Mapping[str, Group] | None = None) -> Path:
@@ -55,8 +55,8 @@ def write_reference(root: Path, repository: Path, groups: Mapping[str, Group] | 
         The folder docs/reference.
 
     Raises:
-        ResultsError: before anything is written, if a part of the report is missing, if the tables of a study come from
-            several commits, or from a tree with uncommitted changes.
+        ResultsError: before anything is written, if a part of the report is missing, or if the tables come from several
+            commits, or from a tree with uncommitted changes.
     """
     store = open_store(root, groups)
     missing = store.missing()
@@ -109,11 +109,19 @@ def _provenance(store: Store, figures: Mapping[str, Path]) -> dict[str, Any]:
 
 
 def _commits(store: Store) -> dict[str, str]:
-    """Return the commit of each study and of the comparison of methods; each must have exactly one."""
+    """Return the commit of each study and of the comparison of methods, which is the same for all."""
     parts: dict[str, list[Source]] = {}
     for source in store.sources:
         parts.setdefault(_part(source), []).append(source)
-    return {part: _commit(part, found, store.root) for part, found in sorted(parts.items())}
+    found = {part: _commit(part, sources, store.root) for part, sources in sorted(parts.items())}
+    first, *others = found
+    for part in others:
+        if found[part] != found[first]:
+            raise ResultsError(
+                f"{store.root}: found {first} of commit {found[first][:12]} and {part} of {found[part][:12]}, expected a "
+                "run of one commit: run the whole configuration again in a clean clone"
+            )
+    return found
 
 
 def _part(source: Source) -> str:
@@ -162,7 +170,8 @@ def _lines(verdicts: pd.DataFrame, provenance: Mapping[str, Any]) -> Iterator[st
 
 def _headline(claims: pd.DataFrame) -> list[tuple[str, ...]]:
     """Select the claims that stand for a theorem or a corollary as a whole, in their order."""
-    stated = claims["source"].str.match(r"(Theorem [12]|Corollary 3)") & claims["group"].isin(_THEOREMS)
+    groups = _THEOREMS if claims["group"].isin(_THEOREMS).any() else _ON_CHOSEN_FLEETS
+    stated = claims["source"].str.match(r"(Theorem [12]|Corollary 3)") & claims["group"].isin(groups)
     return [_cells(row) for row in claims[stated].to_dict("records")]
 
 

@@ -68,13 +68,8 @@ def _two_commits(tree: Path) -> None:
     relabel(Path(shutil.copyfile(runs, runs.with_name("000002-000003.parquet"))), "f" * 40)
 
 
-def test_studies_may_be_of_different_commits(tree: Path) -> None:
-    """A study that was run again stands beside the others, and the page says which is of which commit."""
+def _two_studies(tree: Path) -> None:
     relabel(next((tree / "run/results/evidence").rglob("*.parquet")), "f" * 40)
-    folder = write_reference(tree / "run", tree / "checkout", TOY)
-    assert read_reference(folder)[1]["commits"] == {"toy": "f" * 40, "comparison": COMMIT}
-    page = (tree / "checkout/README.md").read_text(encoding="utf-8")
-    assert f"Tables of commit `{COMMIT[:12]}`; `toy` of `{'f' * 12}`; judged at" in page
 
 
 def _no_figure(tree: Path) -> None:
@@ -98,6 +93,7 @@ def _no_marks(tree: Path) -> None:
     [
         (_dirty, "found tables made at .*-dirty"),
         (_two_commits, "comparison: found tables of 2 commits"),
+        (_two_studies, "found comparison of commit .* and toy of ffffffffffff, expected a run of one commit"),
         (_no_figure, "found no figure toy_event"),
         (_no_comparison, "found no figure baselines"),
         (_no_verdicts, "found no results/verdicts.csv"),
