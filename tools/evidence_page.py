@@ -31,6 +31,8 @@ def _lines(group: Group) -> Iterator[str]:
     )
     for study in group.studies:
         options = ", ".join(f"`{key}: {value}`" for key, value in study.defaults.items()) or "none"
+        if study.place:  # a key of its own, with a page of its own
+            options = f"key [`{study.place}`]({study.place}.md)"
         yield _row(f"`{study.name}`", study.title, options)
     yield from ("", "| claim | source | refuted if | negative controls |", "|---|---|---|---|")
     for claim in group.claims:

@@ -77,7 +77,7 @@ AXES: Mapping[str, Option] = {
     "start": {**_RANGE, "default": [1.5, 5.0]},
     "condition_limit": number(30.0, least=1),
     "path_limit": number(200.0, least=1),
-    "rollouts": several([round(10 ** (k / 2)) for k in range(16, 25)], whole(), fewest=2),
+    "rollouts": several([d * 10**k for k in range(8, 12) for d in (1, 3)], whole(), fewest=2),
 }
 
 _AXES = tuple(_ONE)
