@@ -118,8 +118,8 @@ def _commits(store: Store) -> dict[str, str]:
     for part in others:
         if found[part] != found[first]:
             raise ResultsError(
-                f"{store.root}: found {first} of commit {found[first][:12]} and {part} of {found[part][:12]}, expected a "
-                "run of one commit: run the whole configuration again in a clean clone"
+                f"{store.root}: found {first} of commit {found[first][:12]} and {part} of {found[part][:12]}, "
+                "expected a run of one commit: run the whole configuration again in a clean clone"
             )
     return found
 

@@ -9,10 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pcpo.algorithms.baselines.cfl import CFL
+from pcpo.algorithms.baselines.cluster_sysid import ClusterSysID
+from pcpo.algorithms.baselines.fedlqr import FedLQR
+from pcpo.algorithms.baselines.ifca import IFCA
+from pcpo.algorithms.baselines.local import Local
+from pcpo.algorithms.baselines.maml_lqr import MAMLLQR
+from pcpo.algorithms.baselines.naive_average import NaiveAverage
 from pcpo.algorithms.baselines.one_shot import OneShot
+from pcpo.algorithms.baselines.oracle_clusters import OracleClusters
 from pcpo.algorithms.pcpo import PCPO
 from pcpo.algorithms.protocol import Algorithm, SideInformation
-from pcpo.algorithms.registry import ALGORITHMS, make_algorithm
 from pcpo.claims.contract import Study
 from pcpo.claims.options import Option, several, whole
 from pcpo.errors import ConfigError
@@ -25,6 +32,26 @@ from pcpo.experiments.tuning import Candidate, scaled
 __all__ = ["AUDIT", "METHODS", "STUDIES", "AuditCell", "MethodCell"]
 
 # ---------------------------------------------------------------------------------------------------------- methods
+
+
+#: The methods by name, imported here so that a changed method makes the study run again.
+_METHODS: Mapping[str, Algorithm] = {
+    method.name: method
+    for method in (
+        PCPO(),
+        Local(),
+        OracleClusters(),
+        NaiveAverage(),
+        OneShot(),
+        FedLQR(),
+        IFCA(),
+        CFL(),
+        MAMLLQR(),
+        ClusterSysID(),
+    )
+}
+#: Those that see trajectories and not only costs.
+_IDENTIFYING = ("cluster_sysid",)
 
 
 @dataclass(frozen=True)
@@ -46,26 +73,12 @@ class MethodCell:
     identification: int
 
 
-_METHODS: Option = {
+_OPTIONS: Option = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
         "cells": several(["base", "open_loop_stable"], {"type": "string"}),
-        "algorithms": several(
-            [
-                "pcpo",
-                "local",
-                "oracle_clusters",
-                "naive_average",
-                "one_shot",
-                "fedlqr",
-                "ifca",
-                "cfl",
-                "maml_lqr",
-                "cluster_sysid",
-            ],
-            {"enum": list(ALGORITHMS)},
-        ),
+        "algorithms": several(list(_METHODS), {"enum": list(_METHODS)}),
         "step_scales": several([1, 0.5], {"type": "number", "exclusiveMinimum": 0}),
         "wrong": several([0.25, 4], {"type": "number", "exclusiveMinimum": 0}, fewest=0),
         "identification": whole(10_000),
@@ -135,7 +148,7 @@ def _simulate_methods(cell: MethodCell, seeds: Sequence[int]) -> pd.DataFrame:
     for seed in seeds:
         fleet = draw(cell.grid, seed).fleet
         setting = experiment(cell.grid, fleet)
-        methods: list[Algorithm] = [make_algorithm(name) for name in cell.algorithms]
+        methods: list[Algorithm] = [_METHODS[name] for name in cell.algorithms]
         if "one_shot" in cell.algorithms:
             methods += [_ToldWrongly(factor, OneShot()) for factor in cell.wrong]
         for method in methods:
@@ -149,7 +162,7 @@ def _tuned_run(cell: MethodCell, setting: Experiment, method: Algorithm, seed: i
     The step chosen is that of the smallest mean gap after the last epoch; infinite gaps are the largest, and of equal
     gaps the first counts.
     """
-    if method.name in ALGORITHMS and ALGORITHMS[method.name].sees == "trajectories":
+    if method.name in _IDENTIFYING:
         few = _with_rollouts(setting, cell.identification)
         table = summaries.by_epoch(few.fleet, few.result(method, seed=run_seed(cell.grid, seed, 2)))
         return table.assign(step_scale=1.0)
@@ -186,7 +199,7 @@ METHODS = Study(
     columns=_METHOD_COLUMNS,
     key=("seed", "algorithm", "epoch"),
     may_be_missing=frozenset({"margin", "estimate_margin"}),
-    options={**AXES, "methods": _METHODS},
+    options={**AXES, "methods": _OPTIONS},
     place="grid",
 )
 
