@@ -23,6 +23,7 @@ from pcpo.oracles.protocol import Estimator
 
 __all__ = [
     "Plateau",
+    "SteadyStates",
     "estimator_error",
     "plan_gaps",
     "steady_state_gap",
@@ -166,6 +167,56 @@ def steady_state_gap(
     noise = step_size / 2 * local.noise_variance * float(np.sum(1 / (2 - step_size * h)))
     bias = 0.5 * float(local.shift @ np.linalg.solve(local.hessian, local.shift))
     return Plateau(noise, bias)
+
+
+@dataclass(frozen=True, eq=False)
+class SteadyStates:
+    """Predict steady-state gaps of one system at many radii and minibatches, as `steady_state_gap` does at one.
+
+    V_r = E_U E C(K* + rU; Z)² is even in r: here it is V_0 plus a term in r², taken from the largest radius.  What is
+    left out is of relative order r⁴.
+
+    Attributes:
+        system: the agents' system.
+        law: of the noise.
+        largest: the largest radius that will be asked for.
+    """
+
+    system: LinearSystem
+    law: QuarticLaw
+    largest: float
+
+    @cached_property
+    def _local(self) -> _Local:
+        return _Local(self.system, self.largest, 1.0, 1.0, self.law)
+
+    @cached_property
+    def _moments(self) -> tuple[float, float]:
+        """Return V_0, and V_r − V_0 at the largest radius."""
+        best = lqr.riccati(self.system)
+        at_zero = best.cost**2 + lqr.rollout_variance(self.system, best.K, self.law)
+        return at_zero, weight_moment(self.system, best.K, self.largest, self.law) - at_zero
+
+    @cached_property
+    def _bias(self) -> float:
+        """Return the bias at the largest radius; it goes as r⁴."""
+        shift = self._local.shift
+        return 0.5 * float(shift @ np.linalg.solve(self._local.hessian, shift))
+
+    def gap(self, *, step_size: float, radius: float, minibatch: float) -> float:
+        """Return the mean gap (units of cost) with radius r, step η and effective minibatch M·|M|.
+
+        Raises:
+            ConfigError: unless 0 < ηh_max < 2.
+        """
+        h = lqr.hessian_eigenvalues(self.system)
+        if not 0 < step_size * h[-1] < 2:
+            raise ConfigError(
+                f"step_size: found {step_size:g}, expected a positive number below 2/h_max = {2 / h[-1]:g}"
+            )
+        (at_zero, more), part = self._moments, (radius / self.largest) ** 2
+        variance = self.system.D * (at_zero + more * part) / (radius**2 * minibatch)
+        return step_size / 2 * variance * float(np.sum(1 / (2 - step_size * h))) + self._bias * part**2
 
 
 def plan_gaps(fleet: Fleet, schedule: Schedule, epochs: int, law: QuarticLaw) -> pd.DataFrame:

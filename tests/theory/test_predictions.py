@@ -12,6 +12,7 @@ from pcpo.fleets.fleet import LinearSystem
 from pcpo.simulation.noise import noise_law
 from pcpo.theory.predictions import (
     Plateau,
+    SteadyStates,
     plan_gaps,
     steady_state_gap,
 )
@@ -103,3 +104,19 @@ def test_plan_gaps_are_means_over_the_agents() -> None:
 
 def gap_at(system: LinearSystem, eta: float, radius: float, minibatch: float) -> float:
     return steady_state_gap(system, step_size=eta, radius=radius, minibatch=minibatch, law=SIGNS).gap
+
+
+@pytest.mark.parametrize("radius", [0.3, 0.2, 0.1, 0.01])
+def test_many_steady_states_are_those_of_one_up_to_the_fourth_power_of_the_radius(radius: float) -> None:
+    found = SteadyStates(SYSTEM, SIGNS, 0.3).gap(step_size=ETA, radius=radius, minibatch=1e4)
+    # V_r varies by the square of the radius in all, so what is left out is of the order of that variation, squared.
+    at_zero = lqr.riccati(SYSTEM).cost ** 2 + lqr.rollout_variance(SYSTEM, lqr.riccati(SYSTEM).K, SIGNS)
+    widest = plateau(1e4, 0.3).noise / plateau(1e4, 1e-3).noise * (0.3 / 1e-3) ** 2 - 1
+    assert at_zero > 0
+    assert abs(found / plateau(1e4, radius).gap - 1) <= max(widest**2, 1e-9)
+    assert abs(found / plateau(1e4, radius).gap - 1) < 1e-9 or radius < 0.3
+
+
+def test_steady_states_refuse_steps_that_are_too_long() -> None:
+    with pytest.raises(ConfigError, match="step_size"):
+        SteadyStates(SYSTEM, SIGNS, 0.3).gap(step_size=2.1 / float(H[-1]), radius=0.1, minibatch=1e4)

@@ -15,6 +15,8 @@ import pandas as pd
 
 from pcpo import lqr
 from pcpo.algorithms.protocol import Algorithm
+from pcpo.algorithms.schedule import EpochPlan
+from pcpo.arrays import FloatArray, IntArray
 from pcpo.evidence.grid.cells import Cell
 from pcpo.experiments import summaries
 from pcpo.experiments.experiment import Experiment, OracleName
@@ -22,7 +24,7 @@ from pcpo.fleets.fleet import Fleet
 from pcpo.fleets.population import Drawn, PopulationSpec, draw_fleet
 from pcpo.fleets.random import condition, relative_distance
 from pcpo.simulation.noise import Purpose, noise_law, stream
-from pcpo.theory.predictions import steady_state_gap
+from pcpo.theory.predictions import SteadyStates
 
 __all__ = [
     "POPULATION",
@@ -162,30 +164,26 @@ POPULATION = {
 
 def predicted(setting: Experiment, table: pd.DataFrame) -> pd.DataFrame:
     """Return the predicted mean gaps of every epoch: of agents alone, and of agents in their true clusters."""
-    fleet, law, rows = setting.fleet, noise_law(setting.noise), []
-    sizes = np.bincount(fleet.labels)
-    for epoch in table["epoch"]:
-        plan = setting.schedule.plan(int(epoch))
-        alone, shared = (
-            np.array([
-                steady_state_gap(
-                    system,
-                    radius=min(plan.radius_cap, plan.radius_uncapped / size**0.25),
-                    step_size=plan.step_size,
-                    minibatch=plan.minibatch * size,
-                    law=law,
-                ).gap
-                for system, size in zip(fleet.systems, counted, strict=True)
-            ])
-            for counted in (np.ones_like(sizes), sizes)
-        )  # fmt: skip
-        mean = sizes / sizes.sum()
+    fleet, schedule, rows = setting.fleet, setting.schedule, []
+    sizes, widest = np.bincount(fleet.labels), schedule.plan(1).radius_local
+    states = [SteadyStates(system, noise_law(setting.noise), widest) for system in fleet.systems]
+
+    def gaps(plan: EpochPlan, counted: IntArray) -> FloatArray:
+        """Return the gaps of clusters in which so many agents average, ``(H,)``."""
+        radii = plan.radius_global(counted)[0].tolist()
+        pairs = zip(states, counted.tolist(), radii, strict=True)
+        eta, M = plan.step_size, plan.minibatch
+        return np.array([state.gap(step_size=eta, radius=r, minibatch=M * size) for state, size, r in pairs])
+
+    for epoch in table["epoch"].astype(int):
+        plan = schedule.plan(epoch)
+        alone, shared = gaps(plan, np.ones_like(sizes)), gaps(plan, sizes)
         rows.append(
             {
-                "predicted_local_gap": float(alone @ mean),
-                "predicted_gap": float(shared @ mean),
+                "predicted_local_gap": float(np.average(alone, weights=sizes)),
+                "predicted_gap": float(np.average(shared, weights=sizes)),
                 "predicted_first_gap": float(shared[0]),
-                "predicted_rounds": sum(setting.schedule.plan(k).iterations + 1 for k in range(1, int(epoch) + 1)),
+                "predicted_rounds": sum(schedule.plan(k).iterations + 1 for k in range(1, epoch + 1)),
             }
         )
     return pd.DataFrame(rows)
