@@ -13,7 +13,8 @@ is this law conditioned on the limits:
   close to an earlier cluster in [A B] or in K*;
 - of open loop "unstable", a fleet whose clusters are not certified to have no common gain of finite cost;
 - a start from which the straight way to K* has a curvature above `path_limit` times the smallest one at any cluster's
-  K*, or a rate ‖∇C‖²/(2(C − C*)) below half of the latter; a fleet with a cluster where hardly any start fits.
+  K*, or a rate ‖∇C‖²/(2(C − C*)) below half of the latter, in units of each cluster's C*; a fleet with a cluster where
+  hardly any start fits.
 
 The kinds of open loop: "stable", ρ(A) < 1; "unstable", √γ·ρ(A) > 1 in every cluster, so that K = 0 has infinite cost,
 and no gain has finite cost for all clusters; "mixed", every other cluster unstable, whether or not there is a common
@@ -39,7 +40,7 @@ from pcpo.lqr.cost import gradient, hessian_matrix
 from pcpo.lqr.optimum import gap_array, hessian_eigenvalues, riccati
 from pcpo.lqr.system import MAX_INPUTS, MAX_STATES, Array, LinearSystem
 
-__all__ = ["Drawn", "OpenLoop", "PopulationSpec", "draw_fleet"]
+__all__ = ["Clusters", "Drawn", "OpenLoop", "PopulationSpec", "cluster_sizes", "draw_clusters", "draw_fleet"]
 
 OpenLoop = Literal["stable", "unstable", "mixed"]
 
@@ -121,40 +122,56 @@ class Drawn:
     rejected: Mapping[str, int]
 
 
-def draw_fleet(spec: PopulationSpec, rng: np.random.Generator, starts: np.random.Generator, name: str = "") -> Drawn:
-    """Draw a fleet from the population.
+@dataclass(frozen=True)
+class Clusters:
+    """Hold the systems of the clusters, before their cost levels are set, and what is known and was rejected."""
 
-    Clusters come from `rng` alone, so fleets that differ in nothing but the sizes of their clusters share dynamics and
-    optimal gains.  Fleets that differ in the separation share them too, unless a limit rejects one of them: Δ scales
-    the costs, and the limits compare curvatures of all clusters.
+    systems: tuple[LinearSystem, ...]
+    common: CommonGain
+    rejected: Mapping[str, int]
+
+
+def draw_clusters(spec: PopulationSpec, rng: np.random.Generator) -> Clusters:
+    """Draw the systems of a fleet; they do not depend on the sizes of the clusters and on the separation.
+
+    Raises:
+        FleetError: if none within the limits were found, with the number of draws that each limit rejected.
+    """
+    rejected: Counter[str] = Counter()
+    for _ in range(_MOST_FLEETS):
+        systems = tuple(_draw_systems(spec, rng, rejected))
+        known = CommonGain.EXISTS if len(systems) == 1 else common_gain(systems, rng)
+        if spec.open_loop == "unstable" and known != (CommonGain.EXCLUDED if spec.m == 1 else CommonGain.NOT_FOUND):
+            rejected["a common gain of finite cost exists, or is not excluded"] += 1
+        elif not _reachable(spec, systems, rng):
+            rejected[f"a cluster with under {_ENOUGH} such starts in {_TRIALS} draws"] += 1
+        else:
+            return Clusters(systems, known, dict(rejected))
+    raise _none(f"found no acceptable fleet in {_MOST_FLEETS} draws", rejected)
+
+
+def draw_fleet(
+    spec: PopulationSpec, clusters: np.random.Generator | Clusters, starts: np.random.Generator, name: str = ""
+) -> Drawn:
+    """Draw a fleet from the population.
 
     Args:
         spec: the population.
-        rng: draws the clusters.
+        clusters: draws the clusters, or clusters that were drawn from a population that differs in nothing but sizes
+            and separation.
         starts: draws the initial gains.
         name: of the fleet.
 
     Raises:
         FleetError: if no fleet within the limits was found, with the number of draws that each limit rejected.
     """
-    rejected: Counter[str] = Counter()
-    for _ in range(_MOST_FLEETS):
-        systems = _draw_clusters(spec, rng, rejected)
-        known = CommonGain.EXISTS if len(systems) == 1 else common_gain(systems, rng)
-        if spec.open_loop == "unstable" and known != (CommonGain.EXCLUDED if spec.m == 1 else CommonGain.NOT_FOUND):
-            rejected["a common gain of finite cost exists, or is not excluded"] += 1
-            continue
-        levels = OPTIMAL_COST * (1.0 + spec.separation * np.arange(len(systems)))
-        scaled = tuple(with_optimal_cost(s, level) for s, level in zip(systems, levels.tolist(), strict=True))
-        if not _reachable(spec, scaled, rng):
-            rejected[f"a cluster with under {_ENOUGH} such starts in {_TRIALS} draws"] += 1
-            continue
-        gains = _draw_starts(spec, scaled, starts, rejected)
-        if gains is None:
-            continue
-        fleet = Fleet(name or "random fleet", scaled, spec.labels, gains, f"population: {spec}")
-        return Drawn(fleet, known, dict(rejected))
-    raise _none(f"found no acceptable fleet in {_MOST_FLEETS} draws", rejected)
+    found = clusters if isinstance(clusters, Clusters) else draw_clusters(spec, clusters)
+    rejected = Counter(found.rejected)
+    levels = OPTIMAL_COST * (1.0 + spec.separation * np.arange(len(found.systems)))
+    scaled = tuple(with_optimal_cost(s, level) for s, level in zip(found.systems, levels.tolist(), strict=True))
+    gains = _draw_starts(spec, scaled, starts, rejected)
+    fleet = Fleet(name or "random fleet", scaled, spec.labels, gains, f"population: {spec}")
+    return Drawn(fleet, found.common, dict(rejected))
 
 
 def _none(what: str, rejected: Counter[str]) -> FleetError:
@@ -163,7 +180,7 @@ def _none(what: str, rejected: Counter[str]) -> FleetError:
     return FleetError(f"population: {what}, rejected ({counts}); expected limits that random fleets can meet")
 
 
-def _draw_clusters(spec: PopulationSpec, rng: np.random.Generator, rejected: Counter[str]) -> list[LinearSystem]:
+def _draw_systems(spec: PopulationSpec, rng: np.random.Generator, rejected: Counter[str]) -> list[LinearSystem]:
     """Draw the systems of all clusters, without their cost levels."""
     systems: list[LinearSystem] = []
     for _ in range(_MOST_CLUSTERS):
@@ -195,8 +212,8 @@ def _reachable(spec: PopulationSpec, systems: tuple[LinearSystem, ...], rng: np.
 
 def _draw_starts(
     spec: PopulationSpec, systems: tuple[LinearSystem, ...], rng: np.random.Generator, rejected: Counter[str]
-) -> Array | None:
-    """Draw the initial gains ``(N, m, n)``; None if one is not found, which is counted."""
+) -> Array:
+    """Draw the initial gains ``(N, m, n)``; FleetError, with the number rejected, if one is not found."""
     labels = spec.labels
     gains, left = np.empty((len(labels), spec.m, spec.n)), np.arange(len(labels))
     for _ in range(_MOST_STARTS):
@@ -208,22 +225,25 @@ def _draw_starts(
         left = left[~any_good]
         if not len(left):
             return gains
-    rejected[f"a fleet with an agent without such a start in {_MOST_STARTS * _CANDIDATES} draws"] += 1
-    return None
+    raise _none(f"found no start of agent {left[0]} in {_MOST_STARTS * _CANDIDATES} draws", rejected)
 
 
 def _starts(
     spec: PopulationSpec, systems: tuple[LinearSystem, ...], labels: NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[Array, NDArray[np.bool_]]:
-    """Draw a start ``(m, n)`` for every label, and say whether its way to K* is within `path_limit`."""
+    """Draw a start ``(m, n)`` for every label, and say whether its way to K* is within `path_limit`.
+
+    Curvatures and rates are in units of each cluster's C*, so that the cost levels do not matter.
+    """
     best = np.array([riccati(system).cost for system in systems])
-    slowest = min(float(hessian_eigenvalues(system)[0]) for system in systems)
+    slowest = min(float(hessian_eigenvalues(s)[0]) / cost for s, cost in zip(systems, best.tolist(), strict=True))
     low, high = np.log(spec.start).tolist()
     ratios = np.exp(rng.uniform(low, high, len(labels)))
     found, good = gains_at_gaps(systems, labels, (ratios - 1.0) * best[labels], rng), np.empty(len(labels), dtype=bool)
     for j in np.unique(labels):
         curvature, rate = _way(systems[j], found[labels == j])
-        good[labels == j] = (curvature <= spec.path_limit * slowest) & (rate >= _SLOWER * slowest)
+        limits = spec.path_limit * slowest * best[j], _SLOWER * slowest * best[j]
+        good[labels == j] = (curvature <= limits[0]) & (rate >= limits[1])
     return found, good
 
 

@@ -7,6 +7,7 @@ their runs is independent.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -21,7 +22,7 @@ from pcpo.evidence.grid.cells import Cell
 from pcpo.experiments import summaries
 from pcpo.experiments.experiment import Experiment, OracleName
 from pcpo.fleets.fleet import Fleet
-from pcpo.fleets.population import Drawn, PopulationSpec, draw_fleet
+from pcpo.fleets.population import Clusters, Drawn, PopulationSpec, draw_clusters, draw_fleet
 from pcpo.fleets.random import condition, relative_distance
 from pcpo.simulation.noise import Purpose, noise_law, stream
 from pcpo.theory.predictions import SteadyStates
@@ -48,8 +49,14 @@ def draw(cell: Cell, seed: int) -> Drawn:
 @lru_cache(maxsize=256)
 def _drawn(population: PopulationSpec, seed: int) -> Drawn:
     """Draw the fleet of a seed from a population."""
-    clusters, starts = stream(seed, Purpose.FLEET, 0), stream(seed, Purpose.FLEET, 1)
-    return draw_fleet(population, clusters, starts, f"random fleet {seed}")
+    clusters = _clusters(replace(population, sizes=(1,) * len(population.sizes), separation=1.0), seed)
+    return draw_fleet(population, clusters, stream(seed, Purpose.FLEET, 1), f"random fleet {seed}")
+
+
+@lru_cache(maxsize=256)
+def _clusters(population: PopulationSpec, seed: int) -> Clusters:
+    """Draw the clusters of a seed, which populations share that differ in sizes and separation."""
+    return draw_clusters(population, stream(seed, Purpose.FLEET, 0))
 
 
 def experiment(cell: Cell, fleet: Fleet, *, oracle: OracleName | None = None, epochs: int | None = None) -> Experiment:
