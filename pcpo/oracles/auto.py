@@ -12,6 +12,7 @@ calibrated plan (`pcpo.theory.calibration.horizon_for`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,11 +25,13 @@ from pcpo.oracles.protocol import Estimates, Estimator, Question, Trajectories
 from pcpo.oracles.rollout import LedgerOracle, RolloutOracle
 from pcpo.simulation.noise import NoiseLaw, Purpose
 
-__all__ = ["DRIFT", "AutoOracle", "EpochThresholds", "GradientThresholds", "from_moments"]
+__all__ = ["DRIFT", "AutoOracle", "EpochThresholds", "GradientThresholds", "drift_with", "from_moments"]
 
-#: Relative change of C at which moments are computed anew.  Near M* gains wander far in one epoch, and a mean that is
-#: off in the same direction for many steps moves them: at ten times this, gaps with two unknowns were 9 % too large.
+#: Relative change of C at which moments are computed anew, with M* rollouts.  There gains wander far in one epoch, and
+#: a mean that is off in the same direction for many steps moves them: at ten times this, gaps with two unknowns were
+#: 9 % too large.  With more rollouts they wander less, and `drift_with` allows more.
 DRIFT = 0.005
+_MOST_DRIFT = 0.05
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,13 @@ class EpochThresholds:
 def from_moments(minibatch: int, threshold: int | None) -> bool:
     """Return whether a minibatch is drawn from its moments."""
     return threshold is not None and minibatch >= threshold
+
+
+def drift_with(minibatch: int, threshold: int | None) -> float:
+    """Return the relative change of C at which moments are computed anew: 0.005 √(M/M*), at most 0.05."""
+    return (
+        DRIFT if threshold is None else min(max(DRIFT, _MOST_DRIFT), DRIFT * math.sqrt(max(1, minibatch / threshold)))
+    )
 
 
 class AutoOracle(LedgerOracle):
@@ -129,6 +139,8 @@ class AutoOracle(LedgerOracle):
     ) -> FloatArray:
         """Make all steps by moments (`pcpo.oracles.protocol.IteratingOracle`), where `iterates` says so."""
         before = self._moments.nonfinite
+        threshold = self._of_gradients(purpose, epoch, estimator, centred=aside > 0)
+        self._moments.drift = drift_with(minibatch - aside, threshold)
         found = self._moments.iterate(
             gains, iterations, step_size, minibatch, radii, purpose=purpose, epoch=epoch, sets=sets,
             estimator=estimator, aside=aside,
@@ -159,6 +171,7 @@ class AutoOracle(LedgerOracle):
 
     def _answering(self, minibatch: int, threshold: int | None) -> LedgerOracle:
         """Return the one that answers."""
+        self._moments.drift = drift_with(minibatch, threshold)
         return self._moments if from_moments(minibatch, threshold) else self._rollouts
 
     def _trajectories(

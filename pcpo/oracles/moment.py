@@ -146,7 +146,7 @@ class MomentOracle(LedgerOracle):
         self._matrices = tuple(np.ascontiguousarray(X) for X in (stack.A, stack.B, stack.Q, stack.R))
         self._gamma = float(fleet.gamma)
         self._pairs = quartic_pairs(law, fleet.n)
-        self._seed, self._law, self._horizon, self._drift = seed, law, horizon, drift
+        self._seed, self._law, self._horizon, self.drift = seed, law, horizon, drift
         self._rules = tuple((rule.nodes, rule.weights, rule.slopes, rule.centre) for rule in (narrow, fine, wide))
         self._streams = OpenEpochs(self._fresh_streams)
         self._anchors: dict[int, _Anchors] = {}
@@ -294,7 +294,7 @@ class MomentOracle(LedgerOracle):
         """Renew anchors in place, record the errors that the old ones would have made, and return their number."""
         errors = np.array([self.errors.covariance, self.errors.mean, 0.0])
         renew_kernel()(
-            matrices, self._gamma, self._pairs, agents, X, radii, *self._rules, SATURATION, self._drift, draw.samples,
+            matrices, self._gamma, self._pairs, agents, X, radii, *self._rules, SATURATION, self.drift, draw.samples,
             draw.estimator, anchors, errors,
         )  # fmt: skip
         self.errors.covariance, self.errors.mean = float(errors[0]), float(errors[1])

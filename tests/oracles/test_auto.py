@@ -9,7 +9,7 @@ import pytest
 from support.small_fleets import three_clusters
 
 from pcpo.fleets.fleet import Fleet
-from pcpo.oracles.auto import DRIFT, AutoOracle, EpochThresholds, GradientThresholds, from_moments
+from pcpo.oracles.auto import DRIFT, AutoOracle, EpochThresholds, GradientThresholds, drift_with, from_moments
 from pcpo.oracles.moment import MomentOracle
 from pcpo.oracles.protocol import IteratingOracle, TrajectoryOracle
 from pcpo.oracles.rollout import RolloutOracle
@@ -169,3 +169,9 @@ def test_thresholds_through_json() -> None:
     assert not from_moments(10**30, None)
     assert from_moments(100, 100)
     assert not from_moments(99, 100)
+
+
+def test_moments_are_renewed_later_the_more_rollouts_there_are() -> None:
+    assert drift_with(400, 400) == drift_with(10, None) == DRIFT
+    assert drift_with(1600, 400) == pytest.approx(2 * DRIFT)
+    assert drift_with(40_000, 400) == drift_with(10**9, 400) == pytest.approx(10 * DRIFT)
