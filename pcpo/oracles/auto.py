@@ -20,6 +20,7 @@ from typing import Any
 from pcpo.arrays import BoolArray, FloatArray
 from pcpo.fleets.fleet import Fleet
 from pcpo.neighbourhoods import Neighbourhoods
+from pcpo.oracles.moment import DRIFT as MOST_DRIFT
 from pcpo.oracles.moment import Errors, MomentOracle
 from pcpo.oracles.protocol import Estimates, Estimator, Question, Trajectories
 from pcpo.oracles.rollout import LedgerOracle, RolloutOracle
@@ -31,7 +32,6 @@ __all__ = ["DRIFT", "AutoOracle", "EpochThresholds", "GradientThresholds", "drif
 #: a mean that is off in the same direction for many steps moves them: at ten times this, gaps with two unknowns were
 #: 9 % too large.  With more rollouts they wander less, and `drift_with` allows more.
 DRIFT = 0.005
-_MOST_DRIFT = 0.05
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,7 @@ def from_moments(minibatch: int, threshold: int | None) -> bool:
 
 def drift_with(minibatch: int, threshold: int | None) -> float:
     """Return the relative change of C at which moments are computed anew: 0.005 √(M/M*), at most 0.05."""
-    return (
-        DRIFT if threshold is None else min(max(DRIFT, _MOST_DRIFT), DRIFT * math.sqrt(max(1, minibatch / threshold)))
-    )
+    return DRIFT if threshold is None else min(MOST_DRIFT, DRIFT * math.sqrt(max(1.0, minibatch / threshold)))
 
 
 class AutoOracle(LedgerOracle):
@@ -108,7 +106,7 @@ class AutoOracle(LedgerOracle):
         super().__init__(fleet.N, (fleet.m, fleet.n))
         self._thresholds = {found.epoch: found for found in thresholds}
         self._rollouts = RolloutOracle(fleet, seed=seed, horizon=horizon, law=law)
-        self._moments = MomentOracle(fleet, seed=seed, law=law, drift=DRIFT)
+        self._moments = MomentOracle(fleet, seed=seed, law=law)
 
     @property
     def errors(self) -> Errors:
@@ -171,8 +169,10 @@ class AutoOracle(LedgerOracle):
 
     def _answering(self, minibatch: int, threshold: int | None) -> LedgerOracle:
         """Return the one that answers."""
+        if not from_moments(minibatch, threshold):
+            return self._rollouts
         self._moments.drift = drift_with(minibatch, threshold)
-        return self._moments if from_moments(minibatch, threshold) else self._rollouts
+        return self._moments
 
     def _trajectories(
         self, gains: FloatArray, count: int, horizon: int, excitation: float, purpose: int, epoch: int

@@ -18,6 +18,7 @@ from pcpo.schema import MAX_INTEGER
 from pcpo.storage.yaml import MAX_DEPTH, read_mapping, read_yaml
 
 __all__ = [
+    "OF_GRID",
     "check_jobs",
     "check_oracles",
     "check_seeds",
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 #: Parts of the key `grid` → their studies.
-_OF_GRID = {"fleets": "grid", "controls": "grid_controls", "methods": "grid_methods", "audit": "grid_audit"}
+OF_GRID = {"fleets": "grid", "controls": "grid_controls", "methods": "grid_methods", "audit": "grid_audit"}
 #: Snakemake plans this many jobs in minutes.
 MAX_JOBS = 100_000
 
@@ -120,7 +121,7 @@ def _seeds(config: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
             yield f"scenarios.{name}.tuning.seeds", seeds["first"], seeds["count"]
     for name, study in config.get("evidence", {}).items():
         yield f"evidence.{name}", study["first"], study["count"]
-    for part in _OF_GRID if config.get("grid") else ():
+    for part in OF_GRID if config.get("grid") else ():
         yield f"grid.{part}", config["grid"][part]["first"], config["grid"][part]["count"]
     if settings := config.get("fedlqr"):
         yield "fedlqr", settings["seed"], settings["realisations"]
@@ -134,7 +135,7 @@ def check_jobs(config: Mapping[str, Any]) -> None:
     """
     entries = {f"evidence.{name}": (1, entry) for name, entry in config.get("evidence", {}).items()}
     if grid := config.get("grid"):
-        entries |= {f"grid.{part}": (1, grid[part]) for part in _OF_GRID}
+        entries |= {f"grid.{part}": (1, grid[part]) for part in OF_GRID}
     for name, scenario in config["scenarios"].items():
         entries[f"scenarios.{name}.seeds"] = (len(scenario["algorithms"]), scenario["seeds"])
     jobs = {where: times * -(-seeds["count"] // seeds["per_job"]) for where, (times, seeds) in entries.items()}
@@ -202,7 +203,7 @@ def studies_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             not divide `fedlqr.rounds`.
     """
     studies = dict(config.get("evidence", {}))
-    for study, key in {"fedlqr": "fedlqr", **dict.fromkeys(_OF_GRID.values(), "grid")}.items():
+    for study, key in {"fedlqr": "fedlqr", **dict.fromkeys(OF_GRID.values(), "grid")}.items():
         if study in studies:
             raise ConfigError(f"evidence.{study}: found an entry, expected the key {key} at the top level")
     if grid := config.get("grid"):
@@ -220,9 +221,9 @@ def studies_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _studies_of_grid(grid: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the studies of the grid: they share its axes, and each has fleets, and options, of its own."""
-    axes = {key: value for key, value in grid.items() if key not in _OF_GRID}
+    axes = {key: value for key, value in grid.items() if key not in OF_GRID}
     studies = {}
-    for part, study in _OF_GRID.items():
+    for part, study in OF_GRID.items():
         fleets = {key: grid[part][key] for key in ("first", "count", "per_job")}
         own = {key: value for key, value in grid[part].items() if key not in fleets}
         studies[study] = {**fleets, "options": {**axes, **({part: own} if own else {})}}

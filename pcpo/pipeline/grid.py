@@ -7,12 +7,12 @@ from typing import Any
 
 from pcpo.errors import BudgetError
 from pcpo.experiments.cost import limits_of
-from pcpo.pipeline.config import studies_of
+from pcpo.pipeline.config import OF_GRID, studies_of
 
 __all__ = ["check_grid", "core_seconds", "in_sentences"]
 
-#: Runs of one fleet in a cell, over one run of PCPO, that methods take by study: a typical sum over all of them.
-_METHODS = 40.0
+#: Core seconds of all methods on one fleet, over those of one run of PCPO.
+_METHODS = 10.0
 #: Core seconds of the rollouts of one audited fleet.
 _AUDIT = 15.0
 
@@ -26,12 +26,12 @@ def core_seconds(config: Mapping[str, Any]) -> dict[str, tuple[int, float]]:
     from pcpo.evidence.registry import study_named
 
     found = {}
-    for study, settings in studies_of(config).items():
-        if not study.startswith("grid"):
-            continue
+    studies = studies_of(config)
+    for study in OF_GRID.values():
+        settings = studies[study]
         for name, cell in cells_of(study_named(study), settings["options"]).items():
             each = cell_seconds(getattr(cell, "grid", cell))
-            each = {"grid_methods": each * _METHODS / 4, "grid_audit": each + _AUDIT}.get(study, each)
+            each = {"grid_methods": each * _METHODS, "grid_audit": each + _AUDIT}.get(study, each)
             found[f"{study}, cell {name}"] = (int(settings["count"]), each)
     return found
 

@@ -29,6 +29,7 @@ from pcpo.errors import ConfigError
 from pcpo.experiments.experiment import Experiment
 from pcpo.experiments.margins import margins
 from pcpo.fleets.fleet import Fleet
+from pcpo.fleets.population import cluster_sizes
 from pcpo.fleets.random import FleetSpec, random_fleet
 from pcpo.simulation.noise import Purpose, noise_law, stream
 from pcpo.theory.calibration import LocalConstants, calibrated_constants, horizon_for, local_constants
@@ -90,11 +91,6 @@ def _small_fleet(states: int, sizes: Sequence[int], separation: float, fleet_see
         condition_limit=3.0,
     )
     return random_fleet(spec, stream(fleet_seed, Purpose.FLEET), "clustering")
-
-
-def _cluster_sizes(agents: int, clusters: int) -> list[int]:
-    """Divide the agents into clusters as equal as possible, the first ones larger."""
-    return [agents // clusters + (j < agents % clusters) for j in range(clusters)]
 
 
 # ------------------------------------------------------------------------------------------------------- clustering
@@ -189,7 +185,7 @@ def _clustering_controls(base: ClusteringCell) -> dict[str, ClusteringCell]:
 
 
 def _clustering_experiment(cell: ClusteringCell) -> Experiment:
-    sizes = _cluster_sizes(cell.agents, cell.clusters)
+    sizes = cluster_sizes(cell.agents, cell.clusters)
     return Experiment.calibrated(
         _small_fleet(cell.states, sizes, cell.closeness * _SEPARATION, cell.fleet_seed),
         Delta0=_SEPARATION / (cell.position * 2.0**-cell.halvings),
@@ -294,7 +290,7 @@ def _heterogeneity_cells(options: Mapping[str, Any]) -> dict[str, HeterogeneityC
 def _separated(cell: HeterogeneityCell) -> Fleet:
     """Draw the fleet with Δ = ¾Δ_0·2^(−k); cluster 1, and the dynamics and K* of cluster 2, are the same for all k."""
     separation = _SEPARATION * 2.0 ** (cell.least_halvings - cell.halvings)
-    return _small_fleet(1, _cluster_sizes(cell.agents, 2), separation, cell.fleet_seed)
+    return _small_fleet(1, cluster_sizes(cell.agents, 2), separation, cell.fleet_seed)
 
 
 def _common_schedule(cell: HeterogeneityCell) -> Schedule:

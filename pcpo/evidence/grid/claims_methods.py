@@ -12,13 +12,8 @@ from pcpo.claims.contract import Claim, Control, Finding, Tables
 from pcpo.claims.controls import replaced
 from pcpo.claims.judging import AtMost
 from pcpo.claims.power import shift
-from pcpo.evidence.grid.checks import (
-    MODE,
-)
-from pcpo.evidence.grid.measures import (
-    audit_ratio,
-    per_method,
-)
+from pcpo.evidence.grid.checks import MODE
+from pcpo.evidence.grid.measures import audit_ratio, per_method
 
 __all__ = ["COMPARISON"]
 
@@ -57,7 +52,7 @@ def _better(claim: str, method: str) -> Claim:
     return Claim(claim, _at_least(method), AtMost(), [_exchanged(method)], _FLEETS, "who_wins", MODE)
 
 
-def _twice(tables: Tables) -> Tables:
+def _four_times(tables: Tables) -> Tables:
     """Return tables where PCPO's gaps are four times those of known clusters."""
     rows = tables["grid_methods"].copy()
     known = rows[rows["algorithm"] == "oracle_clusters"].set_index(["cell", "seed", "epoch"])["gap"]
@@ -93,7 +88,7 @@ COMPARISON: list[Claim] = [
         "as_known_clusters",
         _at_least("oracle_clusters", 3.0),
         AtMost(),
-        [Control("four_times", "four times the gap of known clusters", _twice)],
+        [Control("four_times", "four times the gap of known clusters", _four_times)],
         _FLEETS,
         "who_wins",
         MODE,

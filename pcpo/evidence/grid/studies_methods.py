@@ -89,7 +89,7 @@ _OPTIONS: Option = {
 
 def _method_cells(options: Mapping[str, Any]) -> dict[str, MethodCell]:
     """Return the cells in which methods are compared; ConfigError for one that the grid does not have."""
-    cells, given = cells_of_grid({axis: options[axis] for axis in AXES}), options["methods"]
+    given = options["methods"]
     return {
         name: MethodCell(
             cell,
@@ -98,12 +98,13 @@ def _method_cells(options: Mapping[str, Any]) -> dict[str, MethodCell]:
             tuple(map(float, given["wrong"])),
             int(given["identification"]),
         )
-        for name, cell in _chosen(cells, given["cells"], "methods").items()
+        for name, cell in _chosen(options, "methods").items()
     }
 
 
-def _chosen(cells: Mapping[str, Cell], names: Sequence[str], part: str) -> dict[str, Cell]:
-    """Return cells of the grid by name; ConfigError, with the names there are, for another one."""
+def _chosen(options: Mapping[str, Any], part: str) -> dict[str, Cell]:
+    """Return the cells that a part of the key names; ConfigError, with the names there are, for another one."""
+    cells, names = cells_of_grid(options), options[part]["cells"]
     for name in names:
         if name not in cells:
             raise ConfigError(f"grid.{part}.cells: found {name!r}, expected one of {', '.join(cells)}")
@@ -235,10 +236,10 @@ _AUDIT: Option = {
 
 def _audit_cells(options: Mapping[str, Any]) -> dict[str, AuditCell]:
     """Return the cells of the audit; ConfigError for one that the grid does not have."""
-    cells, given = cells_of_grid({axis: options[axis] for axis in AXES}), options["audit"]
+    given = options["audit"]
     return {
         name: AuditCell(cell, float(given["minibatch_scale"]), int(given["epochs"]))
-        for name, cell in _chosen(cells, given["cells"], "audit").items()
+        for name, cell in _chosen(options, "audit").items()
     }
 
 
