@@ -61,9 +61,14 @@ def worst_by_run(table: pd.DataFrame, largest: Sequence[str], fixed: Sequence[st
         fixed: columns that have one value in a run.
 
     Returns:
-        A row per cell and seed: `fixed`, the maxima of `largest`, lost (1 if a member was ever lost) and misclustered
-        (1 if a set was wrong in any epoch l ≥ L).
+        A row per cell and seed: `fixed`, the maxima of `largest`, lost (1 if a member was ever lost), misclustered (1
+        if a set was wrong in any epoch l ≥ L) and settled (L̃, the first epoch from which all sets stay exact; infinite
+        if those of the last epoch were wrong).
     """
-    late_and_wrong = (table["epoch"] >= table["L"]) & (table["exact"] == 0)
-    by_run = table.assign(misclustered=late_and_wrong.astype(np.int64)).groupby(["cell", "seed"])
-    return by_run[[*fixed]].first().join(by_run[[*largest, "lost", "misclustered"]].max()).reset_index()
+    wrong = table["exact"] == 0
+    late_and_wrong = (table["epoch"] >= table["L"]) & wrong
+    epochs = {"last_wrong": table["epoch"].where(wrong, 0), "last": table["epoch"]}
+    by_run = table.assign(misclustered=late_and_wrong.astype(np.int64), **epochs).groupby(["cell", "seed"])
+    found = by_run[[*fixed]].first().join(by_run[[*largest, "lost", "misclustered", *epochs]].max()).reset_index()
+    found["settled"] = (found["last_wrong"] + 1.0).where(found["last_wrong"] != found["last"], np.inf)
+    return found.drop(columns=[*epochs])

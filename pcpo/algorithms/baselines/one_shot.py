@@ -22,7 +22,10 @@ class OneShot(OneSequence):
     Epochs before L: 2R_l + 1 local iterations.  Epoch L: 2R_L of them and a cost estimate, good to Δ_L/4 ≤ Δ/8 each, so
     that |Ĉ_i − Ĉ_j| ≤ Δ/2 tells the clusters; every agent takes the cheapest gain of its set, (8).  Later: 2R_l + 1
     global iterations.  With one cluster, Δ = ∞ and L = 1.  Its cost estimates are NaN but in epoch L.
+    Told a multiple of Δ (`told`), it takes that for Δ: a named deviation.
     """
+
+    told: float = 1.0
 
     name = "one_shot"
     uses = frozenset({"separation"})
@@ -36,7 +39,7 @@ class OneShot(OneSequence):
         if state.memory == "clustered":
             gains = descend(state.gains, 2 * plan.iterations + 1, plan, oracle, server)
             return Progress(gains, memory="clustered")
-        separation = given(state.setting, "separation")
+        separation = self.told * given(state.setting, "separation")
         if plan.Delta > separation / 2:
             return Progress(alone(state.gains, 2 * plan.iterations + 1, plan, oracle))
         X = alone(state.gains, 2 * plan.iterations, plan, oracle)

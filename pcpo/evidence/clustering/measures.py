@@ -42,13 +42,9 @@ def per_run(table: pd.DataFrame) -> pd.DataFrame:
         lost); misclustered (1 if a set was wrong in any epoch l ≥ L); settled, L̃ (infinite if the sets of the last
         epoch were wrong); early, max(1, L − 2).
     """
-    rows = table.assign(wrong_epoch=table["epoch"].where(table["exact"] == 0, 0))
     fixed = ("role", "agents", "minibatch_scale", "delta", "L", "mode")
-    found = worst_by_run(rows, [*MARGINS, "epoch", "wrong_epoch"], fixed)
-    never = found["wrong_epoch"] == found["epoch"]
-    found["settled"] = (found["wrong_epoch"] + 1.0).where(~never, np.inf)
-    found["early"] = found["L"].map(early_epoch)
-    return found.drop(columns=["epoch", "wrong_epoch"])
+    found = worst_by_run(table, MARGINS, fixed)
+    return found.assign(early=found["L"].map(early_epoch))
 
 
 def implication(tables: Tables) -> Finding:

@@ -19,6 +19,7 @@ from pcpo.claims.cells import grid
 from pcpo.claims.contract import Finding, Tables
 from pcpo.errors import ResultsError
 from pcpo.evidence.grid.studies import ALONE
+from pcpo.experiments.margins import worst_by_run
 
 __all__ = [
     "audit_ratio",
@@ -53,21 +54,15 @@ def per_run(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows[rows["algorithm"] != ALONE]
     last, first = _last_epoch(rows), rows["epoch"] == 1
     rows = rows.assign(
-        misclustered=((rows["epoch"] >= rows["L"]) & (rows["exact"] == 0)).astype(int),
-        wrong_epoch=rows["epoch"].where(rows["exact"] == 0, 0),
         at_once=((rows["exact"] == 1) & first).astype(int),
         miscounted=(rows["rounds"] != rows["predicted_rounds"]).astype(int),
         bound_margin=rows["bound_margin"].where(last, -np.inf),
         infinite=rows["infinite"].where(last, 0),
     )
-    largest = [*_MARGINS, "lost", "grew", "misclustered", "wrong_epoch", "at_once", "miscounted", "bound_margin",
-               "infinite", "epoch"]  # fmt: skip
-    by_run = rows.groupby(["cell", "seed"], sort=False)
-    found = by_run[largest].max().join(by_run[["role", "delta", "L", "early"]].first())
-    found["spent"] = by_run["failure_probability"].sum()
-    never = found["wrong_epoch"] == found["epoch"]
-    found["settled"] = (found["wrong_epoch"] + 1.0).where(~never, np.inf)
-    return found.drop(columns=["epoch", "wrong_epoch"]).reset_index()
+    largest = [*_MARGINS, "grew", "at_once", "miscounted", "bound_margin", "infinite"]
+    found = worst_by_run(rows, largest, ("role", "delta", "L", "early"))
+    spent = rows.groupby(["cell", "seed"])["failure_probability"].sum()
+    return found.merge(spent.rename("spent").reset_index(), on=["cell", "seed"])
 
 
 def _last_epoch(rows: pd.DataFrame) -> pd.Series[bool]:

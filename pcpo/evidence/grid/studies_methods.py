@@ -19,7 +19,7 @@ from pcpo.algorithms.baselines.naive_average import NaiveAverage
 from pcpo.algorithms.baselines.one_shot import OneShot
 from pcpo.algorithms.baselines.oracle_clusters import OracleClusters
 from pcpo.algorithms.pcpo import PCPO
-from pcpo.algorithms.protocol import Algorithm, SideInformation
+from pcpo.algorithms.protocol import Algorithm
 from pcpo.claims.contract import Study
 from pcpo.claims.options import Option, several, whole
 from pcpo.errors import ConfigError
@@ -111,49 +111,17 @@ def _chosen(options: Mapping[str, Any], part: str) -> dict[str, Cell]:
     return {name: cells[name] for name in names}
 
 
-@dataclass(frozen=True)
-class _ToldWrongly:
-    """Run the one-shot method with a Δ that is `factor` times the true one."""
-
-    factor: float
-    inner: OneShot
-
-    @property
-    def name(self) -> str:
-        """Return "one_shot" with the factor."""
-        return f"one_shot, told {self.factor:g} Δ"
-
-    @property
-    def uses(self) -> frozenset[str]:
-        """Return what the one-shot method uses."""
-        return self.inner.uses
-
-    def init(self, setting: Any) -> Any:
-        """Start with the wrong Δ."""
-        side: SideInformation = setting.side
-        assert side.separation is not None
-        return self.inner.init(replace(setting, side=replace(side, separation=self.factor * side.separation)))
-
-    def next_rollouts(self, state: Any) -> int:
-        """Return the rollouts of the next epoch."""
-        return self.inner.next_rollouts(state)
-
-    def step(self, state: Any, oracle: Any, server: Any) -> Any:
-        """Run one epoch."""
-        return self.inner.step(state, oracle, server)
-
-
 def _simulate_methods(cell: MethodCell, seeds: Sequence[int]) -> pd.DataFrame:
     """Tune and run every method on the fleet of every seed."""
     frames = []
     for seed in seeds:
         fleet = draw(cell.grid, seed).fleet
         setting = experiment(cell.grid, fleet)
-        methods: list[Algorithm] = [_METHODS[name] for name in cell.algorithms]
+        methods = {name: _METHODS[name] for name in cell.algorithms}
         if "one_shot" in cell.algorithms:
-            methods += [_ToldWrongly(factor, OneShot()) for factor in cell.wrong]
-        for method in methods:
-            frames.append(_tuned_run(cell, setting, method, seed).assign(seed=seed))
+            methods |= {f"one_shot, told {factor:g} Δ": OneShot(told=factor) for factor in cell.wrong}
+        for name, method in methods.items():
+            frames.append(_tuned_run(cell, setting, method, seed).assign(seed=seed, algorithm=name))
     return pd.concat(frames, ignore_index=True).assign(**settings_of(cell.grid))[list(_METHOD_COLUMNS)]
 
 
@@ -174,7 +142,7 @@ def _tuned_run(cell: MethodCell, setting: Experiment, method: Algorithm, seed: i
     scale = cell.step_scales[int(np.argmin(trials))] if trials else cell.step_scales[0]
     final = scaled(setting, Candidate(scale, 1.0))
     result = final.result(method, seed=run_seed(cell.grid, seed, 2))
-    return summaries.by_epoch(setting.fleet, result).assign(step_scale=scale, algorithm=method.name)
+    return summaries.by_epoch(setting.fleet, result).assign(step_scale=scale)
 
 
 def _with_rollouts(setting: Experiment, rollouts: int) -> Experiment:
