@@ -28,6 +28,7 @@ from pcpo.lqr.cost import (
     value_matrix,
 )
 from pcpo.lqr.moments import (
+    cost_and_variance,
     rollout_bound,
     rollout_variance,
     truncated_cost,
@@ -62,6 +63,7 @@ __all__ = [
     "Smoothed",
     "closed_loop",
     "cost",
+    "cost_and_variance",
     "cost_array",
     "cost_scale",
     "estimator_moments",

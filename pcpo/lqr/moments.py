@@ -10,12 +10,22 @@ from typing import Protocol
 import numpy as np
 
 from pcpo.errors import FleetError
-from pcpo.lqr.cost import closed_loop, cost_array, has_finite_cost, solve_stein, stage_weight, transpose, value_matrix
+from pcpo.lqr.cost import (
+    closed_loop,
+    cost_array,
+    cost_scale,
+    has_finite_cost,
+    solve_stein,
+    stage_weight,
+    transpose,
+    value_matrix,
+)
 from pcpo.lqr.system import Array, LinearSystem
 
 __all__ = [
     "BoundedLaw",
     "QuarticLaw",
+    "cost_and_variance",
     "quartic_pairs",
     "rollout_bound",
     "rollout_variance",
@@ -52,17 +62,27 @@ def variance_array(system: LinearSystem, gains: Array, law: QuarticLaw) -> Array
 
     γ²/(1-γ²) [Var(zᵀP_K z) + 4 Σ_{k≥1} γ^{2k} ‖P_K A_K^k‖²].
     """
-    gamma = system.gamma
-    finite = np.asarray(has_finite_cost(system, gains))
-    K = np.where(finite[..., None, None], gains, 0.0)
-    A_K = np.where(finite[..., None, None], closed_loop(system, K), 0.0)
-    P = np.where(finite[..., None, None], value_matrix(system, K), 0.0)
+    _, variances = cost_and_variance(system, gains, law)
+    return variances
+
+
+def cost_and_variance(system: LinearSystem, gains: Array, law: QuarticLaw) -> tuple[Array, Array]:
+    """Return C(K) and Var C(K;Z) for a stack of gains (..., m, n), as `cost_array` and `variance_array` do.
+
+    The value matrices, which take most of the time, are computed once.
+    """
+    gamma, values = system.gamma, value_matrix(system, gains)
+    finite = np.asarray(np.isfinite(values).all(axis=(-1, -2)))
+    keep = finite[..., None, None]
+    A_K = np.where(keep, closed_loop(system, np.where(keep, gains, 0.0)), 0.0)
+    P = np.where(keep, values, 0.0)
     scaled = gamma * transpose(A_K)
     paths = solve_stein(scaled, transpose(scaled) @ scaled)  # Σ_{k≥1} γ^{2k} A^k A^kᵀ
     own = law.quartic_term(P)
     crossed = np.sum((P @ paths) * P, axis=(-1, -2))
     variances: Array = gamma**2 / (1.0 - gamma**2) * (own + 4.0 * crossed)
-    return np.asarray(np.where(finite, variances, np.inf))
+    costs = cost_scale(gamma) * np.trace(values, axis1=-2, axis2=-1)
+    return costs, np.asarray(np.where(finite, variances, np.inf))
 
 
 def rollout_variance(system: LinearSystem, gain: Array, law: QuarticLaw) -> float:

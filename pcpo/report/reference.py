@@ -35,12 +35,13 @@ BEGIN, END = "<!-- reference: begin (python -m pcpo.report.reference) -->", "<!-
 
 #: The figures at the head of README.md: file, and what it shows.
 HEADLINES = {
-    "clustering": "How often all neighbourhood sets are the true clusters, against Δ_l/Δ (Theorem 1)",
-    "scaling": "The mean gap against minibatch and cluster size, beside a prediction with nothing fitted (Theorem 2)",
-    "negative_transfer": "Averaging over everybody against PCPO, at the same rollouts",
+    "phase_diagram": "How often all neighbourhood sets are the true clusters, over rollouts and separation (Theorem 1)",
+    "population_scaling": "The gap of every fleet against cluster size and rollouts, beside a prediction with nothing "
+    "fitted (Theorem 2)",
+    "who_wins": "The gap of every method over that of PCPO, at the same rollouts, by cell",
 }
-#: The groups whose claims are the paper's theorems; of a run without the grid, those on chosen fleets.
-_THEOREMS, _ON_CHOSEN_FLEETS = ("grid",), ("clustering", "scaling", "communication")
+#: The groups whose claims are the paper's theorems.
+_THEOREMS = ("grid",)
 
 
 def write_reference(root: Path, repository: Path, groups: Mapping[str, Group] | None = None) -> Path:
@@ -96,7 +97,7 @@ def _provenance(store: Store, figures: Mapping[str, Path]) -> dict[str, Any]:
         "configuration": store.root.name,
         "settings_sha256": origin.settings,
         "tables": origin.files,
-        "commits": _commits(store),
+        "commit": _one_commit(store),
         "judged_at": git_commit(),
         "versions": {"pcpo": next(iter(origin.versions)), **environment_versions()},
         "machine": machine(),
@@ -108,20 +109,19 @@ def _provenance(store: Store, figures: Mapping[str, Path]) -> dict[str, Any]:
     }
 
 
-def _commits(store: Store) -> dict[str, str]:
-    """Return the commit of each study and of the comparison of methods, which is the same for all."""
+def _one_commit(store: Store) -> str:
+    """Return the commit of all studies and of the comparison of methods; ResultsError if they have several."""
     parts: dict[str, list[Source]] = {}
     for source in store.sources:
         parts.setdefault(_part(source), []).append(source)
-    found = {part: _commit(part, sources, store.root) for part, sources in sorted(parts.items())}
-    first, *others = found
-    for part in others:
-        if found[part] != found[first]:
+    (first, commit), *others = ((part, _commit(part, parts[part], store.root)) for part in sorted(parts))
+    for part, other in others:
+        if other != commit:
             raise ResultsError(
-                f"{store.root}: found {first} of commit {found[first][:12]} and {part} of {found[part][:12]}, "
+                f"{store.root}: found {first} of commit {commit[:12]} and {part} of {other[:12]}, "
                 "expected a run of one commit: run the whole configuration again in a clean clone"
             )
-    return found
+    return commit
 
 
 def _part(source: Source) -> str:
@@ -170,8 +170,7 @@ def _lines(verdicts: pd.DataFrame, provenance: Mapping[str, Any]) -> Iterator[st
 
 def _headline(claims: pd.DataFrame) -> list[tuple[str, ...]]:
     """Select the claims that stand for a theorem or a corollary as a whole, in their order."""
-    groups = _THEOREMS if claims["group"].isin(_THEOREMS).any() else _ON_CHOSEN_FLEETS
-    stated = claims["source"].str.match(r"(Theorem [12]|Corollary 3)") & claims["group"].isin(groups)
+    stated = claims["source"].str.match(r"(Theorem [12]|Corollary 3)") & claims["group"].isin(_THEOREMS)
     return [_cells(row) for row in claims[stated].to_dict("records")]
 
 
@@ -191,13 +190,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def _origin(provenance: Mapping[str, Any]) -> str:
     place = f"{provenance['machine']['cores']} cores of {provenance['machine']['cpu']}"
-    by_commit: dict[str, list[str]] = {}
-    for part, commit in provenance["commits"].items():
-        by_commit.setdefault(commit[:12], []).append(part)
-    main, *others = sorted(by_commit, key=lambda commit: -len(by_commit[commit]))
-    tables = "".join(f"; {', '.join(f'`{part}`' for part in by_commit[commit])} of `{commit}`" for commit in others)
     return (
-        f"Tables of commit `{main}`{tables}; judged at `{provenance['judged_at'][:12]}`: "
+        f"Tables of commit `{provenance['commit'][:12]}`, judged at `{provenance['judged_at'][:12]}`: "
         f"{provenance['jobs']:,} jobs of together {number(provenance['job_hours'])} hours ({place}). "
         "What the words mean: [docs/evidence.md](docs/evidence.md). "
         "All figures, the table with its negative controls, and the provenance: [docs/reference/](docs/reference/)."

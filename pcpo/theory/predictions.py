@@ -110,7 +110,7 @@ def weight_moment(
     K = np.asarray(gain, dtype=np.float64)
     nodes, weights = lqr.sphere_nodes(system.D, rng=_fixed_rng(system.D))
     offsets = radius * nodes.reshape(-1, *K.shape)
-    costs, variances = lqr.cost_array(system, K + offsets), lqr.variance_array(system, K + offsets, law)
+    costs, variances = lqr.cost_and_variance(system, K + offsets, law)
     if not np.isfinite(costs).all():
         return float("inf")
     if estimator == "one_point":
