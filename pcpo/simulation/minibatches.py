@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import FunctionType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,46 @@ __all__ = ["FleetKernel", "Words", "minibatch_kernel"]
 Words = NDArray[np.uint64]
 
 
+# What each kernel has values of its own for: see `minibatch_kernel`.
+_rollouts: Any = None
+_D = _columns = _width = _seeds_of_block = 0
+_seeded = False
+
+
+def _minibatch_sums(  # type: ignore[no-untyped-def]
+    A, B, Q, R, cluster, K, radii, baselines, words, minibatch, most, scale, root, totals, saturated
+):
+    U, costs = np.empty((most, _D, BLOCK)), np.empty((most, BLOCK))
+    raw = np.empty(most * _columns * BLOCK, dtype=np.uint64)
+    draws = np.empty(most * scale.size * _width, dtype=np.uint64)
+    seeds = np.empty(most * _seeds_of_block, dtype=np.uint64)
+    for agent in range(K.shape[0]):
+        j, sums = cluster[agent], np.zeros((_D + 2, BLOCK))
+        for first in range(0, minibatch, most * BLOCK):
+            valid = min(minibatch - first, most * BLOCK)
+            blocks = (valid + BLOCK - 1) // BLOCK
+            direction_words = raw[: blocks * _columns * BLOCK]
+            advance(words[agent, 0], direction_words)
+            normals(direction_words.reshape((blocks, _columns, BLOCK)), U[:blocks])
+            normalise(U[:blocks], 1.0)
+            noise = draws[: blocks * scale.size * _width]
+            if _seeded:
+                own = seeds[: blocks * _seeds_of_block]
+                advance(words[agent, 1], own)
+                expand(own.reshape((blocks, SEEDS[0], SEEDS[1])), noise.reshape((blocks, scale.size * _width)))
+            else:
+                advance(words[agent, 1], noise)
+            _rollouts(
+                A[j], B[j], Q[j], R[j], K[agent], radii[agent], U[:blocks],
+                noise.reshape((blocks, scale.size, _width)), scale, root, costs[:blocks],
+            )  # fmt: skip
+            saturated[agent] += saturate(costs[:blocks], valid)
+            if baselines.size:
+                costs.reshape(costs.size)[:valid] -= baselines[agent]
+            accumulate(costs[:blocks], U[:blocks], sums)
+        totals[agent] = folded(sums)
+
+
 @cache
 def minibatch_kernel(n: int, m: int, kind: Kind) -> Callable[..., None]:
     """Return the loop over agents and chunks for n states, m inputs and a kind of noise, compiled at its first call.
@@ -36,44 +78,21 @@ def minibatch_kernel(n: int, m: int, kind: Kind) -> Callable[..., None]:
     kernel(A, B, Q, R, cluster, K, radii, baselines, words, minibatch, most, scale, root, totals, saturated) adds, for
     every agent, Σ w U, Σ w and Σ w² of its minibatch to totals (N, m·n + 2), and the saturated rollouts to saturated.
     Matrices are those of the clusters (H, …), `most` is how many blocks are simulated at once.
+
+    The kernel calls another compiled one, which must be a global name: Numba finds a function that encloses one in no
+    cache but that of its own process.
     """
-    rollouts, D, columns = rollout_kernel(n, m, kind), m * n, words_per_column(m * n)
-    width, seeded, seeds_of_block = words_per_step(kind, n), kind != "signs", SEEDS[0] * SEEDS[1]
-
-    def minibatch_sums(  # type: ignore[no-untyped-def]
-        A, B, Q, R, cluster, K, radii, baselines, words, minibatch, most, scale, root, totals, saturated
-    ):
-        U, costs = np.empty((most, D, BLOCK)), np.empty((most, BLOCK))
-        raw = np.empty(most * columns * BLOCK, dtype=np.uint64)
-        draws = np.empty(most * scale.size * width, dtype=np.uint64)
-        seeds = np.empty(most * seeds_of_block, dtype=np.uint64)
-        for agent in range(K.shape[0]):
-            j, sums = cluster[agent], np.zeros((D + 2, BLOCK))
-            for first in range(0, minibatch, most * BLOCK):
-                valid = min(minibatch - first, most * BLOCK)
-                blocks = (valid + BLOCK - 1) // BLOCK
-                direction_words = raw[: blocks * columns * BLOCK]
-                advance(words[agent, 0], direction_words)
-                normals(direction_words.reshape((blocks, columns, BLOCK)), U[:blocks])
-                normalise(U[:blocks], 1.0)
-                noise = draws[: blocks * scale.size * width]
-                if seeded:
-                    own = seeds[: blocks * seeds_of_block]
-                    advance(words[agent, 1], own)
-                    expand(own.reshape((blocks, SEEDS[0], SEEDS[1])), noise.reshape((blocks, scale.size * width)))
-                else:
-                    advance(words[agent, 1], noise)
-                rollouts(
-                    A[j], B[j], Q[j], R[j], K[agent], radii[agent], U[:blocks],
-                    noise.reshape((blocks, scale.size, width)), scale, root, costs[:blocks],
-                )  # fmt: skip
-                saturated[agent] += saturate(costs[:blocks], valid)
-                if baselines.size:
-                    costs.reshape(costs.size)[:valid] -= baselines[agent]
-                accumulate(costs[:blocks], U[:blocks], sums)
-            totals[agent] = folded(sums)
-
-    return compiled(minibatch_sums, f"{n}_{m}_{kind}")
+    own = {
+        "_rollouts": rollout_kernel(n, m, kind),
+        "_D": m * n,
+        "_columns": words_per_column(m * n),
+        "_width": words_per_step(kind, n),
+        "_seeded": kind != "signs",
+        "_seeds_of_block": SEEDS[0] * SEEDS[1],
+    }
+    function = FunctionType(_minibatch_sums.__code__, {**globals(), **own}, "minibatch_sums")
+    function.__module__ = __name__
+    return compiled(function, f"{n}_{m}_{kind}")
 
 
 @dataclass(frozen=True)

@@ -195,7 +195,13 @@ class SteadyStates:
         """Return V_0, and V_r − V_0 at the largest radius."""
         best = lqr.riccati(self.system)
         at_zero = best.cost**2 + lqr.rollout_variance(self.system, best.K, self.law)
-        return at_zero, weight_moment(self.system, best.K, self.largest, self.law) - at_zero
+        return at_zero, self._on_axes(best.K) - at_zero
+
+    def _on_axes(self, gain: FloatArray) -> float:
+        """Return V_r at the largest radius by the rule ±r e_i, whose term in r² is that of the sphere's mean."""
+        axes = self.largest * np.eye(self.system.D).reshape(-1, *gain.shape)
+        costs, variances = lqr.cost_and_variance(self.system, gain + np.concatenate([axes, -axes]), self.law)
+        return float(np.mean(costs**2 + variances)) if np.isfinite(costs).all() else float("inf")
 
     @cached_property
     def _bias(self) -> float:

@@ -32,8 +32,9 @@ KERNELS = [
     "pcpo.evidence.hierarchical.model.kernels",
 ]
 
-# Prints the cache names of all functions of each module that Numba caches, those of factories included: first of the
-# package as it is, then with a comment added to each of the given files in turn.  Every answer comes from a process
+# Prints the names and the keys under which Numba caches the functions of each module, those of factories included (the
+# key has a digest of what a function encloses, which must not change from process to process): first of the package as
+# it is, then with a comment added to each of the given files in turn.  Every answer comes from a process
 # that has imported nothing of the package before; all are forks of one that has imported Numba.
 NAMES = """
 import importlib, json, os, sys
@@ -58,8 +59,10 @@ def names():
         if module in factories:
             name, arguments = factories[module]
             functions.append(getattr(loaded, name)(*arguments))
-        cached = [f.py_func for f in functions if f._cache.cache_path is not None]
-        found[module] = sorted({f.__qualname__ for f in cached if f.__module__ == module})
+        cached = [(d, d.py_func) for d in functions
+                  if d._cache.cache_path is not None and d.py_func.__module__ == module]
+        keyed = {(f.__qualname__, *d._cache._index_key((), d.targetctx.codegen())[2]) for d, f in cached}
+        found[module] = sorted(" ".join(entry) for entry in keyed)
     return found
 
 def asked():
