@@ -15,6 +15,7 @@ from pcpo.claims.controls import scaled, swapped
 from pcpo.claims.judging import AtMost
 from pcpo.evidence.practice import measures as measure
 from pcpo.evidence.practice import wrong_tables as wrong
+from pcpo.evidence.practice.claims_necessity import NECESSITY
 
 __all__ = ["CLAIMS"]
 
@@ -80,18 +81,26 @@ _FIRST_EXPERIMENTS = [
         figure="first_experiments",
     ),
     Claim(
-        id="forced_instability",
-        measure=measure.finite_mirror,
+        id="forced_stability",
+        measure=measure.infinite_forced,
         rule=AtMost(),
-        controls=[Control("pcpo", "PCPO's runs", swapped("first_runs", "unforced_mirror", "forced_mirror"))],
-        power=_in_runs(measure.finite_mirror, 0.5, "finite costs"),
+        controls=[
+            Control(
+                "adopted", "averaging that begins with (8)", swapped("first_runs", "adopted_mirror", "forced_mirror")
+            )
+        ],
+        power=_in_runs(measure.infinite_forced, 0.2, "infinite costs"),
         figure="first_experiments",
     ),
     Claim(
         id="unforced_stability",
         measure=measure.unforced_failures,
         rule=AtMost(),
-        controls=[Control("forced", "averaging's runs", swapped("first_runs", "forced_mirror", "unforced_mirror"))],
+        controls=[
+            Control(
+                "adopted", "averaging that begins with (8)", swapped("first_runs", "adopted_mirror", "unforced_mirror")
+            )
+        ],
         power=_in_runs(measure.unforced_failures, 0.2, "failure"),
         figure="first_experiments",
     ),
@@ -168,12 +177,18 @@ _CONSTANTS = [
 ]
 
 
-def _signature(name: str, condition: str, *, others: str = "sound") -> Claim:
+_STRANGERS = Control(
+    "averaging", "averaging over strangers without (8) taken for it", swapped("failures", "averaging", "adopted")
+)
+
+
+def _signature(name: str, condition: str, *more: Control, others: str = "sound") -> Claim:
     """Declare the claim that runs of a violated condition show a signature and sound runs do not.
 
     Args:
         name: of the signature, one of `measures.SIGNATURES`; for "any", the claim is that no run shows one.
         condition: cell of the violated condition.
+        more: further controls.
         others: cell whose runs stand in for it in the negative control.
     """
     measured = partial(measure.signature, name=name, condition=condition)
@@ -183,7 +198,7 @@ def _signature(name: str, condition: str, *, others: str = "sound") -> Claim:
         id=f"signature_{condition}",
         measure=measured,
         rule=AtMost(),
-        controls=[control],
+        controls=[control, *more],
         power=_in_runs(measured, 0.3, "a misleading signature"),
         figure="failure_signatures",
     )
@@ -192,7 +207,7 @@ def _signature(name: str, condition: str, *, others: str = "sound") -> Claim:
 _SIGNATURES = [
     _signature("lost", "step"),
     _signature("lost", "radius"),
-    _signature("shared_lost", "averaging"),
+    _signature("shared_lost", "adopted", _STRANGERS),
     _signature("restless", "noise"),
     _signature("any", "close", others="noise"),
 ]
@@ -246,4 +261,11 @@ _INITIAL_GUESS = [
     ),
 ]
 
-CLAIMS: Sequence[Claim] = [*_FIRST_EXPERIMENTS, *_SEPARATION, *_CONSTANTS, *_SIGNATURES, *_INITIAL_GUESS]
+CLAIMS: Sequence[Claim] = [
+    *_FIRST_EXPERIMENTS,
+    *NECESSITY,
+    *_SEPARATION,
+    *_CONSTANTS,
+    *_SIGNATURES,
+    *_INITIAL_GUESS,
+]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -36,6 +36,7 @@ METHODS: Mapping[str, Callable[..., Algorithm]] = {
     "pcpo": PCPO,
     "pcpo_no_elimination": no_elimination,
     "naive_average": NaiveAverage,
+    "naive_average_sync": partial(NaiveAverage, synchronise_first=True),
     "local": Local,
 }
 _GUESSES = ("fixed", "known", "rule")

@@ -25,9 +25,9 @@ __all__ = [
     "cell",
     "cost_of_rule",
     "ends",
-    "finite_mirror",
     "forced_plateau",
     "help_when_far",
+    "infinite_forced",
     "merged_harm",
     "merged_plateau",
     "robust",
@@ -179,9 +179,10 @@ def _survivors(frame: pd.DataFrame, column: str) -> Finding:
     return findings.failures(int(alive.sum()), len(alive), _MANY)
 
 
-def finite_mirror(tables: Tables) -> Finding:
-    """Count runs of averaging without a common gain whose policies all have finite cost at the end."""
-    return _survivors(cell(tables, "first_runs", "forced_mirror"), "infinite_global")
+def infinite_forced(tables: Tables) -> Finding:
+    """Count runs of averaging over everybody, from the agents' own gains, with an infinite cost after any epoch."""
+    lost = cell(tables, "first_runs", "forced_mirror").groupby("seed")["infinite_global"].max() > 0
+    return findings.failures(int(lost.sum()), len(lost), _FAILURE)
 
 
 def unforced_failures(tables: Tables) -> Finding:

@@ -205,7 +205,7 @@ def _predictions(
     iterations = [plan.iterations for plan in plans]
     if not algorithm.startswith("pcpo"):
         iterations = [2 * R + 1 for R in iterations]
-        iterations[0] -= algorithm == "naive_average"  # a minibatch of epoch 1 goes into its (8)
+        iterations[0] -= algorithm.endswith("_sync")  # a minibatch of epoch 1 goes into its (8)
     local, shared = np.full(epochs, np.nan), np.full(epochs, np.nan)
     if wanted in ("local", "both"):
         local = local_gaps(fleet, plans, iterations, law)

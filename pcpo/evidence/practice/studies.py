@@ -24,7 +24,7 @@ KNOBS = {
 }
 _SWEPT = Cell(agents=4, predict="local")
 #: Cells of all studies that stand in for others in negative controls, and do nothing else.
-_CONTROLS = frozenset({"never_prune", "rule_times_ten"})
+_CONTROLS = frozenset({"never_prune", "adopted_mirror", "averaging", "rule_times_ten"})
 _COMMON_START = Cell(start="common", start_gap=2.0)
 
 
@@ -64,6 +64,7 @@ def _first(options: Mapping[str, Any]) -> Cells:
         "forced": replace(_COMMON_START, algorithm="naive_average", predict="global"),
         "unforced": _COMMON_START,
         "forced_mirror": Cell(fleet="mirror", algorithm="naive_average"),
+        "adopted_mirror": Cell(fleet="mirror", algorithm="naive_average_sync"),
         "unforced_mirror": Cell(fleet="mirror"),
     }
 
@@ -89,7 +90,8 @@ def _failures(options: Mapping[str, Any]) -> Cells:
         "sound": base,
         "step": replace(base, step_factor=10.0),
         "radius": replace(base, radius_factor=4.0, cap_factor=8.0),
-        "averaging": Cell(fleet="mirror", algorithm="pcpo_no_elimination", synchronise=True),
+        "averaging": Cell(fleet="mirror", algorithm="pcpo_no_elimination"),
+        "adopted": Cell(fleet="mirror", algorithm="pcpo_no_elimination", synchronise=True),
         "noise": replace(base, minibatch_factor=1 / 12, epochs=4),
         "close": replace(base, separation=0.02),
     }
