@@ -55,7 +55,8 @@ COLUMNS = {
     "sets": "number of different sets N_i",
     "smallest_set": "least |N_i|",
     "reinitialised": "whether (8) was applied at the end of the epoch",
-    "saturated": "fraction of the epoch's rollouts whose cost was saturated, not a number below 1e30",
+    "saturated": "fraction of the epoch's rollouts whose cost was saturated, not a number below 1e30; a lower bound "
+    "of the rollouts of infinite cost, since one that is cut after h steps may end below that",
     "worst_estimate": "largest Ĉ_i over the largest C(K_i⁰)",
     "predicted_local": "linearised mean of local_gap (cost units)",
     "predicted_global": "linearised mean of global_gap if N_i = [N] throughout (cost units)",
