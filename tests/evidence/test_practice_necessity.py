@@ -81,13 +81,16 @@ def test_a_row_depends_on_its_seed_alone() -> None:
 
 
 def test_the_claims_on_a_few_fleets() -> None:
-    """Two fleets of every population: nothing is refuted, and every control is."""
+    """Three fleets of two populations: nothing is refuted, and every control is."""
     tables = {}
     for study, options in ((PARTITIONS, {"steps": 500}), (NECESSITIES, {})):
-        frames = {name: study.simulate(cell, [1, 2]) for name, cell in cells_of(study, options).items()}
+        cells = {
+            name: cell for name, cell in cells_of(study, options).items() if name in ("unstable_1x1", "unstable_2x1")
+        }
+        frames = {name: study.simulate(cell, [1, 2, 3]) for name, cell in cells.items()}
         tables[study.name] = pd.concat([f.assign(cell=name) for name, f in frames.items()], ignore_index=True)
         assert not tables[study.name].duplicated(["cell", *study.key]).any()
-    assert (tables["partitions"].query("cell != 'mixed_3x2'")["common_gain"] == "excluded").all()
+    assert (tables["partitions"]["common_gain"] == "excluded").all()
     for claim in NECESSITY:
         found = claim.measure(tables)
         assert claim.rule.verdict(found, found.p_value) is not Verdict.REFUTED, (claim.id, found)
