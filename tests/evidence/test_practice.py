@@ -22,7 +22,7 @@ from pcpo.errors import BudgetError, ConfigError, ResultsError
 from pcpo.evidence.practice.fleets import NOISE, Cell, experiment_of, fleet_of, resolved, schedule_of
 from pcpo.evidence.practice.guess_rule import initial_guess
 from pcpo.evidence.practice.runs import COLUMNS, simulate
-from pcpo.evidence.practice.studies import FAILURES, FIRST, GUESS, LIMIT, SENSITIVITY
+from pcpo.evidence.practice.studies import FAILURES, FIRST, GUESS, LIMIT, ROBUSTNESS, SENSITIVITY
 from pcpo.evidence.registry import load_group
 from pcpo.figures.style import save
 from pcpo.fleets.files import read_fleet
@@ -132,10 +132,11 @@ def table(study: Any, runs: int) -> pd.DataFrame:
                     "infinite_global": 3 * lost,
                     "smallest_set": smallest,
                 }
+                known_ratio = {"noise_ratio": 0.1 * (1 + np.arange(runs) % 7)}
                 blank = {"predicted_local": np.nan, "predicted_global": np.nan, "plateau": np.nan}
                 known = {c: getattr(cell, c) for c in ("fleet", "draw", "agents", "separation", "Delta0", "algorithm")}
                 first = {**known, "step_curvature": 0.2, "value": value, "seed": np.arange(runs), "cell": name}
-                rows.append(pd.DataFrame({**first, **fixed, **blank, **gaps, **counts, **row}))
+                rows.append(pd.DataFrame({**first, **fixed, **blank, **known_ratio, **gaps, **counts, **row}))
     return pd.concat(rows, ignore_index=True)
 
 
@@ -192,6 +193,54 @@ def test_claims_are_refuted_where_they_do_not_hold(claim: str) -> None:
     [declared] = [one for one in GROUP.claims if one.id == claim]
     found = declared.measure({**tables(), study: frame.assign(**values)})
     assert declared.rule.verdict(found, min(1.0, len(GROUP.claims) * found.p_value)) is Verdict.REFUTED, found
+
+
+def test_neither_kind_of_misled_runs_hides_behind_the_other() -> None:
+    """A quarter of the noisy runs without the signature, none of the sound ones with it: pooled it is an eighth."""
+    frame, [declared] = tables()["failures"], [one for one in GROUP.claims if one.id == "practice.signature_noise"]
+    for cell, found in (("noise", False), ("sound", True)):
+        wrong = (frame["cell"] == cell) & (frame["seed"] % 4 == 0)
+        calm = {**tables(), "failures": frame.assign(reinitialised=frame["reinitialised"].where(~wrong, found))}
+        measured = declared.measure(calm)
+        assert (measured.estimate, measured.n_runs) == (0.25, 2 * RUNS)
+        assert declared.rule.verdict(measured, measured.p_value) is Verdict.REFUTED
+
+
+def test_deviations_of_either_sign_count_in_the_sweep() -> None:
+    """Gaps 30 % larger and 30 % smaller in turn are off by 30 %, though right on average; exact ones are not off."""
+    [declared] = [one for one in GROUP.claims if one.id == "practice.sensitivity_level"]
+    [opposite] = [control for control in declared.controls if control.name == "opposite"]
+    assert declared.measure(opposite.tables(tables())).estimate == pytest.approx(0.09, rel=1e-9)
+    found = declared.measure(tables())
+    assert abs(found.estimate) < 0.15**2 / 2
+    assert found.low < found.estimate < found.high
+
+
+def test_the_rule_is_judged_on_every_affordable_fleet() -> None:
+    """Fleets on which the rule ends before epoch 1, or never has exact sets, count as failures and are not left out."""
+    frame = tables()["guess_rule"]
+    by_name = {one.id: one for one in GROUP.claims}
+    ruled = (frame["cell"] == "rule") & (frame["seed"] % 5 == 0)
+    nothing = frame.assign(exact=frame["exact"] & ~ruled, epoch=frame["epoch"].where(~ruled, 0))
+    for table in (nothing, frame.assign(exact=frame["exact"] & ~(frame["seed"] % 5 == 0))):  # then Δ known fails, too
+        for name in ("rule_exact", "rule_cost"):
+            found = by_name[f"practice.{name}"].measure({**tables(), "guess_rule": table})
+            assert (found.estimate, found.n_runs) == (pytest.approx(0.2), RUNS), name
+    poor = frame["seed"] % 5 == 0  # a budget that does not reach epoch 1 with Δ known is no fault of the rule
+    found = by_name["practice.rule_exact"].measure(
+        {**tables(), "guess_rule": nothing.assign(epoch=nothing["epoch"].where(~poor, 0))}
+    )
+    assert (found.estimate, found.n_runs) == (0, RUNS * 4 // 5)
+
+
+def test_every_seed_within_a_factor_of_two_draws_a_fleet_of_the_same_separation() -> None:
+    cells = cells_of(ROBUSTNESS, {})
+    for name in cells:
+        drawn = [resolved(cells[name].at(2.0), seed) for seed in (1, 2)]
+        assert drawn[0].draw != drawn[1].draw
+        assert drawn[0].separation == drawn[1].separation == 6.0
+        assert fleet_of(drawn[0]).separation == pytest.approx(6.0)
+        assert not np.array_equal(fleet_of(drawn[0]).systems[0].A, fleet_of(drawn[1]).systems[0].A)
 
 
 def test_a_missing_cell_is_named() -> None:

@@ -140,8 +140,11 @@ _CONSTANTS = [
         id="sensitivity_level",
         measure=measure.sensitivity_level,
         rule=AtMost(),
-        controls=[Control("fewer", "runs with an eighth of the rollouts throughout", wrong.fewest_rollouts_throughout)],
-        power=_beyond(measure.sensitivity_level, 0.2, "gaps 35 % off"),
+        controls=[
+            Control("fewer", "runs with an eighth of the rollouts throughout", wrong.fewest_rollouts_throughout),
+            Control("opposite", "gaps 30 % larger and 30 % smaller in turn: right on average", wrong.in_turn),
+        ],
+        power=_beyond(measure.sensitivity_level, 0.35**2 - 0.15**2, "gaps 35 % off, in either direction"),
         figure="sensitivity",
     ),
     Claim(
@@ -182,6 +185,16 @@ _STRANGERS = Control(
 )
 
 
+def _in_worst(measured: Measure, parts: int, truth: float, what: str) -> Power:
+    """Return the power against a truth in which a fraction of runs misleads in one of several parts of equal size."""
+
+    def value(tables: Tables, level: float) -> float:
+        found = measured(tables)
+        return power.binomial_power(found.n_runs // parts, found.predicted, truth, level / parts)
+
+    return Power(f"{what} in {truth:.0%} of the runs of one part", value)
+
+
 def _signature(name: str, condition: str, *more: Control, others: str = "sound") -> Claim:
     """Declare the claim that runs of a violated condition show a signature and sound runs do not.
 
@@ -199,7 +212,7 @@ def _signature(name: str, condition: str, *more: Control, others: str = "sound")
         measure=measured,
         rule=AtMost(),
         controls=[control, *more],
-        power=_in_runs(measured, 0.3, "a misleading signature"),
+        power=_in_worst(measured, 1 if name == "any" else 2, 0.3, "a misleading signature"),
         figure="failure_signatures",
     )
 
@@ -249,6 +262,17 @@ _INITIAL_GUESS = [
         rule=AtMost(),
         controls=[_TIMES_TEN],
         power=_in_runs(measure.rule_failures, 0.2, "failure"),
+        figure="initial_guess",
+    ),
+    Claim(
+        id="rule_noise",
+        measure=measure.rule_failures_by_noise,
+        rule=AtMost(),
+        controls=[
+            _TIMES_TEN,
+            Control("noisy_half", "failures on the noisier half of the fleets", wrong.noisy_failures),
+        ],
+        power=_in_worst(measure.rule_failures_by_noise, 2, 0.35, "failure"),
         figure="initial_guess",
     ),
     Claim(

@@ -30,7 +30,7 @@ Row = dict[str, Any]
 #: Fields of the cell that a table repeats.
 _RECORDED = {
     "fleet": "one: one cluster; pair: two random clusters; mirror: two clusters without a common gain",
-    "draw": "number of the random fleet; -1: each seed draws a fleet and Δ",
+    "draw": "number of the random fleet; -1: each seed draws a fleet, and Δ unless it is kept",
     "agents": "N",
     "separation": "Δ (cost units)",
     "Delta0": "Δ_0 (cost units)",
@@ -61,9 +61,10 @@ COLUMNS = {
     "predicted_local": "linearised mean of local_gap (cost units)",
     "predicted_global": "linearised mean of global_gap if N_i = [N] throughout (cost units)",
     "plateau": "Σ_j |M_j|(C_j(K̄) − C_j*)/N (cost units)",
+    "noise_ratio": "Δ/σ, σ the largest standard deviation of one rollout's cost at K*",
     **_RECORDED,
 }
-MAY_BE_MISSING = frozenset({"worst_estimate", "plateau", "predicted_local", "predicted_global"})
+MAY_BE_MISSING = frozenset({"worst_estimate", "plateau", "noise_ratio", "predicted_local", "predicted_global"})
 
 
 def simulate(cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
@@ -92,6 +93,7 @@ def _run(declared: Cell, seed: int) -> Iterator[Row]:
         result = experiment.result(METHODS[cell.algorithm](**options), seed=seed)
         rows = _summary(experiment, cell, result.epochs, spent)
     recorded = {name: getattr(cell, name) for name in _RECORDED} | {"Delta0": Delta0, "draw": declared.draw}
+    recorded["noise_ratio"] = _noise_ratio(fleet)
     for row in rows:
         yield {**row, **recorded}
 
@@ -142,6 +144,13 @@ def _plan_columns(fleet: Fleet, plan: EpochPlan) -> Row:
         "radius": plan.radius_local,
         "step_curvature": plan.step_size * _largest_curvature(fleet),
     }
+
+
+@lru_cache(maxsize=128)
+def _noise_ratio(fleet: Fleet) -> float:
+    """Return Δ/σ; NaN for one cluster."""
+    variances = [lqr.rollout_variance(s, lqr.riccati(s).K, noise_law(NOISE)) for s in fleet.systems]
+    return (fleet.separation or np.nan) / float(np.sqrt(max(variances)))
 
 
 @lru_cache(maxsize=128)
