@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pcpo.report.reference import BEGIN, END, block, read_reference
+from pcpo.report.standing import read_standing
 from pcpo.storage.files import write_text
 from tools.marks import renewed
 
@@ -16,7 +17,7 @@ __all__ = ["main", "with_head"]
 
 def with_head(readme: str, reference: Path) -> str:
     """Return the text of README.md with the results of the folder docs/reference at its head."""
-    text = block(*read_reference(reference))
+    text = block(*read_reference(reference), read_standing(reference))
     return renewed(readme, "reference", text.removeprefix(f"{BEGIN}\n").removesuffix(END))
 
 

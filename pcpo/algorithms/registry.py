@@ -9,8 +9,8 @@ module of one algorithm only.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, Literal
 
@@ -35,6 +35,7 @@ class Entry:
         title: its name in figures and in the report.
         citation: where the method comes from.
         sees: what its oracle shows it.
+        preset: options that make the algorithm of this name out of the factory's.
         estimates_costs: whether every epoch has cost estimates; where not, they are NaN.
         group: the comparison figure that it belongs to: a method, an ablation of PCPO, or an
             extension of it.
@@ -49,6 +50,7 @@ class Entry:
     estimates_costs: bool = True
     group: Kind = "method"
     module: str = ""
+    preset: Mapping[str, Any] = field(default_factory=dict)
 
     def make(self, **options: Any) -> Algorithm:
         """Make the algorithm with these options."""
@@ -56,7 +58,7 @@ class Entry:
         if isinstance(factory, str):
             module, _, attribute = factory.partition(":")
             factory = getattr(import_module(module), attribute)
-        made: Algorithm = factory(**options)
+        made: Algorithm = factory(**{**self.preset, **options})
         return made
 
     @property
@@ -89,6 +91,22 @@ def _baseline(name: str, attribute: str, title: str, citation: str, sees: Sight 
     return Entry(name, f"pcpo.algorithms.baselines.{name}:{attribute}", title, citation, sees, estimates_costs=False)
 
 
+def _synchronised(entry: Entry) -> Entry:
+    """Return the entry of a method that begins with (8) over its groups, a named deviation."""
+    return replace(
+        entry,
+        name=f"{entry.name}_sync",
+        title=f"{entry.title.partition(' (')[0]}, synchronised",
+        citation=f"{entry.citation}; deviation",
+        preset={"synchronise_first": True},
+    )
+
+
+_AVERAGE = _baseline("naive_average", "NaiveAverage", "Naive average", "N_i = [N] for ever")
+_FEDLQR = _baseline("fedlqr", "FedLQR", "FedLQR", "Wang et al. 2023")
+_CFL = _baseline("cfl", "CFL", "CFL", "Sattler et al. 2020")
+_MAML = _baseline("maml_lqr", "MAMLLQR", "MAML-LQR (first order)", "Toso et al. 2024")
+
 #: Every algorithm by the name that configurations use, in the order of tables and figures.
 ALGORITHMS = registry(
     [
@@ -102,13 +120,17 @@ ALGORITHMS = registry(
         _own("pcpo_centred", "centred", "PCPO, centred estimator", "extension"),
         _own("pcpo_two_point", "two_point", "PCPO, two-point estimator", "extension"),
         _baseline("local", "Local", "Local PO", "Malik et al. 2020"),
-        _baseline("naive_average", "NaiveAverage", "Naive average", "N_i = [N] for ever"),
+        _AVERAGE,
+        _synchronised(_AVERAGE),
         _baseline("oracle_clusters", "OracleClusters", "Known clusters", "the upper limit"),
         _baseline("one_shot", "OneShot", "One-shot, known Δ", f"{_PAPER}, section 3"),
-        _baseline("fedlqr", "FedLQR", "FedLQR", "Wang et al. 2023"),
+        _FEDLQR,
+        _synchronised(_FEDLQR),
         _baseline("ifca", "IFCA", "IFCA", "Ghosh et al. 2020"),
-        _baseline("cfl", "CFL", "CFL", "Sattler et al. 2020"),
-        _baseline("maml_lqr", "MAMLLQR", "MAML-LQR (first order)", "Toso et al. 2024"),
+        _CFL,
+        _synchronised(_CFL),
+        _MAML,
+        _synchronised(_MAML),
         _baseline("least_squares", "LeastSquares", "Least squares", "Mania et al. 2019", "trajectories"),
         _baseline("cluster_sysid", "ClusterSysID", "Clustered sys-ID", "Toso et al. 2023", "trajectories"),
     ]

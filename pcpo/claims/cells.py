@@ -17,7 +17,7 @@ from pcpo.claims.power import binomial_power
 from pcpo.errors import ResultsError
 from pcpo.statistics import Interval, binomial_interval
 
-__all__ = ["Bound", "Failed", "PerRun", "failing_cell", "failure_probability", "grid", "share_of_delta"]
+__all__ = ["Bound", "Failed", "PerRun", "failing_cell", "failure_probability", "grid", "share_of_delta", "worst_of"]
 
 #: From the rows of the grid, a row per epoch of every run, to one row per cell and seed.
 PerRun = Callable[[pd.DataFrame], pd.DataFrame]
@@ -56,13 +56,20 @@ def failure_probability(
     def measure(tables: Tables) -> Finding:
         rows = grid(tables, study)
         runs = per_run(rows)
-        return _worst_cell(runs["cell"], failed(runs), what, bound(rows))
+        return worst_of(runs["cell"], failed(runs), what, bound(rows))
 
     return measure
 
 
-def _worst_cell(cells: pd.Series[str], failed: pd.Series[bool], what: str, bound: float) -> Finding:
+def worst_of(cells: pd.Series[str], failed: pd.Series[bool], what: str, bound: float, named: str = "cells") -> Finding:
     """Compare the largest P(failure) of all cells with a bound, by Clopper-Pearson limits of every cell.
+
+    Args:
+        cells: cell of every run.
+        failed: whether the run failed.
+        what: the failure in words.
+        bound: of the probability.
+        named: what the cells are called.
 
     Upper limit of the maximum: the largest upper limit at one-sided 97.5 %.  It needs no correction, since it covers
     the cell that has the maximum.  Lower limit and p-value: Bonferroni over the cells, because the worst of them is
@@ -78,8 +85,8 @@ def _worst_cell(cells: pd.Series[str], failed: pd.Series[bool], what: str, bound
     fractions = counts["sum"] / counts["count"]
     worst = f"; worst: {fractions.idxmax()}" if fractions.max() > 0 else ""
     statistic = (
-        f"largest fraction of runs with {what}, of {len(counts)} cells{worst}; "
-        "Clopper-Pearson 95 %, Bonferroni over cells"
+        f"largest fraction of runs with {what}, of {len(counts)} {named}{worst}; "
+        f"Clopper-Pearson 95 %, Bonferroni over {named}"
     )
     p_value = min(1.0, *p_values)
     return Finding(statistic, float(fractions.max()), max(lows), max(highs), bound, p_value, int(counts["count"].sum()))

@@ -42,7 +42,7 @@ COLUMNS = {
     "first_gap": "C(K̂) − C*, mean over the agents of cluster 1 (cost units)",
     "bound_margin": "largest over agents of 8 √|M| (C(K̂) − C*)/Δ_l, the bound of Theorem 2",
     "infinite": "agents whose policy K̂ has infinite cost",
-    "nonfinite": "estimates that were saturated in this epoch, all agents",
+    "nonfinite": "rollouts that were saturated in this epoch, all agents; a lower bound of those of infinite cost",
     "capped": "1 if c_(p,6) cuts a smoothing radius, else 0",
 }
 

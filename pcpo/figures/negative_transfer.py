@@ -25,7 +25,7 @@ from pcpo.figures.style import (
     rows_height,
     wrapped,
 )
-from pcpo.theory.transfer import common_gain
+from pcpo.theory.transfer import shifted_plateaus
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FIGURES", "draw", "table"]
 
+PLATEAU = r"predicted plateau of averaging"
 _MANY = 3  # clusters that have a panel each
 _UPRIGHT = 0.6  # inches that a scenario's name needs to be written across
 
@@ -42,12 +43,12 @@ def table(
 ) -> pd.DataFrame:
     """Make a tidy table of two kinds of rows.
 
-    kind = "curve": mean gap by method, cluster and epoch, with the predicted plateau C_j(K̄) − C_j* of averaging.
+    kind = "curve": mean gap by method, cluster and epoch, with the predicted plateau of averaging over everybody.
     kind = "final": fraction of failed runs by scenario and method.
 
     Args:
         runs: rows of runs.
-        plateaus: columns scenario, cluster, plateau (NaN where no gain has finite cost for all clusters).
+        plateaus: columns scenario, cluster, plateau.
         methods: name → title; the first ones are drawn.
         titles: what figures call the scenarios.
     """
@@ -60,13 +61,13 @@ def table(
 
 
 def draw(numbers: pd.DataFrame) -> Figure:
-    """Draw gaps by cluster on the fleet with a common gain (left) and failed runs on every fleet (right).
+    """Draw gaps by cluster on the first fleet (left) and failed runs on every fleet (right).
 
     More than three clusters have one panel for the range of their curves, and one for the gaps at the end.
     """
     lines, ends = (numbers[numbers["kind"] == kind] for kind in ("curve", "final"))
-    shared = [s for s, part in lines.groupby("scenario", sort=False) if part["plateau"].notna().any()]
-    part = lines[lines["scenario"] == shared[0]] if shared else lines.iloc[:0]
+    known = [s for s, part in lines.groupby("scenario", sort=False) if part["plateau"].notna().any()]
+    part = lines[lines["scenario"] == known[0]] if known else lines.iloc[:0]
     H = part["cluster"].nunique()
     many = H > _MANY
     columns = (2 if many else H) + 1
@@ -109,7 +110,7 @@ def _curves(axes: Axes, part: pd.DataFrame) -> None:
         axes.plot(one["rollouts"], one["gap"].where(finite), color=colour, marker=marker, label=label)
         low, high = one["ci_low"].where(finite), one["ci_high"].where(finite)
         axes.fill_between(one["rollouts"], low, high, color=colour, alpha=0.2, lw=0)
-    axes.axhline(part["plateau"].iloc[0], color="black", ls=":", lw=1, label=r"predicted plateau $C_j(\bar K)-C_j^*$")
+    axes.axhline(part["plateau"].iloc[0], color="black", ls=":", lw=1, label=PLATEAU)
     axes.set_xlabel("rollouts per agent")
     axes.set_ylabel("gap $C-C^*$ (cost units)")
 
@@ -130,7 +131,7 @@ def _many_clusters(panels: Sequence[Axes], part: pd.DataFrame, title: str) -> No
         left.fill_between(rollouts, gaps.min(), gaps.max(), color=colour, alpha=0.2, lw=0)
         end = own[own["epoch"] == part["epoch"].max()]
         middle.plot(end["gap"], end["cluster"].map(level) + 0.22 * (1 - k), marker, color=colour, ms=2.5)
-    left.plot([], [], "k|", ms=7, label=r"predicted plateau $C_j(\bar K)-C_j^*$")
+    left.plot([], [], "k|", ms=7, label=PLATEAU)
     left.set_xscale("log")
     left.set_yscale("log")
     left.set_xlabel("rollouts per agent")
@@ -182,7 +183,7 @@ def _names(ends: pd.DataFrame, width: float) -> tuple[list[str], float]:
 
 
 #: The methods drawn.
-_METHODS = ("naive_average", "pcpo", "local")
+_METHODS = ("naive_average", "pcpo", "local", "naive_average_sync")
 
 
 def _wants(configured: Configured) -> dict[str, Wanted]:
@@ -191,14 +192,11 @@ def _wants(configured: Configured) -> dict[str, Wanted]:
 
 
 def _of_results(results: Results) -> pd.DataFrame:
-    rows = []
-    for scenario, fleet in results.fleets.items():
-        found = common_gain(fleet)
-        finite = found.status == "ok"
-        rows += [
-            {"scenario": scenario, "cluster": j, "plateau": gap if finite else None}
-            for j, gap in enumerate(found.plateaus)
-        ]
+    rows = [
+        {"scenario": scenario, "cluster": j, "plateau": gap}
+        for scenario, fleet in results.fleets.items()
+        for j, gap in enumerate(shifted_plateaus(fleet))
+    ]
     methods = {name: ALGORITHMS[name].title for name in _METHODS}
     return table(results.runs, pd.DataFrame(rows), methods, results.titles)
 
@@ -207,9 +205,10 @@ FIGURES: dict[str, ComparisonFigure] = {
     "negative_transfer": ComparisonFigure(
         place=60,
         title="Negative transfer",
-        caption=r"Averaging over everybody, beside the plateau $C_j(\bar K)-C_j^*$ that it must reach if a common gain "
-        r"of finite cost exists, $\bar K=\operatorname{argmin}_K\sum_j|\mathcal{M}_j|\,C_j(K)$, and failed runs where "
-        "none does.",
+        caption=r"Averaging over everybody from the agents' own gains, beside the plateau that it must reach: "
+        r"$K_i=K_i^{(0)}+x$ with $x=\operatorname{argmin}\sum_iC_i(K_i^{(0)}+x)$, finite whether or not a common gain "
+        r"exists. Right: runs that end with an agent of infinite cost, also of averaging that begins with (8), which "
+        r"gives everybody the gain of one agent.",
         wants=_wants,
         table=_of_results,
         draw=draw,

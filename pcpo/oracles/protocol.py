@@ -68,7 +68,11 @@ class Oracle(Protocol):
 
     @property
     def nonfinite(self) -> IntArray:
-        """Return the saturated rollouts so far, by agent ``(N,)``."""
+        """Return the saturated rollouts so far, by agent ``(N,)``.
+
+        With simulated rollouts that is a lower bound of those at gains of infinite cost: a rollout of h steps ends with
+        a number, often an enormous one, before it overflows.  Whether a cost is infinite is read from the true system.
+        """
 
     def resume(self, rollouts: int, nonfinite: IntArray) -> None:
         """Enter what a resumed run had spent: rollouts per agent, and saturated ones by agent ``(N,)``."""

@@ -268,7 +268,9 @@ class ExactOracle(LedgerOracle):
 
     Trajectories have excitation but no process noise.
 
-    At a gain of infinite cost the gradient is zero, the cost is `SATURATION`, and all M rollouts count as saturated.
+    At a gain of infinite cost, where there is no gradient, it answers zero: a convention, by which such an agent waits
+    and adds nothing to an average.  The cost is `SATURATION`, and all M rollouts count as saturated, which no rollout
+    oracle does (`Oracle.nonfinite`).
     """
 
     def __init__(self, fleet: Fleet) -> None:

@@ -25,6 +25,7 @@ from pcpo.evidence.registry import GROUPS, load_group
 from pcpo.figures.registry import entries
 from pcpo.report.origin import Source, core_seconds, origin_of, rollouts_by_kind, time_spent
 from pcpo.report.sentences import interval, number, summary_sentence
+from pcpo.report.standing import TABLE, read_standing, standing
 from pcpo.report.store import Store, open_store, read_verdicts
 from pcpo.storage.files import replacing, write_text
 from pcpo.storage.provenance import environment_versions, git_commit, machine
@@ -69,8 +70,10 @@ def write_reference(root: Path, repository: Path, groups: Mapping[str, Group] | 
     verdicts = store.verdicts()
     target = repository / "docs/reference"
     readme = repository / "README.md"
-    head = _renewed(readme, block(verdicts, provenance))
+    compared = figures["baselines"].parent
+    head = _renewed(readme, block(verdicts, provenance, read_standing(compared)))
     copies = {path: path.name for path in figures.values()}
+    copies |= {path: TABLE for path in [compared / TABLE] if path.is_file()}
     copies |= {store.root / f"results/{name}": name.replace("/", "_") for name in ("verdicts.csv", "fedlqr/claims.csv")}
     for path, name in copies.items():
         with replacing(target / name) as temporary:
@@ -142,12 +145,18 @@ def _commit(part: str, sources: Sequence[Source], root: Path) -> str:
     return commit
 
 
-def block(verdicts: pd.DataFrame, provenance: Mapping[str, Any]) -> str:
-    """Write the head of README.md in Markdown: summary, a line per group, figures, the table of all claims."""
-    return "\n".join(_lines(verdicts, provenance))
+def block(verdicts: pd.DataFrame, provenance: Mapping[str, Any], methods: pd.DataFrame | None = None) -> str:
+    """Write the head of README.md in Markdown: summary, how PCPO stands, the table of all claims, figures.
+
+    Args:
+        verdicts: of the run.
+        provenance: of the run.
+        methods: the table behind figure `baselines`, if it is kept.
+    """
+    return "\n".join(_lines(verdicts, provenance, methods))
 
 
-def _lines(verdicts: pd.DataFrame, provenance: Mapping[str, Any]) -> Iterator[str]:
+def _lines(verdicts: pd.DataFrame, provenance: Mapping[str, Any], methods: pd.DataFrame | None) -> Iterator[str]:
     claims = verdicts[verdicts["role"] == "claim"]
     yield from (BEGIN, "")
     yield f"**Results of `config/{provenance['configuration']}.yaml`**, by the theorems. {summary_sentence(verdicts)}"
@@ -159,7 +168,9 @@ def _lines(verdicts: pd.DataFrame, provenance: Mapping[str, Any]) -> Iterator[st
     yield from _table(
         ("claim", "source", "verdict", "estimate [95 % interval]", "expected", "replicates"), _headline(claims)
     )
-    yield from ("", "<details>", f"<summary>All {len(claims)} claims</summary>", "")
+    yield ""
+    yield from standing(methods)
+    yield from ("<details>", f"<summary>All {len(claims)} claims</summary>", "")
     head = ("claim", "source", "verdict", "estimate [95 % interval]", "expected", "replicates", "mode")
     yield from _table(head, [(*_cells(row), str(row["mode"])) for row in claims.to_dict("records")])
     yield from ("", "</details>", "")

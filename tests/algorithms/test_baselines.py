@@ -28,7 +28,7 @@ from pcpo.fleets.fleet import Fleet
 from pcpo.neighbourhoods import Neighbourhoods
 from pcpo.oracles.rollout import ExactOracle, LedgerOracle, RolloutOracle
 from pcpo.simulation.noise import noise_law
-from pcpo.theory.transfer import common_gain
+from pcpo.theory.transfer import common_gain, shifted_plateaus
 
 EPOCHS, DELTA0, C2 = 6, 16.0, 6.0
 
@@ -76,15 +76,55 @@ class TestFixedGroups:
         assert np.array_equal(report.local_gains, report.global_gains)
 
     @pytest.mark.parametrize("name", ["naive_average", "fedlqr"])
-    def test_one_policy_for_all_goes_to_the_common_gain(self, fleet: Fleet, name: str) -> None:
+    def test_after_synchronisation_one_policy_for_all_goes_to_the_common_gain(self, fleet: Fleet, name: str) -> None:
         """With L local steps FedLQR stops near K̄, not at it: the agents' own steps pull apart."""
-        K_bar = common_gain(fleet)
-        result = run_exactly(fleet, name, **({"local_steps": 1} if name == "fedlqr" else {}))
+        K_bar, options = common_gain(fleet), {"synchronise_first": True}
+        result = run_exactly(fleet, name, **options, **({"local_steps": 1} if name == "fedlqr" else {}))
+        assert (result.epochs[0].reinitialised, result.epochs[1].reinitialised) == (True, False)
+        assert result.algorithm == f"{name}_sync"
         for gain in result.final.global_gains:
             np.testing.assert_allclose(gain, K_bar.gain, atol=1e-6)
         np.testing.assert_allclose(fleet.gaps(result.final.global_gains), K_bar.plateaus[fleet.labels], atol=1e-6)
-        drifted = run_exactly(fleet, "fedlqr", local_steps=5).final.global_gains[0]
+        drifted = run_exactly(fleet, "fedlqr", local_steps=5, **options).final.global_gains[0]
         assert 1e-5 < np.linalg.norm(drifted - K_bar.gain) < 0.1
+
+    @pytest.mark.parametrize("name", ["naive_average", "fedlqr", "maml_lqr"])
+    def test_agents_start_from_their_own_gains_and_keep_their_offsets(self, fleet: Fleet, name: str) -> None:
+        """Nothing but gradients is averaged: no (8), one x for all, and the gaps end where Σ C_i(K_i⁰ + x) is least."""
+        result = run_exactly(
+            fleet, name, **{"fedlqr": {"local_steps": 1}, "maml_lqr": {"inner_scale": 0.0}}.get(name, {})
+        )
+        steps = result.final.global_gains - fleet.initial_gains
+        np.testing.assert_allclose(steps, np.broadcast_to(steps[0], steps.shape), atol=1e-12)
+        assert np.ptp(fleet.initial_gains, axis=0).max() > 0.1
+        assert not any(report.reinitialised for report in result.epochs)
+        gaps = fleet.gaps(result.final.global_gains)
+        means = [gaps[members].mean() for members in fleet.clusters]
+        np.testing.assert_allclose(means, shifted_plateaus(fleet), atol=1e-6)
+        assert not np.allclose(means, common_gain(fleet).plateaus, rtol=0.01)
+
+    @pytest.mark.parametrize("name", ["naive_average", "fedlqr", "cfl", "maml_lqr"])
+    def test_the_registry_has_every_averaging_method_with_8_first(self, fleet: Fleet, name: str) -> None:
+        named, option = run_exactly(fleet, f"{name}_sync"), run_exactly(fleet, name, synchronise_first=True)
+        plain = run_exactly(fleet, name)
+        assert np.array_equal(named.final.global_gains, option.final.global_gains)
+        assert not np.array_equal(named.final.global_gains, plain.final.global_gains)
+        spent = [report.rollouts for report in named.epochs]
+        assert spent == [report.rollouts for report in plain.epochs]
+
+    @pytest.mark.parametrize("name", ["naive_average", "fedlqr", "cfl", "maml_lqr"])
+    def test_where_no_gain_suits_all_8_loses_policies_and_averaging_does_not(self, name: str) -> None:
+        """Mirror images x⁺ = 2x ± u: no gain has finite cost for both, and everybody's own start has."""
+        systems = (scalar(2.0, 1.0, 10.0), scalar(2.0, -1.0, 12.0))
+        labels = np.array([0, 1, 0, 1])
+        starts = (
+            np.stack([lqr.riccati(systems[j]).K for j in labels]) + np.array([0.1, -0.1, -0.1, 0.05])[:, None, None]
+        )
+        mirror = Fleet("mirror", systems, labels, starts)
+        for sync in (False, True):
+            result = run_exactly(mirror, f"{name}_sync" if sync else name, epochs=3)
+            lost = [bool(np.isinf(mirror.gaps(report.global_gains)).any()) for report in result.epochs]
+            assert lost == [sync] * 3
 
     def test_fedlqr_with_one_local_step_is_naive_averaging(self, fleet: Fleet) -> None:
         one, naive = run_exactly(fleet, "fedlqr", local_steps=1), run_exactly(fleet, "naive_average")
@@ -93,8 +133,12 @@ class TestFixedGroups:
 
     @pytest.mark.parametrize("steps", [1, 2, 5, 1000])
     def test_fedlqr_saves_rounds(self, fleet: Fleet, steps: int) -> None:
-        """Epoch 1: one round for (8), then ⌈2R/L⌉; a message up and one down of mn doubles each, and Ĉ once."""
+        """⌈(2R + 1)/L⌉ rounds, a message of mn doubles each way; (8) first: ⌈2R/L⌉, and one round with Ĉ."""
         report = run_exactly(fleet, "fedlqr", epochs=1, local_steps=steps).final
+        rounds = -(-(2 * report.plan.iterations + 1) // steps)
+        assert report.traffic.rounds == rounds
+        assert report.traffic.bytes_up == report.traffic.bytes_down == fleet.N * 16 * rounds
+        report = run_exactly(fleet, "fedlqr_sync", epochs=1, local_steps=steps).final
         rounds = -(-2 * report.plan.iterations // steps)
         assert report.traffic.rounds == 1 + rounds
         assert report.traffic.bytes_up == fleet.N * (16 * (1 + rounds) + 8)
@@ -219,7 +263,7 @@ class TestCFL:
         assert made.gaps(result.final.global_gains).max() < 1e-9
 
     def test_three_clusters_by_two_cuts(self, fleet: Fleet) -> None:
-        result = run_exactly(fleet, "cfl")
+        result = run_exactly(fleet, "cfl_sync")
         groups = [report.neighbourhoods.count for report in result.epochs]
         assert groups == sorted(groups)
         assert groups[0] <= 2
@@ -227,8 +271,13 @@ class TestCFL:
 
     def test_agents_that_agree_are_not_parted(self) -> None:
         alike = one_cluster([[0.1, 0.0], [0.0, 0.1], [-0.1, 0.0]])
-        result = run_exactly(alike, "cfl")
+        result = run_exactly(alike, "cfl_sync")
         assert all(report.neighbourhoods.dense().all() for report in result.epochs)
+
+    def test_agents_of_one_system_that_start_apart_are_parted(self) -> None:
+        """The mean gradient vanishes and each member's does not: the offsets, not the systems, part them."""
+        alike = one_cluster([[0.1, 0.0], [0.0, 0.1], [-0.1, 0.0]])
+        assert run_exactly(alike, "cfl").final.neighbourhoods.count > 1
 
     def test_noise_does_not_part_agents_and_a_signal_does(self) -> None:
         """Pulls of mean zero: within 4 standard deviations of their own noise, and far beyond."""
@@ -245,7 +294,7 @@ class TestCFL:
 class TestMAML:
     @pytest.mark.parametrize("scale", [0.0, 1.0, 2.0])
     def test_goes_to_its_stationary_point_and_adapts_from_it(self, fleet: Fleet, scale: float) -> None:
-        algorithm = make_algorithm("maml_lqr", inner_scale=scale)
+        algorithm = make_algorithm("maml_lqr_sync", inner_scale=scale)
         state, oracle, server = algorithm.init(setting_of(fleet)), ExactOracle(fleet), Server(fleet.N)
         for _ in range(EPOCHS):
             state, report = algorithm.step(state, oracle, server)

@@ -21,6 +21,8 @@ from pcpo.evidence.defects.studies import plateaus, prepared
 from pcpo.evidence.defects.studies_text import Surd
 from pcpo.evidence.registry import load_group
 from pcpo.figures.style import save
+from pcpo.oracles.protocol import Estimates, Question
+from pcpo.oracles.rollout import ExactOracle
 from pcpo.simulation.noise import stream
 
 GROUP = load_group("defects")
@@ -104,6 +106,39 @@ def test_the_defects_are_where_they_are_said_to_be(tables: Tables) -> None:
     assert (frame["symmetric"] == 1).all()
     assert frame.loc["chain", "transitive"].tolist()[:2] == [0, 1]
     assert frame.loc["equal", "distance"].iloc[0] > 1
+
+
+def test_the_convention_for_gradients_at_infinite_cost_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enormous random gradients in the place of zeros: other global policies, the same verdicts."""
+
+    class Wild(ExactOracle):
+        answers = 0
+
+        def _gradients(self, question: Question) -> Estimates:
+            found = super()._gradients(question)
+            infinite = found.nonfinite > 0
+            Wild.answers += int(infinite.sum())
+            wild = np.random.default_rng(Wild.answers).normal(scale=1e3, size=found.values.shape)
+            return Estimates(np.where(infinite[:, None, None], wild, found.values), found.nonfinite)
+
+    study, claims = STUDIES["defects_runs"], ("adoption", "repaired", "no_partition", "equal_costs")
+    plain = {**tables_of_runs(study)}
+    monkeypatch.setattr("pcpo.evidence.defects.studies.ExactOracle", Wild)
+    wild = {**tables_of_runs(study)}
+    assert Wild.answers > 0
+    for name in claims:
+        declared = CLAIMS[f"defects.{name}"]
+        assert declared.measure(wild) == declared.measure(plain)
+        for control in declared.controls:
+            found = declared.measure(control.tables(wild))
+            assert declared.rule.verdict(found, found.p_value) is Verdict.REFUTED
+
+
+def tables_of_runs(study: Study) -> Tables:
+    wanted = ("forked", "forked_no_reinit", "related", "chain", "pair", "equal", "far")
+    cells = {name: cell for name, cell in cells_of(study, {}).items() if name in wanted}
+    parts = [study.simulate(cell, [1, 2]).assign(cell=name) for name, cell in cells.items()]
+    return {study.name: pd.concat(parts, ignore_index=True)}
 
 
 def test_the_plateau_is_the_minimum_over_common_shifts() -> None:

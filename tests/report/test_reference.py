@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from support.report_tree import TOY, toy_tree
@@ -15,6 +17,7 @@ from support.report_tree import TOY, toy_tree
 from pcpo.errors import ResultsError
 from pcpo.evidence.registry import GROUPS, load_group
 from pcpo.report.reference import BEGIN, END, block, main, read_reference, write_reference
+from pcpo.report.standing import TABLE, read_standing, standing
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -50,7 +53,10 @@ def test_reference_is_the_run(tree: Path) -> None:
     for name, digest in provenance["figures_sha256"].items():
         assert hashlib.sha256((folder / f"{name}.png").read_bytes()).hexdigest() == digest
     page = (tree / "checkout/README.md").read_text(encoding="utf-8")
-    assert page == f"# toy\n\n{block(verdicts, provenance)}\n\n## Run it\n"
+    methods = read_standing(folder)
+    assert methods is not None
+    assert (folder / TABLE).read_bytes() == (tree / "run/figures/baselines.csv").read_bytes()
+    assert page == f"# toy\n\n{block(verdicts, provenance, methods)}\n\n## Run it\n"
     assert "old" not in page
     assert "| The ratio is one | Theorem 1, eq. (10) | **supported** |" in page
     assert "| ≤ 0.025 |" in page
@@ -119,7 +125,8 @@ def test_readme_shows_the_reference(repository: Path) -> None:
     """Every number at the head of README.md is that of docs/reference/."""
     page = (repository / "README.md").read_text(encoding="utf-8")
     shown = page[page.index(BEGIN) : page.index(END) + len(END)]
-    assert shown == block(*read_reference(repository / "docs/reference"))
+    folder = repository / "docs/reference"
+    assert shown == block(*read_reference(folder), read_standing(folder))
 
 
 def test_reference_is_of_the_declared_claims(repository: Path) -> None:
@@ -145,4 +152,27 @@ def test_a_changed_reference_is_noticed(repository: Path, tmp_path: Path) -> Non
     assert changed != text
     (folder / "verdicts.csv").write_text(changed, encoding="utf-8")
     page = (repository / "README.md").read_text(encoding="utf-8")
-    assert block(*read_reference(folder)) not in page
+    assert block(*read_reference(folder), read_standing(folder)) not in page
+
+
+def test_the_head_says_how_pcpo_stands_from_the_numbers_of_the_figure() -> None:
+    shared = {"title": "no common gain", "runs": 10}
+    rows = [
+        {"algorithm": "pcpo", "method": "PCPO", "gap": 0.5, "failed": 0},
+        {"algorithm": "local", "method": "Local PO", "gap": 0.51, "failed": 0},
+        {"algorithm": "ifca", "method": "IFCA", "gap": 0.1, "failed": 0},
+        {"algorithm": "cluster_sysid", "method": "Clustered sys-ID", "gap": 5e-4, "failed": 0},
+        {"algorithm": "fedlqr_sync", "method": "FedLQR, synchronised", "gap": np.inf, "failed": 10},
+    ]
+    table = pd.DataFrame([{**shared, **row} for row in rows])
+    [line, empty] = standing(table)
+    assert empty == ""
+    assert "no common gain" in line
+    assert "2 of 4 methods end below PCPO" in line
+    assert line.endswith(
+        "Clustered sys-ID (told H, sees trajectories) 0.001; IFCA (told H) 0.2; Local PO 1.02; "
+        "FedLQR, synchronised ∞ (10 of 10 runs lost)."
+    )
+    changed = table.assign(gap=table["gap"].where(table["algorithm"] != "local", 0.25))
+    assert "Local PO 0.5;" in next(iter(standing(changed)))
+    assert list(standing(None)) == list(standing(table[table["algorithm"] == "local"])) == []

@@ -8,7 +8,7 @@ from support.small_fleets import forked_fleet, one_cluster, scalar, three_cluste
 
 from pcpo import lqr
 from pcpo.fleets.fleet import Fleet
-from pcpo.theory.transfer import TransferStatus, common_gain
+from pcpo.theory.transfer import TransferStatus, common_gain, shifted_plateaus
 
 
 def total(fleet: Fleet, K: np.ndarray) -> float:
@@ -57,3 +57,25 @@ def test_mirror_images_may_have_no_common_gain() -> None:
     assert found.status is TransferStatus.NO_COMMON_GAIN
     assert np.isnan(found.gain).all()
     assert np.isinf(found.plateaus).all()
+
+
+def test_from_a_common_start_the_shifted_plateaus_are_those_of_one_policy() -> None:
+    found = common_gain(fleet := three_clusters())
+    for start in (found.gain, found.gain + 0.05):
+        common = Fleet("common", fleet.systems, fleet.labels, np.repeat(start[None], fleet.N, axis=0))
+        np.testing.assert_allclose(shifted_plateaus(common), found.plateaus, atol=1e-8)
+
+
+def test_own_starts_have_a_plateau_where_no_common_gain_exists() -> None:
+    """C_i(K_i⁰ + x) on mirror images: a grid of x finds no smaller sum."""
+    systems = (scalar(2.0, 1.0, 10.0), scalar(2.0, -1.0, 10.1))
+    labels = np.array([0, 1])
+    optima = np.stack([lqr.riccati(s).K for s in systems])
+    offset = np.array([0.2, 0.15])[:, None, None]
+    fleet = Fleet("mirror", systems, labels, optima + offset)
+    plateaus = shifted_plateaus(fleet)
+    assert np.isfinite(plateaus).all()
+    assert (plateaus > 0).all()
+    assert plateaus @ [1, 1] < fleet.gaps(fleet.initial_gains).sum()
+    sums = [fleet.gaps(fleet.initial_gains + x).sum() for x in np.linspace(-0.5, 0.5, 2001)]
+    assert min(sums) * (1 - 1e-4) < plateaus.sum() <= min(sums)

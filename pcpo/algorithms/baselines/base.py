@@ -7,7 +7,7 @@ sequence and no cost estimate take more iterations instead.  "A minibatch" below
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from pcpo.oracles.protocol import Estimator, IteratingOracle, Oracle
 from pcpo.simulation.noise import Purpose
 
 __all__ = [
+    "Averaging",
     "OneSequence",
     "Progress",
     "State",
@@ -31,7 +32,7 @@ __all__ = [
     "iterate",
     "nobody_else",
     "set_sizes",
-    "start_together",
+    "synchronised",
 ]
 
 
@@ -62,8 +63,12 @@ class OneSequence(ABC):
     server's neighbourhoods.
     """
 
-    name: ClassVar[str]
     uses: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Return the name in configurations and tables; a subclass may have it as a class attribute."""
 
     def init(self, setting: Setting) -> State:
         """Start every agent at its initial gain."""
@@ -106,11 +111,47 @@ class OneSequence(ABC):
         """Run the epoch of that plan; it must spend exactly T_l rollouts per agent."""
 
 
-def given(setting: Setting, field: str) -> Any:
+@dataclass(frozen=True)
+class Averaging(OneSequence):
+    """Run a method whose groups average gradients, from the agents' own gains unless a field says otherwise.
+
+    Members of a group make the same steps, so K_i = K_i⁰ + x with one x for all while the group stays: they keep the
+    offsets that they start with.  With exact gradients and small steps such a group descends Σ_i C_i(K_i⁰ + x), which
+    is finite at x = 0, so its members never leave finite cost, whatever their systems.
+
+    Subclasses have their name as `method`.
+
+    Attributes:
+        synchronise_first: begin with (8) over the groups, a named deviation ("_sync" after the name): one minibatch for
+            the costs of the initial gains, and one round.  The group has one policy from then on; it may have infinite
+            cost for agents of other systems.
+    """
+
+    synchronise_first: bool = field(default=False, kw_only=True)
+
+    method: ClassVar[str]
+
+    @property
+    def name(self) -> str:
+        """Return the method's name, with "_sync" if it begins with (8)."""
+        return self.method + ("_sync" if self.synchronise_first else "")
+
+    def begins(self, plan: EpochPlan) -> bool:
+        """Return whether the epoch begins with (8)."""
+        return self.synchronise_first and plan.epoch == 1
+
+    def start(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> tuple[FloatArray, int]:
+        """Return the policies that the epoch starts from, and the minibatches left for it."""
+        if self.begins(plan):
+            return synchronised(state.gains, plan, oracle, server), 2 * plan.iterations
+        return state.gains, 2 * plan.iterations + 1
+
+
+def given(setting: Setting, name: str) -> Any:
     """Return a field of the side information; ConfigError if it was not given."""
-    value = getattr(setting.side, field)
+    value = getattr(setting.side, name)
     if value is None:
-        raise ConfigError(f"{field}: found no such side information, expected it for a method that uses it")
+        raise ConfigError(f"{name}: found no such side information, expected it for a method that uses it")
     return value
 
 
@@ -172,14 +213,7 @@ def descend(gains: FloatArray, iterations: int, plan: EpochPlan, oracle: Oracle,
     return iterate(gains, iterations, plan, oracle, radii, server=server)
 
 
-def start_together(state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> tuple[FloatArray, int]:
-    """Return the policies and the minibatches left in this epoch, for a method whose groups must share a policy.
-
-    Epoch 1 begins with (8) over the groups, which takes one minibatch for the cost of every agent's initial gain and
-    one round of messages; without it, groups that start apart keep their offsets for ever.  The cheapest gain may have
-    infinite cost for other agents of its group: that is a risk of the method.
-    """
-    if plan.epoch > 1:
-        return state.gains, 2 * plan.iterations + 1
-    costs = oracle.costs(state.gains, plan.minibatch, purpose=Purpose.COST, epoch=plan.epoch).values
-    return server.adopt_cheapest(state.gains, costs), 2 * plan.iterations
+def synchronised(gains: FloatArray, plan: EpochPlan, oracle: Oracle, server: Server) -> FloatArray:
+    """Apply (8) over the groups: a minibatch for the cost of every agent's gain, and one round of messages."""
+    costs = oracle.costs(gains, plan.minibatch, purpose=Purpose.COST, epoch=plan.epoch).values
+    return server.adopt_cheapest(gains, costs)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcpo.algorithms.baselines.base import OneSequence, Progress, State, descend, set_sizes, start_together
+from pcpo.algorithms.baselines.base import Averaging, Progress, State, descend, set_sizes
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import FloatArray, IntArray
@@ -23,27 +23,28 @@ __all__ = ["CFL", "bipartition"]
 
 
 @dataclass(frozen=True)
-class CFL(OneSequence):
+class CFL(Averaging):
     """Descend by averages within every group, from one group of all, and split groups whose members disagree.
 
     A group near a stationary point whose members still pull apart is split by the cosine similarity of their gradients.
     The last minibatch of an epoch is for that test: gradients of two halves, which travel.  Their mean is the member's
     pull and their difference its noise.  A group splits if the mean pull is below stationarity·(largest pull), the
     test by ε1 and ε2 of Sattler et al. without units, and if a pull differs from the mean by noise_factor standard
-    deviations of noise, which they do not need.
+    deviations of noise, which they do not need.  Sattler et al. start from a common gain; agents of one system that
+    start apart pull apart, too, and a group of them may be split.
     """
 
     stationarity: float = 0.4
     noise_factor: float = 4.0
 
-    name = "cfl"
+    method = "cfl"
 
     def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
         """Descend, then test every group."""
         M, everyone = plan.minibatch, oracle.n_agents
         if M < 2:
             raise ConfigError(f"minibatch: found {M} rollouts, expected 2 or more for cfl")
-        gains, minibatches = start_together(state, plan, oracle, server)
+        gains, minibatches = self.start(state, plan, oracle, server)
         gains = descend(gains, minibatches - 1, plan, oracle, server)
         radii, _ = plan.radius_global(np.ones(everyone, dtype=np.int64))
         halves = [
@@ -54,7 +55,7 @@ class CFL(OneSequence):
         server.up(*halves)
         server.neighbourhoods = self._split(halves[0], halves[1], server.neighbourhoods)
         server.down(set_sizes(server))
-        return Progress(gains, reinitialised=plan.epoch == 1)
+        return Progress(gains, reinitialised=self.begins(plan))
 
     def _split(self, first: FloatArray, second: FloatArray, sets: Neighbourhoods) -> Neighbourhoods:
         """Return the neighbourhoods after the test; first, second: gradients of the two halves, ``(N, D)``."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcpo.algorithms.baselines.base import OneSequence, Progress, State, set_sizes, start_together
+from pcpo.algorithms.baselines.base import Averaging, Progress, State, set_sizes
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import FloatArray
@@ -22,19 +22,20 @@ __all__ = ["FedLQR"]
 
 
 @dataclass(frozen=True)
-class FedLQR(OneSequence):
-    """Run rounds of L local steps from the common K, K_i ← K_i − η·ZO_i(K_i), and average them.
+class FedLQR(Averaging):
+    """Run rounds of L local steps, K_i ← K_i − η·ZO_i(K_i), and average what they changed.
 
-    K ← K − server_step·η·(mean of the agents' summed gradients), which for server_step = 1 is the mean of their
-    policies. Every local step is a minibatch.  The last round of an epoch has fewer steps if L does not divide their
-    number. Radii are those of averages over N agents, r_(i,l)^(global): with L = 1 it is naive averaging.  Epoch 1
-    begins with (8) over [N], since a common K is assumed.
+    K_i ← K_i − server_step·η·(mean of the agents' summed gradients).  Wang et al. start all agents from one K of finite
+    cost for every one of them; then, and for server_step = 1, this is the mean of the policies.  Agents that start
+    apart keep their offsets.  Every local step is a minibatch.  The last round of an epoch has fewer steps if L does
+    not divide their number.  Radii are those of averages over N agents, r_(i,l)^(global): with L = 1 it is naive
+    averaging.
     """
 
     local_steps: int = 5
     server_step: float = 1.0
 
-    name = "fedlqr"
+    method = "fedlqr"
 
     def __post_init__(self) -> None:
         if self.local_steps < 1:
@@ -44,13 +45,13 @@ class FedLQR(OneSequence):
 
     def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
         """Run ⌈minibatches/L⌉ rounds."""
-        K, left = start_together(state, plan, oracle, server)
+        K, left = self.start(state, plan, oracle, server)
         while left > 0:
             steps = min(self.local_steps, left)
             total = self._local(K, steps, plan, oracle, server)
             K = K - self.server_step * plan.step_size * server.average(total)
             left -= steps
-        return Progress(K, reinitialised=plan.epoch == 1)
+        return Progress(K, reinitialised=self.begins(plan))
 
     def _local(self, K: FloatArray, steps: int, plan: EpochPlan, oracle: Oracle, server: Server) -> FloatArray:
         """Return the sum of the gradients of `steps` local steps."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pcpo.algorithms.baselines.base import OneSequence, Progress, State, set_sizes, start_together
+from pcpo.algorithms.baselines.base import Averaging, Progress, State, set_sizes
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import FloatArray
@@ -20,18 +20,19 @@ __all__ = ["MAMLLQR"]
 
 
 @dataclass(frozen=True)
-class MAMLLQR(OneSequence):
+class MAMLLQR(Averaging):
     """Repeat K ← K − η·(1/N)Σ_i g_i(K − η_in·g_i(K)); the answer of agent i is K − η_in·g_i(K).
 
     This is first-order MAML: Toso et al. multiply the outer gradient by I − η_in·∇²C_i(K), with a zeroth-order estimate
     of the Hessian; that factor is left out, so it goes to Σ_i ∇C_i(K − η_in ∇C_i(K)) = 0.  η_in = inner_scale·η.
     Radii are r_(i,l)^(global) for N agents.  A meta-iteration is two minibatches; the last one or two of an epoch are
-    the adaptation.  Epoch 1 begins with (8) over [N].  The reports hold the adapted policies.
+    the adaptation.  Toso et al. start from one K of finite cost for all agents; agents that start apart keep their
+    offsets from each other.  The reports hold the adapted policies.
     """
 
     inner_scale: float = 1.0
 
-    name = "maml_lqr"
+    method = "maml_lqr"
 
     def __post_init__(self) -> None:
         if not self.inner_scale >= 0:
@@ -39,7 +40,7 @@ class MAMLLQR(OneSequence):
 
     def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
         """Run meta-iterations, then the adaptation."""
-        K, left = start_together(state, plan, oracle, server)
+        K, left = self.start(state, plan, oracle, server)
         radii, _ = plan.radius_global(set_sizes(server))
         if state.memory is not None:
             K = state.memory
@@ -48,7 +49,7 @@ class MAMLLQR(OneSequence):
             outer = _gradients(adapted, plan.minibatch, radii, Purpose.GLOBAL, plan, oracle)
             K = K - plan.step_size * server.average(outer)
         adapted = self._adapted(K, 2 - left % 2, radii, plan, oracle)
-        return Progress(adapted, reinitialised=plan.epoch == 1, memory=K)
+        return Progress(adapted, reinitialised=self.begins(plan), memory=K)
 
     def _adapted(
         self, K: FloatArray, minibatches: int, radii: FloatArray, plan: EpochPlan, oracle: Oracle

@@ -1,14 +1,14 @@
 """Run one policy for all: gradients averaged over the whole fleet for ever, N_i = [N].
 
-The lower limit of clustering: it goes to K̄ = argmin Σ_j |M_j| C_j(K) (`pcpo.theory.transfer`), if a gain of finite
-cost for all clusters exists, and its gap there is the price of averaging over different systems.
+The lower limit of clustering: K_i = K_i⁰ + x with x = argmin Σ_i C_i(K_i⁰ + x) at the end (`pcpo.theory.transfer`), and
+the gap there is the price of averaging over different systems.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pcpo.algorithms.baselines.base import OneSequence, Progress, State, descend, start_together
+from pcpo.algorithms.baselines.base import Averaging, Progress, State, descend
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.oracles.protocol import Oracle
@@ -17,12 +17,12 @@ __all__ = ["NaiveAverage"]
 
 
 @dataclass(frozen=True)
-class NaiveAverage(OneSequence):
-    """Apply (8) over [N] once, then K ← K − η·(1/N)Σ_i ZO_i(K): 2R_l iterations in epoch 1, 2R_l + 1 in the others."""
+class NaiveAverage(Averaging):
+    """Repeat K_i ← K_i − η·(1/N)Σ_j ZO_j(K_j): all 2R_l + 1 minibatches of an epoch are iterations."""
 
-    name = "naive_average"
+    method = "naive_average"
 
     def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
-        """Iterate with all minibatches but that of (8)."""
-        gains, minibatches = start_together(state, plan, oracle, server)
-        return Progress(descend(gains, minibatches, plan, oracle, server), reinitialised=plan.epoch == 1)
+        """Iterate with all minibatches that are left."""
+        gains, minibatches = self.start(state, plan, oracle, server)
+        return Progress(descend(gains, minibatches, plan, oracle, server), reinitialised=self.begins(plan))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pcpo.algorithms.baselines.base import OneSequence, Progress, State, descend, given, start_together
+from pcpo.algorithms.baselines.base import OneSequence, Progress, State, descend, given, synchronised
 from pcpo.algorithms.protocol import Setting
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
@@ -18,7 +18,8 @@ __all__ = ["OracleClusters"]
 class OracleClusters(OneSequence):
     """Apply (8) over the true clusters once, then PCPO's global updates within them, with its radii.
 
-    2R_l iterations in epoch 1 and 2R_l + 1 in the others, where PCPO takes R_l.
+    (8) is line 14 of Algorithm 1, which applies it when the sets become the clusters; within a cluster every member's
+    gain has finite cost for all.  2R_l iterations in epoch 1 and 2R_l + 1 in the others, where PCPO takes R_l.
     """
 
     name = "oracle_clusters"
@@ -30,5 +31,7 @@ class OracleClusters(OneSequence):
 
     def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
         """Iterate with all minibatches but that of (8)."""
-        gains, minibatches = start_together(state, plan, oracle, server)
-        return Progress(descend(gains, minibatches, plan, oracle, server), reinitialised=plan.epoch == 1)
+        first = plan.epoch == 1
+        gains = synchronised(state.gains, plan, oracle, server) if first else state.gains
+        minibatches = 2 * plan.iterations + (not first)
+        return Progress(descend(gains, minibatches, plan, oracle, server), reinitialised=first)

@@ -46,8 +46,8 @@ FIGURES: dict[str, EvidenceFigure] = {
         "gap (Clopper-Pearson 95 %). A run that ends with an infinite cost counts as the larger gap; where a method "
         "lost runs, their number stands in brackets, and the hollow marker is the mean over the other fleets. Arrows: "
         "beyond the axis. Methods that see trajectories have a smaller number of rollouts, which is given above. "
-        "Naive averaging, FedLQR, CFL and MAML-LQR assume a common first gain and so begin with (8) over all agents: "
-        "in these fleets that step by itself hands agents a gain of infinite cost.",
+        "All methods start from the agents' own gains. Naive averaging, FedLQR, CFL and MAML-LQR are published for a "
+        "common first gain, which most of these fleets do not have: agents that average keep their offsets.",
         inputs=("grid_methods",),
         table=winners_table,
         draw=draw_winners,

@@ -15,6 +15,7 @@ from pcpo.claims.controls import scaled, swapped
 from pcpo.claims.judging import AtMost
 from pcpo.evidence.practice import measures as measure
 from pcpo.evidence.practice import wrong_tables as wrong
+from pcpo.evidence.practice.claims_necessity import NECESSITY
 
 __all__ = ["CLAIMS"]
 
@@ -80,18 +81,26 @@ _FIRST_EXPERIMENTS = [
         figure="first_experiments",
     ),
     Claim(
-        id="forced_instability",
-        measure=measure.finite_mirror,
+        id="forced_stability",
+        measure=measure.infinite_forced,
         rule=AtMost(),
-        controls=[Control("pcpo", "PCPO's runs", swapped("first_runs", "unforced_mirror", "forced_mirror"))],
-        power=_in_runs(measure.finite_mirror, 0.5, "finite costs"),
+        controls=[
+            Control(
+                "adopted", "averaging that begins with (8)", swapped("first_runs", "adopted_mirror", "forced_mirror")
+            )
+        ],
+        power=_in_runs(measure.infinite_forced, 0.2, "infinite costs"),
         figure="first_experiments",
     ),
     Claim(
         id="unforced_stability",
         measure=measure.unforced_failures,
         rule=AtMost(),
-        controls=[Control("forced", "averaging's runs", swapped("first_runs", "forced_mirror", "unforced_mirror"))],
+        controls=[
+            Control(
+                "adopted", "averaging that begins with (8)", swapped("first_runs", "adopted_mirror", "unforced_mirror")
+            )
+        ],
         power=_in_runs(measure.unforced_failures, 0.2, "failure"),
         figure="first_experiments",
     ),
@@ -131,8 +140,11 @@ _CONSTANTS = [
         id="sensitivity_level",
         measure=measure.sensitivity_level,
         rule=AtMost(),
-        controls=[Control("fewer", "runs with an eighth of the rollouts throughout", wrong.fewest_rollouts_throughout)],
-        power=_beyond(measure.sensitivity_level, 0.2, "gaps 35 % off"),
+        controls=[
+            Control("fewer", "runs with an eighth of the rollouts throughout", wrong.fewest_rollouts_throughout),
+            Control("opposite", "gaps 30 % larger and 30 % smaller in turn: right on average", wrong.in_turn),
+        ],
+        power=_beyond(measure.sensitivity_level, 0.35**2 - 0.15**2, "gaps 35 % off, in either direction"),
         figure="sensitivity",
     ),
     Claim(
@@ -168,12 +180,28 @@ _CONSTANTS = [
 ]
 
 
-def _signature(name: str, condition: str, *, others: str = "sound") -> Claim:
+_STRANGERS = Control(
+    "averaging", "averaging over strangers without (8) taken for it", swapped("failures", "averaging", "adopted")
+)
+
+
+def _in_worst(measured: Measure, parts: int, truth: float, what: str) -> Power:
+    """Return the power against a truth in which a fraction of runs misleads in one of several parts of equal size."""
+
+    def value(tables: Tables, level: float) -> float:
+        found = measured(tables)
+        return power.binomial_power(found.n_runs // parts, found.predicted, truth, level / parts)
+
+    return Power(f"{what} in {truth:.0%} of the runs of one part", value)
+
+
+def _signature(name: str, condition: str, *more: Control, others: str = "sound") -> Claim:
     """Declare the claim that runs of a violated condition show a signature and sound runs do not.
 
     Args:
         name: of the signature, one of `measures.SIGNATURES`; for "any", the claim is that no run shows one.
         condition: cell of the violated condition.
+        more: further controls.
         others: cell whose runs stand in for it in the negative control.
     """
     measured = partial(measure.signature, name=name, condition=condition)
@@ -183,8 +211,8 @@ def _signature(name: str, condition: str, *, others: str = "sound") -> Claim:
         id=f"signature_{condition}",
         measure=measured,
         rule=AtMost(),
-        controls=[control],
-        power=_in_runs(measured, 0.3, "a misleading signature"),
+        controls=[control, *more],
+        power=_in_worst(measured, 1 if name == "any" else 2, 0.3, "a misleading signature"),
         figure="failure_signatures",
     )
 
@@ -192,7 +220,7 @@ def _signature(name: str, condition: str, *, others: str = "sound") -> Claim:
 _SIGNATURES = [
     _signature("lost", "step"),
     _signature("lost", "radius"),
-    _signature("shared_lost", "averaging"),
+    _signature("shared_lost", "adopted", _STRANGERS),
     _signature("restless", "noise"),
     _signature("any", "close", others="noise"),
 ]
@@ -237,6 +265,17 @@ _INITIAL_GUESS = [
         figure="initial_guess",
     ),
     Claim(
+        id="rule_noise",
+        measure=measure.rule_failures_by_noise,
+        rule=AtMost(),
+        controls=[
+            _TIMES_TEN,
+            Control("noisy_half", "failures on the noisier half of the fleets", wrong.noisy_failures),
+        ],
+        power=_in_worst(measure.rule_failures_by_noise, 2, 0.35, "failure"),
+        figure="initial_guess",
+    ),
+    Claim(
         id="rule_cost",
         measure=measure.cost_of_rule,
         rule=AtMost(),
@@ -246,4 +285,11 @@ _INITIAL_GUESS = [
     ),
 ]
 
-CLAIMS: Sequence[Claim] = [*_FIRST_EXPERIMENTS, *_SEPARATION, *_CONSTANTS, *_SIGNATURES, *_INITIAL_GUESS]
+CLAIMS: Sequence[Claim] = [
+    *_FIRST_EXPERIMENTS,
+    *NECESSITY,
+    *_SEPARATION,
+    *_CONSTANTS,
+    *_SIGNATURES,
+    *_INITIAL_GUESS,
+]

@@ -25,6 +25,7 @@ _CONDITIONS = {
     "step": "$\\eta$\n$\\times10$",
     "radius": "$r\\times4$,\nno cap",
     "averaging": "forced\naveraging",
+    "adopted": "averaging\nand (8)",
     "noise": "$M_l/12$",
     "close": r"$\Delta\to0$",
 }

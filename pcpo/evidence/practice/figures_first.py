@@ -28,6 +28,7 @@ __all__ = ["draw_first", "draw_limit", "first_table", "limit_table"]
 
 #: Titles of methods and sets, by their cells in the study.
 _METHODS = {"unforced": "PCPO", "forced": "averaging over all"}
+_MIRROR = {"unforced_mirror": "PCPO", "forced_mirror": "averaging", "adopted_mirror": "averaging,\n(8) first"}
 _SETS = {"two_clusters": "PCPO", "never_prune": "without (7)"}
 
 
@@ -48,7 +49,8 @@ def first_table(tables: Tables) -> pd.DataFrame:
         for epoch, part in cell(tables, "first_runs", name).groupby("epoch"):
             target = float(part["plateau"].mean())
             rows.append(mean_row(part["global_gap"], kind="gap", series=title, x=epoch, overlay=target))
-        part = ends(cell(tables, "first_runs", f"{name}_mirror"))
+    for name, title in _MIRROR.items():
+        part = ends(cell(tables, "first_runs", name))
         rows.append(fraction_row(part["infinite_global"] > 0, kind="mirror", series=title, x=len(rows)))
     return pd.DataFrame(rows).assign(mode=frame["mode"].iloc[0])
 
@@ -56,7 +58,7 @@ def first_table(tables: Tables) -> pd.DataFrame:
 def draw_first(numbers: pd.DataFrame) -> Figure:
     """Draw gap ratio, exact sets, gaps, and infinite costs, a panel each."""
     figure = new_figure(PAGE, 2.5)
-    panels = figure.subplots(1, 4, width_ratios=[1.2, 1, 1, 0.8])
+    panels = figure.subplots(1, 4, width_ratios=[1.2, 1, 1, 1])
     _ratio_panel(panels[0], numbers[numbers["kind"] == "ratio"])
     for kind, axes, title in (
         ("sets", panels[1], "(b) fraction with\nexact sets"),
@@ -84,7 +86,7 @@ def draw_first(numbers: pd.DataFrame) -> Figure:
     for k in range(len(mirror)):
         colour, marker = cluster_colour(k)
         points(panels[3], [k], mirror.iloc[[k]], colour, marker, ls="")
-    panels[3].set_xticks(range(len(mirror)), [s.replace(" over all", "") for s in mirror["series"]])
+    panels[3].set_xticks(range(len(mirror)), mirror["series"], fontsize=7)
     panels[3].set_xlim(-0.5, len(mirror) - 0.5)
     panels[3].set_ylim(-0.05, 1.05)
     panel_label(panels[3], "(d) infinite cost,\nno common gain")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -36,6 +36,7 @@ METHODS: Mapping[str, Callable[..., Algorithm]] = {
     "pcpo": PCPO,
     "pcpo_no_elimination": no_elimination,
     "naive_average": NaiveAverage,
+    "naive_average_sync": partial(NaiveAverage, synchronise_first=True),
     "local": Local,
 }
 _GUESSES = ("fixed", "known", "rule")
@@ -52,9 +53,10 @@ class Cell:
 
     Args:
         fleet: one of `FLEETS`.
-        draw: number of the random fleet; −1: each seed draws a fleet and a separation.
+        draw: number of the random fleet; −1: each seed draws a fleet, and a separation unless `keep_separation`.
         agents: N.
         separation: Δ (cost units).
+        keep_separation: whether fleets that seeds draw have that Δ.
         start: initial gains, "common" or "per_agent".
         start_gap: initial gap (cost units).
         guess: how Δ_0 is chosen: "fixed" (as `Delta0`), "known" (2Δ) or "rule" (`guess_rule.initial_guess`).
@@ -82,6 +84,7 @@ class Cell:
     draw: int = 1
     agents: int = 6
     separation: float = 6.0
+    keep_separation: bool = False
     start: str = "per_agent"
     start_gap: float = 1.0
     guess: str = "fixed"
@@ -116,11 +119,13 @@ class Cell:
 def resolved(cell: Cell, seed: int) -> Cell:
     """Return the cell with what depends on the seed filled in.
 
-    If every seed draws a fleet (draw = −1), the fleet's number is the seed and Δ is log-uniform on [2, 8], where
-    C*_1 = 20 (cost units).
+    If every seed draws a fleet (draw = −1), the fleet's number is the seed and Δ, unless it is kept, is log-uniform on
+    [2, 8], where C*_1 = 20 (cost units).
     """
     if cell.draw >= 0:
         return cell
+    if cell.keep_separation:
+        return replace(cell, draw=seed)
     low, high = np.log(_SEPARATIONS)
     separation = float(np.exp(stream(seed, Purpose.FLEET, 9).uniform(low, high)))
     return replace(cell, draw=seed, separation=separation)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 
-from pcpo.arrays import FloatArray
+from pcpo.arrays import BoolArray, FloatArray
 from pcpo.claims import findings
+from pcpo.claims.cells import worst_of
 from pcpo.claims.contract import Finding, Tables
 from pcpo.errors import ResultsError
 from pcpo.evidence.practice.studies import KNOBS
@@ -25,13 +26,14 @@ __all__ = [
     "cell",
     "cost_of_rule",
     "ends",
-    "finite_mirror",
     "forced_plateau",
     "help_when_far",
+    "infinite_forced",
     "merged_harm",
     "merged_plateau",
     "robust",
     "rule_failures",
+    "rule_failures_by_noise",
     "sensitivity_level",
     "sensitivity_slope",
     "shown",
@@ -167,9 +169,14 @@ def below_forced(tables: Tables) -> Finding:
 def _failures(frame: pd.DataFrame) -> Finding:
     """Count seeds for which the last epoch of any value has wrong sets or a policy of infinite cost, against δ."""
     rows = ends(frame)
-    bad = ~rows["exact"] | (rows["infinite_global"] > 0) | (rows["infinite_local"] > 0)
-    failed = bad.groupby(rows["seed"]).any()
+    failed = _bad(rows).groupby(rows["seed"]).any()
     return findings.failures(int(failed.sum()), len(failed), _FAILURE)
+
+
+def _bad(rows: pd.DataFrame) -> pd.Series:
+    """Return which rows have wrong sets or a policy of infinite cost."""
+    found: pd.Series = ~rows["exact"] | (rows["infinite_global"] > 0) | (rows["infinite_local"] > 0)
+    return found
 
 
 def _survivors(frame: pd.DataFrame, column: str) -> Finding:
@@ -179,9 +186,10 @@ def _survivors(frame: pd.DataFrame, column: str) -> Finding:
     return findings.failures(int(alive.sum()), len(alive), _MANY)
 
 
-def finite_mirror(tables: Tables) -> Finding:
-    """Count runs of averaging without a common gain whose policies all have finite cost at the end."""
-    return _survivors(cell(tables, "first_runs", "forced_mirror"), "infinite_global")
+def infinite_forced(tables: Tables) -> Finding:
+    """Count runs of averaging over everybody, from the agents' own gains, with an infinite cost after any epoch."""
+    lost = cell(tables, "first_runs", "forced_mirror").groupby("seed")["infinite_global"].max() > 0
+    return findings.failures(int(lost.sum()), len(lost), _FAILURE)
 
 
 def unforced_failures(tables: Tables) -> Finding:
@@ -201,10 +209,24 @@ def _knobs(tables: Tables) -> tuple[FloatArray, FloatArray]:
     return np.concatenate(gaps, axis=1), np.concatenate(targets)
 
 
+def _mean_square(ratios: FloatArray) -> float:
+    """Estimate the mean over points of (E ratio − 1)² from runs ``(n, points)``; infinite if a ratio is.
+
+    Without bias, so that it may be below 0.
+    """
+    if not np.isfinite(ratios).all():
+        return float("inf")
+    noise = ratios.var(axis=0, ddof=1) / len(ratios)
+    return float(np.mean((ratios.mean(axis=0) - 1) ** 2 - noise))
+
+
 def sensitivity_level(tables: Tables) -> Finding:
-    """Compare the mean over the sweep of (mean local gap)/(prediction) with 1, up to a margin."""
+    """Compare the mean square over the sweep of (mean local gap)/(prediction) − 1 with that of a margin.
+
+    A square, since deviations of either sign count: 30 % above at one point is not made good by 30 % below at another.
+    """
     gaps, target = _knobs(tables)
-    return findings.within(gaps / target, lambda r: float(r.mean()), 1.0, _LEVEL_MARGIN, "mean of measured/predicted")
+    return findings.jackknife(gaps / target, _mean_square, _LEVEL_MARGIN**2, "mean square of measured/predicted − 1")
 
 
 def sensitivity_slope(tables: Tables) -> Finding:
@@ -253,16 +275,26 @@ def shown(frame: pd.DataFrame, name: str) -> FloatArray:
 
 
 def signature(tables: Tables, name: str, condition: str) -> Finding:
-    """Count misled runs, against a tenth: violated runs without the signature, and sound runs with it.
+    """Count misled runs, against a tenth: violated runs without the signature or sound ones with it, the worse of both.
 
     For the signature "any", runs of the condition with any signature are counted.
     """
-    violated = shown(cell(tables, "failures", condition), name)
+    violated = shown(cell(tables, "failures", condition), name) > 0
     if name == "any":
         return findings.failures(int(violated.sum()), len(violated), _MANY)
-    sound = shown(cell(tables, "failures", "sound"), name)
-    wrong = int((1 - violated).sum() + sound.sum())
-    return findings.failures(wrong, len(violated) + len(sound), _MANY)
+    sound = shown(cell(tables, "failures", "sound"), name) > 0
+    return _worst({f"violated runs without the signature ({condition})": ~violated, "sound runs with it": sound}, _MANY)
+
+
+def _worst(failed: Mapping[str, BoolArray], bound: float) -> Finding:
+    """Compare the largest of several probabilities with a bound; nothing is pooled (`pcpo.claims.cells.worst_of`).
+
+    Args:
+        failed: whether each run failed, by the words for its kind of run.
+        bound: of every probability.
+    """
+    kinds = pd.Series([kind for kind, runs in failed.items() for _ in runs])
+    return worst_of(kinds, pd.Series(np.concatenate(list(failed.values()))), "a failure", bound, "kinds")
 
 
 def best_window(tables: Tables) -> pd.DataFrame:
@@ -294,10 +326,24 @@ def rule_failures(tables: Tables) -> Finding:
     return _failures(_affordable(tables, "rule"))
 
 
+def rule_failures_by_noise(tables: Tables) -> Finding:
+    """Compare the failures of the rule with a tenth, in both halves of the fleets by Δ/σ."""
+    rows = ends(_affordable(tables, "rule")).set_index("seed")
+    failed, ratio = _bad(rows), rows["noise_ratio"]
+    low = ratio <= ratio.median()
+    halves = {
+        f"Δ/σ from {ratio[half].min():.2g} to {ratio[half].max():.2g}": failed[half].to_numpy() for half in (low, ~low)
+    }
+    return _worst(halves, _MANY)
+
+
 def cost_of_rule(tables: Tables) -> Finding:
-    """Count affordable fleets that need over 16/3 times as many rollouts to exact sets as with Δ known, against δ."""
+    """Count affordable fleets that need over 16/3 times as many rollouts to exact sets as with Δ known, against δ.
+
+    A fleet on which the rule never has exact sets counts, whatever Δ known does.
+    """
     rule, known = (to_exact(_affordable(tables, name)) for name in ("rule", "known"))
-    dear = ~(rule <= CHEAP * known.reindex(rule.index))
+    dear = ~(rule <= CHEAP * known.reindex(rule.index)) | np.isinf(rule)
     return findings.failures(int(dear.sum()), len(dear), _FAILURE)
 
 

@@ -30,7 +30,7 @@ Row = dict[str, Any]
 #: Fields of the cell that a table repeats.
 _RECORDED = {
     "fleet": "one: one cluster; pair: two random clusters; mirror: two clusters without a common gain",
-    "draw": "number of the random fleet; -1: each seed draws a fleet and Δ",
+    "draw": "number of the random fleet; -1: each seed draws a fleet, and Δ unless it is kept",
     "agents": "N",
     "separation": "Δ (cost units)",
     "Delta0": "Δ_0 (cost units)",
@@ -55,14 +55,16 @@ COLUMNS = {
     "sets": "number of different sets N_i",
     "smallest_set": "least |N_i|",
     "reinitialised": "whether (8) was applied at the end of the epoch",
-    "saturated": "fraction of the epoch's rollouts whose cost was saturated, not a number below 1e30",
+    "saturated": "fraction of the epoch's rollouts whose cost was saturated, not a number below 1e30; a lower bound "
+    "of the rollouts of infinite cost, since one that is cut after h steps may end below that",
     "worst_estimate": "largest Ĉ_i over the largest C(K_i⁰)",
     "predicted_local": "linearised mean of local_gap (cost units)",
     "predicted_global": "linearised mean of global_gap if N_i = [N] throughout (cost units)",
     "plateau": "Σ_j |M_j|(C_j(K̄) − C_j*)/N (cost units)",
+    "noise_ratio": "Δ/σ, σ the largest standard deviation of one rollout's cost at K*",
     **_RECORDED,
 }
-MAY_BE_MISSING = frozenset({"worst_estimate", "plateau", "predicted_local", "predicted_global"})
+MAY_BE_MISSING = frozenset({"worst_estimate", "plateau", "noise_ratio", "predicted_local", "predicted_global"})
 
 
 def simulate(cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
@@ -91,6 +93,7 @@ def _run(declared: Cell, seed: int) -> Iterator[Row]:
         result = experiment.result(METHODS[cell.algorithm](**options), seed=seed)
         rows = _summary(experiment, cell, result.epochs, spent)
     recorded = {name: getattr(cell, name) for name in _RECORDED} | {"Delta0": Delta0, "draw": declared.draw}
+    recorded["noise_ratio"] = _noise_ratio(fleet)
     for row in rows:
         yield {**row, **recorded}
 
@@ -141,6 +144,13 @@ def _plan_columns(fleet: Fleet, plan: EpochPlan) -> Row:
         "radius": plan.radius_local,
         "step_curvature": plan.step_size * _largest_curvature(fleet),
     }
+
+
+@lru_cache(maxsize=128)
+def _noise_ratio(fleet: Fleet) -> float:
+    """Return Δ/σ; NaN for one cluster."""
+    variances = [lqr.rollout_variance(s, lqr.riccati(s).K, noise_law(NOISE)) for s in fleet.systems]
+    return (fleet.separation or np.nan) / float(np.sqrt(max(variances)))
 
 
 @lru_cache(maxsize=128)
@@ -205,7 +215,7 @@ def _predictions(
     iterations = [plan.iterations for plan in plans]
     if not algorithm.startswith("pcpo"):
         iterations = [2 * R + 1 for R in iterations]
-        iterations[0] -= algorithm == "naive_average"  # a minibatch of epoch 1 goes into its (8)
+        iterations[0] -= algorithm.endswith("_sync")  # a minibatch of epoch 1 goes into its (8)
     local, shared = np.full(epochs, np.nan), np.full(epochs, np.nan)
     if wanted in ("local", "both"):
         local = local_gaps(fleet, plans, iterations, law)
