@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from pcpo.claims.contract import Claim, Control, Mode, Tables
 from pcpo.claims.controls import scaled, swapped
 from pcpo.claims.judging import AtMost, Never
 from pcpo.claims.power import Measure, share, shift
 from pcpo.evidence.hierarchical import measures
-from pcpo.evidence.hierarchical.studies_exact import COMPLEXITY, DESCENT, GAINS, SYSTEMS
+from pcpo.evidence.hierarchical.studies_exact import COMPLEXITY, DESCENT, SYSTEMS
+from pcpo.evidence.hierarchical.studies_gains import GAINS, WEIGHTS
 from pcpo.evidence.hierarchical.studies_learning import ACTORS, CRITIC, LEARNING, SAMPLES
 
 __all__ = ["CLAIMS"]
@@ -29,6 +32,16 @@ def _always(id: str, measure: Measure, least: int, controls: Sequence[Control], 
         figure=_CONVERGENCE_FIGURE,
         mode=mode,
     )
+
+
+def _smaller(place: int) -> Callable[[Tables], Tables]:
+    """Return tables with only one ratio of Q to R, the one at this place in their order."""
+
+    def apply(tables: Tables) -> Tables:
+        frame = tables[WEIGHTS.name]
+        return {**tables, WEIGHTS.name: frame[frame["ratio"] == np.sort(frame["ratio"].unique())[place]]}
+
+    return apply
 
 
 def _few(tables: Tables) -> Tables:
@@ -133,9 +146,18 @@ _EXACT = [
     ),
     _always(
         "lemma_5",
-        measures.gain_ratio("estimated"),
+        measures.weighted_ratio("lemma_5"),
         100,
-        [Control("blind", "errors as large as E_K", scaled(GAINS.name, "estimated", 1.0, "estimated_blind"))],
+        [Control("blind", "errors as large as E_K", scaled(WEIGHTS.name, "lemma_5", 1.0, "lemma_5_blind"))],
+    ),
+    _always(
+        "lemma_5_mended",
+        measures.weighted_ratio("mended"),
+        100,
+        [
+            Control("far", "errors 10⁴ times as large", scaled(WEIGHTS.name, "mended", 1.0, "mended_far")),
+            Control("printed", "the Λ of the proof", scaled(WEIGHTS.name, "mended", 1.0, "lemma_5")),
+        ],
     ),
     _always(
         "theorem_3",
@@ -165,7 +187,10 @@ _EXACT = [
         "lemma_15",
         measures.perturbation_fails,
         100,
-        [Control("usual", "gains of ordinary size", scaled(GAINS.name, "perturbation_tiny", 1.0, "perturbation"))],
+        [
+            Control("drawn", "Q of the order of R", _smaller(0)),
+            Control("next", "the second smallest ratio of Q to R", _smaller(1)),
+        ],
     ),
 ]
 

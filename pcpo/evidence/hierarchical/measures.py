@@ -14,7 +14,8 @@ import pandas as pd
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
 from pcpo.claims.findings import mean, violations
-from pcpo.evidence.hierarchical.studies_exact import COMPLEXITY, DESCENT, GAINS, SYSTEMS
+from pcpo.evidence.hierarchical.studies_exact import COMPLEXITY, DESCENT, SYSTEMS
+from pcpo.evidence.hierarchical.studies_gains import GAINS, WEIGHTS
 from pcpo.evidence.hierarchical.studies_learning import ACTORS, CRITIC, LEARNING, SAMPLES
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "monotone",
     "perturbation_fails",
     "sample_exponent",
+    "weighted_ratio",
 ]
 
 #: Relative rounding of a ratio of gaps, which are known to about 1e-12.
@@ -66,9 +68,20 @@ def gain_ratio(*columns: str) -> Callable[[Tables], Finding]:
     return measure
 
 
+def weighted_ratio(column: str) -> Callable[[Tables], Finding]:
+    """Return a measure that counts the values above 1 in a column of `hierarchical_weights`, at all Q/R."""
+
+    def measure(tables: Tables) -> Finding:
+        values = tables[WEIGHTS.name][column].to_numpy(dtype=np.float64)
+        return violations(int(np.sum(~(values <= 1 + _ROUNDING))), values.size)
+
+    return measure
+
+
 def perturbation_fails(tables: Tables) -> Finding:
-    """Count the gains near 0 at which the bound of Lemma 15 holds."""
-    values = tables[GAINS.name]["perturbation_tiny"].dropna()
+    """Count the gains at which the bound of Lemma 15 holds, with the largest ratio of Q to R."""
+    frame = tables[WEIGHTS.name]
+    values = frame.loc[frame["ratio"] == frame["ratio"].max(), "lemma_15"]
     return violations(int((values <= 1).sum()), len(values))
 
 

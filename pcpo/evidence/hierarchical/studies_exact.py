@@ -1,16 +1,15 @@
-"""Declare the studies with exact critics: identities, inequalities, descent, and iterations against the size.
+"""Declare the studies with exact critics: identities, descent, and iterations against the size.
 
-`hierarchical_systems` checks the decomposition (Lemma 1, Propositions 1 and 2); `hierarchical_gains` the inequalities
-of Lemmas 3, 4, 5 and 15 at random gains; `hierarchical_descent` monotone decrease, contraction, rate and number of
-iterations (Theorem 3, Lemma 4); `hierarchical_complexity` counts iterations on instances of section 6 (Figure 1,
-Theorem 2).
+`hierarchical_systems` checks the decomposition (Lemma 1, Propositions 1 and 2); `hierarchical_descent` monotone
+decrease, contraction, rate and number of iterations (Theorem 3, Lemma 4); `hierarchical_complexity` counts iterations
+on instances of section 6 (Figure 1, Theorem 2).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,32 +20,23 @@ from pcpo.claims.options import number, several, whole
 from pcpo.evidence.hierarchical.model.identities import broken, residuals
 from pcpo.evidence.hierarchical.model.instances import (
     LARGEST,
+    Family,
     counted,
+    drawn_regulators,
     general_system,
     perturbed,
     section6_instance,
     slowest,
     theorem_2,
 )
-from pcpo.evidence.hierarchical.model.regulator import (
-    Regulator,
-    allowed_change,
-    allowed_error,
-    operator_norm,
-    smallest,
-    stacked,
-)
+from pcpo.evidence.hierarchical.model.regulator import Regulator, stacked
 from pcpo.evidence.hierarchical.model.system import Gains
 from pcpo.simulation.noise import Purpose, stream
 
-__all__ = ["COMPLEXITY", "DESCENT", "GAINS", "STUDIES", "SYSTEMS", "drawn_regulators"]
+__all__ = ["COMPLEXITY", "DESCENT", "STUDIES", "SYSTEMS"]
 
 #: Sizes, states and inputs of the subpopulations of a full system of twelve agents.
 _SHAPES = ((3, 4, 5), (2, 3, 1), (1, 2, 2))
-#: Norm of the gains near 0 at which the bound of Lemma 15 is tried.
-_TINY = 1e-6
-
-Family = Literal["general", "section6"]
 
 
 @dataclass(frozen=True)
@@ -88,114 +78,6 @@ SYSTEMS = Study(
         "bound": "largest difference that rounding can make",
     },
     key=("seed", "identity"),
-)
-
-
-def drawn_regulators(family: Family, rng: np.random.Generator) -> list[Regulator]:
-    """Draw a random system and return its S_1, S_2 and S̄ (in the coordinates √|N^l| x̄^l).
-
-    Args:
-        family: "general", or "section6" with 50 agents in each subpopulation.
-        rng: the generator.
-    """
-    system = general_system(rng, (4, 6), (2, 2), (1, 1)) if family == "general" else section6_instance(rng).system(50)
-    return [*system.auxiliary, system.balanced]
-
-
-@dataclass(frozen=True)
-class GainsCell:
-    """Describe a condition of `hierarchical_gains`.
-
-    Args:
-        family: of the systems.
-        draws: number of random gains of each regulator.
-    """
-
-    family: Family
-    draws: int
-
-
-def _gains_cells(options: Mapping[str, Any]) -> dict[str, GainsCell]:
-    """Return a cell for each family of systems."""
-    families: tuple[Family, ...] = ("general", "section6")
-    return {family: GainsCell(family, **options) for family in families}
-
-
-def _inequalities(cell: GainsCell, seeds: Sequence[int]) -> pd.DataFrame:
-    """Return a row for each random gain of each regulator."""
-    frames = []
-    for seed in seeds:
-        rng = stream(seed, Purpose.EVALUATION, 2)
-        for place, S in enumerate(drawn_regulators(cell.family, rng)):
-            best = float(S.cost(S.K_star))
-            gains = [perturbed(S, rng, best * 10 ** rng.uniform(-3, 1)) for _ in range(cell.draws)]
-            ratios = pd.DataFrame([_ratios(S, K, rng) for K in gains])
-            frames.append(ratios.assign(seed=seed, regulator=place, draw=range(len(gains))))
-    return pd.concat(frames, ignore_index=True)
-
-
-def _ratios(S: Regulator, K: FloatArray, rng: np.random.Generator) -> dict[str, float]:
-    """Return the left side over the right side of (18), (19), (21) and Lemma 15."""
-    gap, E = float(S.gap(K)), S.E(K)
-    square, G = float(np.sum(E * E)), S.R + S.B.T @ S.P(K) @ S.B
-    step = S.step(K)
-    after = {name: float(S.gap(K - factor * step * E)) for name, factor in (("", 1.0), ("far", 20.0))}
-    V = rng.standard_normal(K.shape)
-    tiny = _TINY * V / np.linalg.norm(V)
-    U = rng.standard_normal(K.shape)
-    U /= operator_norm(U)
-    precision = min(1.0, gap)
-    errors = {"": allowed_error(S, K, K, precision), "_blind": float(operator_norm(E))}
-    change = {name: abs(float(S.gap(K - step * (E + size * U))) - after[""]) for name, size in errors.items()}
-    return {
-        "lower": smallest(S.Phi) * square / (float(operator_norm(G)) * gap),
-        "upper": gap * smallest(S.R) / (float(operator_norm(S.Sigma_star)) * square),
-        "upper_narrow": gap * smallest(S.R) / (smallest(S.Sigma_star) * square),
-        "lower_loose": float(np.linalg.norm(S.Sigma(K), 2)) * square / (smallest(S.R) * gap),
-        "descent": S.decrease(step) * gap / max(gap - after[""], 0.0) if gap > after[""] else np.inf,
-        "descent_far": 20 * S.decrease(step) * gap / (gap - after["far"]) if gap > after["far"] else np.inf,
-        **{f"estimated{name}": found / allowed_change(S, K, precision) for name, found in change.items()},
-        "perturbation": _perturbation(S, K),
-        "perturbation_tiny": _perturbation(S, tiny) if float(S.radius(tiny)) < 1 else np.nan,
-    }
-
-
-def _perturbation(S: Regulator, K: FloatArray) -> float:
-    """Return |C(K') − C(K)| over the bound of Lemma 15, K' = K − tE_K with the largest ‖K' − K‖ that (57) allows."""
-    closed, B, spread = (float(operator_norm(M)) for M in (S.A - S.B @ K, S.B, S.Sigma(K)))
-    size, R = float(operator_norm(K)), float(operator_norm(S.R))
-    sigma_min = smallest(S.Phi)
-    distance = sigma_min / (4 * spread * B * (closed + 1))
-    E = S.E(K)
-    moved = K - distance * E / operator_norm(E)
-    noise = float(operator_norm(S.Phi)) + float(operator_norm(S.Psi)) * B**2
-    bound = 6 * noise / sigma_min * spread * size * R * (size * B * closed + size * B + 1) * distance
-    return abs(float(S.cost(moved) - S.cost(K))) / bound
-
-
-GAINS = Study(
-    name="hierarchical_gains",
-    title="Inequalities at random stable gains, gaps from C*/1000 to 10 C*",
-    cells=_gains_cells,
-    simulate=_inequalities,
-    columns={
-        "seed": "system",
-        "regulator": "0, 1: the subpopulations, 2: the mean field",
-        "draw": "gain",
-        "lower": "first over second term of (18)",
-        "upper": "second over third term of (18)",
-        "upper_narrow": "the same with σ_min(Σ_K*) in place of ‖Σ_K*‖",
-        "lower_loose": "the first with ‖Σ_K‖/σ_min(R) in place of σ_min(Φ)/‖R + BᵀP_K B‖",
-        "descent": "the decrease that (19) promises over that of one exact step; ∞ without a decrease",
-        "descent_far": "the same for a step 20 times as long",
-        "estimated": "left over right side of (21), K_0 = K_n, ε = min(1, gap), error of norm δ_n of (17)",
-        "estimated_blind": "the same for an error of norm ‖E_K‖",
-        "perturbation": "|C(K') − C(K)| over the bound of Lemma 15",
-        "perturbation_tiny": "the same at a gain of norm 1e-6; NaN if that gain is not stable",
-    },
-    key=("seed", "regulator", "draw"),
-    may_be_missing=frozenset({"perturbation_tiny"}),
-    options={"draws": whole(5)},
 )
 
 
@@ -391,7 +273,6 @@ COMPLEXITY = Study(
 #: Studies by the names that configurations use.
 STUDIES: dict[str, Study] = {
     "hierarchical_systems": SYSTEMS,
-    "hierarchical_gains": GAINS,
     "hierarchical_descent": DESCENT,
     "hierarchical_complexity": COMPLEXITY,
 }

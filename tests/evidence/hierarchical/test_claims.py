@@ -16,15 +16,20 @@ from pcpo.claims.options import cells_of
 from pcpo.claims.tables import simulated
 from pcpo.errors import ConfigError
 from pcpo.evidence.hierarchical.measures import critic_exponent, exponents, gap_exponent, growth
-from pcpo.evidence.hierarchical.studies_exact import COMPLEXITY, DESCENT, GAINS, SYSTEMS
+from pcpo.evidence.hierarchical.studies_exact import COMPLEXITY, DESCENT, SYSTEMS
+from pcpo.evidence.hierarchical.studies_gains import GAINS, WEIGHTS
 from pcpo.evidence.hierarchical.studies_learning import ACTORS, CRITIC, LEARNING, SAMPLES
 from pcpo.evidence.registry import load_group
 
 GROUP = load_group("hierarchical")
 
+#: Statements of the paper that do not hold (docs/hierarchical.md, "Found").
+FALSE = {"hierarchical.lemma_5"}
+
 SMALL: Mapping[str, tuple[int, dict[str, Any]]] = {
     SYSTEMS.name: (2, {}),
     GAINS.name: (3, {"draws": 2}),
+    WEIGHTS.name: (4, {"draws": 3}),
     DESCENT.name: (2, {"most": 250}),
     CRITIC.name: (10, {"first": 11, "last": 15}),
     SAMPLES.name: (10, {"sizes": [2, 3], "steps": 1000}),
@@ -55,9 +60,9 @@ def test_the_group_is_complete(tables: Tables) -> None:
 
 
 def test_claims_hold_and_controls_do_not(judged: pd.DataFrame) -> None:
-    """Few runs leave claims inconclusive, but refute none of them; each control is refuted."""
+    """Few runs leave claims inconclusive, and refute only what is false; each control is refuted."""
     claims = judged[judged["role"] == "claim"].set_index("claim")
-    assert "refuted" not in set(claims["verdict"]), claims["verdict"].to_dict()
+    assert set(claims.index[claims["verdict"] == "refuted"]) == FALSE, claims["verdict"].to_dict()
     settled = [f"hierarchical.{name}" for name in ("complexity", "growth", "samples", "assumption_4")]
     assert (claims.loc[settled, "verdict"] == "supported").all(), claims["verdict"].to_dict()
     controls = judged[judged["role"] == "negative_control"]
@@ -71,8 +76,9 @@ def test_claims_hold_and_controls_do_not(judged: pd.DataFrame) -> None:
         (SYSTEMS, "residual", 1.0, "decomposition"),
         (GAINS, "lower", 1.1, "lemma_3"),
         (GAINS, "descent", 1.1, "lemma_4"),
-        (GAINS, "estimated", 1.1, "lemma_5"),
-        (GAINS, "perturbation_tiny", 0.5, "lemma_15"),
+        (WEIGHTS, "lemma_5", 1.1, "lemma_5"),
+        (WEIGHTS, "mended", 1.1, "lemma_5_mended"),
+        (WEIGHTS, "lemma_15", 0.5, "lemma_15"),
         (DESCENT, "increases", 1.0, "theorem_3"),
         (DESCENT, "short", 1.0, "theorem_3_rate"),
         (DESCENT, "iterations", 1e9, "theorem_3_number"),

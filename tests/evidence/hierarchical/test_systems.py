@@ -22,8 +22,15 @@ from pcpo.evidence.hierarchical.model.instances import (
     theorem_2,
     undecomposed_step,
 )
-from pcpo.evidence.hierarchical.model.regulator import Regulator, allowed_change, allowed_error, stacked
+from pcpo.evidence.hierarchical.model.regulator import (
+    Regulator,
+    allowed_change,
+    allowed_error,
+    mended_error,
+    stacked,
+)
 from pcpo.evidence.hierarchical.model.system import Blocks, ExchangeableSystem, Gains, extracted, from_matrices
+from pcpo.evidence.hierarchical.studies_gains import perturbation
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -198,3 +205,27 @@ def test_the_error_that_assumption_4_allows() -> None:
     assert np.isclose(float(S.cost(half)), cost, rtol=1e-12)
     assert np.isclose(allowed_change(S, half, 0.1), 0.05 * step * ratio, rtol=1e-12)
     assert np.isclose(allowed_error(S, half, half, 0.1), 0.05 * step * ratio / polynomial, rtol=1e-12)
+
+
+ONE = np.eye(1)
+
+
+@pytest.mark.parametrize(("weight", "ratio"), [(1.0, 0.225), (10.0, 3.01), (1000.0, 309.4)])
+def test_lemma_15_has_no_q(weight: float, ratio: float) -> None:
+    """The scalars of docs/hierarchical.md: A = .9, B = R = Φ = σ = 1, K = .3."""
+    assert np.isclose(perturbation(Regulator(0.9 * ONE, ONE, weight * ONE, ONE, ONE, ONE), 0.3 * ONE), ratio, rtol=2e-3)
+
+
+@pytest.mark.parametrize(("R", "ratio"), [(1.0, 0.00065), (1e-3, 1.27), (1e-4, 12.7), (1e-5, 127.3)])
+def test_the_proof_of_lemma_5_allows_too_much_where_r_is_small(R: float, ratio: float) -> None:
+    """The same scalars with Q = 1, an error of the allowed size; the mended Λ allows less."""
+    S, K = Regulator(0.9 * ONE, ONE, ONE, R * ONE, ONE, ONE), 0.3 * ONE
+    precision, step, E = min(1.0, float(S.gap(K))), S.step(K), S.E(K)
+
+    def change(error: float) -> float:
+        exact = float(S.gap(K - step * E))
+        changes = [abs(float(S.gap(K - step * (E + sign * error))) - exact) for sign in (1, -1)]
+        return max(changes) / allowed_change(S, K, precision)
+
+    assert np.isclose(change(allowed_error(S, K, K, precision)), ratio, rtol=1e-2)
+    assert change(mended_error(S, K, K, precision)) < 0.01

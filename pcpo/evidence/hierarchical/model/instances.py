@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -19,8 +20,10 @@ from pcpo.evidence.hierarchical.model.system import Blocks, ExchangeableSystem, 
 __all__ = [
     "LARGEST",
     "Counted",
+    "Family",
     "Instance",
     "counted",
+    "drawn_regulators",
     "general_system",
     "perturbed",
     "section6_instance",
@@ -38,6 +41,8 @@ _STATES = 2
 _REFERENCE = 50
 #: Largest size of section 6.
 LARGEST = 500
+
+Family = Literal["general", "section6"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +150,17 @@ def _definite(rng: np.random.Generator, width: int) -> FloatArray:
     """Draw a positive definite matrix with eigenvalues of at least 0.7."""
     factor = rng.standard_normal((width, width))
     return np.asarray(0.7 * np.eye(width) + 0.3 * factor @ factor.T / width)
+
+
+def drawn_regulators(family: Family, rng: np.random.Generator) -> list[Regulator]:
+    """Draw a random system and return its S_1, S_2 and S̄ (in the coordinates √|N^l| x̄^l).
+
+    Args:
+        family: "general", or "section6" with 50 agents in each subpopulation.
+        rng: the generator.
+    """
+    system = general_system(rng, (4, 6), (2, 2), (1, 1)) if family == "general" else section6_instance(rng).system(50)
+    return [*system.auxiliary, system.balanced]
 
 
 def perturbed(S: Regulator, rng: np.random.Generator, gap: float) -> FloatArray:
