@@ -11,7 +11,7 @@ from pcpo.claims.controls import scaled, swapped
 from pcpo.claims.judging import AtMost, Never
 from pcpo.claims.power import Measure, share, shift
 from pcpo.evidence.hierarchical import measures
-from pcpo.evidence.hierarchical.studies_exact import COMPLEXITY, DESCENT, SYSTEMS
+from pcpo.evidence.hierarchical.studies_exact import COMPLEXITY, DESCENT, FORMULAS, SYSTEMS
 from pcpo.evidence.hierarchical.studies_gains import GAINS, WEIGHTS
 from pcpo.evidence.hierarchical.studies_learning import ACTORS, CRITIC, LEARNING, SAMPLES
 
@@ -123,11 +123,29 @@ _EXACT = [
         [
             Control("broken", "one agent is not exchangeable", scaled(SYSTEMS.name, "residual", 1.0, "broken")),
             Control(
-                "unweighted",
-                "Lemma 2's cost of one agent once for each subpopulation, as Proposition 2 is printed",
-                scaled(SYSTEMS.name, "residual", 1.0, "unweighted"),
+                "fewer",
+                "one agent of each subpopulation is not counted",
+                scaled(SYSTEMS.name, "residual", 1.0, "fewer"),
             ),
         ],
+    ),
+    _always(
+        "formulas",
+        measures.formula("cost", "gradient", "state_value", "action_value"),
+        100,
+        [
+            Control(
+                "wrong",
+                "no exploration in (13) and Lemma 6, half the gradient, tr(P_KΦ_σ) for tr(P_KΣ_K)",
+                scaled(FORMULAS.name, "residual", 1.0, "wrong"),
+            )
+        ],
+    ),
+    _always(
+        "natural_gradient",
+        measures.formula("natural_gradient"),
+        30,
+        [Control("printed", "2E_K, as section 4.2 has it", scaled(FORMULAS.name, "residual", 1.0, "wrong"))],
     ),
     _always(
         "lemma_3",

@@ -14,7 +14,7 @@ import pandas as pd
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
 from pcpo.claims.findings import mean, violations
-from pcpo.evidence.hierarchical.studies_exact import COMPLEXITY, DESCENT, SYSTEMS
+from pcpo.evidence.hierarchical.studies_exact import COMPLEXITY, DESCENT, FORMULAS, SYSTEMS
 from pcpo.evidence.hierarchical.studies_gains import GAINS, WEIGHTS
 from pcpo.evidence.hierarchical.studies_learning import ACTORS, CRITIC, LEARNING, SAMPLES
 
@@ -28,6 +28,7 @@ __all__ = [
     "estimated_monotone",
     "exponent",
     "exponents",
+    "formula",
     "gain_ratio",
     "gap_exponent",
     "growth",
@@ -56,6 +57,17 @@ def decomposition(tables: Tables) -> Finding:
     """Count the identities that are missed by more than rounding."""
     frame = tables[SYSTEMS.name]
     return violations(int((~(frame["residual"] <= frame["bound"])).sum()), len(frame))
+
+
+def formula(*names: str) -> Callable[[Tables], Finding]:
+    """Return a measure that counts the formulas of these names that are missed by more than rounding."""
+
+    def measure(tables: Tables) -> Finding:
+        frame = tables[FORMULAS.name]
+        frame = frame[frame["formula"].isin(names)]
+        return violations(int((~(frame["residual"] <= frame["bound"])).sum()), len(frame))
+
+    return measure
 
 
 def gain_ratio(*columns: str) -> Callable[[Tables], Finding]:

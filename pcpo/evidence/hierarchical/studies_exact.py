@@ -1,8 +1,8 @@
 """Declare the studies with exact critics: identities, descent, and iterations against the size.
 
-`hierarchical_systems` checks the decomposition (Lemma 1, Propositions 1 and 2); `hierarchical_descent` monotone
-decrease, contraction, rate and number of iterations (Theorem 3, Lemma 4); `hierarchical_complexity` counts iterations
-on instances of section 6 (Figure 1, Theorem 2).
+`hierarchical_systems` checks the decomposition (Lemma 1, Propositions 1 and 2); `hierarchical_formulas` Lemmas 2 and 6;
+`hierarchical_descent` monotone decrease, contraction, rate and number of iterations (Theorem 3, Lemma 4);
+`hierarchical_complexity` counts iterations on instances of section 6 (Figure 1, Theorem 2).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pandas as pd
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Study, named_control
 from pcpo.claims.options import number, several, whole
+from pcpo.evidence.hierarchical.model.formulas import formulas
 from pcpo.evidence.hierarchical.model.identities import broken, residuals
 from pcpo.evidence.hierarchical.model.instances import (
     LARGEST,
@@ -33,7 +34,7 @@ from pcpo.evidence.hierarchical.model.regulator import Regulator, stacked
 from pcpo.evidence.hierarchical.model.system import Gains
 from pcpo.simulation.noise import Purpose, stream
 
-__all__ = ["COMPLEXITY", "DESCENT", "STUDIES", "SYSTEMS"]
+__all__ = ["COMPLEXITY", "DESCENT", "FORMULAS", "STUDIES", "SYSTEMS"]
 
 #: Sizes, states and inputs of the subpopulations of a full system of twelve agents.
 _SHAPES = ((3, 4, 5), (2, 3, 1), (1, 2, 2))
@@ -54,12 +55,12 @@ def _identities(cell: SystemsCell, seeds: Sequence[int]) -> pd.DataFrame:
         own = [perturbed(S, rng, float(S.cost(S.K_star))) for S in system.auxiliary]
         mean = perturbed(system.mean_field, rng, float(system.mean_field.cost(system.mean_field.K_star)))
         gains = Gains(own, mean)
-        found, wrong, single = (
-            residuals(system, full, gains, stream(seed, Purpose.EVALUATION, 1), weighted=weighted)
-            for full, weighted in ((system.full, True), (broken(system.full), True), (system.full, False))
+        found, wrong, fewer = (
+            residuals(system, full, gains, stream(seed, Purpose.EVALUATION, 1), missed=missed)
+            for full, missed in ((system.full, 0), (broken(system.full), 0), (system.full, 1))
         )
-        for right, off, one in zip(found, wrong, single, strict=True):
-            row = {"residual": right.residual, "broken": off.residual, "unweighted": one.residual}
+        for right, off, short in zip(found, wrong, fewer, strict=True):
+            row = {"residual": right.residual, "broken": off.residual, "fewer": short.residual}
             rows.append({"seed": seed, "identity": right.name, **row, "bound": right.bound})
     return pd.DataFrame(rows)
 
@@ -74,10 +75,45 @@ SYSTEMS = Study(
         "identity": "lemma_1, lemma_1_cost, proposition_1, proposition_1_cost, definition_5, proposition_2 or optimum",
         "residual": "largest difference of the two sides (units of the state or of cost)",
         "broken": "the same if one agent is not exchangeable",
-        "unweighted": "the same with one agent's cost in place of |N^l| of them in Proposition 2",
+        "fewer": "the same with |N^l| − 1 agents in place of |N^l| in Proposition 2",
         "bound": "largest difference that rounding can make",
     },
     key=("seed", "identity"),
+)
+
+
+@dataclass(frozen=True)
+class FormulasCell:
+    """Describe the only condition of `hierarchical_formulas`, which has no parameters."""
+
+
+def _formulas(cell: FormulasCell, seeds: Sequence[int]) -> pd.DataFrame:
+    """Return a row for each formula of each regulator."""
+    del cell
+    rows = []
+    for seed in seeds:
+        rng = stream(seed, Purpose.EVALUATION, 10)
+        for place, S in enumerate(drawn_regulators("general", rng)):
+            K = perturbed(S, rng, float(S.cost(S.K_star)))
+            rows += [{"seed": seed, "regulator": place, **vars(one)} for one in formulas(S, K, rng)]
+    return pd.DataFrame(rows).rename(columns={"name": "formula"})
+
+
+FORMULAS = Study(
+    name="hierarchical_formulas",
+    title="Lemmas 2 and 6 and the natural gradient, beside sums over time and complex steps",
+    cells=lambda options: {"general": FormulasCell(**options)},
+    simulate=_formulas,
+    columns={
+        "seed": "system, gain, state and input",
+        "regulator": "0, 1: the subpopulations, 2: the mean field",
+        "formula": "cost, gradient, state_value, action_value or natural_gradient",
+        "residual": "largest difference of the two sides",
+        "wrong": "the same for a wrong formula: without the exploration, E_KΣ_K for the gradient, tr(P_KΦ_σ) in the "
+        "state value, 2E_K for the natural gradient",
+        "bound": "largest difference that rounding can make",
+    },
+    key=("seed", "regulator", "formula"),
 )
 
 
@@ -273,6 +309,7 @@ COMPLEXITY = Study(
 #: Studies by the names that configurations use.
 STUDIES: dict[str, Study] = {
     "hierarchical_systems": SYSTEMS,
+    "hierarchical_formulas": FORMULAS,
     "hierarchical_descent": DESCENT,
     "hierarchical_complexity": COMPLEXITY,
 }

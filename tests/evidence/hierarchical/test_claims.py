@@ -16,7 +16,7 @@ from pcpo.claims.options import cells_of
 from pcpo.claims.tables import simulated
 from pcpo.errors import ConfigError
 from pcpo.evidence.hierarchical.measures import critic_exponent, exponents, gap_exponent, growth
-from pcpo.evidence.hierarchical.studies_exact import COMPLEXITY, DESCENT, SYSTEMS
+from pcpo.evidence.hierarchical.studies_exact import COMPLEXITY, DESCENT, FORMULAS, SYSTEMS
 from pcpo.evidence.hierarchical.studies_gains import GAINS, WEIGHTS
 from pcpo.evidence.hierarchical.studies_learning import ACTORS, CRITIC, LEARNING, SAMPLES
 from pcpo.evidence.registry import load_group
@@ -28,6 +28,7 @@ FALSE = {"hierarchical.lemma_5"}
 
 SMALL: Mapping[str, tuple[int, dict[str, Any]]] = {
     SYSTEMS.name: (2, {}),
+    FORMULAS.name: (2, {}),
     GAINS.name: (3, {"draws": 2}),
     WEIGHTS.name: (4, {"draws": 3}),
     DESCENT.name: (2, {"most": 250}),
@@ -74,6 +75,8 @@ def test_claims_hold_and_controls_do_not(judged: pd.DataFrame) -> None:
     ("study", "column", "value", "claim"),
     [
         (SYSTEMS, "residual", 1.0, "decomposition"),
+        (FORMULAS, "residual", 1.0, "formulas"),
+        (FORMULAS, "residual", 1.0, "natural_gradient"),
         (GAINS, "lower", 1.1, "lemma_3"),
         (GAINS, "descent", 1.1, "lemma_4"),
         (WEIGHTS, "lemma_5", 1.1, "lemma_5"),

@@ -11,6 +11,7 @@ from scipy.linalg import solve_discrete_lyapunov
 
 from pcpo.errors import FleetError
 from pcpo.evidence.hierarchical.model.actor import actor_critic, exact_critic, steps_allowed
+from pcpo.evidence.hierarchical.model.formulas import fisher, formulas
 from pcpo.evidence.hierarchical.model.identities import broken, residuals
 from pcpo.evidence.hierarchical.model.instances import (
     Instance,
@@ -123,8 +124,8 @@ def test_identities_hold_to_rounding_and_the_check_sees_what_is_wrong(system: Ex
     assert all(one.residual <= one.bound < 1e-6 for one in found), found
     wrong = residuals(system, broken(system.full), gains, np.random.default_rng(4))
     assert all(one.residual > one.bound for one in wrong), wrong
-    single = residuals(system, system.full, gains, np.random.default_rng(4), weighted=False)
-    assert [one.name for one in single if one.residual > one.bound] == ["proposition_2"]
+    fewer = residuals(system, system.full, gains, np.random.default_rng(4), missed=1)
+    assert [one.name for one in fewer if one.residual > one.bound] == ["proposition_2"]
     assert np.isclose(system.gap(gains), system.cost(gains) - system.cost(system.optimal_gains()), rtol=1e-9)
 
 
@@ -229,3 +230,28 @@ def test_the_proof_of_lemma_5_allows_too_much_where_r_is_small(R: float, ratio: 
 
     assert np.isclose(change(allowed_error(S, K, K, precision)), ratio, rtol=1e-2)
     assert change(mended_error(S, K, K, precision)) < 0.01
+
+
+def test_formulas_hold_and_wrong_ones_do_not(system: ExchangeableSystem) -> None:
+    for S, K in system.pairs(some_gains(system)):
+        found = formulas(S, K, np.random.default_rng(6))
+        assert all(one.residual <= one.bound < 1e-3 * one.wrong for one in found), found
+
+
+def test_the_fisher_matrix_by_scores_that_are_drawn() -> None:
+    """Compare E[ssᵀ] = Ψ⁻¹Σ_K with 20,000 drawn scores, by the standard error of their mean; ΨΣ_K is excluded."""
+    S, K = Regulator(0.5 * ONE, 0.5 * ONE, ONE, ONE, ONE, 0.25 * ONE), 0.3 * ONE
+    rng = np.random.default_rng(7)
+    Sigma = float(S.Sigma(K).item())
+    squares = (rng.normal(0, 0.5, 20000) * rng.normal(0, np.sqrt(Sigma), 20000) / 0.25) ** 2
+    error = squares.std() / np.sqrt(20000)
+    assert abs(squares.mean() - float(fisher(S, K).item())) < 4.5 * error
+    assert np.isclose(float(fisher(S, K).item()), 4 * Sigma, rtol=1e-12)
+    assert abs(squares.mean() - Sigma / 4) > 4.5 * error
+
+
+def test_the_natural_gradient_of_the_mean_field_has_another_direction_for_unequal_sizes() -> None:
+    system = general_system(np.random.default_rng(1), (3, 30), (2, 2), (1, 1))
+    S, K = system.mean_field, some_gains(system).mean_field
+    E, natural = S.E(K).ravel(), (2 * S.Psi @ S.E(K)).ravel()
+    assert E @ natural < 0.99 * np.linalg.norm(E) * np.linalg.norm(natural)

@@ -122,7 +122,7 @@ class Regulator:
         return np.asarray(Delta)
 
     def E(self, K: FloatArray) -> FloatArray:
-        """Return E_K = (R + BᵀP_K B)K − BᵀP_K A, half of the natural gradient."""
+        """Return E_K = (R + BᵀP_K B)K − BᵀP_K A; the natural gradient is 2ΨE_K, as the Fisher matrix is Ψ⁻¹ ⊗ Σ_K."""
         P = self.P(K)
         return np.asarray((self.R + self.B.T @ P @ self.B) @ K - self.B.T @ P @ self.A)
 
