@@ -23,6 +23,7 @@ __all__ = [
     "assumption_4",
     "contraction",
     "critic_exponent",
+    "critic_steps",
     "decomposition",
     "estimated_exponent",
     "estimated_monotone",
@@ -37,6 +38,7 @@ __all__ = [
     "monotone",
     "perturbation_fails",
     "sample_exponent",
+    "slack",
     "weighted_ratio",
 ]
 
@@ -159,11 +161,28 @@ def _iterations(frame: pd.DataFrame, column: str) -> pd.Series:
     return frame[column].where(frame[column] >= 0, frame["tried"]).clip(lower=1)
 
 
-def exponent(tables: Tables) -> Finding:
-    """Estimate the exponent of the size in the iterations to ε per agent, mean over instances."""
+def exponent(column: str) -> Callable[[Tables], Finding]:
+    """Return a measure of the exponent of the size in the iterations to ε, "per_agent" or "total"."""
+
+    def measure(tables: Tables) -> Finding:
+        frame = _cells(tables, COMPLEXITY.name, "printed")
+        values = exponents(frame, "size", _iterations(frame, column))
+        return mean(values, 0.0, "exponent of the size, mean over instances")
+
+    return measure
+
+
+def slack(tables: Tables) -> Finding:
+    """Estimate the iterations over the number of Theorem 2, for each instance at the size where they come closest."""
     frame = _cells(tables, COMPLEXITY.name, "printed")
-    values = exponents(frame, "size", _iterations(frame, "per_agent"))
-    return mean(values, 0.0, "exponent of the size, mean over instances")
+    part = (_iterations(frame, "total") / frame["allowed"]).groupby(frame["seed"]).max().to_numpy(dtype=np.float64)
+    return mean(part, 0.2, "iterations over their bound, mean over instances")
+
+
+def critic_steps(tables: Tables) -> Finding:
+    """Estimate the exponent of the size in δ⁴, the inverse of the steps that Theorem 1 needs for an error δ."""
+    frame = _cells(tables, COMPLEXITY.name, "printed")
+    return mean(4 * exponents(frame, "size", frame["error_total"]), -3.6, "exponent of the size, mean over instances")
 
 
 def growth(tables: Tables) -> Finding:

@@ -22,6 +22,7 @@ from pcpo.evidence.hierarchical.model.identities import broken, residuals
 from pcpo.evidence.hierarchical.model.instances import (
     LARGEST,
     Family,
+    allowed_errors,
     counted,
     drawn_regulators,
     general_system,
@@ -238,6 +239,7 @@ class ComplexityCell:
         most: largest number of iterations.
         shrinking: whether off-diagonal terms are proportional to 1/size.
         decomposed: False for natural gradient on the undecomposed problem.
+        summed: whether Assumption 3 has the cost of a whole subpopulation.
         factor: multiple of the step of Assumption 3.
     """
 
@@ -246,6 +248,7 @@ class ComplexityCell:
     most: int
     shrinking: bool = False
     decomposed: bool = True
+    summed: bool = False
     factor: float = 1.0
 
 
@@ -257,6 +260,7 @@ def _complexity_cells(options: Mapping[str, Any]) -> dict[str, ComplexityCell]:
         "printed": ComplexityCell(sizes, **rest),
         "shrinking": ComplexityCell(sizes, **rest, shrinking=True),
         "control:undecomposed": ComplexityCell(few, **rest, decomposed=False),
+        "control:summed": ComplexityCell(few, **rest, summed=True),
         "control:slow": ComplexityCell(few, **rest, factor=0.01),
     }
 
@@ -268,7 +272,9 @@ def _complexity(cell: ComplexityCell, seeds: Sequence[int]) -> pd.DataFrame:
         instance = section6_instance(stream(seed, Purpose.EVALUATION, 5), max(LARGEST, *cell.sizes))
         start = instance.gains()
         systems = [instance.system(size, shrinking=cell.shrinking) for size in cell.sizes]
-        found = counted(systems, start, cell.precision, cell.most, decomposed=cell.decomposed, factor=cell.factor)
+        way = cell.decomposed, cell.summed, cell.factor
+        found = counted(systems, start, cell.precision, cell.most, *way)
+        errors = [allowed_errors(system, start, cell.precision) for system in systems]
         columns = {
             "size": cell.sizes,
             "total": found.total,
@@ -276,6 +282,8 @@ def _complexity(cell: ComplexityCell, seeds: Sequence[int]) -> pd.DataFrame:
             "allowed": [theorem_2(system, start, cell.precision) for system in systems],
             "per_factor": [1 / abs(np.log(slowest(system, start))) for system in systems],
             "tried": cell.most,
+            "error_printed": [printed for printed, _ in errors],
+            "error_total": [total for _, total in errors],
         }
         frames.append(pd.DataFrame({"seed": seed, **columns}))
     return pd.concat(frames, ignore_index=True)
@@ -295,6 +303,8 @@ COMPLEXITY = Study(
         "allowed": "number of Theorem 2",
         "per_factor": "iterations in which the slowest mode of the gap falls by a factor e, near the optimum",
         "tried": "largest number of iterations",
+        "error_printed": "smallest δ_{l,0} of Assumption 4 as printed, where S_l reaches ε/(L + 1) for one agent",
+        "error_total": "the same where the subpopulation reaches ε/(L + 1), as ε on the total cost needs it",
     },
     key=("seed", "size"),
     options={

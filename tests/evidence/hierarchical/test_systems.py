@@ -15,6 +15,7 @@ from pcpo.evidence.hierarchical.model.formulas import fisher, formulas
 from pcpo.evidence.hierarchical.model.identities import broken, residuals
 from pcpo.evidence.hierarchical.model.instances import (
     Instance,
+    allowed_errors,
     counted,
     general_system,
     perturbed,
@@ -189,6 +190,20 @@ def test_counted_iterations_are_those_of_algorithm_2(instance: Instance) -> None
     assert found.per_agent[0] <= found.total[0]
     assert 0 < slowest(system, start) < 1
     assert counted([system], start, 1e-5, 1).total == [-1]
+
+
+def test_which_cost_assumption_3_means(instance: Instance) -> None:
+    """With the cost of a whole subpopulation, steps are shorter and iterations more; δ falls like the agents."""
+    S, K = instance.system(50).auxiliary[0], instance.start[0]
+    rest = float(np.linalg.norm(S.R, 2))
+    assert np.isclose(1 / S.step(K, 50) - rest, 50 * (1 / S.step(K) - rest), rtol=1e-12)
+    systems, start = [instance.system(size) for size in (10, 40)], instance.gains()
+    one, all_agents = (counted(systems, start, 1e-5, 20000, summed=summed).per_agent for summed in (False, True))
+    assert all_agents[1] > 2 * all_agents[0] > 2 * one[0]
+    (few, few_total), (many, many_total) = (allowed_errors(system, start, 1e-5) for system in systems)
+    assert np.isclose(few / few_total, 10)
+    assert np.isclose(many / many_total, 40)
+    assert np.isclose(few, many, rtol=0.5)
 
 
 def test_the_error_that_assumption_4_allows() -> None:

@@ -176,9 +176,13 @@ class Regulator:
         Sigma = self.Sigma(self.K_star + offset)
         return np.where(stable, np.sum(Sigma * (transpose(offset) @ self.G_star @ offset), axis=(-2, -1)), np.inf)
 
-    def step(self, K: FloatArray) -> float:
-        """Return η = [‖R‖ + ‖B‖²C(K)/σ_min(Φ)]⁻¹, the largest step that (15) allows from K_0 = K."""
-        bound = operator_norm(self.R) + operator_norm(self.B) ** 2 * self.cost(K) / smallest(self.Phi)
+    def step(self, K: FloatArray, agents: int = 1) -> float:
+        """Return η = [‖R‖ + ‖B‖²C/σ_min(Φ)]⁻¹, the largest step that (15) allows from K_0 = K.
+
+        C is C(K) times `agents`: 1 for Lemma 2's cost of one agent, |N^l| for that of the subpopulation as in (8).
+        """
+        cost = agents * self.cost(K)
+        bound = operator_norm(self.R) + operator_norm(self.B) ** 2 * cost / smallest(self.Phi)
         return float(1 / bound)
 
     def decrease(self, step: float) -> float:
