@@ -196,8 +196,11 @@ def draw_convergence(numbers: pd.DataFrame) -> Figure:
     critic.set(ylabel=r"$\|\hat\delta-\delta^*\|^2/\|\delta^*\|^2$")
     actor.set(xscale="log", xlabel="steps of the critic, $T$")
     bare_minor_ticks(actor.xaxis)
-    for axes in (gap, critic, actor):
-        axes.legend(handlelength=1.5, loc="lower left" if axes is critic else "best")
+    low, high = critic.get_ylim()
+    critic.set(ylim=(low * (low / high) ** 0.6, high))  # room for the legend
+    critic.legend(loc="lower left", ncols=2, handlelength=1.5, columnspacing=1.0)
+    for axes in (gap, actor):
+        axes.legend(handlelength=1.5)
     panel_label(gap, "(a) Algorithm 2 beside the exact critic")
     panel_label(critic, "(b) critics of one gain")
     panel_label(actor, "(c) Algorithm 2 by its critic's steps")
