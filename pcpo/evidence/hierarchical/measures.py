@@ -14,27 +14,34 @@ import pandas as pd
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
 from pcpo.claims.findings import mean, violations
-from pcpo.evidence.hierarchical.studies_exact import COMPLEXITY, DESCENT, GAINS, SYSTEMS
-from pcpo.evidence.hierarchical.studies_learning import ACTORS, CRITIC, LEARNING, SAMPLES
+from pcpo.evidence.hierarchical.studies_critics import CRITIC, SAMPLES
+from pcpo.evidence.hierarchical.studies_exact import COMPLEXITY, DESCENT, FORMULAS, SYSTEMS
+from pcpo.evidence.hierarchical.studies_gains import GAINS, WEIGHTS
+from pcpo.evidence.hierarchical.studies_learning import ACTORS, LEARNING
 
 __all__ = [
     "allowed",
     "assumption_4",
     "contraction",
     "critic_exponent",
+    "critic_steps",
     "decomposition",
     "estimated_exponent",
     "estimated_monotone",
     "exponent",
     "exponents",
+    "formula",
     "gain_ratio",
-    "gap_exponent",
     "growth",
     "iteration_bound",
     "local_rate",
     "monotone",
     "perturbation_fails",
+    "premise_met",
     "sample_exponent",
+    "slack",
+    "too_short",
+    "weighted_ratio",
 ]
 
 #: Relative rounding of a ratio of gaps, which are known to about 1e-12.
@@ -56,6 +63,17 @@ def decomposition(tables: Tables) -> Finding:
     return violations(int((~(frame["residual"] <= frame["bound"])).sum()), len(frame))
 
 
+def formula(*names: str) -> Callable[[Tables], Finding]:
+    """Return a measure that counts the formulas of these names that are missed by more than rounding."""
+
+    def measure(tables: Tables) -> Finding:
+        frame = tables[FORMULAS.name]
+        frame = frame[frame["formula"].isin(names)]
+        return violations(int((~(frame["residual"] <= frame["bound"])).sum()), len(frame))
+
+    return measure
+
+
 def gain_ratio(*columns: str) -> Callable[[Tables], Finding]:
     """Return a measure that counts the ratios above 1 in columns of `hierarchical_gains`."""
 
@@ -66,9 +84,20 @@ def gain_ratio(*columns: str) -> Callable[[Tables], Finding]:
     return measure
 
 
+def weighted_ratio(column: str) -> Callable[[Tables], Finding]:
+    """Return a measure that counts the values above 1 in a column of `hierarchical_weights`, at all Q/R."""
+
+    def measure(tables: Tables) -> Finding:
+        values = tables[WEIGHTS.name][column].to_numpy(dtype=np.float64)
+        return violations(int(np.sum(~(values <= 1 + _ROUNDING))), values.size)
+
+    return measure
+
+
 def perturbation_fails(tables: Tables) -> Finding:
-    """Count the gains near 0 at which the bound of Lemma 15 holds."""
-    values = tables[GAINS.name]["perturbation_tiny"].dropna()
+    """Count the gains at which the bound of Lemma 15 holds, with the largest ratio of Q to R."""
+    frame = tables[WEIGHTS.name]
+    values = frame.loc[frame["ratio"] == frame["ratio"].max(), "lemma_15"]
     return violations(int((values <= 1).sum()), len(values))
 
 
@@ -104,12 +133,23 @@ def iteration_bound(tables: Tables) -> Finding:
     return violations(int(((known["total"] < 0) | (known["total"] > known["allowed"])).sum()), len(known))
 
 
-def estimated_monotone(tables: Tables) -> Finding:
-    """Count the steps with estimated critics, from gaps above ε, that do not lower the cost."""
+def estimated_monotone(kind: str) -> Callable[[Tables], Finding]:
+    """Return a measure that counts the steps with critics of a kind, from gaps above ε, that do not lower the cost."""
+
+    def measure(tables: Tables) -> Finding:
+        frame = _cells(tables, LEARNING.name)
+        frame = frame[frame["kind"] == kind].sort_values(["cell", "seed", "iteration"])
+        ratios = frame.groupby(["cell", "seed"])["gap"].pct_change().dropna()
+        return violations(int((~(ratios < 0)).sum()), len(ratios))
+
+    return measure
+
+
+def premise_met(tables: Tables) -> Finding:
+    """Count the iterations in which least-squares critics on simulated agents meet Assumption 4."""
     frame = _cells(tables, LEARNING.name)
-    frame = frame[frame["kind"] == "least_squares"].sort_values(["cell", "seed", "iteration"])
-    ratios = frame.groupby(["cell", "seed"])["gap"].pct_change().dropna()
-    return violations(int((~(ratios < 0)).sum()), len(ratios))
+    missed = frame.loc[frame["kind"] == "least_squares", "missed"].dropna()
+    return violations(int((missed <= 1).sum()), len(missed))
 
 
 def exponents(frame: pd.DataFrame, x: str, y: pd.Series) -> FloatArray:
@@ -134,11 +174,28 @@ def _iterations(frame: pd.DataFrame, column: str) -> pd.Series:
     return frame[column].where(frame[column] >= 0, frame["tried"]).clip(lower=1)
 
 
-def exponent(tables: Tables) -> Finding:
-    """Estimate the exponent of the size in the iterations to ε per agent, mean over instances."""
+def exponent(column: str) -> Callable[[Tables], Finding]:
+    """Return a measure of the exponent of the size in the iterations to ε, "per_agent" or "total"."""
+
+    def measure(tables: Tables) -> Finding:
+        frame = _cells(tables, COMPLEXITY.name, "printed")
+        values = exponents(frame, "size", _iterations(frame, column))
+        return mean(values, 0.0, "exponent of the size, mean over instances")
+
+    return measure
+
+
+def slack(tables: Tables) -> Finding:
+    """Estimate the iterations over the number of Theorem 2, for each instance at the size where they come closest."""
     frame = _cells(tables, COMPLEXITY.name, "printed")
-    values = exponents(frame, "size", _iterations(frame, "per_agent"))
-    return mean(values, 0.0, "exponent of the size, mean over instances")
+    part = (_iterations(frame, "total") / frame["allowed"]).groupby(frame["seed"]).max().to_numpy(dtype=np.float64)
+    return mean(part, 0.2, "iterations over their bound, mean over instances")
+
+
+def critic_steps(tables: Tables) -> Finding:
+    """Estimate the exponent of the size in δ⁴, the inverse of the steps that Theorem 1 needs for an error δ."""
+    frame = _cells(tables, COMPLEXITY.name, "printed")
+    return mean(4 * exponents(frame, "size", frame["error_total"]), -3.6, "exponent of the size, mean over instances")
 
 
 def growth(tables: Tables) -> Finding:
@@ -168,25 +225,25 @@ def estimated_exponent(tables: Tables) -> Finding:
     return mean(np.mean(values, axis=0), 0.1, "exponent of the size, mean over critics and instances")
 
 
-def critic_exponent(tables: Tables) -> Finding:
-    """Estimate the exponent of T in ‖δ̂ − δ*‖² over the last half of the checkpoints (in log T)."""
-    frame = _cells(tables, CRITIC.name, "gtd")
-    steps = np.sort(frame["iterations"].unique())
-    late = frame[frame["iterations"] >= steps[len(steps) // 2]]
-    return mean(exponents(late, "iterations", late["error"]), -0.5, "exponent of T, mean over trajectories")
+def critic_exponent(cell: str) -> Callable[[Tables], Finding]:
+    """Return a measure of the exponent of T in ‖δ̂ − δ*‖² over the last half of the checkpoints (in log T)."""
+
+    def measure(tables: Tables) -> Finding:
+        frame = _cells(tables, CRITIC.name, cell)
+        steps = np.sort(frame["iterations"].unique())
+        late = frame[frame["iterations"] >= steps[len(steps) // 2]]
+        return mean(exponents(late, "iterations", late["error"]), -0.5, "exponent of T, mean over trajectories")
+
+    return measure
 
 
-def gap_exponent(tables: Tables) -> Finding:
-    """Estimate the exponent of T in the gap that Algorithm 2 reaches with Algorithm 3 as its critic.
-
-    An instance with an unstable gain at any of the T has the exponent ∞.
-    """
+def too_short(tables: Tables) -> Finding:
+    """Estimate 1 − ⟨Ê_K, E_K⟩/‖E_K‖² of Algorithm 3, median of a run, with the middle one of its T."""
     frame = tables[ACTORS.name]
     frame = frame[(frame["precision"] == 0) & (frame["kind"] == "gtd")]
-    lost = np.isinf(frame["gap"])
-    values = exponents(frame, "steps", frame["gap"].mask(lost, 1.0))
-    values = np.where(lost.groupby(frame["seed"]).any(), np.inf, values)
-    return mean(values, -0.25, "exponent of T, mean over instances")
+    steps = np.sort(frame["steps"].unique())
+    frame = frame[frame["steps"] == steps[len(steps) // 2]].sort_values("seed")
+    return mean(1 - frame["length"].to_numpy(dtype=np.float64), -0.05, "1 − ⟨Ê, E⟩/‖E‖², mean over instances")
 
 
 def assumption_4(tables: Tables) -> Finding:

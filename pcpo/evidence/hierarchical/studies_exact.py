@@ -1,16 +1,15 @@
-"""Declare the studies with exact critics: identities, inequalities, descent, and iterations against the size.
+"""Declare the studies with exact critics: identities, descent, and iterations against the size.
 
-`hierarchical_systems` checks the decomposition (Lemma 1, Propositions 1 and 2); `hierarchical_gains` the inequalities
-of Lemmas 3, 4, 5 and 15 at random gains; `hierarchical_descent` monotone decrease, contraction, rate and number of
-iterations (Theorem 3, Lemma 4); `hierarchical_complexity` counts iterations on instances of section 6 (Figure 1,
-Theorem 2).
+`hierarchical_systems` checks the decomposition (Lemma 1, Propositions 1 and 2); `hierarchical_formulas` Lemmas 2 and 6;
+`hierarchical_descent` monotone decrease, contraction, rate and number of iterations (Theorem 3, Lemma 4);
+`hierarchical_complexity` counts iterations on instances of section 6 (Figure 1, Theorem 2).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,35 +17,28 @@ import pandas as pd
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Study, named_control
 from pcpo.claims.options import number, several, whole
+from pcpo.evidence.hierarchical.model.formulas import formulas
 from pcpo.evidence.hierarchical.model.identities import broken, residuals
 from pcpo.evidence.hierarchical.model.instances import (
     LARGEST,
+    Family,
+    allowed_errors,
     counted,
+    drawn_regulators,
     general_system,
     perturbed,
     section6_instance,
     slowest,
     theorem_2,
 )
-from pcpo.evidence.hierarchical.model.regulator import (
-    Regulator,
-    allowed_change,
-    allowed_error,
-    operator_norm,
-    smallest,
-    stacked,
-)
+from pcpo.evidence.hierarchical.model.regulator import Regulator, stacked
 from pcpo.evidence.hierarchical.model.system import Gains
 from pcpo.simulation.noise import Purpose, stream
 
-__all__ = ["COMPLEXITY", "DESCENT", "GAINS", "STUDIES", "SYSTEMS", "drawn_regulators"]
+__all__ = ["COMPLEXITY", "DESCENT", "FORMULAS", "STUDIES", "SYSTEMS"]
 
 #: Sizes, states and inputs of the subpopulations of a full system of twelve agents.
 _SHAPES = ((3, 4, 5), (2, 3, 1), (1, 2, 2))
-#: Norm of the gains near 0 at which the bound of Lemma 15 is tried.
-_TINY = 1e-6
-
-Family = Literal["general", "section6"]
 
 
 @dataclass(frozen=True)
@@ -64,12 +56,12 @@ def _identities(cell: SystemsCell, seeds: Sequence[int]) -> pd.DataFrame:
         own = [perturbed(S, rng, float(S.cost(S.K_star))) for S in system.auxiliary]
         mean = perturbed(system.mean_field, rng, float(system.mean_field.cost(system.mean_field.K_star)))
         gains = Gains(own, mean)
-        found, wrong, single = (
-            residuals(system, full, gains, stream(seed, Purpose.EVALUATION, 1), weighted=weighted)
-            for full, weighted in ((system.full, True), (broken(system.full), True), (system.full, False))
+        found, wrong, fewer = (
+            residuals(system, full, gains, stream(seed, Purpose.EVALUATION, 1), missed=missed)
+            for full, missed in ((system.full, 0), (broken(system.full), 0), (system.full, 1))
         )
-        for right, off, one in zip(found, wrong, single, strict=True):
-            row = {"residual": right.residual, "broken": off.residual, "unweighted": one.residual}
+        for right, off, short in zip(found, wrong, fewer, strict=True):
+            row = {"residual": right.residual, "broken": off.residual, "fewer": short.residual}
             rows.append({"seed": seed, "identity": right.name, **row, "bound": right.bound})
     return pd.DataFrame(rows)
 
@@ -84,118 +76,45 @@ SYSTEMS = Study(
         "identity": "lemma_1, lemma_1_cost, proposition_1, proposition_1_cost, definition_5, proposition_2 or optimum",
         "residual": "largest difference of the two sides (units of the state or of cost)",
         "broken": "the same if one agent is not exchangeable",
-        "unweighted": "the same with one agent's cost in place of |N^l| of them in Proposition 2",
+        "fewer": "the same with |N^l| − 1 agents in place of |N^l| in Proposition 2",
         "bound": "largest difference that rounding can make",
     },
     key=("seed", "identity"),
 )
 
 
-def drawn_regulators(family: Family, rng: np.random.Generator) -> list[Regulator]:
-    """Draw a random system and return its S_1, S_2 and S̄ (in the coordinates √|N^l| x̄^l).
-
-    Args:
-        family: "general", or "section6" with 50 agents in each subpopulation.
-        rng: the generator.
-    """
-    system = general_system(rng, (4, 6), (2, 2), (1, 1)) if family == "general" else section6_instance(rng).system(50)
-    return [*system.auxiliary, system.balanced]
-
-
 @dataclass(frozen=True)
-class GainsCell:
-    """Describe a condition of `hierarchical_gains`.
-
-    Args:
-        family: of the systems.
-        draws: number of random gains of each regulator.
-    """
-
-    family: Family
-    draws: int
+class FormulasCell:
+    """Describe the only condition of `hierarchical_formulas`, which has no parameters."""
 
 
-def _gains_cells(options: Mapping[str, Any]) -> dict[str, GainsCell]:
-    """Return a cell for each family of systems."""
-    families: tuple[Family, ...] = ("general", "section6")
-    return {family: GainsCell(family, **options) for family in families}
-
-
-def _inequalities(cell: GainsCell, seeds: Sequence[int]) -> pd.DataFrame:
-    """Return a row for each random gain of each regulator."""
-    frames = []
+def _formulas(cell: FormulasCell, seeds: Sequence[int]) -> pd.DataFrame:
+    """Return a row for each formula of each regulator."""
+    del cell
+    rows = []
     for seed in seeds:
-        rng = stream(seed, Purpose.EVALUATION, 2)
-        for place, S in enumerate(drawn_regulators(cell.family, rng)):
-            best = float(S.cost(S.K_star))
-            gains = [perturbed(S, rng, best * 10 ** rng.uniform(-3, 1)) for _ in range(cell.draws)]
-            ratios = pd.DataFrame([_ratios(S, K, rng) for K in gains])
-            frames.append(ratios.assign(seed=seed, regulator=place, draw=range(len(gains))))
-    return pd.concat(frames, ignore_index=True)
+        rng = stream(seed, Purpose.EVALUATION, 10)
+        for place, S in enumerate(drawn_regulators("general", rng)):
+            K = perturbed(S, rng, float(S.cost(S.K_star)))
+            rows += [{"seed": seed, "regulator": place, **vars(one)} for one in formulas(S, K, rng)]
+    return pd.DataFrame(rows).rename(columns={"name": "formula"})
 
 
-def _ratios(S: Regulator, K: FloatArray, rng: np.random.Generator) -> dict[str, float]:
-    """Return the left side over the right side of (18), (19), (21) and Lemma 15."""
-    gap, E = float(S.gap(K)), S.E(K)
-    square, G = float(np.sum(E * E)), S.R + S.B.T @ S.P(K) @ S.B
-    step = S.step(K)
-    after = {name: float(S.gap(K - factor * step * E)) for name, factor in (("", 1.0), ("far", 20.0))}
-    V = rng.standard_normal(K.shape)
-    tiny = _TINY * V / np.linalg.norm(V)
-    U = rng.standard_normal(K.shape)
-    U /= operator_norm(U)
-    precision = min(1.0, gap)
-    errors = {"": allowed_error(S, K, K, precision), "_blind": float(operator_norm(E))}
-    change = {name: abs(float(S.gap(K - step * (E + size * U))) - after[""]) for name, size in errors.items()}
-    return {
-        "lower": smallest(S.Phi) * square / (float(operator_norm(G)) * gap),
-        "upper": gap * smallest(S.R) / (float(operator_norm(S.Sigma_star)) * square),
-        "upper_narrow": gap * smallest(S.R) / (smallest(S.Sigma_star) * square),
-        "lower_loose": float(np.linalg.norm(S.Sigma(K), 2)) * square / (smallest(S.R) * gap),
-        "descent": S.decrease(step) * gap / max(gap - after[""], 0.0) if gap > after[""] else np.inf,
-        "descent_far": 20 * S.decrease(step) * gap / (gap - after["far"]) if gap > after["far"] else np.inf,
-        **{f"estimated{name}": found / allowed_change(S, K, precision) for name, found in change.items()},
-        "perturbation": _perturbation(S, K),
-        "perturbation_tiny": _perturbation(S, tiny) if float(S.radius(tiny)) < 1 else np.nan,
-    }
-
-
-def _perturbation(S: Regulator, K: FloatArray) -> float:
-    """Return |C(K') − C(K)| over the bound of Lemma 15, K' = K − tE_K with the largest ‖K' − K‖ that (57) allows."""
-    closed, B, spread = (float(operator_norm(M)) for M in (S.A - S.B @ K, S.B, S.Sigma(K)))
-    size, R = float(operator_norm(K)), float(operator_norm(S.R))
-    sigma_min = smallest(S.Phi)
-    distance = sigma_min / (4 * spread * B * (closed + 1))
-    E = S.E(K)
-    moved = K - distance * E / operator_norm(E)
-    noise = float(operator_norm(S.Phi)) + float(operator_norm(S.Psi)) * B**2
-    bound = 6 * noise / sigma_min * spread * size * R * (size * B * closed + size * B + 1) * distance
-    return abs(float(S.cost(moved) - S.cost(K))) / bound
-
-
-GAINS = Study(
-    name="hierarchical_gains",
-    title="Inequalities at random stable gains, gaps from C*/1000 to 10 C*",
-    cells=_gains_cells,
-    simulate=_inequalities,
+FORMULAS = Study(
+    name="hierarchical_formulas",
+    title="Lemmas 2 and 6 and the natural gradient, beside sums over time and complex steps",
+    cells=lambda options: {"general": FormulasCell(**options)},
+    simulate=_formulas,
     columns={
-        "seed": "system",
+        "seed": "system, gain, state and input",
         "regulator": "0, 1: the subpopulations, 2: the mean field",
-        "draw": "gain",
-        "lower": "first over second term of (18)",
-        "upper": "second over third term of (18)",
-        "upper_narrow": "the same with σ_min(Σ_K*) in place of ‖Σ_K*‖",
-        "lower_loose": "the first with ‖Σ_K‖/σ_min(R) in place of σ_min(Φ)/‖R + BᵀP_K B‖",
-        "descent": "the decrease that (19) promises over that of one exact step; ∞ without a decrease",
-        "descent_far": "the same for a step 20 times as long",
-        "estimated": "left over right side of (21), K_0 = K_n, ε = min(1, gap), error of norm δ_n of (17)",
-        "estimated_blind": "the same for an error of norm ‖E_K‖",
-        "perturbation": "|C(K') − C(K)| over the bound of Lemma 15",
-        "perturbation_tiny": "the same at a gain of norm 1e-6; NaN if that gain is not stable",
+        "formula": "cost, gradient, state_value, action_value or natural_gradient",
+        "residual": "largest difference of the two sides",
+        "wrong": "the same for a wrong formula: without the exploration, E_KΣ_K for the gradient, tr(P_KΦ_σ) in the "
+        "state value, 2E_K for the natural gradient",
+        "bound": "largest difference that rounding can make",
     },
-    key=("seed", "regulator", "draw"),
-    may_be_missing=frozenset({"perturbation_tiny"}),
-    options={"draws": whole(5)},
+    key=("seed", "regulator", "formula"),
 )
 
 
@@ -320,6 +239,7 @@ class ComplexityCell:
         most: largest number of iterations.
         shrinking: whether off-diagonal terms are proportional to 1/size.
         decomposed: False for natural gradient on the undecomposed problem.
+        summed: whether Assumption 3 has the cost of a whole subpopulation.
         factor: multiple of the step of Assumption 3.
     """
 
@@ -328,6 +248,7 @@ class ComplexityCell:
     most: int
     shrinking: bool = False
     decomposed: bool = True
+    summed: bool = False
     factor: float = 1.0
 
 
@@ -339,6 +260,7 @@ def _complexity_cells(options: Mapping[str, Any]) -> dict[str, ComplexityCell]:
         "printed": ComplexityCell(sizes, **rest),
         "shrinking": ComplexityCell(sizes, **rest, shrinking=True),
         "control:undecomposed": ComplexityCell(few, **rest, decomposed=False),
+        "control:summed": ComplexityCell(few, **rest, summed=True),
         "control:slow": ComplexityCell(few, **rest, factor=0.01),
     }
 
@@ -350,7 +272,9 @@ def _complexity(cell: ComplexityCell, seeds: Sequence[int]) -> pd.DataFrame:
         instance = section6_instance(stream(seed, Purpose.EVALUATION, 5), max(LARGEST, *cell.sizes))
         start = instance.gains()
         systems = [instance.system(size, shrinking=cell.shrinking) for size in cell.sizes]
-        found = counted(systems, start, cell.precision, cell.most, decomposed=cell.decomposed, factor=cell.factor)
+        way = cell.decomposed, cell.summed, cell.factor
+        found = counted(systems, start, cell.precision, cell.most, *way)
+        errors = [allowed_errors(system, start, cell.precision) for system in systems]
         columns = {
             "size": cell.sizes,
             "total": found.total,
@@ -358,6 +282,8 @@ def _complexity(cell: ComplexityCell, seeds: Sequence[int]) -> pd.DataFrame:
             "allowed": [theorem_2(system, start, cell.precision) for system in systems],
             "per_factor": [1 / abs(np.log(slowest(system, start))) for system in systems],
             "tried": cell.most,
+            "error_printed": [printed for printed, _ in errors],
+            "error_total": [total for _, total in errors],
         }
         frames.append(pd.DataFrame({"seed": seed, **columns}))
     return pd.concat(frames, ignore_index=True)
@@ -377,6 +303,8 @@ COMPLEXITY = Study(
         "allowed": "number of Theorem 2",
         "per_factor": "iterations in which the slowest mode of the gap falls by a factor e, near the optimum",
         "tried": "largest number of iterations",
+        "error_printed": "smallest δ_{l,0} of Assumption 4 as printed, where S_l reaches ε/(L + 1) for one agent",
+        "error_total": "the same where the subpopulation reaches ε/(L + 1), as ε on the total cost needs it",
     },
     key=("seed", "size"),
     options={
@@ -391,7 +319,7 @@ COMPLEXITY = Study(
 #: Studies by the names that configurations use.
 STUDIES: dict[str, Study] = {
     "hierarchical_systems": SYSTEMS,
-    "hierarchical_gains": GAINS,
+    "hierarchical_formulas": FORMULAS,
     "hierarchical_descent": DESCENT,
     "hierarchical_complexity": COMPLEXITY,
 }

@@ -11,6 +11,7 @@ from pcpo.errors import ConfigError
 from pcpo.evidence.hierarchical.model.actor import (
     Estimate,
     actor_critic,
+    disturbed_critic,
     exact_critic,
     gtd_critic,
     least_squares_critic,
@@ -79,7 +80,7 @@ def _algorithm_3(v: np.ndarray, costs: np.ndarray, radii: np.ndarray, T: int, al
 @pytest.mark.parametrize("shrink", [1.0, 0.05])
 def test_algorithm_3_line_by_line(shrink: float) -> None:
     v = chain(SCALAR, GAIN, 300, np.random.default_rng(2))
-    costs, radii = stage_costs(v[:-1], SCALAR.Q, SCALAR.R), shrink * gtd_radii(SCALAR, GAIN)
+    costs, radii = stage_costs(v[:-1], SCALAR.Q, SCALAR.R), shrink * gtd_radii(SCALAR, GAIN, GAIN)
     found = gtd_estimates(v, costs, radii, [100, 300], alpha=0.1)
     for row, T in zip(found, (100, 300), strict=True):
         np.testing.assert_allclose(row, _algorithm_3(v, costs, radii, T, 0.1), rtol=1e-10, atol=1e-14)
@@ -90,10 +91,13 @@ def test_algorithm_3_line_by_line(shrink: float) -> None:
 
 def test_the_sets_hold_the_solution() -> None:
     """Check Lemma 7: C(K) ≤ Γ¹ and ‖δ*‖ ≤ Γ²; and the dual optimum at the corners of the box of γ."""
-    radii = gtd_radii(SCALAR, GAIN)
+    radii = gtd_radii(SCALAR, GAIN, GAIN)
     assert float(SCALAR.cost(GAIN)) <= radii[0] == radii[2]
     assert np.linalg.norm(svec(SCALAR.Delta(GAIN))) <= radii[1]
     assert radii[3] > radii[1]
+    moved = gtd_radii(SCALAR, GAIN, 2 * GAIN)  # Ξ² has the current gain, the others only the initial one
+    np.testing.assert_array_equal(moved[:3], radii[:3])
+    assert moved[3] > radii[3]
 
 
 def test_least_squares_is_unbiased_enough_and_knows_its_limits() -> None:
@@ -178,3 +182,13 @@ def test_critics_on_chains_estimate_what_the_exact_one_knows() -> None:
     primal_dual = errors(gtd_critic(system, gains, 200000, np.random.default_rng(2))(gains))
     np.testing.assert_array_equal(primal_dual[3:], many[3:])
     assert many[:3].sum() < primal_dual[:3].sum() < 3.0
+
+
+def test_a_critic_with_errors_has_errors_of_the_size_that_was_asked_for(instance: Instance) -> None:
+    system, start = instance.system(5), instance.gains()
+    rng = np.random.default_rng(8)
+    first, second = (disturbed_critic(system, start, lambda S, K, K0: 0.1 * S.d, rng)(start) for _ in range(2))
+    for (S, _), one, other, true in zip(system.pairs(start), first, second, exact_critic(system)(start), strict=True):
+        assert np.isclose(np.linalg.norm(one.E - true.E, 2), 0.1 * S.d)
+        assert not np.allclose(one.E, other.E)
+        np.testing.assert_array_equal(one.Sigma, true.Sigma)

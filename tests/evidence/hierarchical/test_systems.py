@@ -11,9 +11,11 @@ from scipy.linalg import solve_discrete_lyapunov
 
 from pcpo.errors import FleetError
 from pcpo.evidence.hierarchical.model.actor import actor_critic, exact_critic, steps_allowed
+from pcpo.evidence.hierarchical.model.formulas import fisher, formulas
 from pcpo.evidence.hierarchical.model.identities import broken, residuals
 from pcpo.evidence.hierarchical.model.instances import (
     Instance,
+    allowed_errors,
     counted,
     general_system,
     perturbed,
@@ -22,8 +24,15 @@ from pcpo.evidence.hierarchical.model.instances import (
     theorem_2,
     undecomposed_step,
 )
-from pcpo.evidence.hierarchical.model.regulator import Regulator, allowed_change, allowed_error, stacked
+from pcpo.evidence.hierarchical.model.regulator import (
+    Regulator,
+    allowed_change,
+    allowed_error,
+    mended_error,
+    stacked,
+)
 from pcpo.evidence.hierarchical.model.system import Blocks, ExchangeableSystem, Gains, extracted, from_matrices
+from pcpo.evidence.hierarchical.studies_gains import perturbation
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -116,8 +125,8 @@ def test_identities_hold_to_rounding_and_the_check_sees_what_is_wrong(system: Ex
     assert all(one.residual <= one.bound < 1e-6 for one in found), found
     wrong = residuals(system, broken(system.full), gains, np.random.default_rng(4))
     assert all(one.residual > one.bound for one in wrong), wrong
-    single = residuals(system, system.full, gains, np.random.default_rng(4), weighted=False)
-    assert [one.name for one in single if one.residual > one.bound] == ["proposition_2"]
+    fewer = residuals(system, system.full, gains, np.random.default_rng(4), missed=1)
+    assert [one.name for one in fewer if one.residual > one.bound] == ["proposition_2"]
     assert np.isclose(system.gap(gains), system.cost(gains) - system.cost(system.optimal_gains()), rtol=1e-9)
 
 
@@ -183,6 +192,20 @@ def test_counted_iterations_are_those_of_algorithm_2(instance: Instance) -> None
     assert counted([system], start, 1e-5, 1).total == [-1]
 
 
+def test_which_cost_assumption_3_means(instance: Instance) -> None:
+    """With the cost of a whole subpopulation, steps are shorter and iterations more; δ falls like the agents."""
+    S, K = instance.system(50).auxiliary[0], instance.start[0]
+    rest = float(np.linalg.norm(S.R, 2))
+    assert np.isclose(1 / S.step(K, 50) - rest, 50 * (1 / S.step(K) - rest), rtol=1e-12)
+    systems, start = [instance.system(size) for size in (10, 40)], instance.gains()
+    one, all_agents = (counted(systems, start, 1e-5, 20000, summed=summed).per_agent for summed in (False, True))
+    assert all_agents[1] > 2 * all_agents[0] > 2 * one[0]
+    (few, few_total), (many, many_total) = (allowed_errors(system, start, 1e-5) for system in systems)
+    assert np.isclose(few / few_total, 10)
+    assert np.isclose(many / many_total, 40)
+    assert np.isclose(few, many, rtol=0.5)
+
+
 def test_the_error_that_assumption_4_allows() -> None:
     """Evaluate (31) to (39) by hand for the scalars a = b = k = 1/2 with unit costs and noises."""
     half, one = 0.5 * np.eye(1), np.eye(1)
@@ -198,3 +221,52 @@ def test_the_error_that_assumption_4_allows() -> None:
     assert np.isclose(float(S.cost(half)), cost, rtol=1e-12)
     assert np.isclose(allowed_change(S, half, 0.1), 0.05 * step * ratio, rtol=1e-12)
     assert np.isclose(allowed_error(S, half, half, 0.1), 0.05 * step * ratio / polynomial, rtol=1e-12)
+
+
+ONE = np.eye(1)
+
+
+@pytest.mark.parametrize(("weight", "ratio"), [(1.0, 0.225), (10.0, 3.01), (1000.0, 309.4)])
+def test_lemma_15_has_no_q(weight: float, ratio: float) -> None:
+    """The scalars of docs/hierarchical.md: A = .9, B = R = Φ = σ = 1, K = .3."""
+    assert np.isclose(perturbation(Regulator(0.9 * ONE, ONE, weight * ONE, ONE, ONE, ONE), 0.3 * ONE), ratio, rtol=2e-3)
+
+
+@pytest.mark.parametrize(("R", "ratio"), [(1.0, 0.00065), (1e-3, 1.27), (1e-4, 12.7), (1e-5, 127.3)])
+def test_the_proof_of_lemma_5_allows_too_much_where_r_is_small(R: float, ratio: float) -> None:
+    """The same scalars with Q = 1, an error of the allowed size; the mended Λ allows less."""
+    S, K = Regulator(0.9 * ONE, ONE, ONE, R * ONE, ONE, ONE), 0.3 * ONE
+    precision, step, E = min(1.0, float(S.gap(K))), S.step(K), S.E(K)
+
+    def change(error: float) -> float:
+        exact = float(S.gap(K - step * E))
+        changes = [abs(float(S.gap(K - step * (E + sign * error))) - exact) for sign in (1, -1)]
+        return max(changes) / allowed_change(S, K, precision)
+
+    assert np.isclose(change(allowed_error(S, K, K, precision)), ratio, rtol=1e-2)
+    assert change(mended_error(S, K, K, precision)) < 0.01
+
+
+def test_formulas_hold_and_wrong_ones_do_not(system: ExchangeableSystem) -> None:
+    for S, K in system.pairs(some_gains(system)):
+        found = formulas(S, K, np.random.default_rng(6))
+        assert all(one.residual <= one.bound < 1e-3 * one.wrong for one in found), found
+
+
+def test_the_fisher_matrix_by_scores_that_are_drawn() -> None:
+    """Compare E[ssᵀ] = Ψ⁻¹Σ_K with 20,000 drawn scores, by the standard error of their mean; ΨΣ_K is excluded."""
+    S, K = Regulator(0.5 * ONE, 0.5 * ONE, ONE, ONE, ONE, 0.25 * ONE), 0.3 * ONE
+    rng = np.random.default_rng(7)
+    Sigma = float(S.Sigma(K).item())
+    squares = (rng.normal(0, 0.5, 20000) * rng.normal(0, np.sqrt(Sigma), 20000) / 0.25) ** 2
+    error = squares.std() / np.sqrt(20000)
+    assert abs(squares.mean() - float(fisher(S, K).item())) < 4.5 * error
+    assert np.isclose(float(fisher(S, K).item()), 4 * Sigma, rtol=1e-12)
+    assert abs(squares.mean() - Sigma / 4) > 4.5 * error
+
+
+def test_the_natural_gradient_of_the_mean_field_has_another_direction_for_unequal_sizes() -> None:
+    system = general_system(np.random.default_rng(1), (3, 30), (2, 2), (1, 1))
+    S, K = system.mean_field, some_gains(system).mean_field
+    E, natural = S.E(K).ravel(), (2 * S.Psi @ S.E(K)).ravel()
+    assert E @ natural < 0.99 * np.linalg.norm(E) * np.linalg.norm(natural)

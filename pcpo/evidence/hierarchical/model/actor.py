@@ -25,6 +25,7 @@ __all__ = [
     "Critic",
     "Estimate",
     "actor_critic",
+    "disturbed_critic",
     "exact_critic",
     "gtd_critic",
     "least_squares_critic",
@@ -54,6 +55,32 @@ def exact_critic(system: ExchangeableSystem) -> Critic:
 
     def evaluate(gains: Gains) -> list[Estimate]:
         return [Estimate(S.E(K), S.Sigma(K)) for S, K in system.pairs(gains)]
+
+    return evaluate
+
+
+def disturbed_critic(
+    system: ExchangeableSystem,
+    start: Gains,
+    size: Callable[[Regulator, FloatArray, FloatArray], float],
+    rng: np.random.Generator,
+) -> Critic:
+    """Make a critic with errors in E_K of a given norm and random directions, and none in Σ_K.
+
+    Args:
+        system: the system.
+        start: initial gains.
+        size: from an auxiliary system, its gain and its initial gain to ‖Ê_K − E_K‖.
+        rng: draws the directions.
+    """
+    first = (*start.own, start.mean_field)
+
+    def evaluate(gains: Gains) -> list[Estimate]:
+        found = []
+        for (S, K), K0 in zip(system.pairs(gains), first, strict=True):
+            U = rng.standard_normal(K.shape)
+            found.append(Estimate(S.E(K) + size(S, K, K0) * U / operator_norm(U), S.Sigma(K)))
+        return found
 
     return evaluate
 
@@ -104,7 +131,7 @@ def gtd_critic(
 
     Args:
         system: the system.
-        start: initial gains, which set the radii (42).
+        start: initial gains, which set the radii (42) together with the current ones.
         steps: T, length of a chain.
         rng: draws the chains.
         alpha: α of the step α_t = α/t^power.
@@ -112,8 +139,7 @@ def gtd_critic(
     """
 
     def evaluation(S: Regulator, K: FloatArray, K0: FloatArray, v: FloatArray, costs: FloatArray) -> FloatArray:
-        del K
-        return smat(gtd_estimates(v, costs, gtd_radii(S, K0), [steps], alpha=alpha, power=power)[0, 1:])
+        return smat(gtd_estimates(v, costs, gtd_radii(S, K0, K), [steps], alpha=alpha, power=power)[0, 1:])
 
     return _chain_critic(system, start, steps, rng, evaluation)
 

@@ -127,8 +127,8 @@ class LeastSquares:
         return np.asarray(self._moment / self._pairs)
 
 
-def gtd_radii(S: Regulator, K0: FloatArray) -> FloatArray:
-    """Return the radii Γ¹, Γ², Ξ¹, Ξ² of (42) for the initial gain K_0.
+def gtd_radii(S: Regulator, K0: FloatArray, K: FloatArray) -> FloatArray:
+    """Return the radii Γ¹, Γ², Ξ¹, Ξ² of (42) for the initial gain K_0 and the current gain K.
 
     In place of its unnamed constant, Ξ² has the explicit bound that the proof of Lemma 7 ends with, where
     ‖Σ_K‖ ≤ C(K_0)/σ_min(Q) by Lemma 16.
@@ -137,7 +137,7 @@ def gtd_radii(S: Regulator, K0: FloatArray) -> FloatArray:
     frobenius = {name: float(np.linalg.norm(getattr(S, name))) for name in "ABQR"}
     Gamma = frobenius["Q"] + frobenius["R"]
     Gamma += np.sqrt(S.d) / smallest(S.Phi) * (frobenius["A"] ** 2 + frobenius["B"] ** 2) * cost
-    Sigma, size = cost / smallest(S.Q), float(np.linalg.norm(K0)) ** 2
+    Sigma, size = cost / smallest(S.Q), float(np.linalg.norm(K)) ** 2
     Xi = cost * (float(np.trace(S.Psi)) + (S.d + size) * Sigma) + 4 * (1 + size) ** 2 * Sigma**2 * Gamma
     Xi += 12 * (frobenius["Q"] + frobenius["R"]) * (S.d + size) ** 2 * Sigma**2
     return np.array([cost, Gamma, cost, Xi])

@@ -40,7 +40,7 @@ def broken(S: Regulator) -> Regulator:
 
 
 def residuals(
-    system: ExchangeableSystem, full: Regulator, gains: Gains, rng: np.random.Generator, *, weighted: bool = True
+    system: ExchangeableSystem, full: Regulator, gains: Gains, rng: np.random.Generator, *, missed: int = 0
 ) -> list[Residual]:
     """Compute both sides of every identity, at random states and inputs and at the given gains.
 
@@ -49,7 +49,7 @@ def residuals(
         full: its undecomposed problem, or a wrong one as a control.
         gains: stable gains of the auxiliary systems, for Proposition 2.
         rng: draws the states and inputs.
-        weighted: False for Proposition 2 with C̃(K_l) once for each subpopulation in place of |N^l| times.
+        missed: agents of each subpopulation that Proposition 2 does not count.
     """
     x = [rng.standard_normal((size, d)) for size, d in zip(system.sizes, system.states, strict=True)]
     u = [rng.standard_normal((size, k)) for size, k in zip(system.sizes, system.inputs, strict=True)]
@@ -70,7 +70,7 @@ def residuals(
         Residual("proposition_1", _proposition_1(system, x, u, new), moved),
         Residual("proposition_1_cost", abs(cost - _mean_cost(system, x, u) - sum(split)), paid),
         Residual("definition_5", float(np.max(np.abs(np.subtract(replaced, split)))), 2 * paid),
-        *_proposition_2(system, full, gains, weighted),
+        *_proposition_2(system, full, gains, missed),
     ]
 
 
@@ -139,14 +139,13 @@ def _definition_5(full: Regulator, cost: float, group: int, x: list[FloatArray],
     return float(cost - means[0] @ full.Q @ means[0] - means[1] @ full.R @ means[1])
 
 
-def _proposition_2(system: ExchangeableSystem, full: Regulator, gains: Gains, weighted: bool) -> list[Residual]:
+def _proposition_2(system: ExchangeableSystem, full: Regulator, gains: Gains, missed: int) -> list[Residual]:
     """Compare C(K) with C̄(K̄) + Σ_l |N^l| C̃(K_l), and K* with the gain that the auxiliary optima make up."""
     K = system.full_gain(gains)
     cost = float(full.cost(K))
     parts = [float(S.cost(own)) for S, own in zip(system.auxiliary, gains.own, strict=True)]
-    weights = system.sizes if weighted else [1] * len(parts)
     total = float(system.mean_field.cost(gains.mean_field))
-    total += sum(size * part for size, part in zip(weights, parts, strict=True))
+    total += sum((size - missed) * part for size, part in zip(system.sizes, parts, strict=True))
     closed = full.A - full.B @ K
     # ‖(X ↦ X − MᵀXM)⁻¹‖ is the norm of its value at I; it amplifies the rounding of the equation's n-term sums.
     amplified = float(operator_norm(solve_stein(closed, np.eye(full.d)))) * (1 + float(operator_norm(closed)) ** 2)

@@ -8,19 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy.linalg import block_diag
 
 from pcpo.arrays import FloatArray
-from pcpo.evidence.hierarchical.model.regulator import Regulator, RegulatorStack, operator_norm, smallest, stacked
+from pcpo.evidence.hierarchical.model.regulator import (
+    Regulator,
+    RegulatorStack,
+    allowed_error,
+    operator_norm,
+    smallest,
+    stacked,
+)
 from pcpo.evidence.hierarchical.model.system import Blocks, ExchangeableSystem, Gains
 
 __all__ = [
     "LARGEST",
     "Counted",
+    "Family",
     "Instance",
+    "allowed_errors",
     "counted",
+    "drawn_regulators",
     "general_system",
     "perturbed",
     "section6_instance",
@@ -38,6 +49,8 @@ _STATES = 2
 _REFERENCE = 50
 #: Largest size of section 6.
 LARGEST = 500
+
+Family = Literal["general", "section6"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +160,17 @@ def _definite(rng: np.random.Generator, width: int) -> FloatArray:
     return np.asarray(0.7 * np.eye(width) + 0.3 * factor @ factor.T / width)
 
 
+def drawn_regulators(family: Family, rng: np.random.Generator) -> list[Regulator]:
+    """Draw a random system and return its S_1, S_2 and S̄ (in the coordinates √|N^l| x̄^l).
+
+    Args:
+        family: "general", or "section6" with 50 agents in each subpopulation.
+        rng: the generator.
+    """
+    system = general_system(rng, (4, 6), (2, 2), (1, 1)) if family == "general" else section6_instance(rng).system(50)
+    return [*system.auxiliary, system.balanced]
+
+
 def perturbed(S: Regulator, rng: np.random.Generator, gap: float) -> FloatArray:
     """Draw a gain K* + sV whose cost is above the optimum by at most `gap`.
 
@@ -178,8 +202,8 @@ def counted(
     start: Gains,
     precision: float,
     most: int,
-    *,
     decomposed: bool = True,
+    summed: bool = False,
     factor: float = 1.0,
 ) -> Counted:
     """Count the iterations of Algorithm 2 with exact E_K.
@@ -191,14 +215,15 @@ def counted(
         most: largest number of iterations.
         decomposed: False for natural gradient on (5) itself.  In the orthogonal coordinates of `undecomposed_step` its
             E_K is diag(E_K1, …, E_K̄), so the same recursion runs with one common step.
+        summed: whether Assumption 3 has the cost of a whole subpopulation in place of that of one agent.
         factor: multiple of the step of Assumption 3.
     """
     own = stacked([S for system in systems for S in system.auxiliary])
     mean = stacked([system.balanced for system in systems])
     K, K_bar = np.stack(list(start.own) * len(systems)), np.stack([start.mean_field] * len(systems))
     if decomposed:
-        pairs = [zip(system.auxiliary, start.own, strict=True) for system in systems]
-        steps = np.array([[S.step(gain) for S, gain in pair] for pair in pairs])
+        parts = [zip(system.auxiliary, start.own, system.sizes, strict=True) for system in systems]
+        steps = np.array([[S.step(gain, size if summed else 1) for S, gain, size in part] for part in parts])
         bar = np.array([system.balanced.step(start.mean_field) for system in systems])
     else:
         bar = np.array([undecomposed_step(system, start) for system in systems])
@@ -236,6 +261,17 @@ def theorem_2(system: ExchangeableSystem, start: Gains, precision: float) -> flo
     """Return 2M log{[C(K_0) − C(K*)](L + 1)/ε}, above which the iterations of Theorem 2 suffice."""
     M = max(1 / S.decrease(S.step(K)) for S, K in system.pairs(start))
     return 2 * M * float(np.log(system.gap(start) * (len(system.sizes) + 1) / precision))
+
+
+def allowed_errors(system: ExchangeableSystem, start: Gains, precision: float) -> tuple[float, float]:
+    """Return the smallest δ_{l,0} of Assumption 4 over S_1, …, S_L, as printed and as ε on the total cost needs it.
+
+    As printed, S_l reaches ε/(L + 1) in the cost of one agent, so that the subpopulation reaches |N^l| times as much.
+    """
+    share = precision / (len(system.sizes) + 1)
+    parts = list(zip(system.auxiliary, start.own, system.sizes, strict=True))
+    printed = min(allowed_error(S, K, K, share) for S, K, _ in parts)
+    return printed, min(allowed_error(S, K, K, share / size) for S, K, size in parts)
 
 
 def slowest(system: ExchangeableSystem, start: Gains) -> float:

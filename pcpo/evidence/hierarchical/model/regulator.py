@@ -23,6 +23,7 @@ __all__ = [
     "RegulatorStack",
     "allowed_change",
     "allowed_error",
+    "mended_error",
     "operator_norm",
     "require_definite",
     "smallest",
@@ -121,7 +122,7 @@ class Regulator:
         return np.asarray(Delta)
 
     def E(self, K: FloatArray) -> FloatArray:
-        """Return E_K = (R + BᵀP_K B)K − BᵀP_K A, half of the natural gradient."""
+        """Return E_K = (R + BᵀP_K B)K − BᵀP_K A; the natural gradient is 2ΨE_K, as the Fisher matrix is Ψ⁻¹ ⊗ Σ_K."""
         P = self.P(K)
         return np.asarray((self.R + self.B.T @ P @ self.B) @ K - self.B.T @ P @ self.A)
 
@@ -175,9 +176,13 @@ class Regulator:
         Sigma = self.Sigma(self.K_star + offset)
         return np.where(stable, np.sum(Sigma * (transpose(offset) @ self.G_star @ offset), axis=(-2, -1)), np.inf)
 
-    def step(self, K: FloatArray) -> float:
-        """Return η = [‖R‖ + ‖B‖²C(K)/σ_min(Φ)]⁻¹, the largest step that (15) allows from K_0 = K."""
-        bound = operator_norm(self.R) + operator_norm(self.B) ** 2 * self.cost(K) / smallest(self.Phi)
+    def step(self, K: FloatArray, agents: int = 1) -> float:
+        """Return η = [‖R‖ + ‖B‖²C/σ_min(Φ)]⁻¹, the largest step that (15) allows from K_0 = K.
+
+        C is C(K) times `agents`: 1 for Lemma 2's cost of one agent, |N^l| for that of the subpopulation as in (8).
+        """
+        cost = agents * self.cost(K)
+        bound = operator_norm(self.R) + operator_norm(self.B) ** 2 * cost / smallest(self.Phi)
         return float(1 / bound)
 
     def decrease(self, step: float) -> float:
@@ -243,13 +248,56 @@ def allowed_error(S: Regulator, K: FloatArray, K0: FloatArray, precision: float)
         K0: initial gain.
         precision: ε ≤ 1, in units of cost.
     """
+    bound = _bounds(S, K, K0)
+    R, Phi, Psi = (float(operator_norm(M)) for M in (S.R, S.Phi, S.Psi))
+    noise = 6 * (Phi + Psi * bound.B**2) / smallest(S.Phi)
+    second = noise * bound.spread * bound.moved * R * (bound.moved * bound.B * bound.closed + bound.moved * bound.B + 1)
+    return allowed_change(S, K0, precision) / (bound.first + second)
+
+
+def mended_error(S: Regulator, K: FloatArray, K0: FloatArray, precision: float) -> float:
+    """Return the error for which (21) holds at all weights Q and R; arguments and symbols as in `allowed_error`.
+
+    (37) bounds the change by Lemma 15, which has no Q.  Lemma 14 gives it exactly: with K' = K'_(n+1) and
+    D = K_(n+1) − K' it is tr[Σ(2DᵀE_K' + Dᵀ(R + BᵀP_K'B)D)], Σ of K_(n+1).  Under (31), which also gives
+    ‖D‖ ≤ 1/(4‖B‖), ‖Σ‖ ≤ 2‖Σ_K'‖; so Λ_2 = 4d‖Σ_K'‖[‖E_K'‖ + ‖R + BᵀP_K'B‖/(8‖B‖)], each norm by its bound of
+    section 5.6.
+    A step η > 1, for which the factor η of (17) errs to the wrong side, is allowed 1/η² of that.
+    """
+    bound = _bounds(S, K, K0)
+    curvature = float(operator_norm(S.R)) + bound.B**2 * bound.P
+    slope = curvature * bound.moved + bound.B * float(operator_norm(S.A)) * bound.P  # (33) at K'
+    second = 4 * S.d * bound.spread * (slope + curvature / (8 * bound.B))
+    return allowed_change(S, K0, precision) / (bound.first + second) / max(1.0, S.step(K0)) ** 2
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """Hold bounds of section 5.6 at iteration n.
+
+    Args:
+        B: ‖B‖ itself.
+        P: on ‖P_K‖, Lemma 16.
+        spread: on ‖Σ_K‖, (34).
+        closed: on ‖A − BK'_(n+1)‖, (32).
+        moved: on ‖K'_(n+1)‖, (38).
+        first: σ_min(R)‖Σ_K*‖⁻¹Λ_1.
+    """
+
+    B: float
+    P: float
+    spread: float
+    closed: float
+    moved: float
+    first: float
+
+
+def _bounds(S: Regulator, K: FloatArray, K0: FloatArray) -> _Bounds:
+    """Return the bounds of section 5.6 at K_n = K."""
     cost, step = float(S.cost(K0)), S.step(K0)
-    A, B, R, Phi, Psi, size = (float(operator_norm(M)) for M in (S.A, S.B, S.R, S.Phi, S.Psi, K))
-    P, spread = cost / smallest(S.Phi), cost / smallest(S.Q)  # bounds on ‖P_K‖ and ‖Σ_K‖, Lemma 16
+    A, B, R, size = (float(operator_norm(M)) for M in (S.A, S.B, S.R, K))
+    P, spread = cost / smallest(S.Phi), cost / smallest(S.Q)
     E = (R + B**2 * P) * size + B * A * P  # (33)
-    closed, moved = A + B * size + step * B * E, size + step * E  # (32), (38)
-    first = 4 * (1 + closed) * B * spread
-    noise = 6 * (Phi + Psi * B**2) / smallest(S.Phi)
-    second = noise * spread * moved * R * (moved * B * closed + moved * B + 1)
-    polynomial = smallest(S.R) / float(operator_norm(S.Sigma_star)) * first + second
-    return allowed_change(S, K0, precision) / polynomial
+    closed, moved = A + B * size + step * B * E, size + step * E
+    first = smallest(S.R) / float(operator_norm(S.Sigma_star)) * 4 * (1 + closed) * B * spread
+    return _Bounds(B, P, spread, closed, moved, first)
