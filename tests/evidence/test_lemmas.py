@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal, localcontext
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -26,6 +28,7 @@ from pcpo.evidence.lemmas.measures import (
     mean_power,
     recursion,
 )
+from pcpo.evidence.lemmas.readings import Surd
 from pcpo.evidence.registry import load_group
 from pcpo.fleets.examples import SYSTEMS
 from pcpo.simulation.noise import stream, unit_directions
@@ -33,7 +36,14 @@ from pcpo.statistics import hotelling
 from pcpo.theory.predictions import estimator_error
 from pcpo.theory.restricted_set import at_gap, curvature
 
-RUNS = {"lemmas_pairs": 8, "lemmas_bias": 12, "lemmas_mean": 12, "lemmas_estimates": 12, "lemmas_descent": 1}
+RUNS = {
+    "lemmas_pairs": 8,
+    "lemmas_bias": 12,
+    "lemmas_mean": 12,
+    "lemmas_estimates": 12,
+    "lemmas_descent": 1,
+    "lemmas_readings": 25,
+}
 # Claims that so few runs cannot settle; all others must be supported.
 UNSETTLED = {
     "lemmas.recursion",
@@ -270,6 +280,40 @@ def test_averaging_finds_the_exponent(power: float, expected: Verdict) -> None:
     assert verdict(CLAIMS["averaging"], tables) is expected
     few = {"lemmas_estimates": tables["lemmas_estimates"].query("seed < 9")}
     assert verdict(CLAIMS["averaging"], few) is Verdict.INCONCLUSIVE
+
+
+# --- readings of δ_l ---
+
+
+class TestSurds:
+    def test_against_decimals(self) -> None:
+        rng = stream(2, 5)
+        with localcontext() as context:
+            context.prec = 60
+            root = Decimal(2).sqrt()
+            for _ in range(300):
+                a, b, c, d = (Fraction(int(k), 7) for k in rng.integers(-30, 30, 4))
+                x, y = Surd(a, b), Surd(c, d)
+
+                def value(s: Surd, root: Decimal = root) -> Decimal:
+                    parts = (Decimal(f.numerator) / Decimal(f.denominator) for f in (s.p, s.q))
+                    return next(parts) + next(parts) * root
+
+                assert abs(value(x * y) - value(x) * value(y)) < Decimal("1e-50")
+                assert (x - y).positive() == (value(x) > value(y))
+                assert float(x + y) == pytest.approx(float(value(x) + value(y)), abs=1e-12)
+
+    def test_zero_is_not_positive(self) -> None:
+        assert not Surd(0).positive()
+        assert Surd(Fraction(7, 5) * -1, 1).positive()  # √2 > 1.4
+        assert not Surd(Fraction(3, 2) * -1, 1).positive()  # √2 < 1.5
+
+    def test_sums_of_the_readings(self, tables: Tables) -> None:
+        """Compare with the limits π²/24, 1/(2(√2 − 1)) = 1.207…, and 0.2822…"""
+        last = tables["lemmas_readings"].groupby("reading")["union"].max()
+        assert last["appendix"] < np.pi**2 / 24
+        assert 1.18 < last["algorithm"] < 0.5 / (np.sqrt(2) - 1)
+        assert last["table"] == pytest.approx(sum(2.0 ** -(k**2) for k in range(1, 9)) / 2, rel=1e-12)
 
 
 # --- power and figure -----------------------------------------------------------------------------------------------

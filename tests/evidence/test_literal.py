@@ -15,11 +15,12 @@ from pcpo.claims.options import cells_of
 from pcpo.claims.tables import read_tables, simulated, write_table
 from pcpo.errors import ConfigError
 from pcpo.evidence.literal.figures import SECONDS_PER_YEAR
-from pcpo.evidence.literal.fleets import fleet_cells, literal_fleet, promised, small_fleet
+from pcpo.evidence.literal.fleets import fleet_cells, literal_fleet, small_fleet
 from pcpo.evidence.literal.measured import PROCESSOR, SECONDS
 from pcpo.evidence.literal.runs import MODE, RUNS
 from pcpo.evidence.literal.studies import LADDER, SPEED, TABLE, measured, measurement_source
 from pcpo.evidence.registry import load_group
+from pcpo.theory.literal_cases import promised
 
 SCALAR = {"random": {"seed": 5, "n": 1, "m": 1, "sizes": [1, 2], "gamma": 0.5, "optimal_cost": 20, "separation": 0.75,
                      "initial_gap": 0.5}}  # fmt: skip

@@ -24,6 +24,7 @@ from pcpo.evidence.lemmas.measures import (
     bias_order,
     exceedance_power,
     exceedances,
+    failure_probabilities,
     lemma_9,
     mean_estimate,
     mean_power,
@@ -31,6 +32,7 @@ from pcpo.evidence.lemmas.measures import (
     recursion,
     second_moment,
 )
+from pcpo.evidence.lemmas.readings import READINGS
 from pcpo.evidence.lemmas.trajectories import DESCENT
 
 __all__ = ["CLAIMS"]
@@ -116,6 +118,21 @@ CLAIMS: Sequence[Claim] = [
             )
         ],
         power=shift(bias_order, 1.0, "an exponent of 1, which (17) allows", interval="arithmetic"),
+        figure=_FIGURE,
+        mode="exact",
+    ),
+    Claim(
+        id="failure_probabilities",
+        measure=failure_probabilities,
+        rule=Never(20),
+        controls=[
+            Control(
+                "algorithm",
+                "δ_l = δ/2^(l/2), as Algorithm 1 has it in the copy that was read",
+                swapped(READINGS, "algorithm", "appendix"),
+            )
+        ],
+        power=share(failure_probabilities, 0.1),
         figure=_FIGURE,
         mode="exact",
     ),

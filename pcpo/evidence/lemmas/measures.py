@@ -15,6 +15,7 @@ from pcpo.claims.findings import bootstrap, failures, violations
 from pcpo.claims.power import binomial_power
 from pcpo.evidence.lemmas.costs import BIAS, PAIRS
 from pcpo.evidence.lemmas.estimates import ESTIMATES, MEAN
+from pcpo.evidence.lemmas.readings import READINGS
 from pcpo.evidence.lemmas.trajectories import DESCENT
 from pcpo.statistics import hotelling
 
@@ -25,6 +26,7 @@ __all__ = [
     "bias_order",
     "exceedance_power",
     "exceedances",
+    "failure_probabilities",
     "lemma_9",
     "mean_estimate",
     "mean_power",
@@ -193,6 +195,14 @@ def recursion_bound(steps: pd.DataFrame) -> pd.Series[float]:
     contraction = 1 - steps["step_size"] * steps["slope"] / 4
     bound: pd.Series[float] = contraction * steps["gap"] + 0.75 * steps["step_size"] * steps["error"]
     return bound
+
+
+def failure_probabilities(tables: Tables) -> Finding:
+    """Count the δ for which Σ_l δ_l/2 exceeds δ/2, or Π_l (1 − δ_l/2) is below 1 − δ/2, with δ_l = δ/(2l²)."""
+    frame = tables[READINGS]
+    frame = frame[frame["cell"] == "appendix"]
+    last = frame[frame["epoch"] == frame["epoch"].max()]
+    return violations(int(((last["union_exceeds"] == 1) | (last["product_exceeds"] == 1)).sum()), len(last))
 
 
 def recursion(tables: Tables) -> Finding:

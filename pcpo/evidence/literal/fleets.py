@@ -30,7 +30,6 @@ __all__ = [
     "fleet_cells",
     "fleet_option",
     "literal_fleet",
-    "promised",
     "searched",
     "small_fleet",
 ]
@@ -86,14 +85,6 @@ def searched(literal: LiteralFleet) -> ProblemConstants | None:
     return fleet_constants(
         literal.fleet, LAW, literal.schedule.Delta0, enlargement=found.enlargement, method="sampled"
     ).problem
-
-
-def promised(separation: float, Delta0: float) -> int:
-    """Return L = min{l ≥ 1 : Δ_l ≤ Δ/2} of a separation Δ, in the units of cost of Δ_0."""
-    epoch = 1
-    while Delta0 / 2.0**epoch > separation / 2:
-        epoch += 1
-    return epoch
 
 
 # ------------------------------------------------------------------------------------------------ small random fleets

@@ -22,13 +22,14 @@ from pcpo.algorithms.schedule import EpochPlan, Schedule
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Study
 from pcpo.claims.options import names, number, whole
-from pcpo.evidence.literal.fleets import CONTROL_KIND, KINDS, LAW, LiteralFleet, literal_fleet, promised, small_fleet
+from pcpo.evidence.literal.fleets import CONTROL_KIND, KINDS, LAW, LiteralFleet, literal_fleet, small_fleet
 from pcpo.experiments.driver import run
 from pcpo.experiments.margins import margins
 from pcpo.experiments.records import evaluate
 from pcpo.fleets.fleet import Fleet
 from pcpo.oracles.moment import MomentOracle
 from pcpo.theory.bounds import bound_by_minibatch, bound_by_rollouts
+from pcpo.theory.literal_cases import promised
 from pcpo.theory.predictions import steady_state_gap
 from pcpo.theory.restricted_set import RESTRICTED
 
