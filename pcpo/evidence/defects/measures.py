@@ -9,9 +9,9 @@ import pandas as pd
 
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
-from pcpo.claims.findings import bootstrap, bounded, violations
+from pcpo.claims.findings import bootstrap, near, violations
 from pcpo.errors import ResultsError
-from pcpo.theory.rounds import degree_two
+from pcpo.theory.rounds import log_square
 
 __all__ = [
     "BUDGET",
@@ -134,11 +134,10 @@ def local_output(tables: Tables) -> Finding:
 
 
 def log_squared(tables: Tables) -> Finding:
-    """Fit the coefficient of L̄² in the counted rounds, in units of c_2·log 4/2; the interval is of rounding R_l."""
+    """Compare the coefficient of (log_4 T)² in the counted rounds with 1, in units of c_2·log 4/2, T as counted."""
     frame = rows_of(tables, ROUNDS, "agents_4")
-    found = degree_two(frame, "epoch")
-    statistic = "coefficient of L̄²; interval: what rounding R_l up may do"
-    return bounded(statistic, found.estimate, found.low, found.high, 1.0, frame["seed"].nunique())
+    name = "the coefficient of (log_4 T)², with rounding of R_l,"
+    return near(name, log_square(frame), 1.0, 0.15, frame["seed"].nunique())
 
 
 def late_reset(tables: Tables) -> Finding:
