@@ -1,7 +1,8 @@
 """Personalised and collaborative policy optimisation (PCPO) for linear-quadratic agents in unknown clusters.
 
-A replication of the paper arXiv:2511.17489: N agents, each a linear system with an unknown cluster, learn feedback
-gains by zeroth-order policy gradients, find their clusters and average within them.  A short script needs one import::
+A replication of the paper in PMLR 331:1512-1541 (L4DC 2026), arXiv:2511.17489: N agents, each a linear system with an
+unknown cluster, learn feedback gains by zeroth-order policy gradients, find their clusters and average within
+them.  A short script needs one import::
 
     from pcpo import Experiment, read_fleet
 

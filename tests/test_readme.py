@@ -26,6 +26,7 @@ DOCS = (
     "methods",
     "paper",
     "reading",
+    "register",
     "tutorial",
 )
 PAGES = ("README.md", "CONTRIBUTING.md", "config/README.md", *(f"docs/{name}.md" for name in DOCS))

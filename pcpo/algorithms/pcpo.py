@@ -65,6 +65,7 @@ class PCPO:
     last_elimination: (7) is applied up to that epoch only; 0 is never.
     threshold: agents of a set differ by at most threshold·Δ_l in (7), ½ in the paper.
     remember=False: (7) starts from [N] in every epoch, so that an agent may come back.
+    reset="touched": (8) for those agents alone whose set holds one whose set changed, not for all.
     estimator: "one_point" is (5).  Not the paper's, with the same M_l rollouts: "centred" spends ⌊√M_l⌋ of them on an
     estimate of C(K), which it subtracts from the costs of the others (the number balances the noise of the baseline and
     its price); "two_point" uses M_l/2 pairs C(K + rU; Z) − C(K − rU; Z').
@@ -77,6 +78,7 @@ class PCPO:
     last_elimination: int | None = None
     threshold: float = 0.5
     remember: bool = True
+    reset: Literal["all", "touched"] = "all"
     estimator: Literal["one_point", "centred", "two_point"] = "one_point"
 
     def __post_init__(self) -> None:
@@ -100,6 +102,7 @@ class PCPO:
             elimination: True,
             f"_threshold_{self.threshold:g}": self.threshold != 0.5,
             "_memoryless": not self.remember,
+            "_reset_touched": self.reset == "touched",
             f"_{self.estimator}": self.estimator != "one_point",
         }
         return "pcpo" + "".join(suffix for suffix, present in deviations.items() if present)
@@ -149,6 +152,7 @@ class PCPO:
             reinitialise=self.reinitialise,
             threshold=self.threshold,
             remember=self.remember,
+            reset=self.reset,
         )
         report = EpochReport(
             plan=plan,

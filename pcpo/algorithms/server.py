@@ -7,6 +7,7 @@ measured where they pass, never computed from a formula.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -126,6 +127,7 @@ class Server:
         reinitialise: bool = True,
         threshold: float = 0.5,
         remember: bool = True,
+        reset: Literal["all", "touched"] = "all",
     ) -> Closing:
         """Run the last round of an epoch: X_i and Ĉ_i up; (7); |N_i| down, with the policy of (8) if any set changed.
 
@@ -137,6 +139,7 @@ class Server:
             reinitialise: False leaves out (8), a named deviation.
             threshold: (7) takes away what differs by more than threshold·Δ_l; any other than ½ is a named deviation.
             remember: False starts (7) from all agents, a named deviation.
+            reset: "touched" gives (8) to those agents alone whose set holds one whose set changed, a named deviation.
         """
         self.open_round()
         self.up(local_gains, cost_estimates)
@@ -153,6 +156,9 @@ class Server:
             return Closing(sizes, False, global_gains)
         fresh = local_gains[self.neighbourhoods.cheapest(cost_estimates)]
         self.down(sizes, fresh)
+        if reset == "touched":  # the others receive a policy like everyone and do not take it
+            touched = self.neighbourhoods.average((sizes != before.sizes).astype(np.float64)) > 0
+            fresh = np.where(touched[:, None, None], fresh, global_gains)
         return Closing(sizes, True, fresh)
 
     def _size(self, payload: tuple[FloatArray | IntArray, ...]) -> int:

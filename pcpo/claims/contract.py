@@ -76,7 +76,7 @@ class Finding:
 
 
 class Rule(Protocol):
-    """Decide when a finding supports or refutes a claim; fixed before the runs."""
+    """Decide when a finding supports or refutes a claim."""
 
     @property
     def refuted_if(self) -> str:

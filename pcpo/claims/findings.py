@@ -15,7 +15,7 @@ from pcpo import statistics
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding
 
-__all__ = ["bootstrap", "bounded", "failures", "jackknife", "mean", "mean_ratio", "violations", "within"]
+__all__ = ["bootstrap", "bounded", "failures", "jackknife", "mean", "mean_ratio", "near", "violations", "within"]
 
 
 def failures(count: int, runs: int, bound: float) -> Finding:
@@ -36,6 +36,18 @@ def bounded(statistic: str, estimate: float, low: float, high: float, predicted:
     """Compare a quantity that is known up to an arithmetic uncertainty [low, high]: p is 1 inside and 0 outside."""
     inside = bool(low <= predicted <= high)
     return Finding(statistic, estimate, low, high, predicted, float(inside), runs)
+
+
+def near(statistic: str, found: statistics.Interval, target: float, margin: float, runs: int) -> Finding:
+    """Compare the distance from a target with a margin, of a quantity that is known up to an arithmetic uncertainty.
+
+    p is 1 if some value that the uncertainty allows is within the margin, and 0 if none is.
+    """
+    low, high = found.low - target, found.high - target
+    nearest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
+    label = f"distance of {statistic} from {target:g}"
+    p = float(nearest <= margin)
+    return Finding(label, abs(found.estimate - target), nearest, max(abs(low), abs(high)), margin, p, runs)
 
 
 def bootstrap(

@@ -9,16 +9,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from pcpo.figures.fonts import beside_mathematics
+from pcpo.arrays import FloatArray
 from pcpo.figures.registry import ComparisonFigure, Configured, Wanted
 from pcpo.figures.style import (
-    PAGE,
+    COLUMN,
     as_written,
     cluster_colour,
     counted,
     labelled_rows,
     new_figure,
-    panel_label,
     rows_height,
     wrapped,
 )
@@ -30,7 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FIGURES", "draw", "table"]
 
-_TITLE = 5.9  # inches from the left end of the axes to the edge of the page
+_TITLE = 1.95  # inches from the left end of the axes to the edge of the column
+_LINE = 0.14  # inches of a line of a title
 
 
 def table(fleets: Mapping[str, Fleet], titles: Mapping[str, str]) -> pd.DataFrame:
@@ -59,32 +59,39 @@ def table(fleets: Mapping[str, Fleet], titles: Mapping[str, str]) -> pd.DataFram
 
 
 def draw(numbers: pd.DataFrame) -> Figure:
-    """Draw a row for each scenario: optimal costs on the left, moduli of the eigenvalues on the right."""
+    """Draw a row for each cluster: its size and optimal cost in words, beside the moduli of its eigenvalues."""
     parts = [part for _, part in numbers.groupby("scenario", sort=False)]
     titles = [_title(part) for part in parts]
-    heights = [max(1.35, 0.55 + rows_height(part["cluster"].nunique())) for part in parts]
-    heights = [height + 0.14 * title.count("\n") for height, title in zip(heights, titles, strict=True)]
-    figure = new_figure(PAGE, 0.7 + sum(heights))
-    ratios = heights if len(set(heights)) > 1 else None
-    panels = figure.subplots(len(parts), 2, squeeze=False, width_ratios=[1.35, 1], height_ratios=ratios)
-    for (left, right), part, title in zip(panels, parts, titles, strict=True):
-        _costs(left, part[part["quantity"] == "optimal_cost"])
-        _spectra(right, part[part["quantity"] != "optimal_cost"])
-        panel_label(left, title)
-    panels[-1, 0].set_xlabel("optimal cost $C_j^*$ (cost units; axes do not start at zero)")
-    panels[-1, 1].set_xlabel("modulus of the eigenvalues")
+    heights = [_LINE * (1.6 + title.count("\n")) + max(0.3, rows_height(part["cluster"].nunique()))
+               for title, part in zip(titles, parts, strict=True)]  # fmt: skip
+    figure = new_figure(COLUMN, 0.95 + sum(heights))
+    panels = figure.subplots(
+        len(parts), 1, squeeze=False, height_ratios=heights if len(parts) > 1 else None, sharex=True
+    )
+    for axes, part, title in zip(panels[:, 0], parts, titles, strict=True):
+        _rows(axes, part)
+        axes.set_title(title, loc="left", fontsize=7, x=0, pad=2)
+    largest = max(1.1, 1.08 * float(_moduli(numbers).max()))
+    panels[-1, 0].set_xlim(0, largest)
+    panels[-1, 0].set_xlabel("modulus of the eigenvalues")
     keys = [
         Line2D([], [], marker="o", color="0.3", markerfacecolor="none", lw=0, label="$A$"),
         Line2D([], [], marker="o", color="0.3", lw=0, label="$A-BK^*$"),
         Line2D([], [], color="0.4", lw=0.6, label="1 (stability)"),
         Line2D([], [], color="0.4", lw=0.6, ls=":", label=r"$1/\sqrt{\gamma}$ (finite cost)"),
     ]
-    figure.legend(handles=keys, loc="outside upper right", ncols=4)
+    figure.legend(handles=keys, loc="outside upper center", ncols=2)
     return figure
 
 
+def _moduli(part: pd.DataFrame) -> FloatArray:
+    """Return the moduli of the eigenvalues among the rows of a table."""
+    spectra = part[part["quantity"] != "optimal_cost"]
+    return np.asarray(np.hypot(spectra["real"], spectra["imag"]), dtype=np.float64)
+
+
 def _title(part: pd.DataFrame) -> str:
-    """Return a scenario's title with n, m, N, γ and Δ, which stand in a line below where one line does not do."""
+    """Return a scenario's title, and n, m, N, γ and Δ in a line below."""
     first, low = part.iloc[0], part.loc[part["quantity"] == "optimal_cost", "real"].min()
     gap = "one cluster"
     if np.isfinite(first["separation"]):
@@ -93,44 +100,26 @@ def _title(part: pd.DataFrame) -> str:
     H = part["cluster"].nunique()
     if len(labelled_rows(H)) < H:
         facts += f"; {len(labelled_rows(H))} of {H} clusters labelled"
-    title = as_written(first["title"])
-    line = f"{title}: {facts}"
-    if beside_mathematics(first["title"]) and wrapped(line, _TITLE) == line:
-        return line
-    return f"{wrapped(title, _TITLE)}\n{facts}"
+    return f"{wrapped(as_written(first['title']), _TITLE, 7)}\n{wrapped(facts, _TITLE, 7)}"
 
 
-def _costs(axes: Axes, part: pd.DataFrame) -> None:
-    low, high, named = part["real"].min(), part["real"].max(), labelled_rows(len(part))
-    span = high - low or 0.1 * high
-    for level, (_, row) in enumerate(part.iterrows()):
-        colour, marker = cluster_colour(row["cluster"])
-        axes.axhline(level, color=colour, lw=0.4, ls=":")
-        axes.plot(row["real"], level, marker, color=colour, ms=5)
-        if level in named:
-            at = (row["real"], level)
-            axes.annotate(f"{row['real']:.5g}", at, xytext=(6, 2), textcoords="offset points", fontsize=7)
-    names = [f"{row['cluster']}  ({counted(row['size'], 'agent')})" for _, row in part.iterrows()]
-    axes.set_yticks(named, [names[level] for level in named])
-    axes.set_ylabel("cluster $j$")
-    axes.set_ylim(-0.6, len(part) - 0.4)
-    axes.set_xlim(low - 0.15 * span, high + 0.35 * span)
-
-
-def _spectra(axes: Axes, part: pd.DataFrame) -> None:
+def _rows(axes: Axes, part: pd.DataFrame) -> None:
+    """Draw the moduli of a scenario's clusters, labelled with optimal cost and size."""
     axes.axvline(1.0, color="0.4", lw=0.6)
     axes.axvline(part["gamma"].iloc[0] ** -0.5, color="0.4", lw=0.6, ls=":")
-    for (cluster, quantity), one in part.groupby(["cluster", "quantity"]):
+    spectra = part[part["quantity"] != "optimal_cost"]
+    for (cluster, quantity), one in spectra.groupby(["cluster", "quantity"]):
         colour, marker = cluster_colour(int(str(cluster)))
         closed = quantity == "closed"
-        modulus = np.hypot(one["real"], one["imag"])
         level = np.full(len(one), int(str(cluster)) + (-0.14 if closed else 0.14))
-        axes.plot(modulus, level, marker, color=colour, markerfacecolor=colour if closed else "none", ms=4, lw=0)
-    clusters = sorted(part["cluster"].unique())
-    named = [clusters[level] for level in labelled_rows(len(clusters))]
-    axes.set_yticks(named, [str(c) for c in named])
-    axes.set_ylim(-0.6, len(clusters) - 0.4)
-    axes.set_xlim(left=0)
+        face = colour if closed else "none"
+        axes.plot(_moduli(one), level, marker, color=colour, markerfacecolor=face, ms=4, lw=0, clip_on=False)
+    costs = part[part["quantity"] == "optimal_cost"].sort_values("cluster")
+    shown = costs[["size", "real"]].itertuples(index=False)
+    names = [rf"{counted(row.size, 'agent')}, $C^*$ = {row.real:.4g}" for row in shown]
+    named = labelled_rows(len(names))
+    axes.set_yticks(list(named), [names[level] for level in named])
+    axes.set_ylim(-0.6, len(names) - 0.4)
 
 
 def _wants(configured: Configured) -> dict[str, Wanted]:
@@ -141,8 +130,8 @@ FIGURES: dict[str, ComparisonFigure] = {
     "fleets": ComparisonFigure(
         place=10,
         title="The fleets",
-        caption=r"Optimal costs $C^*$ of the clusters with their separation $\Delta$ (cost units), and the eigenvalues "
-        r"of $A$ and of $A-BK^*$ in the complex plane, for every scenario.",
+        caption=r"The fleets of every scenario, a row for each cluster: its size and optimal cost $C^*$ (cost units), "
+        r"and the moduli of the eigenvalues of $A$ and of $A-BK^*$; $\Delta$ is the separation of the optimal costs.",
         wants=_wants,
         table=lambda results: table(results.fleets, results.titles),
         draw=draw,

@@ -20,7 +20,7 @@ from pcpo.errors import ConfigError
 if TYPE_CHECKING:
     from matplotlib.font_manager import FontEntry
 
-__all__ = ["PRIMARY", "beside_mathematics", "characters", "check_title", "cleaned", "fallbacks", "undrawable"]
+__all__ = ["PRIMARY", "characters", "check_title", "cleaned", "fallbacks", "undrawable"]
 
 #: The font of every figure, which comes with Matplotlib.
 PRIMARY = "DejaVu Sans"
@@ -66,11 +66,6 @@ def characters(text: str) -> str:
     """Name the first few characters of a text with their code points."""
     named = [f"{c} (U+{ord(c):04X})" if c.isprintable() else f"U+{ord(c):04X}" for c in text[:_FEW]]
     return ", ".join(named) + (f" and {len(text) - _FEW} more characters" if len(text) > _FEW else "")
-
-
-def beside_mathematics(text: str) -> bool:
-    """Say whether Matplotlib can draw a text in one line with mathematics, letter by letter and in the primary font."""
-    return _harmless(text) and _covers(_primary(), text) == len(_visible(text))
 
 
 def fallbacks(text: str) -> list[str]:

@@ -13,7 +13,7 @@ from pcpo.algorithms.registry import ALGORITHMS
 from pcpo.experiments.comparison import all_right, curves, rollouts_saved, run_means
 from pcpo.experiments.experiment import Experiment
 from pcpo.figures.registry import ComparisonFigure, Configured, Results, Wanted
-from pcpo.figures.style import PAGE, as_written, cluster_colour, new_figure, panel_label, plain_log_ticks, wrapped
+from pcpo.figures.style import COLUMN, as_written, cluster_colour, new_figure, panel_label, plain_log_ticks, wrapped
 from pcpo.oracles.protocol import Estimator
 from pcpo.simulation.noise import noise_law
 from pcpo.statistics import ratio_interval
@@ -100,17 +100,15 @@ def _with_savings(numbers: pd.DataFrame, by_run: pd.Series, algorithm: str) -> p
 
 
 def draw(numbers: pd.DataFrame) -> Figure:
-    """Draw gaps against rollouts, the ratio to plain PCPO's, and rollouts saved for the same gap."""
-    figure = new_figure(PAGE, 2.8)
-    left, middle, right = figure.subplots(1, 3)
+    """Draw gaps against rollouts and the ratio to plain PCPO's; rollouts saved for the same gap stand in words."""
+    figure = new_figure(COLUMN, 5.2)
+    upper, lower = figure.subplots(2, 1)
     for k, (_, part) in enumerate(numbers.groupby("method", sort=False)):
-        _curve(left, part.sort_values("epoch"), k)
+        _curve(upper, part.sort_values("epoch"), k)
         if part["algorithm"].iloc[0] != "pcpo":
-            clean = part[part["clean"]].sort_values("epoch")
-            _measured(middle, clean, k, "ratio")
-            _measured(right, clean[clean["saved"].notna()], k, "saved", against="epoch")
-    labels = ("gap $C-C^*$ (cost units)", "gap / gap of PCPO", "rollouts of PCPO / rollouts")
-    for axes, label in zip((left, middle, right), labels, strict=True):
+            _measured(lower, part[part["clean"]].sort_values("epoch"), k)
+    labels = ("gap $C-C^*$ (cost units)", "gap / gap of PCPO")
+    for axes, label in zip((upper, lower), labels, strict=True):
         if not any(np.isfinite(np.asarray(line.get_ydata(), dtype=np.float64)).any() for line in axes.lines):
             axes.set_axis_off()  # nothing to draw, and a logarithmic axis needs numbers
             continue
@@ -119,16 +117,28 @@ def draw(numbers: pd.DataFrame) -> Figure:
         axes.set_xlabel("rollouts per agent")
         axes.set_ylabel(label)
         plain_log_ticks(axes.yaxis)
-    _by_epoch(right, numbers)
-    panel_label(left, "global gap")
-    panel_label(middle, "at equal rollouts")
-    panel_label(right, "at the same gap")
-    handles, names = left.get_legend_handles_labels()
+    panel_label(upper, "(a) global gap")
+    panel_label(lower, "\n".join(["(b) at equal rollouts", *_savings(numbers)]))
+    handles, names = upper.get_legend_handles_labels()
     shown = dict(zip(reversed(names), reversed(handles), strict=True))
     heading = f"{numbers['runs'].iloc[0]} runs, 95 % bootstrap intervals; mode: {numbers['mode'].iloc[0]}"
-    heading = wrapped(heading, 0.97 * PAGE, 7)
-    figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=4, title=heading, title_fontsize=7)
+    heading = wrapped(heading, 0.97 * COLUMN, 7)
+    figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=2, title=heading, title_fontsize=7)
     return figure
+
+
+def _savings(numbers: pd.DataFrame) -> list[str]:
+    """Say for each method how many times fewer rollouts reach PCPO's gap, at the last epoch whose gap it reaches."""
+    lines = []
+    for _, part in numbers[numbers["algorithm"] != "pcpo"].groupby("method", sort=False):
+        reached = part[part["clean"] & part["saved"].notna()].sort_values("epoch")
+        if len(reached):
+            row = reached.iloc[-1]
+            span = f"[{row['saved_low']:.3g}, {row['saved_high']:.3g}]"
+            text = f"{as_written(row['method'])}: PCPO's gap of epoch {row['epoch']:g} with {row['saved']:.3g} {span} "
+            text += f"times fewer rollouts (predicted {row['predicted_saved']:.3g})"
+            lines.append(wrapped(text, 0.75 * COLUMN))
+    return lines
 
 
 def _curve(axes: Axes, part: pd.DataFrame, k: int) -> None:
@@ -147,26 +157,14 @@ def _curve(axes: Axes, part: pd.DataFrame, k: int) -> None:
     axes.plot(clean["rollouts"], clean["predicted"], "k:", marker="_", label="steady state predicted, no fit")
 
 
-def _by_epoch(axes: Axes, numbers: pd.DataFrame) -> None:
-    """Label the x axis of savings: only gaps of PCPO that the others reach within the budget."""
-    others = numbers[numbers["algorithm"] != "pcpo"]
-    epochs = sorted(others.loc[others["clean"] & others["saved"].notna(), "epoch"].unique())
-    axes.set_xscale("linear")
-    axes.set_xticks(epochs)
-    if epochs:
-        axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
-    axes.set_xlabel("gap of PCPO after epoch")
-
-
-def _measured(axes: Axes, part: pd.DataFrame, k: int, column: str, *, against: str = "rollouts") -> None:
-    """Draw what was measured, with interval, and what was predicted; the two methods stand side by side."""
+def _measured(axes: Axes, part: pd.DataFrame, k: int) -> None:
+    """Draw the ratio measured, with interval, and predicted; the two methods stand side by side."""
     colour, marker = cluster_colour(k)
-    x = part["rollouts"] * 1.08 ** (k - 1.5) if against == "rollouts" else part["epoch"] + 0.2 * (k - 1.5)
-    value = part[column]
-    spread = [(value - part[f"{column}_low"]).clip(lower=0), (part[f"{column}_high"] - value).clip(lower=0)]
+    value = part["ratio"]
+    spread = [(value - part["ratio_low"]).clip(lower=0), (part["ratio_high"] - value).clip(lower=0)]
+    x = part["rollouts"] * 1.08 ** (k - 1.5)
     axes.errorbar(x, value, yerr=spread, color=colour, marker=marker, lw=0, elinewidth=1)
-    at = part["rollouts"] if against == "rollouts" else x
-    axes.plot(at, part[f"predicted_{column}"], "k:", marker="_", markersize=8)
+    axes.plot(part["rollouts"], part["predicted_ratio"], "k:", marker="_", markersize=8)
 
 
 def _wants(configured: Configured) -> dict[str, Wanted]:
@@ -186,8 +184,8 @@ FIGURES: dict[str, ComparisonFigure] = {
         place=70,
         title="Smaller variance",
         caption="What subtracting a baseline, or taking a difference of two rollouts, saves in the gradient estimate: "
-        "gap, ratio to plain PCPO's at equal rollouts and rollouts saved for the same gap, with 95 % bootstrap "
-        "intervals over runs.",
+        "gap, and ratio to plain PCPO's at equal rollouts, with 95 % bootstrap intervals over runs; in words, how "
+        "many times fewer rollouts reach the gap of PCPO.",
         wants=_wants,
         table=_of_results,
         draw=draw,

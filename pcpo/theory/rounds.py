@@ -18,7 +18,7 @@ import pandas as pd
 from pcpo.arrays import FloatArray
 from pcpo.statistics import Interval
 
-__all__ = ["agents_slope", "degree_two", "leading_weights"]
+__all__ = ["agents_slope", "degree_two", "leading_weights", "log_square"]
 
 
 def degree_two(frame: pd.DataFrame, x: str) -> Interval:
@@ -39,6 +39,21 @@ def degree_two(frame: pd.DataFrame, x: str) -> Interval:
         unit = float(run["c2"].iloc[0]) * math.log(4) / 2
         ratios.append(np.array([estimate, *_without_rounding(weights, epochs, estimate)]) / unit)
     return _mean(ratios)
+
+
+def log_square(frame: pd.DataFrame) -> Interval:
+    """Fit a polynomial of degree two in log_4 T to the counted rounds of each run, T the rollouts that were counted.
+
+    log_4 T is L̄ and slowly growing terms: the logarithms of R_l and of the union bounds.  So the coefficient of
+    (log_4 T)² is below that of L̄², and reaches it as T grows.
+
+    Args:
+        frame: rows of runs at several epochs: `seed`, `epoch`, `rollouts`, `rounds`, `c2`.
+
+    Returns:
+        As `degree_two`.
+    """
+    return degree_two(frame.assign(log_rollouts=np.log(frame["rollouts"]) / math.log(4)), "log_rollouts")
 
 
 def agents_slope(frame: pd.DataFrame) -> Interval:

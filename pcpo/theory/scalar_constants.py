@@ -22,6 +22,7 @@ __all__ = [
     "largest_rollout",
     "largest_slope",
     "pl_infimum",
+    "slope",
     "sublevel_interval",
 ]
 
@@ -95,6 +96,11 @@ def sublevel_interval(system: LinearSystem, gap: float) -> Interval:
     far = half + root if half >= 0 else half - root  # no difference of nearly equal numbers
     offsets = sorted((far / u, -last / far))
     return K + offsets[0], K + offsets[1]
+
+
+def slope(system: LinearSystem, K: float) -> float:
+    """Return C′(K) at a gain of finite cost."""
+    return float(_derivatives(system)[0](K) / _margin(system)(K) ** 2)
 
 
 def largest_slope(system: LinearSystem, interval: Interval) -> float:

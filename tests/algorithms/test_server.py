@@ -63,6 +63,19 @@ def test_one_changed_set_reinitialises_every_agent_over_the_new_sets() -> None:
     np.testing.assert_array_equal(closing.set_sizes, [2, 2, 1])
 
 
+def test_touched_agents_alone_take_the_policy_if_asked() -> None:
+    """Agents 0 and 1 stay together and 2 leaves 3: an agent is touched if its set holds one whose set changed."""
+    server = Server(4)
+    server.neighbourhoods = sets("xx..", "xx..", "..xx", "..xx")
+    X = np.arange(4.0).reshape(4, 1, 1)
+    closing = server.close_epoch(X, np.array([0.0, 0.1, 5.0, 9.0]), -X - 1, Delta=2.0, reset="touched")
+    assert closing.reinitialised
+    assert closing.global_gains.ravel().tolist() == [-1.0, -2.0, 2.0, 3.0]
+    server.neighbourhoods = sets("xx..", "xxx.", ".xxx", "..xx")  # 1 leaves 2, which touches 0 and 3 too
+    closing = server.close_epoch(X, np.array([0.0, 0.1, 5.0, 5.1]), -X - 1, Delta=2.0, reset="touched")
+    assert closing.global_gains.ravel().tolist() == [0.0, 0.0, 2.0, 2.0]
+
+
 def test_without_a_change_the_global_gains_stay_unless_synchronised() -> None:
     X, C, K = closing_arguments()
     closing = Server(3).close_epoch(X, C, K, Delta=100.0)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
+from decimal import Decimal, localcontext
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -17,6 +20,7 @@ from pcpo.claims.power import binomial_power, normal_power
 from pcpo.errors import ConfigError
 from pcpo.evidence.lemmas.constants import LAW, constants, restricted_gap
 from pcpo.evidence.lemmas.measures import (
+    above_one,
     average_exponent,
     bias_order,
     exceedance_power,
@@ -26,6 +30,8 @@ from pcpo.evidence.lemmas.measures import (
     mean_power,
     recursion,
 )
+from pcpo.evidence.lemmas.proof_steps import dearest_rollout
+from pcpo.evidence.lemmas.readings import Surd
 from pcpo.evidence.registry import load_group
 from pcpo.fleets.examples import SYSTEMS
 from pcpo.simulation.noise import stream, unit_directions
@@ -33,18 +39,25 @@ from pcpo.statistics import hotelling
 from pcpo.theory.predictions import estimator_error
 from pcpo.theory.restricted_set import at_gap, curvature
 
-RUNS = {"lemmas_pairs": 8, "lemmas_bias": 12, "lemmas_mean": 12, "lemmas_estimates": 12, "lemmas_descent": 1}
+RUNS = {
+    "lemmas_pairs": 8,
+    "lemmas_bias": 12,
+    "lemmas_mean": 12,
+    "lemmas_estimates": 12,
+    "lemmas_descent": 1,
+    "lemmas_readings": 25,
+    "lemmas_proof_steps": 20,
+}
 # Claims that so few runs cannot settle; all others must be supported.
 UNSETTLED = {
     "lemmas.recursion",
     "lemmas.lemma_9_calibrated",
-    "lemmas.lemma_9_literal",
     "lemmas.unbiased_for_smoothed",
     "lemmas.second_moment",
     "lemmas.averaging",
 }
 # Claims whose controls need more learners than these runs have: tested on synthetic tables below.
-FEW = {"lemmas.lemma_9_calibrated", "lemmas.lemma_9_literal"}
+FEW = {"lemmas.lemma_9_calibrated"}
 GROUP = load_group("lemmas")
 STUDIES = {study.name: study for study in GROUP.studies}
 CLAIMS = {claim.id.removeprefix("lemmas."): claim for claim in GROUP.claims}
@@ -68,7 +81,7 @@ def verdict(claim: Claim, tables: Tables) -> Verdict:
 
 def test_the_group_is_complete() -> None:
     check_claims(GROUP.name, GROUP.claims)
-    assert set(GROUP.figures["lemmas"].inputs) <= set(STUDIES)
+    assert all(set(figure.inputs) <= set(STUDIES) for figure in GROUP.figures.values())
     for study in GROUP.studies:
         assert set(study.key) <= set(study.columns)
         assert cells_of(study, {})
@@ -189,7 +202,7 @@ def learners(count: int, failed: int = 0, left: int = 0) -> Tables:
     ],
 )
 def test_lemma_9_counts_bad_ends_and_excursions(case: Mapping[str, int], expected: Verdict) -> None:
-    found = lemma_9(learners(**case), "rollouts")
+    found = lemma_9(learners(**case))
     assert found.n_runs == case["count"]
     assert verdict(CLAIMS["lemma_9_calibrated"], learners(**case)) is expected
 
@@ -272,6 +285,40 @@ def test_averaging_finds_the_exponent(power: float, expected: Verdict) -> None:
     assert verdict(CLAIMS["averaging"], few) is Verdict.INCONCLUSIVE
 
 
+# --- readings of δ_l ---
+
+
+class TestSurds:
+    def test_against_decimals(self) -> None:
+        rng = stream(2, 5)
+        with localcontext() as context:
+            context.prec = 60
+            root = Decimal(2).sqrt()
+            for _ in range(300):
+                a, b, c, d = (Fraction(int(k), 7) for k in rng.integers(-30, 30, 4))
+                x, y = Surd(a, b), Surd(c, d)
+
+                def value(s: Surd, root: Decimal = root) -> Decimal:
+                    parts = (Decimal(f.numerator) / Decimal(f.denominator) for f in (s.p, s.q))
+                    return next(parts) + next(parts) * root
+
+                assert abs(value(x * y) - value(x) * value(y)) < Decimal("1e-50")
+                assert (x - y).positive() == (value(x) > value(y))
+                assert float(x + y) == pytest.approx(float(value(x) + value(y)), abs=1e-12)
+
+    def test_zero_is_not_positive(self) -> None:
+        assert not Surd(0).positive()
+        assert Surd(Fraction(7, 5) * -1, 1).positive()  # √2 > 1.4
+        assert not Surd(Fraction(3, 2) * -1, 1).positive()  # √2 < 1.5
+
+    def test_sums_of_the_readings(self, tables: Tables) -> None:
+        """Compare with the limits π²/24, 1/(2(√2 − 1)) = 1.207…, and 0.2822…"""
+        last = tables["lemmas_readings"].groupby("reading")["union"].max()
+        assert last["appendix"] < np.pi**2 / 24
+        assert 1.18 < last["algorithm"] < 0.5 / (np.sqrt(2) - 1)
+        assert last["table"] == pytest.approx(sum(2.0 ** -(k**2) for k in range(1, 9)) / 2, rel=1e-12)
+
+
 # --- power and figure -----------------------------------------------------------------------------------------------
 
 
@@ -308,14 +355,72 @@ def test_power_against_a_shift_of_nothing_is_the_level(tables: Tables) -> None:
     assert normal_power(found, 10 * (found.high - found.low), ALPHA) == pytest.approx(1.0)
 
 
-def test_figure_shows_all_panels(tables: Tables) -> None:
-    spec = GROUP.figures["lemmas"]
+@pytest.mark.parametrize(
+    ("name", "panels"), [("lemmas", {"bias", "averages", "ratios"}), ("lemmas_steps", {"steps", "tails", "ends"})]
+)
+def test_figures_show_all_panels(tables: Tables, name: str, panels: set[str]) -> None:
+    spec = GROUP.figures[name]
     numbers = spec.table(tables)
-    assert set(numbers["panel"]) == {"bias", "steps", "averages", "tails", "ratios", "ends"}
+    assert set(numbers["panel"]) == panels
     assert not numbers[["x", "y", "runs"]].isna().to_numpy().any()
     figure = spec.draw(numbers)
-    assert len(figure.axes) == 6
+    assert len(figure.axes) == 3
     for axes in figure.axes:
         assert axes.get_xlabel() or axes.get_xticklabels()
         assert axes.get_ylabel()
         assert "runs" in axes.get_title(loc="left")
+
+
+# --- steps of the proofs ---
+
+
+def test_dearest_rollout_of_a_scalar_system_is_the_exact_one() -> None:
+    """Compare with z_t = sign(a)^t, which attains the supremum, and with all signs of a short rollout."""
+    system = SYSTEMS["scalar"]
+    K = 0.5 * lqr.riccati(system).K
+    a, w = (system.A - system.B @ K).item(), lqr.stage_weight(system, K).item()
+    for horizon in (1, 6):
+        costs = []
+        for signs in itertools.product((-1.0, 1.0), repeat=horizon):
+            x, cost = 0.0, 0.0
+            for t, z in enumerate(signs, start=1):
+                x = a * x + z
+                cost += system.gamma**t * w * x * x
+            costs.append(cost)
+        assert dearest_rollout(system, K, horizon) == pytest.approx(max(costs), rel=1e-12)
+
+
+def test_dearest_rollout_is_above_simulated_ones_and_below_the_bound() -> None:
+    system = SYSTEMS["three"]
+    K, rng = lqr.riccati(system).K, stream(8, 5)
+    A_K, W = system.A - system.B @ K, lqr.stage_weight(system, K)
+    worst = 0.0
+    for _ in range(200):
+        x, cost = np.zeros(system.n), 0.0
+        for t in range(1, 21):
+            x = A_K @ x + rng.choice((-1.0, 1.0), system.n)
+            cost += system.gamma**t * x @ W @ x
+        worst = max(worst, cost)
+    assert worst < dearest_rollout(system, K, 20) <= lqr.rollout_bound(system, K, LAW)
+
+
+def test_proof_steps_are_not_far_from_their_bounds(tables: Tables) -> None:
+    """Check that what is bounded reaches a fair part of its bound somewhere, as far as the steps are sharp."""
+    frame = tables["lemmas_proof_steps"]
+    assert 0.5 < frame["rollout"].max() <= 1
+    assert 0.99 < frame["error"].max() <= 1 + 1e-9
+    assert 0.5 < frame["step"].max() <= 1
+    assert (frame["Z"] <= 1).all()
+    assert frame["minibatch"].max() <= 1 < frame["minibatch_without"].max()
+    assert frame["needed"].between(1e-4, 1).all()
+
+
+def test_one_fleet_above_its_bound_refutes(tables: Tables) -> None:
+    frame = tables["lemmas_proof_steps"].copy()
+    frame.loc[0, "step"] = 1.001
+    assert above_one({"lemmas_proof_steps": frame}, "step").estimate == 1
+    assert verdict(CLAIMS["step_length"], {"lemmas_proof_steps": frame}) is Verdict.REFUTED
+    for column in ("epochs", "iterations", "minibatch"):
+        wrong = tables["lemmas_proof_steps"].copy()
+        wrong.loc[1, column] = 1.001
+        assert verdict(CLAIMS["epochs_of_rollouts"], {"lemmas_proof_steps": wrong}) is Verdict.REFUTED

@@ -15,11 +15,12 @@ from pcpo.claims.options import cells_of
 from pcpo.claims.tables import read_tables, simulated, write_table
 from pcpo.errors import ConfigError
 from pcpo.evidence.literal.figures import SECONDS_PER_YEAR
-from pcpo.evidence.literal.fleets import fleet_cells, literal_fleet, promised, small_fleet
+from pcpo.evidence.literal.fleets import MODE, fleet_cells, literal_fleet, small_fleet
 from pcpo.evidence.literal.measured import PROCESSOR, SECONDS
-from pcpo.evidence.literal.runs import MODE, RUNS
+from pcpo.evidence.literal.runs import RUNS
 from pcpo.evidence.literal.studies import LADDER, SPEED, TABLE, measured, measurement_source
 from pcpo.evidence.registry import load_group
+from pcpo.theory.literal_cases import promised
 
 SCALAR = {"random": {"seed": 5, "n": 1, "m": 1, "sizes": [1, 2], "gamma": 0.5, "optimal_cost": 20, "separation": 0.75,
                      "initial_gap": 0.5}}  # fmt: skip
@@ -67,12 +68,34 @@ def cell(name: str, role: str, *, bad: tuple[str, ...] = (), runs: int = N_RUNS)
             "global_gap": 5e-10 * shared * factor,
             "bound_35": 0.04 * 2.0**-epoch,
             "bound_9": 0.3 * 2.0**-epoch,
-            "local_ratio": local * factor,
-            "global_ratio": shared * factor,
-            "scaled_global": shared * factor,
-            "scaled_local": 2 * local * factor,
-            "unshared_ratio": 2 * local * factor,
+            "lemma_9_margin": 2.0 if "gap" in bad else 1e-7,
             "nonfinite": 0.0,
+        }
+    )
+
+
+def clusters(name: str, *, factor: float = 1.0, apart: float = 0.0, runs: int = N_RUNS) -> pd.DataFrame:
+    """Make up runs with clusters of 1, 4 and 16 agents, L = 2, whose gaps are exponential around their predictions."""
+    grids = np.meshgrid(np.arange(runs), [1, 2, 3, 4], [0, 1, 2], indexing="ij")
+    seed, epoch, cluster = (g.ravel() for g in grids)
+    rng, size = np.random.default_rng(np.random.SeedSequence(4, spawn_key=(len(name),))), 4.0**cluster
+    return pd.DataFrame(
+        {
+            "cell": name,
+            "seed": seed,
+            "epoch": epoch,
+            "cluster": cluster,
+            "mode": MODE,
+            "size": size.astype(int),
+            "L": 2,
+            "correct": 1,
+            "minibatch": 1e13 * 4.0**epoch,
+            "iterations": 7e3,
+            "local_gap": 1e-9 * rng.gamma(size) / size * factor,
+            "global_gap": 1e-9 * rng.exponential(size=len(seed)) / np.sqrt(size) * factor,
+            "local_prediction": 1e-9,
+            "global_prediction": 1e-9 / np.sqrt(size),
+            "apart": np.where(size > 1, apart, 0.0),
         }
     )
 
@@ -87,13 +110,25 @@ def good_tables(runs: int = N_RUNS) -> dict[str, pd.DataFrame]:
         cell("close", "control:close", bad=("sets",), runs=runs),
         cell("no_elimination", "control:no_elimination", bad=("sets",), runs=runs),
     ]
-    return {"literal_runs": pd.concat(parts, ignore_index=True)}
+    sizes = [
+        clusters("sizes", runs=runs),
+        clusters("control:few_iterations", factor=1e6, runs=runs),
+        clusters("control:no_reinit", apart=1e-3, runs=runs),
+    ]
+    return {
+        "literal_runs": pd.concat(parts, ignore_index=True),
+        "literal_sizes": pd.concat(sizes, ignore_index=True),
+    }
 
 
 @pytest.fixture(scope="module")
 def real() -> dict[str, pd.DataFrame]:
     """Simulate two runs of the scalar fleet and of every control, and make the other tables of the group."""
-    options = {"literal_runs": {"kinds": ["scalar"], "epochs": 3}, "literal_ladder": {"kinds": ["scalar"]}}
+    options = {
+        "literal_runs": {"kinds": ["scalar"], "epochs": 3},
+        "literal_sizes": {"epochs": 3},
+        "literal_ladder": {"kinds": ["scalar"]},
+    }
     options |= {"literal_table": {"fleets": FLEETS}, "literal_speed": {"fleets": FLEETS}}
     return {study.name: simulated(study, options[study.name], [0, 1]) for study in GROUP.studies}
 
@@ -126,6 +161,7 @@ def test_few_runs_leave_probabilities_open() -> None:
         ("restricted_margin", "literal.restricted"),
         ("bound_margin", "literal.theorem_2_minibatch"),
         ("rate_margin", "literal.theorem_2_rollouts"),
+        ("lemma_9_margin", "literal.lemma_9"),
     ],
 )
 def test_one_bad_fleet_refutes(column: str, claim: str) -> None:
@@ -150,15 +186,52 @@ def test_a_small_simulation_refutes_the_controls_and_no_claim(real: dict[str, pd
     verdicts = judge(GROUP.name, GROUP.claims, real)
     claims = verdicts[verdicts["role"] == "claim"]
     assert Verdict.REFUTED.value not in set(claims["verdict"])
-    probabilities = ~verdicts["claim"].isin(["literal.prediction", "literal.collaboration"])
-    controls = verdicts[(verdicts["role"] == "negative_control") & probabilities]
-    assert set(controls["verdict"]) == {Verdict.REFUTED.value}, controls[["claim", "control", "p_adjusted"]]
+    sizes = real["literal_sizes"]
+    assert (sizes.loc[sizes["cell"] == "sizes", "apart"] == 0).all()
+    assert set(sizes["size"]) == {1, 4, 16}
+    for name in CLAIMS.keys() - {"literal.prediction", "literal.collaboration"}:
+        for control in CLAIMS[name].controls:  # two runs refute a claim by itself, not after Holm's correction
+            found = CLAIMS[name].measure(control.tables(real))
+            assert CLAIMS[name].rule.verdict(found, found.p_value) is Verdict.REFUTED, (name, control.name)
     runs = real["literal_runs"]
     assert set(runs["mode"]) == {MODE}
     grid = runs[runs["role"] == "grid"]
     assert (grid["minibatch"] > 1e12).all()
     assert (grid["bound_margin"] < 1e-3).all()
     assert (grid["nonfinite"] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("power", "expected"), [(0.5, Verdict.SUPPORTED), (0.25, Verdict.REFUTED), (0.0, Verdict.REFUTED)]
+)
+def test_the_exponent_of_the_size_is_found(power: float, expected: Verdict) -> None:
+    tables = good_tables()
+    table = tables["literal_sizes"]
+    table["global_gap"] *= table["size"] ** (0.5 - power)
+    found = CLAIMS["literal.collaboration"].measure(tables)
+    assert found.low - 0.02 < -power < found.high + 0.02
+    assert CLAIMS["literal.collaboration"].rule.verdict(found, found.p_value) is expected
+
+
+def test_single_agents_tell_nothing_of_collaboration() -> None:
+    """Check that a cluster of one agent does not enter the exponent or the mean ratio, whatever its gaps."""
+    tables = good_tables(runs=30)
+    changed = tables["literal_sizes"].copy()
+    changed.loc[changed["size"] == 1, ["global_gap", "local_gap"]] = [7.0, 0.1]
+    for claim in ("literal.collaboration", "literal.prediction"):
+        measure = CLAIMS[claim].measure
+        assert measure(tables).estimate == measure({**tables, "literal_sizes": changed}).estimate
+
+
+def test_agents_may_differ_until_the_sets_stay_right() -> None:
+    tables = good_tables(runs=30)
+    table = tables["literal_sizes"]
+    table.loc[table["epoch"] <= 2, ["correct", "apart"]] = [0, 1.0]
+    table.loc[table["epoch"] == 1, "correct"] = 1  # right for a while: L̃ is epoch 3
+    found = CLAIMS["literal.same_gains"].measure(tables)
+    assert (found.estimate, found.n_runs) == (0, 60)
+    table.loc[(table["seed"] == 3) & (table["cluster"] == 2) & (table["epoch"] == 4), "apart"] = 1e-300
+    assert CLAIMS["literal.same_gains"].measure(tables).estimate == 1
 
 
 def test_rows_of_a_seed_do_not_depend_on_the_other_seeds(real: dict[str, pd.DataFrame]) -> None:

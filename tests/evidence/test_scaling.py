@@ -266,6 +266,27 @@ def test_a_small_simulation_goes_through_tables_judge_and_figures(
         figure.draw(figure.table(simulated))
 
 
+def test_clean_epochs_are_conditioned_on_sets_alone(simulated: dict[str, pd.DataFrame]) -> None:
+    """Recompute `clean` from the sets and (8); it must hold epochs whose global gap is above the local one."""
+    frame = simulated["scaling"].sort_values(["cell", "seed", "cluster", "epoch"])
+    before = frame.groupby(["cell", "seed", "cluster"])["set_correct"].shift(1)
+    known = before.notna()
+    expected = before[known].astype(bool) & frame.loc[known, "set_correct"] & ~frame.loc[known, "reinitialised"]
+    assert (frame.loc[known, "clean"] == expected).all()
+    clean = frame[frame["clean"] & (frame["algorithm"] == "pcpo")]
+    assert (clean["global_gap"] > clean["local_gap"]).any()
+    assert (clean["global_gap"] < clean["local_gap"]).any()
+
+
+def test_which_runs_count_does_not_depend_on_their_gaps() -> None:
+    frame = table(20, naive=False)["scaling"].copy()
+    counted = read_cells({"scaling": frame}).clean
+    exchanged = frame.assign(global_gap=frame["local_gap"], local_gap=frame["global_gap"])
+    assert np.array_equal(read_cells({"scaling": exchanged}).clean, counted)
+    assert (frame["global_gap"] > frame["local_gap"]).any()
+    assert counted.all()
+
+
 def test_claims_have_the_mode_of_their_runs(simulated: dict[str, pd.DataFrame]) -> None:
     assert set(simulated["scaling"]["mode"]) == {claim.mode for claim in GROUP.claims} == {"calibrated, oracle auto"}
 

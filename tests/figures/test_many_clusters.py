@@ -84,8 +84,10 @@ def test_fleets_of_many_agents(name: str, H: int, per_cluster: int) -> None:
 
 def test_many_rows_are_labelled_at_equal_distances_and_the_title_says_so() -> None:
     figure = laid_out("fleets", 60, 1)
-    labels = [text.get_text() for text in figure.axes[1].get_yticklabels()]
-    assert labels == [str(k) for k in range(0, 60, 2)]
+    assert figure.axes[0].get_yticks().tolist() == list(range(0, 60, 2))
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    costs = fleet_of(60).optimal_costs[::2]
+    assert labels == [f"1 agent, $C^*$ = {cost:.4g}" for cost in costs]
     assert "30 of 60 clusters labelled" in figure.axes[0].get_title(loc="left")
 
 

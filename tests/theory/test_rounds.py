@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pcpo.simulation.noise import stream
-from pcpo.theory.rounds import agents_slope, degree_two, leading_weights
+from pcpo.theory.rounds import agents_slope, degree_two, leading_weights, log_square
 
 C3 = 2304.0
 
@@ -54,3 +54,12 @@ def test_several_runs_are_averaged() -> None:
     one = pd.DataFrame({"epoch": [1, 2, 3], "c2": 2 / np.log(4), "seed": 0, "rounds": [1, 4, 9]})
     two = one.assign(seed=1, rounds=3 * one["rounds"])
     assert degree_two(pd.concat([one, two]), "epoch").estimate == pytest.approx(2.0)
+
+
+def test_the_square_is_of_the_counted_rollouts() -> None:
+    """Rounds that are exactly x² in x = log_4 T have the coefficient 1, whatever the epochs are."""
+    T = np.array([1e3, 5e4, 3e5, 9e6])
+    rows = pd.DataFrame({"epoch": [1, 2, 3, 4], "c2": 2 / np.log(4), "seed": 0, "rollouts": T})
+    rows["rounds"] = (np.log(T) / np.log(4)) ** 2
+    assert log_square(rows).estimate == pytest.approx(1.0)
+    assert degree_two(rows, "epoch").estimate != pytest.approx(1.0, abs=0.1)

@@ -23,7 +23,7 @@ scenarios:
 evidence:
   defects_runs: {count: 1}
   defects_rounds: {count: 2}
-  defects_readings: {first: 10, count: 5}
+  defects_proofs: {first: 10, count: 5}
   defects_noise: {count: 5}
   defects_budget: {count: 3}
   scaling: {count: 12, options: {sizes: [1, 4], control_sizes: [1, 4], epochs: 3, minibatch_scale: 0.02}}
@@ -42,19 +42,19 @@ def test_a_pilot_is_run_once_and_keeps_what_it_cost(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "pilot"
-    command = ["run", "defects", "--config", str(config), "--count", "defects_readings=4", "--out", str(out)]
+    command = ["run", "defects", "--config", str(config), "--count", "defects_proofs=4", "--out", str(out)]
     assert main(command) == 0
-    note = provenance_of(out / "defects_readings.parquet")
+    note = provenance_of(out / "defects_proofs.parquet")
     assert note["seeds"] == [5_000_000, 5_000_001, 5_000_002, 5_000_003]
     assert note["core_seconds"] > 0
-    assert [path.name for path in out.iterdir()] == ["defects_readings.parquet"]
+    assert [path.name for path in out.iterdir()] == ["defects_proofs.parquet"]
     capsys.readouterr()
     assert main(command) == 0
-    assert capsys.readouterr().out.endswith("defects_readings.parquet: kept\n")
+    assert capsys.readouterr().out.endswith("defects_proofs.parquet: kept\n")
 
 
 def test_seeds_of_a_configuration_are_refused(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["run", "defects", "--config", str(config), "--out", str(tmp_path), "--count", "defects_readings=4"]
+    command = ["run", "defects", "--config", str(config), "--out", str(tmp_path), "--count", "defects_proofs=4"]
     for first, code in ((14, 1), (7, 1), (6, 0), (15, 0)):
         assert main([*command, "--first", str(first)]) == code, first
     assert f"of which {config} uses some, expected seeds that no configuration uses" in capsys.readouterr().err

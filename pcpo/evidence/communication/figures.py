@@ -10,7 +10,7 @@ import pandas as pd
 
 from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.communication.measures import STUDY, counted
-from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label, whole_ticks
+from pcpo.figures.style import COLUMN, cluster_colour, new_figure, panel_label, whole_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,23 +57,22 @@ def _closed(frame: pd.DataFrame) -> pd.Series:
 
 
 def _draw(numbers: pd.DataFrame) -> Figure:
-    """Draw the rounds against T, against N and against Δ_0/Δ, a panel each."""
-    figure = new_figure(PAGE, 2.9)
-    time, agents, gap = figure.subplots(1, 3, gridspec_kw={"width_ratios": [1.4, 1, 1]})
+    """Draw the rounds against T, and below against N and against Δ_0/Δ."""
+    figure = new_figure(COLUMN, 4.8)
+    [upper, lower] = figure.subfigures(2, 1, height_ratios=[1.25, 1], squeeze=False)[:, 0]
+    time, (agents, gap) = upper.subplots(), lower.subplots(1, 2)
     _time(time, numbers[numbers["panel"] == "time"])
-    _against(agents, numbers[numbers["panel"] == "agents"], "agents", "agents $N$ (log scale)")
+    _against(agents, numbers[numbers["panel"] == "agents"], "agents", "agents $N$")
     part = numbers[numbers["panel"] == "gap"]
-    _against(gap, part.assign(ratio=part["Delta0"] / part["separation"]), "ratio", r"$\Delta_0/\Delta$ (log scale)")
-    panel_label(time, "rounds against rollouts")
+    _against(gap, part.assign(ratio=part["Delta0"] / part["separation"]), "ratio", r"$\Delta_0/\Delta$")
+    gap.set_ylabel("")
+    runs, mode = int(numbers["runs"].iloc[0]), numbers["mode"].iloc[0]
+    panel_label(time, f"one of {runs} random fleets; mode: {mode};\ndashed: $\\Sigma_l(R_l+1)$ without rounding $R_l$")
     L = int(numbers.loc[numbers["panel"] == "agents", "epoch"].max())
     panel_label(agents, rf"after $\bar L$ = {L} epochs")
     panel_label(gap, "until all sets are right")
     handles, labels = time.get_legend_handles_labels()
-    heading = (
-        f"One of {int(numbers['runs'].iloc[0])} random fleets, counts without error; mode: {numbers['mode'].iloc[0]}; "
-        r"dashed: $\Sigma_l(R_l+1)$ without rounding $R_l$"
-    )
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, title=heading, title_fontsize=7)
+    upper.legend(handles, labels, loc="outside lower center", ncols=2, columnspacing=1)
     return figure
 
 
@@ -99,9 +98,10 @@ def _against(axes: Axes, part: pd.DataFrame, x: str, label: str) -> None:
     axes.plot(part[x], part["closed"], "--", color="black", lw=0.8)
     axes.set_xscale("log")
     ticks = part[x].tolist()
-    axes.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
+    axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
     axes.minorticks_off()
-    whole_ticks(axes.yaxis, most=6)
+    axes.set_ylim(0, 1.15 * part["rounds"].max())  # from zero: the growth that there is, and no more
+    whole_ticks(axes.yaxis, most=5)
     axes.set_xlabel(label)
     axes.set_ylabel("rounds counted")
 
@@ -111,11 +111,11 @@ FIGURES: dict[str, EvidenceFigure] = {
     "communication": EvidenceFigure(
         title="Rounds of communication against rollouts, agents and separation",
         caption="Rounds of communication counted at the server, for one random fleet of two clusters. "
-        "Left: against rollouts per agent, on a logarithmic axis, where a logarithm is a straight line. PCPO bends "
+        "Above: against rollouts per agent, on a logarithmic axis, where a logarithm is a straight line. PCPO bends "
         "upwards, like the square of the logarithm; so does FedLQR under the same schedule. With a constant minibatch "
         "the rounds of both are proportional to $T$. "
-        r"Middle: against the number of agents after the last epoch, a straight line in $\log N$. "
-        r"Right: rounds until every set is the true cluster, against $\Delta_0/\Delta$. "
+        r"Below, left: against the number of agents after the last epoch, a straight line in $\log N$; the axis "
+        r"begins at 0. Right: rounds until every set is the true cluster, against $\Delta_0/\Delta$. "
         r"Dashed: $\sum_l(R_l+1)$ without rounding $R_l$. Counts have no error, so there are no intervals.",
         table=_table,
         draw=_draw,

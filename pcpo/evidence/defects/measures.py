@@ -9,35 +9,38 @@ import pandas as pd
 
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
-from pcpo.claims.findings import bootstrap, bounded, violations
+from pcpo.claims.findings import bootstrap, near, violations
 from pcpo.errors import ResultsError
-from pcpo.theory.rounds import degree_two
+from pcpo.theory.rounds import log_square
 
 __all__ = [
     "BUDGET",
     "NOISE",
-    "READINGS",
+    "PROOFS",
     "ROUNDS",
     "RUNS",
     "adoption",
     "break_even",
+    "early_lemma_5",
     "expected_ratio",
     "first_correct",
     "gaussian",
     "inseparable",
+    "late_reset",
     "local_output",
     "log_squared",
     "no_partition",
     "no_progress",
     "offsets",
     "plateau",
-    "printed_delta",
     "repaired",
     "rows_of",
+    "whole_epochs",
+    "wrong_side",
 ]
 
 RUNS, ROUNDS, BUDGET = "defects_runs", "defects_rounds", "defects_budget"
-READINGS, NOISE = "defects_readings", "defects_noise"
+PROOFS, NOISE = "defects_proofs", "defects_noise"
 _ROUNDING = 1e-12  # of offsets, relative: a few hundred steps with a rounding error of 1.1e-16 each
 _CONVERGED = 1e-6  # relative; after four epochs gradient descent has long converged
 
@@ -54,6 +57,13 @@ def rows_of(tables: Tables, study: str, *cells: str) -> pd.DataFrame:
 def _violating(flags: pd.Series) -> Finding:
     """Count the runs whose flag says that they violate the claim."""
     return violations(int(flags.sum()), len(flags))
+
+
+def _of_those(flags: pd.Series) -> Finding:
+    """Count the violations among the runs that a claim is about, of which there may be none."""
+    if flags.empty:
+        return Finding("number of violations; no run has separated", 0.0, math.nan, math.nan, 0.0, 1.0, 0)
+    return _violating(flags)
 
 
 def offsets(tables: Tables) -> Finding:
@@ -120,24 +130,41 @@ def local_output(tables: Tables) -> Finding:
     """Count the runs in which some policy at L̃ is no agent's local policy, among runs on rollouts that reach L̃."""
     frame = _with_first(rows_of(tables, RUNS, "pair_rollouts"))
     at = frame[frame["epoch"] == frame["first"]]
-    if at.empty:
-        return Finding("number of violations; no run has separated", 0.0, math.nan, math.nan, 0.0, 1.0, 0)
-    return violations(int((at["local_output"] == 0).sum()), len(at))
+    return _of_those(at["local_output"] == 0)
 
 
 def log_squared(tables: Tables) -> Finding:
-    """Fit the coefficient of L̄² in the counted rounds, in units of c_2·log 4/2; the interval is of rounding R_l."""
+    """Compare the coefficient of (log_4 T)² in the counted rounds with 1, in units of c_2·log 4/2, T as counted."""
     frame = rows_of(tables, ROUNDS, "agents_4")
-    found = degree_two(frame, "epoch")
-    statistic = "coefficient of L̄²; interval: what rounding R_l up may do"
-    return bounded(statistic, found.estimate, found.low, found.high, 1.0, frame["seed"].nunique())
+    name = "the coefficient of (log_4 T)², with rounding of R_l,"
+    return near(name, log_square(frame), 1.0, 0.15, frame["seed"].nunique())
 
 
-def printed_delta(tables: Tables) -> Finding:
-    """Count the δ for which Σ_l δ_l/2 does not exceed δ/2, or Π(1 − δ_l/2) is not below 1 − δ/2."""
-    frame = rows_of(tables, READINGS, "algorithm")
-    last = frame[frame["epoch"] == frame["epoch"].max()]
-    return _violating((last["union_exceeds"] == 0) | (last["product_exceeds"] == 0))
+def late_reset(tables: Tables) -> Finding:
+    """Count the runs in which the first cluster is not given local policies at the L̃ of the others.
+
+    Only runs count in which its sets were right in the epoch before.
+    """
+    frame = _with_first(rows_of(tables, RUNS, "late")).sort_values(["seed", "epoch"])
+    before = frame.groupby(["cell", "seed"])["first_separated"].shift(fill_value=0)
+    at = frame[(frame["epoch"] == frame["first"]) & (before == 1)]
+    return _of_those(at["first_local"] == 0)
+
+
+def wrong_side(tables: Tables) -> Finding:
+    """Count the fleets for which the T of the last line of Appendix C leads beyond epoch L."""
+    frame = tables[PROOFS]
+    return _violating(frame["reached"] > frame["L"])
+
+
+def whole_epochs(tables: Tables) -> Finding:
+    """Count the fleets for which a budget cannot be four times what its finished epochs take."""
+    return _violating(tables[PROOFS]["leftover"] < 4)
+
+
+def early_lemma_5(tables: Tables) -> Finding:
+    """Count the scalar systems in which no step of length ρ out of G⁰ violates (14)."""
+    return _violating(tables[PROOFS]["turn"].dropna() <= 1)
 
 
 def gaussian(tables: Tables) -> Finding:

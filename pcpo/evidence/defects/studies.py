@@ -1,8 +1,9 @@
 """Run Algorithm 1 where its text, followed to the letter, leads elsewhere than the paper says.
 
 The study `defects_runs` has a fleet for each place: agents of one cluster that keep their offsets, policies that
-destabilise, sets that are no partition, clusters of equal cost, and a budget that ends when the clusters separate.
-Answers are exact unless a condition asks for rollouts: these effects do not come from sampling.
+destabilise, sets that are no partition, clusters of equal cost, a budget that ends when the clusters separate, and a
+cluster that is reset long after it has separated.  Answers are exact unless a condition asks for rollouts or for their
+moments: these effects do not come from sampling.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pcpo.experiments.experiment import side_information
 from pcpo.fleets.fleet import Fleet, LinearSystem
 from pcpo.fleets.initial_gains import draw_initial_gains
 from pcpo.fleets.random import FleetSpec, random_fleet, relative_distance, with_optimal_cost
+from pcpo.oracles.moment import MomentOracle
 from pcpo.oracles.protocol import Oracle
 from pcpo.oracles.rollout import ExactOracle, RolloutOracle
 from pcpo.simulation.noise import Purpose, noise_law, stream
@@ -40,9 +42,9 @@ _NEWTON = 6  # iterations from K*, with offsets that cost a thousandth of C*
 
 COLUMNS: Mapping[str, str] = {
     "seed": "run: draws the first gains, and the systems where they are random",
-    "scenario": "fleet: single, forked, related, chain, pair, equal or far",
+    "scenario": "fleet: single, forked, related, chain, pair, late, equal or far",
     "algorithm": "algorithm",
-    "answers": "exact or rollouts",
+    "answers": "exact, rollouts, or moments: normal draws of a minibatch's exact mean and covariance",
     "mode": "mode of the schedule's constants",
     "epoch": "l",
     "rollouts": "rollouts per agent so far",
@@ -56,6 +58,9 @@ COLUMNS: Mapping[str, str] = {
     "saturated": "rollouts under policies of infinite cost in this epoch, mean over agents",
     "local_output": "1 if every global policy is, bit by bit, some agent's local policy of this epoch",
     "gap": "mean over agents of the global policy's exact gap, in units of cost",
+    "first_separated": "1 if N_i is the true cluster for every agent of the first cluster, 0 if not",
+    "first_local": "1 if every global policy of the first cluster is, bit by bit, a local policy of this epoch",
+    "first_gap": "mean over the first cluster of the global policy's exact gap, in units of cost",
     "offset_change": "largest change of an offset Y_i − Y_j since the start, relative to the largest offset",
     "plateau": "min_x of the mean gap of K* + x + d_i, d_i the start's offset from the mean start, in units of cost",
     "quadratic": "½ d_iᵀHd_i, mean over agents: the plateau for small d_i, in units of cost",
@@ -68,6 +73,7 @@ _ALGORITHMS: Mapping[str, Callable[[], Algorithm]] = {
     "pcpo": PCPO,
     "pcpo_sync": synchronised,
     "pcpo_no_reinit": no_reinitialisation,
+    "pcpo_reset_touched": lambda: PCPO(reset="touched"),
 }
 
 
@@ -78,15 +84,15 @@ class Cell:
     Args:
         scenario: fleet, by a name of `_RANDOM` or `_built`.
         epochs: number of epochs.
-        algorithm: PCPO, PCPO with (8) at the end of epoch 1, or PCPO without (8), by a name of `_ALGORITHMS`.
-        answers: whether the oracle is exact or simulates rollouts.
+        algorithm: PCPO, or PCPO with another rule for (8), by a name of `_ALGORITHMS`.
+        answers: whether the oracle is exact, simulates rollouts, or draws from their moments.
         minibatch_scale: κ_M of the calibration; with exact answers it changes the number of rollouts only.
     """
 
     scenario: str
     epochs: int
     algorithm: str = "pcpo"
-    answers: Literal["exact", "rollouts"] = "exact"
+    answers: Literal["exact", "rollouts", "moments"] = "exact"
     minibatch_scale: float = 0.02
 
 
@@ -101,6 +107,8 @@ def cells(options: Mapping[str, Any]) -> dict[str, Cell]:
     grid["pair_rollouts"] = Cell("pair", 3, answers="rollouts", minibatch_scale=0.1)
     grid["single_sync_rollouts"] = replace(grid["single_rollouts"], algorithm="pcpo_sync")
     grid["forked_no_reinit"] = replace(grid["forked"], algorithm="pcpo_no_reinit")
+    grid["late"] = Cell("late", options["epochs"], answers="moments", minibatch_scale=1.0)
+    grid["late_touched"] = replace(grid["late"], algorithm="pcpo_reset_touched")
     return grid
 
 
@@ -112,9 +120,14 @@ def simulate(cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
 def _run(cell: Cell, seed: int) -> pd.DataFrame:
     """Run a condition with one seed."""
     fleet, schedule = prepared(cell.scenario, seed, cell.minibatch_scale)
-    oracle: Oracle = ExactOracle(fleet)
-    if cell.answers == "rollouts":
-        oracle = RolloutOracle(fleet, seed=seed, horizon=horizon_for(fleet, schedule, cell.epochs), law=_NOISE)
+    made: dict[str, Callable[[], Oracle]] = {
+        "exact": lambda: ExactOracle(fleet),
+        "moments": lambda: MomentOracle(fleet, seed=seed, law=_NOISE),
+        "rollouts": lambda: RolloutOracle(
+            fleet, seed=seed, horizon=horizon_for(fleet, schedule, cell.epochs), law=_NOISE
+        ),
+    }
+    oracle = made[cell.answers]()
     setting = Setting(fleet.initial_gains, schedule, side_information(fleet))
     result = run(_ALGORITHMS[cell.algorithm](), oracle, setting, schedule.rollouts_for(cell.epochs))
     named = {"seed": seed, "scenario": cell.scenario, "algorithm": cell.algorithm, "answers": cell.answers}
@@ -135,11 +148,12 @@ def prepared(scenario: str, seed: int, minibatch_scale: float) -> tuple[Fleet, S
 
 _ONE = FleetSpec(n=2, m=1, sizes=(4,), gamma=0.8, optimal_cost=20.0, condition_limit=3.0, initial_gap=0.02)
 _PAIR = replace(_ONE, sizes=(2, 2), separation=4.0, gain_distance=0.1, initial="per_cluster")
-#: One cluster, two clusters, and three with equally spaced optimal costs.
+#: One cluster, two clusters, three with equally spaced optimal costs, and three of which the first stands far apart.
 _RANDOM: Mapping[str, FleetSpec] = {
     "single": _ONE,
     "pair": _PAIR,
     "chain": replace(_PAIR, sizes=(2, 2, 2), spacing=(1.0, 1.0)),
+    "late": replace(_PAIR, sizes=(4, 2, 2), separation=2.0, spacing=(8.0, 1.0)),
 }
 
 _A, _B = np.array([[1.3, 0.2], [0.0, 0.8]]), np.array([[1.0], [0.3]])
@@ -179,19 +193,24 @@ def _row(fleet: Fleet, report: EpochReport) -> dict[str, Any]:
     error = np.abs(report.cost_estimates - fleet.optimal_costs[fleet.labels])
     local = {gain.tobytes() for gain in report.local_gains}
     gaps = fleet.gaps(report.global_gains)
+    adopted = np.array([gain.tobytes() in local for gain in report.global_gains])
+    correct, first = report.neighbourhoods.correct(fleet.labels), fleet.labels == 0
     return {
         "epoch": report.plan.epoch,
         "rollouts": float(report.rollouts),
         "Delta": Delta,
         "event": float(np.max(error) / (Delta / 4)),
-        "separated": int(report.neighbourhoods.correct(fleet.labels).all()),
+        "separated": int(correct.all()),
         "symmetric": int(np.array_equal(sets, sets.T)),
         "transitive": int(_partition(sets)),
         "reinitialised": int(report.reinitialised),
         "destabilised": int(np.sum(~np.isfinite(gaps))),
         "saturated": float(report.nonfinite.mean()),
-        "local_output": int(all(gain.tobytes() in local for gain in report.global_gains)),
+        "local_output": int(adopted.all()),
         "gap": float(np.mean(gaps)),
+        "first_separated": int(correct[first].all()),
+        "first_local": int(adopted[first].all()),
+        "first_gap": float(np.mean(gaps[first])),
         "offset_change": _offset_change(fleet, report.global_gains),
     }
 

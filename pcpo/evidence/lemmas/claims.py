@@ -1,6 +1,6 @@
 """Declare the claims on the lemmas and inequalities behind Theorems 1 and 2.
 
-These are (11), (16), (17), (19), (20), (29) and Lemmas 4 to 9.
+These are (11), (16) to (20), (26) to (29), (32), (36), (37) and Lemmas 4 to 9.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from pcpo.evidence.lemmas.costs import BIAS, PAIRS
 from pcpo.evidence.lemmas.estimates import ESTIMATES, MEAN
 from pcpo.evidence.lemmas.measures import (
     DELTA_PRIME,
+    above_one,
     average_exponent,
     bias_bound,
     bias_order,
+    budget,
     exceedance_power,
     exceedances,
+    failure_probabilities,
     lemma_9,
     mean_estimate,
     mean_power,
@@ -31,11 +34,14 @@ from pcpo.evidence.lemmas.measures import (
     recursion,
     second_moment,
 )
+from pcpo.evidence.lemmas.proof_steps import PROOF_STEPS
+from pcpo.evidence.lemmas.readings import READINGS
 from pcpo.evidence.lemmas.trajectories import DESCENT
 
 __all__ = ["CLAIMS"]
 
 _FIGURE = "lemmas"
+_STEPS = PROOF_STEPS.name
 
 _RARE = 0.01  # share of violating trials that the checks of inequalities promise to see
 _LITTLE, _MUCH = 1.5, 3.0  # factors of the allowed probability that the checks of bounds promise to see
@@ -45,8 +51,10 @@ _averaged = partial(exceedances, alone=False)
 _lipschitz = partial(pairs, column="lipschitz")
 _smoothness = partial(pairs, column="smoothness")
 _domination = partial(pairs, column="domination")
-_calibrated = partial(lemma_9, source="rollouts")
-_literal = partial(lemma_9, source="moments")
+_bounded = partial(above_one, column="rollout", once=True)
+_error = partial(above_one, column="error")
+_step = partial(above_one, column="step")
+_enough = partial(above_one, column="needed", once=True)
 
 
 def _times(factor: float) -> str:
@@ -120,6 +128,21 @@ CLAIMS: Sequence[Claim] = [
         mode="exact",
     ),
     Claim(
+        id="failure_probabilities",
+        measure=failure_probabilities,
+        rule=Never(20),
+        controls=[
+            Control(
+                "algorithm",
+                "δ_l = δ/2^(l/2), as Algorithm 1 has it in the copy that was read",
+                swapped(READINGS, "algorithm", "appendix"),
+            )
+        ],
+        power=share(failure_probabilities, 0.1),
+        figure=_FIGURE,
+        mode="exact",
+    ),
+    Claim(
         id="second_moment",
         measure=second_moment,
         rule=Agrees(0.05),
@@ -158,7 +181,7 @@ CLAIMS: Sequence[Claim] = [
             )
         ],
         power=Power(_times(_LITTLE), partial(exceedance_power, alone=True, factor=_LITTLE)),
-        figure=_FIGURE,
+        figure="lemmas_steps",
         mode="exact",
     ),
     Claim(
@@ -173,7 +196,7 @@ CLAIMS: Sequence[Claim] = [
             )
         ],
         power=Power(_times(_LITTLE), partial(exceedance_power, alone=False, factor=_LITTLE)),
-        figure=_FIGURE,
+        figure="lemmas_steps",
         mode="exact",
     ),
     Claim(
@@ -226,11 +249,11 @@ CLAIMS: Sequence[Claim] = [
             ),
         ],
         power=share(recursion, _RARE),
-        figure=_FIGURE,
+        figure="lemmas_steps",
     ),
     Claim(
         id="lemma_9_calibrated",
-        measure=_calibrated,
+        measure=lemma_9,
         rule=AtMost(),
         controls=[
             Control(
@@ -239,22 +262,58 @@ CLAIMS: Sequence[Claim] = [
                 swapped(DESCENT.name, "control:minibatch", "rollouts:two"),
             )
         ],
-        power=probability(_calibrated, lambda found: _MUCH * found.predicted, _times(_MUCH)),
-        figure=_FIGURE,
+        power=probability(lemma_9, lambda found: _MUCH * found.predicted, _times(_MUCH)),
+        figure="lemmas_steps",
     ),
     Claim(
-        id="lemma_9_literal",
-        measure=_literal,
-        rule=AtMost(),
+        id="bounded_rollouts",
+        measure=_bounded,
+        rule=Never(20),
+        controls=[Control("half", "G∞ halved", scaled(_STEPS, "rollout", 2.0))],
+        power=share(_bounded, 0.1),
+        figure="lemmas_steps",
+        mode="literal",
+    ),
+    Claim(
+        id="error_bound",
+        measure=_error,
+        rule=Never(100),
+        controls=[Control("wide", "the radius doubled", scaled(_STEPS, "error", 1.0, "error_wide"))],
+        power=share(_error, 0.05),
+        figure="lemmas_steps",
+        mode="literal",
+    ),
+    Claim(
+        id="step_length",
+        measure=_step,
+        rule=Never(100),
+        controls=[Control("long", "η twice as long", scaled(_STEPS, "step", 2.0))],
+        power=share(_step, 0.05),
+        figure="lemmas_steps",
+        mode="literal",
+    ),
+    Claim(
+        id="epochs_of_rollouts",
+        measure=budget,
+        rule=Never(100),
         controls=[
             Control(
-                "step",
-                "a thousand times the step size in the two-state system",
-                swapped(DESCENT.name, "control:literal", "moments:two"),
+                "without",
+                "(37) without the factor log(c_(p,11)T) that (36) brings",
+                scaled(_STEPS, "minibatch", 1.0, "minibatch_without"),
             )
         ],
-        power=probability(_literal, lambda found: _MUCH * found.predicted, _times(_MUCH)),
-        figure=_FIGURE,
+        power=share(budget, 0.05),
+        figure="lemmas_steps",
+        mode="literal",
+    ),
+    Claim(
+        id="enough_rollouts",
+        measure=_enough,
+        rule=Never(20),
+        controls=[Control("hundredth", "a hundredth of these rollouts", scaled(_STEPS, "needed", 100.0))],
+        power=share(_enough, 0.1),
+        figure="lemmas_steps",
         mode="literal",
     ),
 ]

@@ -1,8 +1,8 @@
-"""Draw the figure of the lemmas: six small panels, and the numbers behind them."""
+"""Draw the figures of the lemmas, three panels each, and the numbers behind them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +13,7 @@ from pcpo.evidence.lemmas.costs import BIAS, PAIRS
 from pcpo.evidence.lemmas.estimates import ESTIMATES
 from pcpo.evidence.lemmas.measures import paper_cells, recursion_bound
 from pcpo.evidence.lemmas.trajectories import DESCENT
-from pcpo.figures.style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, cluster_colour, new_figure, panel_label
+from pcpo.figures.style import COLUMN, GLOBAL_COLOUR, LOCAL_COLOUR, cluster_colour, new_figure, panel_label
 from pcpo.statistics import binomial_interval, mean_interval
 
 if TYPE_CHECKING:
@@ -22,23 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["FIGURES"]
 
-_LEVELS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)  # δ' of panel (d)
+_LEVELS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)  # δ' of the panel on (19)
 _UNKNOWNS = {"scalar": "$D=1$", "two": "$D=2$", "three": "$D=6$"}
 _AT_MOST = 300  # steps drawn of each source; the claim uses all
-_HIGHEST = 1e3  # value of panel (f) at which larger ones are drawn
+_HIGHEST = 1e3  # value of the panel on Lemma 9 at which larger ones are drawn
 
 
 # --- numbers --------------------------------------------------------------------------------------------------------
-
-
-def _table(tables: Tables) -> pd.DataFrame:
-    """Collect the numbers of all panels.
-
-    Returns:
-        Columns panel, series, x, y, low and high (95 %, where there is an interval), runs.
-    """
-    parts = [_bias(tables), _steps(tables), _averages(tables), _tails(tables), _ratios(tables), _ends(tables)]
-    return pd.concat(parts, ignore_index=True)
 
 
 def _points(panel: str, series: str, runs: int, **columns: object) -> pd.DataFrame:
@@ -130,7 +120,7 @@ def _ends(tables: Tables) -> pd.DataFrame:
     """Compute the final gap of every learner over the right-hand side of (24)."""
     parts = []
     frame = tables[DESCENT.name]
-    frame = frame[frame["cell"].str.contains("rollouts|moments|minibatch")]
+    frame = frame[frame["cell"].str.contains("rollouts|minibatch")]
     for k, (cell, part) in enumerate(frame.groupby("cell", sort=False)):
         last = part.groupby(["seed", "learner"]).last()
         y = (last["next_gap"] / last["bound"]).to_numpy(dtype=np.float64)
@@ -141,19 +131,29 @@ def _ends(tables: Tables) -> pd.DataFrame:
 # --- picture --------------------------------------------------------------------------------------------------------
 
 
-def _draw(numbers: pd.DataFrame) -> Figure:
-    """Draw the six panels; the title of each says its number of runs."""
-    figure = new_figure(PAGE, 5.0)
-    panels = dict(zip(_DRAWN, figure.subplots(2, 3).ravel(), strict=True))
-    for letter, (panel, (title, draw_panel)) in zip("abcdef", _DRAWN.items(), strict=True):
+def _draw_first(numbers: pd.DataFrame) -> Figure:
+    """Draw the panels of the cost and of the mean and variance of estimates."""
+    return _stacked(numbers, _FIRST)
+
+
+def _draw_second(numbers: pd.DataFrame) -> Figure:
+    """Draw the panels of concentration and of gradient descent."""
+    return _stacked(numbers, _SECOND)
+
+
+def _stacked(numbers: pd.DataFrame, drawn: Mapping[str, tuple[str, Callable[[Axes, pd.DataFrame], None]]]) -> Figure:
+    """Draw panels one below the other; the title of each says its number of runs."""
+    figure = new_figure(COLUMN, 2.3 * len(drawn))
+    panels = dict(zip(drawn, figure.subplots(len(drawn), 1), strict=True))
+    for letter, (panel, (title, draw_panel)) in zip("abc", drawn.items(), strict=True):
         part = numbers[numbers["panel"] == panel]
         draw_panel(panels[panel], part)
-        panel_label(panels[panel], f"({letter}) {title}\n{int(part['runs'].max())} runs")
+        panel_label(panels[panel], f"({letter}) {title}, {int(part['runs'].max())} runs")
     return figure
 
 
 def _draw_bias(axes: Axes, part: pd.DataFrame) -> None:
-    """Draw panel (a): bias over its bound, against the radius."""
+    """Draw bias over its bound, against the radius."""
     for k, (series, one) in enumerate(part.groupby("series", sort=False)):
         colour, marker = cluster_colour(k)
         x = one["x"] * 1.07 ** (k - 1)
@@ -175,7 +175,7 @@ _SOURCES = {"rollouts": "calibrated, rollouts", "moments": "literal, moments", "
 
 
 def _draw_steps(axes: Axes, part: pd.DataFrame) -> None:
-    """Draw panel (b): steps below the recursion's bound."""
+    """Draw steps below the recursion's bound."""
     for k, (series, one) in enumerate(part.groupby("series", sort=False)):
         colour, marker = cluster_colour(k)
         label = _SOURCES[str(series)]
@@ -189,7 +189,7 @@ def _draw_steps(axes: Axes, part: pd.DataFrame) -> None:
 
 
 def _draw_averages(axes: Axes, part: pd.DataFrame) -> None:
-    """Draw panel (c): second moment against the number of agents averaged."""
+    """Draw second moment against the number of agents averaged."""
     for k, (series, one) in enumerate(part.groupby("series", sort=False)):
         colour, marker = cluster_colour(k)
         x = one["x"] * 1.08 ** (k - 1)
@@ -213,12 +213,17 @@ _TAILS = {
 
 
 def _draw_tails(axes: Axes, part: pd.DataFrame) -> None:
-    """Draw panel (d): fraction beyond (19) against δ'."""
+    """Draw fraction beyond (19) against δ'."""
     floor = 1e-5
     for series, (label, colour, marker) in _TAILS.items():
         one = part[part["series"] == series]
-        axes.plot(one["x"], one["y"].where(one["y"] > 0, np.nan), marker, color=colour, label=label)
-        axes.vlines(one["x"], one["low"].clip(lower=floor), one["high"], color=colour, lw=1)
+        seen, none = one[one["y"] > 0], one[one["y"] == 0]
+        if len(seen):
+            axes.plot(seen["x"], seen["y"], marker, color=colour, label=label)
+            axes.vlines(seen["x"], seen["low"].clip(lower=floor), seen["high"], color=colour, lw=1)
+        if len(none):  # no estimate was beyond: the upper limit, with a mark that points down
+            name = None if len(seen) else f"{label}: none, upper limit"
+            axes.plot(none["x"], none["high"], marker=11, ls="", color=colour, mfc="none", label=name)
     x = np.array([min(_LEVELS), max(_LEVELS)])
     axes.plot(x, x, color="black", lw=1, label=r"nominal $\delta'$")
     axes.set(xscale="log", yscale="log", xlabel=r"$\delta'$", ylim=(floor, 20))
@@ -235,7 +240,7 @@ _RATIOS = {
 
 
 def _draw_ratios(axes: Axes, part: pd.DataFrame) -> None:
-    """Draw panel (e): cumulative fraction of pairs against left side over right side."""
+    """Draw cumulative fraction of pairs against left side over right side."""
     for k, (series, (label, line)) in enumerate(_RATIOS.items()):
         one = part[part["series"] == series]
         axes.plot(one["x"], one["y"], ls=line, color=cluster_colour(k)[0], label=label)
@@ -245,47 +250,53 @@ def _draw_ratios(axes: Axes, part: pd.DataFrame) -> None:
 
 
 def _draw_ends(axes: Axes, part: pd.DataFrame) -> None:
-    """Draw panel (f): one dot for each learner."""
+    """Draw one dot for each learner."""
     names = []
     for k, (series, one) in enumerate(part.groupby("series", sort=False)):
         colour, marker = cluster_colour(k)
         shown = one["y"].clip(upper=_HIGHEST)
         axes.plot(one["x"], shown, marker, color=colour, ms=2.5)
         kind, system = str(series).split(":")
-        source = {"control": "control", "moments": "literal"}.get(kind, "calibrated")
-        names.append(f"{source} {_UNKNOWNS.get(system, '$M/300$')}")
+        names.append("control, $M/300$" if kind == "control" else _UNKNOWNS[system])
     axes.axhline(1, color="black", lw=1)
     axes.set(yscale="log", ylabel="final gap / right side of (24)")
-    axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_xticks(range(len(names)), names)
 
 
-_DRAWN: dict[str, tuple[str, Callable[[Axes, pd.DataFrame], None]]] = {
+_Panels = Mapping[str, tuple[str, Callable[["Axes", pd.DataFrame], None]]]
+_FIRST: _Panels = {
     "bias": ("bias (17): median, range", _draw_bias),
-    "steps": ("recursion (29)", _draw_steps),
-    "averages": ("averaging: 95 % bootstrap", _draw_averages),
-    "tails": ("(19): Clopper-Pearson 95 %", _draw_tails),
+    "averages": ("averaging: 95 % intervals", _draw_averages),
     "ratios": ("Lemmas 4 to 6", _draw_ratios),
+}
+_SECOND: _Panels = {
+    "steps": ("recursion (29)", _draw_steps),
+    "tails": ("(19): 95 % intervals", _draw_tails),
     "ends": ("Lemma 9: every learner", _draw_ends),
 }
-
-
-_CAPTION = r"""(a) Bias of the smoothed gradient over its bound $\phi r$, by quadrature: median and range over random
-gains; dotted: $\propto r$, the slope of a bias $\propto r^2$. (b) Steps of logged trajectories against the right-hand
-side of (29), in units of $10\tilde\Delta_0$. (c) Second moment of averaged estimates over the exact value for one
-agent, with 95 % bootstrap intervals over runs; in the control, agents share directions and noise. (d) Fraction of
-estimates beyond (19) against the nominal $\delta'$, with Clopper-Pearson 95 % intervals; a missing point means that
-no estimate was beyond. (e) Left side over right side of (13), (14) and (15) on random pairs, cumulative. (f) Final
-gap over the right-hand side of (24), one dot for each learner, with calibrated and with printed constants; values
-above 1000 are drawn at 1000."""
 
 
 #: Figures by their ids.
 FIGURES: dict[str, EvidenceFigure] = {
     "lemmas": EvidenceFigure(
         title="Inequalities and exact moments behind the theorems",
-        caption=_CAPTION,
-        inputs=(PAIRS.name, BIAS.name, ESTIMATES.name, DESCENT.name),
-        table=_table,
-        draw=_draw,
+        caption=r"(a) Bias of the smoothed gradient over its bound $\phi r$, by quadrature: median and range over "
+        r"random gains; dotted: $\propto r$, the slope of a bias $\propto r^2$. (b) Second moment of averaged "
+        r"estimates over the exact value for one agent, with 95 % intervals over runs; in the control, agents share "
+        r"directions and noise. (c) Left side over right side of (13), (14) and (15) on random pairs, cumulative.",
+        inputs=(PAIRS.name, BIAS.name, ESTIMATES.name),
+        table=lambda tables: pd.concat([_bias(tables), _averages(tables), _ratios(tables)], ignore_index=True),
+        draw=_draw_first,
+    ),
+    "lemmas_steps": EvidenceFigure(
+        title="Concentration and gradient descent behind the theorems",
+        caption=r"(a) Steps of logged trajectories against the right-hand side of (29), in units of "
+        r"$10\tilde\Delta_0$. (b) Fraction of estimates beyond (19) against the nominal $\delta'$, with "
+        r"Clopper-Pearson 95 % intervals; an arrow ends at the upper limit where no estimate was beyond. (c) Final "
+        r"gap over the right-hand side of (24) with calibrated constants, one dot for each learner; values above 1000 "
+        r"are drawn at 1000.",
+        inputs=(ESTIMATES.name, DESCENT.name),
+        table=lambda tables: pd.concat([_steps(tables), _tails(tables), _ends(tables)], ignore_index=True),
+        draw=_draw_second,
     ),
 }

@@ -15,16 +15,21 @@ from pcpo.claims.findings import bootstrap, failures, violations
 from pcpo.claims.power import binomial_power
 from pcpo.evidence.lemmas.costs import BIAS, PAIRS
 from pcpo.evidence.lemmas.estimates import ESTIMATES, MEAN
+from pcpo.evidence.lemmas.proof_steps import PROOF_STEPS
+from pcpo.evidence.lemmas.readings import READINGS
 from pcpo.evidence.lemmas.trajectories import DESCENT
 from pcpo.statistics import hotelling
 
 __all__ = [
     "DELTA_PRIME",
+    "above_one",
     "average_exponent",
     "bias_bound",
     "bias_order",
+    "budget",
     "exceedance_power",
     "exceedances",
+    "failure_probabilities",
     "lemma_9",
     "mean_estimate",
     "mean_power",
@@ -195,6 +200,14 @@ def recursion_bound(steps: pd.DataFrame) -> pd.Series[float]:
     return bound
 
 
+def failure_probabilities(tables: Tables) -> Finding:
+    """Count the δ for which Σ_l δ_l/2 exceeds δ/2, or Π_l (1 − δ_l/2) is below 1 − δ/2, with δ_l = δ/(2l²)."""
+    frame = tables[READINGS]
+    frame = frame[frame["cell"] == "appendix"]
+    last = frame[frame["epoch"] == frame["epoch"].max()]
+    return violations(int(((last["union_exceeds"] == 1) | (last["product_exceeds"] == 1)).sum()), len(last))
+
+
 def recursion(tables: Tables) -> Finding:
     """Count steps from inside the restricted set that end above the right-hand side of (29)."""
     frame = paper_cells(tables, DESCENT.name)
@@ -202,15 +215,10 @@ def recursion(tables: Tables) -> Finding:
     return violations(int((frame["next_gap"] > recursion_bound(frame) * (1 + _ROUNDING)).sum()), len(frame))
 
 
-def lemma_9(tables: Tables, source: str) -> Finding:
-    """Estimate the probability that a learner leaves the restricted set or ends above (24); systems pooled.
-
-    Args:
-        tables: of the group.
-        source: of the gradient estimates, "rollouts" or "moments".
-    """
+def lemma_9(tables: Tables) -> Finding:
+    """Estimate the probability that a learner on rollouts leaves the restricted set or ends above (24)."""
     frame = paper_cells(tables, DESCENT.name)
-    frame = frame[frame["cell"].str.startswith(source)]
+    frame = frame[frame["cell"].str.startswith("rollouts")]
     learners = frame.groupby(["cell", "seed", "learner"])
     out = (frame["next_gap"] > frame["limit"]).groupby([frame[c] for c in ("cell", "seed", "learner")]).any()
     last = learners.last()
@@ -218,3 +226,27 @@ def lemma_9(tables: Tables, source: str) -> Finding:
     found = failures(int(failed.sum()), len(failed), float(frame["allowed"].iloc[0]))
     name = "fraction of learners, systems pooled, Clopper-Pearson 95 %"
     return Finding(name, found.estimate, found.low, found.high, found.predicted, found.p_value, found.n_runs)
+
+
+# --- steps without a lemma ------------------------------------------------------------------------------------------
+
+
+def above_one(tables: Tables, column: str, *, once: bool = False) -> Finding:
+    """Count the fleets and epochs in which a ratio of `lemmas_proof_steps`, left side over right side, exceeds 1.
+
+    Args:
+        tables: of the group.
+        column: of the ratio.
+        once: the ratio is the same in all epochs, so a fleet is one trial.
+    """
+    frame = paper_cells(tables, PROOF_STEPS.name)
+    if once:
+        frame = frame[frame["epoch"] == frame["epoch"].min()]
+    return violations(int((frame[column] > 1 + _ROUNDING).sum()), len(frame))
+
+
+def budget(tables: Tables) -> Finding:
+    """Count the fleets and epochs that violate (36), the bound on R_l after it, or the bound on M_l that (37) gives."""
+    frame = paper_cells(tables, PROOF_STEPS.name)
+    worst = frame[["epochs", "iterations", "minibatch"]].max(axis=1)
+    return violations(int((worst > 1 + _ROUNDING).sum()), len(frame))

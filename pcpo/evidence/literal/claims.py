@@ -11,10 +11,10 @@ import pandas as pd
 
 from pcpo.claims.cells import Failed, failing_cell, failure_probability, share_of_delta
 from pcpo.claims.contract import Claim, Control, Finding, Tables
-from pcpo.claims.controls import relabelled
-from pcpo.claims.judging import Agrees, AtMost
-from pcpo.claims.power import shift
-from pcpo.evidence.literal.measures import as_local, mean_ratio, per_run, shared_ratio
+from pcpo.claims.controls import relabelled, swapped
+from pcpo.claims.judging import Agrees, AtMost, Never
+from pcpo.claims.power import share, shift
+from pcpo.evidence.literal.measures import GRID, apart, as_local, gap_ratio, per_run, size_exponent, weaker
 
 __all__ = ["CLAIMS"]
 
@@ -60,6 +60,11 @@ _LONG_STEPS = _control("long_steps", "steps η ten thousand times too long, as i
 _CLOSE = _control("close", "clusters closer by a factor of 20 than the Δ that L is computed from")
 _NO_ELIMINATION = _control("no_elimination", "PCPO without the elimination (7)")
 _LOCAL = Control("local", "local policies in place of global ones: no collaboration", as_local)
+_WEAKER = Control("weaker", "global gaps larger by |M|^(1/4)", weaker)
+_FEW_IN_SIZES = Control(
+    "few_iterations", "R_l a thousand times too small", swapped("literal_sizes", "control:few_iterations", GRID)
+)
+_NO_REINIT = Control("no_reinit", "PCPO without (8)", swapped("literal_sizes", "control:no_reinit", GRID))
 
 CLAIMS: Sequence[Claim] = [
     Claim(
@@ -136,21 +141,39 @@ CLAIMS: Sequence[Claim] = [
         mode="literal, moment oracle",
     ),
     Claim(
-        id="prediction",
-        measure=mean_ratio,
-        rule=Agrees(0.1),
-        controls=[_FEW_ITERATIONS, _LOCAL],
-        power=shift(mean_ratio, 0.15, "a mean gap 15 % off the prediction"),
+        id="lemma_9",
+        measure=_theorem_1(_exceeds("lemma_9_margin"), "(24) violated"),
+        rule=AtMost(),
+        controls=[_FEW_ITERATIONS, _LONG_STEPS],
+        power=_POWER_1,
         figure="literal",
         mode="literal, moment oracle",
     ),
     Claim(
+        id="same_gains",
+        measure=apart,
+        rule=Never(100),
+        controls=[_NO_REINIT],
+        power=share(apart, 0.05),
+        figure="literal_sizes",
+        mode="literal, moment oracle",
+    ),
+    Claim(
+        id="prediction",
+        measure=gap_ratio,
+        rule=Agrees(0.1),
+        controls=[_FEW_IN_SIZES, _LOCAL, _WEAKER],
+        power=shift(gap_ratio, 0.2, "a mean gap 20 % off the prediction"),
+        figure="literal_sizes",
+        mode="literal, moment oracle",
+    ),
+    Claim(
         id="collaboration",
-        measure=shared_ratio,
-        rule=Agrees(0.15),
-        controls=[_LOCAL],
-        power=shift(shared_ratio, 0.25, "a ratio 25 % off"),
-        figure="literal",
+        measure=size_exponent,
+        rule=Agrees(0.1),
+        controls=[_LOCAL, _WEAKER],
+        power=shift(size_exponent, 0.25, "an exponent of −1/4"),
+        figure="literal_sizes",
         mode="literal, moment oracle",
     ),
 ]

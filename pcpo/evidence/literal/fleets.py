@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from pcpo.algorithms.schedule import ProblemConstants, Schedule, literal_constants
+from pcpo.claims.contract import Mode
 from pcpo.claims.options import Option, number, whole
 from pcpo.errors import ConfigError
 from pcpo.fleets.files import fleet_from
@@ -23,19 +24,23 @@ __all__ = [
     "CONTROL_KIND",
     "KINDS",
     "LAW",
+    "MODE",
+    "SIZES_KIND",
     "FleetCell",
     "Kind",
     "LiteralFleet",
+    "changed_schedule",
     "described",
     "fleet_cells",
     "fleet_option",
     "literal_fleet",
-    "promised",
     "searched",
     "small_fleet",
 ]
 
 LAW: NoiseLaw = noise_law("signs")
+#: Mode that tables and figures of the runs are labelled with.
+MODE: Mode = "literal, moment oracle"
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +83,15 @@ def literal_fleet(fleet: Fleet, Delta0: float, delta: float = 0.05) -> LiteralFl
     return LiteralFleet(fleet, found, Schedule(constants, Delta0, delta, fleet.N, fleet.D), fleet.separation)
 
 
+def changed_schedule(
+    schedule: Schedule, *, minibatch: float = 1.0, iterations: float = 1.0, step: float = 1.0
+) -> Schedule:
+    """Scale M_l, R_l and η; R_l is inversely proportional to η, hence the second factor of c2."""
+    c = schedule.constants
+    changed = replace(c, c1=c.c1 * step, c2=c.c2 * iterations / step, c4=c.c4 * minibatch)
+    return replace(schedule, constants=changed)
+
+
 def searched(literal: LiteralFleet) -> ProblemConstants | None:
     """Find constants by search in place of certified ones, at the same β; None where the constants are exact."""
     if literal.fleet.D == 1:
@@ -86,14 +100,6 @@ def searched(literal: LiteralFleet) -> ProblemConstants | None:
     return fleet_constants(
         literal.fleet, LAW, literal.schedule.Delta0, enlargement=found.enlargement, method="sampled"
     ).problem
-
-
-def promised(separation: float, Delta0: float) -> int:
-    """Return L = min{l ≥ 1 : Δ_l ≤ Δ/2} of a separation Δ, in the units of cost of Δ_0."""
-    epoch = 1
-    while Delta0 / 2.0**epoch > separation / 2:
-        epoch += 1
-    return epoch
 
 
 # ------------------------------------------------------------------------------------------------ small random fleets
@@ -131,14 +137,18 @@ KINDS: Mapping[str, Kind] = {
 #: The fleet of the negative controls: the cheapest to run.
 CONTROL_KIND = "small"
 _SMALL = Kind(n=1, m=1, sizes=(1, 2), gamma=0.3, condition_limit=2.0, part=0.01, seed=5)
+#: The fleet on which the exponent of the cluster's size is measured.
+SIZES_KIND = "sizes"
+_UNEQUAL = Kind(n=1, m=1, sizes=(1, 4, 16), gamma=0.3, condition_limit=2.0, part=0.01, seed=5)
 _OPTIMAL_COST = 20.0
 _POSITION = 0.75  # Δ/Δ_0: in the middle of the octave, so that L = min{l : Δ_l ≤ Δ/2} = 2
 _INITIAL = 0.5  # initial gap/Δ_0, so that Δ̃_0 = Δ_0
 
 
 def _kind(name: str) -> Kind:
-    if name == CONTROL_KIND:
-        return _SMALL
+    named = {CONTROL_KIND: _SMALL, SIZES_KIND: _UNEQUAL}
+    if name in named:
+        return named[name]
     if name not in KINDS:
         raise ConfigError(f"kind: found {name!r}, expected one of {', '.join(KINDS)}")
     return KINDS[name]

@@ -1,4 +1,4 @@
-"""Measure runs with the printed constants, and change their table so that claims are false on it.
+"""Measure runs with the printed constants, and change their tables so that claims are false on them.
 
 The replicate is a whole run.
 """
@@ -10,13 +10,15 @@ import pandas as pd
 
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
-from pcpo.claims.findings import bootstrap
+from pcpo.claims.findings import bootstrap, violations
 from pcpo.errors import ResultsError
 from pcpo.experiments.margins import worst_by_run
 
-__all__ = ["as_local", "mean_ratio", "per_run", "shared_ratio"]
+__all__ = ["GRID", "apart", "as_local", "gap_ratio", "per_run", "size_exponent", "weaker"]
 
-_MARGINS = ("margin", "gap_margin", "estimate_margin", "restricted_margin", "late_bound", "late_rate")
+#: Cell of `literal_sizes` that the claims are about.
+GRID = "sizes"
+_MARGINS = ("margin", "gap_margin", "estimate_margin", "restricted_margin", "late_bound", "late_rate", "lemma_9_margin")
 
 
 def per_run(table: pd.DataFrame) -> pd.DataFrame:
@@ -35,42 +37,77 @@ def per_run(table: pd.DataFrame) -> pd.DataFrame:
     return worst_by_run(rows, _MARGINS, ("delta",))
 
 
-def mean_ratio(tables: Tables) -> Finding:
-    """Compare the mean of gap/prediction with 1: over local and global policies, cells of the grid and epochs l > L."""
-    runs = (_by_run(tables, "local_ratio") + _by_run(tables, "global_ratio")) / 2
-    return bootstrap(runs, lambda drawn: drawn.mean(axis=1), 1.0, "mean of gap/prediction")
+def gap_ratio(tables: Tables) -> Finding:
+    """Compare the mean of (global gap)/prediction with 1: over clusters of several agents and epochs l > L."""
+    late = _late(tables)
+    ratio = (late["global_gap"] / late["global_prediction"]).fillna(np.inf)
+    runs = np.asarray(ratio.groupby(late["seed"]).mean().to_numpy(), dtype=np.float64)
+    return bootstrap(runs, lambda drawn: drawn.mean(axis=1), 1.0, "mean of gap/prediction, clusters of several agents")
 
 
-def shared_ratio(tables: Tables) -> Finding:
-    """Compare √|M|·E(global gap)/E(local gap) with 1, a ratio of means over runs.
+def size_exponent(tables: Tables) -> Finding:
+    """Compare the exponent of |M| in E(global gap)/E(local gap) with −1/2, over clusters of several agents.
 
-    Gaps are in units of the local prediction, means over the cells of the grid and the epochs l > L.
+    The exponent is the least-squares slope through the origin, where the ratio of a single agent is 1, of the logarithm
+    of the ratio of means over runs in log|M|; gaps are in units of the local prediction, and each run is the mean over
+    the epochs l > L.
     """
-    runs = np.stack([_by_run(tables, "scaled_global"), _by_run(tables, "local_ratio")], axis=1)
+    late = _late(tables)
+    units = late.assign(
+        shared=late["global_gap"] / late["local_prediction"], own=late["local_gap"] / late["local_prediction"]
+    )
+    by = units.groupby(["seed", "size"])[["shared", "own"]].mean().unstack("size")
+    sizes = np.array(sorted(late["size"].unique()), dtype=np.float64)
+    runs = np.asarray(by.to_numpy(dtype=np.float64).reshape(len(by), 2, len(sizes)))
+    x = np.log(sizes)
 
-    def ratio(drawn: FloatArray) -> FloatArray:
+    def slope(drawn: FloatArray) -> FloatArray:
         means = drawn.mean(axis=1)
-        with np.errstate(invalid="ignore"):
-            return np.asarray(means[:, 0] / means[:, 1])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            logs = np.log(means[:, 0] / means[:, 1])
+        return np.asarray(logs @ x / (x @ x))
 
-    return bootstrap(runs, ratio, 1.0, "sqrt(|M|)·(mean global gap)/(mean local gap)")
+    return bootstrap(runs, slope, -0.5, "exponent of |M| in (mean global gap)/(mean local gap)")
 
 
-def _by_run(tables: Tables, column: str) -> FloatArray:
-    """Average a column over the epochs l > L, then over the cells of the grid: ``(runs,)``.
+def apart(tables: Tables) -> Finding:
+    """Count the clusters and runs in which two agents differ after an epoch from which on the sets are right."""
+    rows = _several(tables)
+    right = rows.sort_values("epoch", ascending=False).groupby(["seed", "cluster"])["correct"].cummin()
+    counted = rows[right.reindex(rows.index) == 1]
+    differ = (counted["apart"] > 0).groupby([counted["seed"], counted["cluster"]]).any()
+    return violations(int(differ.sum()), len(differ)) if len(differ) else _nothing()
 
-    The mean is infinite for a run in which a gap or its prediction is infinite or missing.
-    """
-    table = tables["literal_runs"]
-    table = table[(table["role"] == "grid") & (table["epoch"] > table["L"])]
+
+def _nothing() -> Finding:
+    return Finding("number of violations; no cluster was ever right", 0.0, np.nan, np.nan, 0.0, 1.0, 0)
+
+
+def _several(tables: Tables) -> pd.DataFrame:
+    """Select the clusters of several agents in the cell of the claims; raises ResultsError if there are none."""
+    table = tables["literal_sizes"]
+    table = table[(table["cell"] == GRID) & (table["size"] > 1)]
     if table.empty:
-        raise ResultsError("study literal_runs: found no epoch after L in the grid, expected some; run more epochs")
-    by_cell = table[column].fillna(np.inf).groupby([table["seed"], table["cell"]]).mean()
-    return np.asarray(by_cell.groupby(level="seed").mean().to_numpy(), dtype=np.float64)
+        raise ResultsError(f"study literal_sizes: found no cluster of several agents in the cell {GRID!r}")
+    return table
+
+
+def _late(tables: Tables) -> pd.DataFrame:
+    """Select the epochs l > L of `_several`; raises ResultsError if there are none."""
+    table = _several(tables)
+    table = table[table["epoch"] > table["L"]]
+    if table.empty:
+        raise ResultsError("study literal_sizes: found no epoch after L, expected some; run more epochs")
+    return table
 
 
 def as_local(tables: Tables) -> Tables:
     """Put local policies in the place of global ones: no collaboration."""
-    table = tables["literal_runs"]
-    local = table.assign(scaled_global=table["scaled_local"], global_ratio=table["unshared_ratio"])
-    return {**tables, "literal_runs": local}
+    table = tables["literal_sizes"]
+    return {**tables, "literal_sizes": table.assign(global_gap=table["local_gap"])}
+
+
+def weaker(tables: Tables) -> Tables:
+    """Multiply global gaps by |M|^(1/4): collaboration is worth the fourth root of the size."""
+    table = tables["literal_sizes"]
+    return {**tables, "literal_sizes": table.assign(global_gap=table["global_gap"] * table["size"] ** 0.25)}

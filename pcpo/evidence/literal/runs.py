@@ -15,27 +15,32 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pcpo import lqr
 from pcpo.algorithms.pcpo import PCPO
 from pcpo.algorithms.protocol import Setting
-from pcpo.algorithms.schedule import EpochPlan, Schedule
+from pcpo.algorithms.schedule import EpochPlan, Schedule, proof_constants
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Study
 from pcpo.claims.options import names, number, whole
-from pcpo.evidence.literal.fleets import CONTROL_KIND, KINDS, LAW, LiteralFleet, literal_fleet, promised, small_fleet
+from pcpo.evidence.literal.fleets import (
+    CONTROL_KIND,
+    KINDS,
+    LAW,
+    MODE,
+    LiteralFleet,
+    changed_schedule,
+    literal_fleet,
+    small_fleet,
+)
 from pcpo.experiments.driver import run
 from pcpo.experiments.margins import margins
 from pcpo.experiments.records import evaluate
-from pcpo.fleets.fleet import Fleet
 from pcpo.oracles.moment import MomentOracle
 from pcpo.theory.bounds import bound_by_minibatch, bound_by_rollouts
-from pcpo.theory.predictions import steady_state_gap
+from pcpo.theory.literal_cases import promised
 from pcpo.theory.restricted_set import RESTRICTED
 
-__all__ = ["MODE", "RUNS", "STUDIES", "RunsCell"]
+__all__ = ["RUNS", "STUDIES", "RunsCell"]
 
-#: Mode that tables and figures of these runs are labelled with.
-MODE = "literal, moment oracle"
 #: Separation of the fleet over the Δ that L is computed from, in the control "close".
 _TOO_CLOSE = 1 / 20
 
@@ -91,21 +96,21 @@ class _Case:
         schedule: of the runs, changed by the negative control if the cell is one.
         by_minibatch: right-hand side of (35), ``(epochs, clusters)`` like the arrays below (units of cost).
         by_rollouts: right-hand side of (9).
-        local: predicted mean gap of local policies.
-        shared: predicted mean gap of global policies in the true cluster.
+        noise: second term of the right-hand side of (24), ``(epochs,)`` (units of cost).
+        left: factor of S_0 in (24), ``(epochs,)``.
     """
 
     literal: LiteralFleet
     schedule: Schedule
     by_minibatch: FloatArray
     by_rollouts: FloatArray
-    local: FloatArray
-    shared: FloatArray
+    noise: FloatArray
+    left: FloatArray
 
 
 @lru_cache(maxsize=32)
 def _case(cell: RunsCell) -> _Case:
-    """Compute the schedule of a cell with the bounds and predictions.
+    """Compute the schedule of a cell with the bounds.
 
     The bounds are those of the fleet's true constants, whatever a negative control changes in the schedule, and L is
     that of the separation without the factor `closeness`.
@@ -114,7 +119,9 @@ def _case(cell: RunsCell) -> _Case:
     literal = literal_fleet(fleet, Delta0, cell.delta)
     literal = replace(literal, separation=fleet.separation / cell.closeness)
     true = literal.schedule
-    schedule = _changed(true, cell)
+    schedule = changed_schedule(
+        true, minibatch=cell.minibatch_scale, iterations=cell.iterations_scale, step=cell.step_scale
+    )
     plans = [schedule.plan(epoch) for epoch in range(1, cell.epochs + 1)]
     sizes = np.bincount(fleet.labels).tolist()
     totals, scale = np.cumsum([float(plan.rollouts) for plan in plans]), literal.found.Delta0_tilde
@@ -123,38 +130,21 @@ def _case(cell: RunsCell) -> _Case:
         schedule,
         np.array([[bound_by_minibatch(literal.problem, true, plan, size) for size in sizes] for plan in plans]),
         np.array([[bound_by_rollouts(literal.problem, true, scale, T, size) for size in sizes] for T in totals]),
-        np.stack([_steady(fleet, plan, shared=False) for plan in plans]),
-        np.stack([_steady(fleet, plan, shared=True) for plan in plans]),
+        np.array([_lemma_9_noise(literal, true.plan(epoch)) for epoch in range(1, cell.epochs + 1)]),
+        np.array([_lemma_9_left(literal, true.plan(epoch)) for epoch in range(1, cell.epochs + 1)]),
     )
 
 
-def _changed(schedule: Schedule, cell: RunsCell) -> Schedule:
-    """Scale η, R_l and M_l as the cell says; R_l is inversely proportional to η, hence the second factor of c2."""
-    c = schedule.constants
-    changed = replace(
-        c,
-        c1=c.c1 * cell.step_scale,
-        c2=c.c2 * cell.iterations_scale / cell.step_scale,
-        c4=c.c4 * cell.minibatch_scale,
-    )
-    return replace(schedule, constants=changed)
+def _lemma_9_noise(literal: LiteralFleet, plan: EpochPlan) -> float:
+    """Return (c_(p,9)D/√M_l)·√log(2D/δ') of (24), with δ' = δ_l/(4NR_l) as Appendix B sets it (units of cost)."""
+    fleet, schedule = literal.fleet, literal.schedule
+    _, c9, _ = proof_constants(literal.problem, D=fleet.D, Delta0=schedule.Delta0)
+    return c9 * fleet.D * float(np.sqrt(plan.log_term / plan.minibatch))
 
 
-def _steady(fleet: Fleet, plan: EpochPlan, *, shared: bool) -> FloatArray:
-    """Predict the steady-state mean gaps by cluster ``(H,)``; NaN where η ≥ 2/h_max.
-
-    Local policies have the minibatch M_l and the radius r^(loc), shared ones M_l·|M_j| and r^(global).
-    """
-    sizes = np.bincount(fleet.labels)
-    radii = plan.radius_global(sizes)[0] if shared else np.full(fleet.H, plan.radius_local)
-    gaps = np.full(fleet.H, np.nan)
-    for j, system in enumerate(fleet.systems):
-        if plan.step_size * lqr.hessian_eigenvalues(system)[-1] < 2:
-            size = float(sizes[j]) if shared else 1.0
-            gaps[j] = steady_state_gap(
-                system, step_size=plan.step_size, radius=float(radii[j]), minibatch=plan.minibatch * size, law=LAW
-            ).gap
-    return gaps
+def _lemma_9_left(literal: LiteralFleet, plan: EpochPlan) -> float:
+    """Return (1 − ημ/4)^R_l of (24)."""
+    return float((1 - plan.step_size * literal.problem.pl / 4) ** plan.iterations)
 
 
 def _simulate(cell: RunsCell, seeds: Sequence[int]) -> pd.DataFrame:
@@ -181,23 +171,23 @@ def _one_run(cell: RunsCell, case: _Case, seed: int) -> pd.DataFrame:
     result = run(algorithm, oracle, Setting(fleet.initial_gains, case.schedule), budget)
     table = evaluate(fleet, result, scenario=cell.kind, seed=seed)
     by_cluster = table.groupby(["epoch", "cluster"])
-    local, shared = (_wide(by_cluster[f"{series}_gap"].mean()) for series in ("local", "global"))
     worst = _wide(by_cluster["global_gap"].max())
-    by_epoch, root = table.groupby("epoch"), np.sqrt(np.bincount(fleet.labels))
+    by_epoch = table.groupby("epoch")
+    local = _by_agent(table, "local_gap")
+    before = np.concatenate([fleet.gaps(fleet.initial_gains)[None], local[:-1]])
+    allowed = case.left[:, None] * before + case.noise[:, None]
+    with np.errstate(invalid="ignore"):  # ∞/∞ once a control has lost an agent
+        lemma_9 = (local / allowed).max(axis=1)
     return margins(fleet, table).assign(
         seed=seed,
         bound_margin=(worst / case.by_minibatch).max(axis=1),
         rate_margin=(worst / case.by_rollouts).max(axis=1),
         restricted_margin=by_epoch["local_gap"].max().to_numpy() / (RESTRICTED * found.Delta0_tilde),
-        local_gap=local.mean(axis=1),
-        global_gap=shared.mean(axis=1),
+        lemma_9_margin=lemma_9,
+        local_gap=_wide(by_cluster["local_gap"].mean()).mean(axis=1),
+        global_gap=_wide(by_cluster["global_gap"].mean()).mean(axis=1),
         bound_35=case.by_minibatch.mean(axis=1),
         bound_9=case.by_rollouts.mean(axis=1),
-        local_ratio=(local / case.local).mean(axis=1),
-        global_ratio=(shared / case.shared).mean(axis=1),
-        scaled_global=(root * shared / case.local).mean(axis=1),
-        scaled_local=(root * local / case.local).mean(axis=1),
-        unshared_ratio=(local / case.shared).mean(axis=1),
         minibatch=by_epoch["minibatch"].first().to_numpy(),
         iterations=by_epoch["iterations"].first().to_numpy(dtype=np.float64),
         nonfinite=by_epoch["nonfinite"].sum().to_numpy(dtype=np.float64),
@@ -209,6 +199,11 @@ def _one_run(cell: RunsCell, case: _Case, seed: int) -> pd.DataFrame:
 def _wide(values: pd.Series[float]) -> FloatArray:
     """Arrange values by epoch and cluster, ``(epochs, clusters)``."""
     return np.asarray(values.unstack("cluster").to_numpy(), dtype=np.float64)
+
+
+def _by_agent(table: pd.DataFrame, column: str) -> FloatArray:
+    """Arrange a column of `evaluate` by epoch and agent, ``(epochs, agents)``."""
+    return np.asarray(table.pivot(index="epoch", columns="agent", values=column).to_numpy(), dtype=np.float64)
 
 
 RUNS = Study(
@@ -235,6 +230,7 @@ RUNS = Study(
         "gap_margin": "max over agents of (C(X) − C*)/(Δ_l/8), eq. (23a)",
         "estimate_margin": "max over agents of |Ĉ(X) − C(X)|/(Δ_l/8), eq. (23b)",
         "restricted_margin": "max over agents of (C(X) − C*)/(10Δ̃_0); above 1: outside (12)",
+        "lemma_9_margin": "max over agents of (C(X_l) − C*)/(right-hand side of (24) from X_(l−1)); NaN after ∞",
         "lost": "1 if an agent's set lacks a member of its true cluster, else 0",
         "exact": "1 if all sets are the true clusters, else 0",
         "bound_margin": "max over agents of (C(K̂) − C*)/(right-hand side of (35), if this were the last epoch)",
@@ -243,20 +239,13 @@ RUNS = Study(
         "global_gap": "C(K̂) − C*, mean over agents, then over clusters (cost units)",
         "bound_35": "right-hand side of (35), mean over clusters (cost units)",
         "bound_9": "right-hand side of (9), mean over clusters (cost units)",
-        "local_ratio": "C(X) − C* over its steady-state prediction, mean over agents, then over clusters",
-        "global_ratio": "C(K̂) − C* over its steady-state prediction in the true cluster, mean over clusters",
-        "scaled_global": "√|M_j|·(C(K̂) − C*) over the prediction of local gaps, mean over clusters",
-        "scaled_local": "the same for local policies, as if nobody collaborated",
-        "unshared_ratio": "C(X) − C* over the prediction of global gaps, mean over clusters",
         "nonfinite": "saturated rollouts of all agents, up to 2^62 each",
         "covariance_error": "largest relative error in the run of the covariance that the oracle carries along",
         "mean_error": "the same for the mean that the oracle carries along, in standard deviations of a minibatch",
     },
     key=("seed", "epoch"),
     controls_only=lambda cell: cell not in KINDS,
-    may_be_missing=frozenset(
-        {"local_ratio", "global_ratio", "scaled_global", "scaled_local", "unshared_ratio", "bound_9", "rate_margin"}
-    ),
+    may_be_missing=frozenset({"bound_9", "rate_margin", "lemma_9_margin"}),
     options={"kinds": names(list(KINDS)), "epochs": whole(4, least=3), "delta": number(0.05, below=1)},
 )
 

@@ -21,10 +21,10 @@ FIGURES: dict[str, EvidenceFigure] = {
         title="First experiments",
         caption="The first experiments. (a) One cluster, common initial gain: ratio of mean global and local gaps "
         "against the number of agents, with the prediction of the linearised iteration (no fitted parameter). (b) Two "
-        "clusters: fraction of runs whose sets are the clusters, by epoch. (c) Two clusters with a common gain: mean "
-        "gap of PCPO and of averaging over everybody at the same rollouts, with the plateau of one policy for all. (d) "
-        "Two clusters without a common gain: fraction of runs that end with an infinite cost, of PCPO, of averaging "
-        "from the agents' own gains, and of averaging that begins with (8). Intervals are 95 %: "
+        "clusters with a common gain: mean gap of PCPO and of averaging over everybody at the same rollouts, with the "
+        "plateau of one policy for all. Below, as numbers: two clusters, runs whose sets are the clusters, by epoch; "
+        "two clusters without a common gain, runs that end with an infinite cost, of PCPO, of averaging from the "
+        "agents' own gains, and of averaging that begins with (8). Intervals are 95 %: "
         "bootstrap over runs for means and ratios, Clopper-Pearson for fractions.",
         inputs=("first_runs",),
         table=first_table,
@@ -53,9 +53,9 @@ FIGURES: dict[str, EvidenceFigure] = {
     "initial_guess": EvidenceFigure(
         title="The initial guess of the separation",
         caption="The initial guess at a fixed budget. (a) Fraction of runs, Clopper-Pearson 95 %: a small guess leaves "
-        "no epoch, a large guess loses the policies. (b) Mean gaps (cost units) with bootstrap 95 % intervals; absent "
-        "where a run has an infinite gap. (c) Random fleets: rollouts per agent to exact sets with the rule, against "
-        "those with Δ known.",
+        "no epoch, a large guess loses the policies. (b) Mean gaps (cost units) with 95 % intervals; where some run "
+        "has an infinite gap, an open marker stands in the band above. (c) Random fleets: rollouts per agent to exact "
+        "sets with the rule, against those with Δ known; fleets that never get exact sets are counted in the title.",
         inputs=("initial_guess", "guess_rule"),
         table=guess_table,
         draw=draw_guess,

@@ -10,6 +10,7 @@ from pcpo.claims.contract import Tables
 from pcpo.evidence.practice.measures import cell, ends
 from pcpo.evidence.practice.panels import Row, fraction_row, heading, mean_row, points
 from pcpo.figures.style import (
+    COLUMN,
     GLOBAL_COLOUR,
     LOCAL_COLOUR,
     PAGE,
@@ -56,42 +57,39 @@ def first_table(tables: Tables) -> pd.DataFrame:
 
 
 def draw_first(numbers: pd.DataFrame) -> Figure:
-    """Draw gap ratio, exact sets, gaps, and infinite costs, a panel each."""
-    figure = new_figure(PAGE, 2.5)
-    panels = figure.subplots(1, 4, width_ratios=[1.2, 1, 1, 1])
-    _ratio_panel(panels[0], numbers[numbers["kind"] == "ratio"])
-    for kind, axes, title in (
-        ("sets", panels[1], "(b) fraction with\nexact sets"),
-        ("gap", panels[2], "(c) mean gap (cost units),\na common gain exists"),
-    ):
-        part = numbers[numbers["kind"] == kind]
-        for k, (series, one) in enumerate(part.groupby("series", sort=False)):
-            colour, marker = cluster_colour(k)
-            points(axes, one["x"] + 0.06 * (k - 0.5), one, colour, marker, label=str(series))
-        axes.set_xticks(sorted(part["x"].unique()))
-        axes.set_xlim(part["x"].min() - 0.4, part["x"].max() + 0.4)
-        axes.set_xlabel("epoch")
-        panel_label(axes, title)
-    sets = numbers[numbers["kind"] == "sets"].drop_duplicates("x")
-    panels[1].set_xticks(
-        sets["x"], [f"{e:g}\n" rf"$\Delta_l={r:.2g}\,\Delta$" for e, r in zip(sets["x"], sets["overlay"], strict=True)]
-    )
-    panels[1].set_ylim(-0.05, 1.05)
-    panels[1].legend(loc="center")
-    panels[2].set_yscale("log")
-    plateau = numbers.loc[numbers["kind"] == "gap", "overlay"].dropna().iloc[0]
-    panels[2].axhline(plateau, color="black", ls=":", lw=1, label="one policy for all")
-    panels[2].legend(loc="center", bbox_to_anchor=(0.55, 0.74))
-    mirror = numbers[numbers["kind"] == "mirror"]
-    for k in range(len(mirror)):
+    """Draw gap ratio and gaps, a panel each, and write exact sets and infinite costs as a small table below."""
+    figure = new_figure(COLUMN, 5.4)
+    ratio, gap, words = figure.subplots(3, 1, height_ratios=[1.2, 1, 0.75])
+    _ratio_panel(ratio, numbers[numbers["kind"] == "ratio"])
+    part = numbers[numbers["kind"] == "gap"]
+    for k, (series, one) in enumerate(part.groupby("series", sort=False)):
         colour, marker = cluster_colour(k)
-        points(panels[3], [k], mirror.iloc[[k]], colour, marker, ls="")
-    panels[3].set_xticks(range(len(mirror)), mirror["series"], fontsize=7)
-    panels[3].set_xlim(-0.5, len(mirror) - 0.5)
-    panels[3].set_ylim(-0.05, 1.05)
-    panel_label(panels[3], "(d) infinite cost,\nno common gain")
-    heading(figure, numbers)
+        points(gap, one["x"] + 0.06 * (k - 0.5), one, colour, marker, label=str(series))
+    gap.set_yscale("log")
+    gap.axhline(part["overlay"].dropna().iloc[0], color="black", ls=":", lw=1, label="one policy for all")
+    gap.set_xticks(sorted(part["x"].unique()))
+    gap.set_xlim(part["x"].min() - 0.4, part["x"].max() + 0.4)
+    gap.set_xlabel("epoch")
+    gap.legend(loc="best")
+    panel_label(gap, "(b) mean gap (cost units), a common gain exists")
+    words.set_axis_off()
+    words.text(0, 1, _in_words(numbers), transform=words.transAxes, fontsize=7, va="top", linespacing=1.4)
+    heading(figure, numbers, COLUMN)
     return figure
+
+
+def _in_words(numbers: pd.DataFrame) -> str:
+    """Write the fractions with exact sets by epoch, and those with infinite cost, with their intervals."""
+    lines = ["Two clusters: runs with exact sets after epoch"]
+    sets = numbers[numbers["kind"] == "sets"]
+    for series, one in sets.groupby("series", sort=False):
+        lines.append(f"  {series}: " + "; ".join(f"{row.x:g}: {row.y:.2f}" for row in one.itertuples()))
+    reach = "; ".join(f"{row.x:g}: {row.overlay:.2g}" for row in sets.drop_duplicates("x").itertuples())
+    lines += [rf"  ($\Delta_l/\Delta$ at {reach})", "No common gain: runs that end with an infinite cost"]
+    for row in numbers[numbers["kind"] == "mirror"].itertuples():
+        name = " ".join(str(row.series).split())
+        lines.append(f"  {name}: {row.y:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}]")
+    return "\n".join(lines)
 
 
 def _ratio_panel(axes: Axes, part: pd.DataFrame) -> None:
@@ -108,7 +106,7 @@ def _ratio_panel(axes: Axes, part: pd.DataFrame) -> None:
     axes.set_xlim(1.7, 1.2 * part["x"].max())
     axes.set_xlabel("$N$ agents in one cluster")
     axes.legend(loc="lower left")
-    panel_label(axes, "(a) mean global gap /\nmean local gap")
+    panel_label(axes, "(a) mean global gap / mean local gap")
 
 
 def limit_table(tables: Tables) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,9 @@ from pcpo.claims.contract import Tables
 from pcpo.evidence.practice.measures import CHEAP, cell, ends, to_exact
 from pcpo.evidence.practice.panels import Row, fraction_row, heading, mean_row, points
 from pcpo.figures.style import (
+    COLUMN,
     GLOBAL_COLOUR,
     LOCAL_COLOUR,
-    PAGE,
     bare_minor_ticks,
     cluster_colour,
     new_figure,
@@ -46,45 +46,63 @@ def guess_table(tables: Tables) -> pd.DataFrame:
 
 
 def draw_guess(numbers: pd.DataFrame) -> Figure:
-    """Draw fractions, mean gaps, and rollouts to exact sets with the rule, a panel each."""
-    figure = new_figure(PAGE, 3.1)
-    panels = figure.subplots(1, 3)
+    """Draw fractions, mean gaps, and rollouts to exact sets with the rule, a panel each, one below the other."""
+    figure = new_figure(COLUMN, 6.9)
+    fractions, gaps, rule = figure.subplots(3, 1, height_ratios=[1, 1, 1.15])
     for k, (series, one) in enumerate(numbers[numbers["kind"] == "fraction"].groupby("series", sort=False)):
         colour, marker = cluster_colour(k + 2)
-        points(panels[0], one["x"], one, colour, marker, label=str(series))
-    gaps = numbers[numbers["kind"] == "gap"]
-    for series, colour, marker in (("local", LOCAL_COLOUR, "s"), ("global", GLOBAL_COLOUR, "o")):
-        one = gaps[gaps["series"] == series]
-        points(panels[1], one["x"], one, colour, marker, label=series)
-    for axes, label in ((panels[0], "(a) fraction of runs"), (panels[1], "(b) mean gap at the end (cost units)")):
+        points(fractions, one["x"], one, colour, marker, label=str(series))
+    fractions.set_ylim(-0.04, 1.45)
+    fractions.set_yticks([0, 0.5, 1])
+    fractions.legend(loc="upper left", ncols=2, columnspacing=0.8)
+    _gap_panel(gaps, numbers[numbers["kind"] == "gap"])
+    span = numbers.loc[numbers["kind"] == "gap", "x"]
+    for axes, label in ((fractions, "(a) fraction of runs"), (gaps, "(b) mean gap at the end (cost units)")):
         axes.set_xscale("log")
-        axes.set_xlim(0.6 * gaps["x"].min(), 1.6 * gaps["x"].max())
+        axes.set_xlim(0.6 * span.min(), 1.6 * span.max())
         axes.set_xlabel(r"initial guess $\Delta_0/\Delta$")
         panel_label(axes, label)
-    panels[1].set_yscale("log")
-    _rule_panel(panels[2], numbers[numbers["kind"] == "run"])
-    panels[0].set_ylim(-0.04, 1.04)
-    found = [axes.get_legend_handles_labels() for axes in panels]
-    for (handles, labels), place, title in zip(found, ("left", "center", "right"), "abc", strict=True):
-        options: dict[str, Any] = {"loc": f"outside lower {place}", "title": f"({title})", "title_fontsize": 7}
-        figure.legend(handles, labels, **options)
-    heading(figure, numbers[numbers["kind"] != "run"])
+    _rule_panel(rule, numbers[numbers["kind"] == "run"])
+    heading(figure, numbers[numbers["kind"] != "run"], COLUMN)
     return figure
 
 
+def _gap_panel(axes: Axes, part: pd.DataFrame) -> None:
+    """Draw mean gaps; where a run has an infinite gap, open markers stand in a band of their own above."""
+    axes.set_yscale("log")
+    finite = part[np.isfinite(part["y"])]
+    low, top = float(finite["y"].min()), float(finite["y"].max())
+    band = 12 * top
+    for series, colour, marker, shift in (("local", LOCAL_COLOUR, "s", 0.93), ("global", GLOBAL_COLOUR, "o", 1.07)):
+        one = part[part["series"] == series]
+        points(axes, one["x"], one, colour, marker, label=series)
+        lost = one[~np.isfinite(one["y"])]
+        axes.plot(lost["x"] * shift, np.full(len(lost), band), marker, color=colour, mfc="none")
+    if len(finite) < len(part):
+        axes.axhline(4 * top, color="0.6", lw=0.6)
+        axes.text(0.02, band, "infinite in some run", transform=axes.get_yaxis_transform(), fontsize=7, va="center")
+        axes.set_ylim(low / 2, 3 * band)
+    axes.legend(loc="lower right")
+
+
 def _rule_panel(axes: Axes, part: pd.DataFrame) -> None:
-    """Draw rollouts to exact sets against those with Δ known; runs without exact sets are at the upper edge."""
-    finite = part[np.isfinite(part["x"]) & np.isfinite(part["y"])]
-    top = 3 * CHEAP * max(finite["x"].max(), 1.0) if len(finite) else 1.0
-    for k, (series, one) in enumerate(part[np.isfinite(part["x"])].groupby("series", sort=False)):
+    """Draw rollouts to exact sets against those with Δ known; runs without exact sets are counted in words."""
+    known = part[np.isfinite(part["x"])]
+    finite = known[np.isfinite(known["y"])]
+    never = []
+    for k, (series, one) in enumerate(known.groupby("series", sort=False)):
         colour, marker = cluster_colour(k)
-        axes.plot(one["x"], np.minimum(one["y"], top), marker, color=colour, label=str(series), alpha=0.7)
+        seen = one[np.isfinite(one["y"])]
+        axes.plot(seen["x"], seen["y"], marker, color=colour, label=str(series), alpha=0.5, ms=2.5, mew=0)
+        never.append(f"{series}: never in {len(one) - len(seen)} of {len(one)} fleets")
     span = np.array([finite["x"].min(), finite["x"].max()]) if len(finite) else np.array([1.0, 10.0])
     axes.plot(span, span, color="black", lw=0.8, label=r"as with $\Delta$ known")
     axes.plot(span, CHEAP * span, color="black", lw=0.8, ls=":", label="16/3 times that")
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(0.8 * 10 ** np.floor(np.log10(span[0])), 1.25 * 10 ** np.ceil(np.log10(span[1])))  # whole decades
+    axes.set_ylim(top=20 * CHEAP * span[1])
     bare_minor_ticks(axes.xaxis)
     axes.set_xlabel(r"rollouts with $\Delta$ known ($\Delta_0=2\Delta$)")
-    panel_label(axes, "(c) rollouts to exact sets\n(upper edge: never)")
+    axes.legend(loc="upper left", ncols=2, columnspacing=0.8)
+    panel_label(axes, "\n".join(["(c) rollouts to exact sets", *never]))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pcpo.figures.style import PAGE, wrapped
 from pcpo.statistics import FEWEST, binomial_interval, mean_interval
 
 if TYPE_CHECKING:
@@ -43,10 +44,10 @@ def points(axes: Axes, x: Any, rows: pd.DataFrame, colour: Any, marker: str, **o
     axes.errorbar(x, y, yerr=bars, color=colour, marker=marker, **style)
 
 
-def heading(figure: Figure, numbers: pd.DataFrame) -> None:
-    """Write above the figure how many runs each point has, how intervals were made, and the mode."""
+def heading(figure: Figure, numbers: pd.DataFrame, width: float = PAGE) -> None:
+    """Write above the figure how many runs each point has, how intervals were made, and the mode; width in inches."""
     runs = numbers["runs"].dropna().astype(int)
     many = f"{runs.min()}" if runs.min() == runs.max() else f"{runs.min()} to {runs.max()}"
     means = "bootstrap" if runs.min() >= FEWEST else f"none (fewer than {FEWEST} runs)"
     text = f"{many} runs per point; 95 % intervals: {means} for means and ratios, Clopper-Pearson for fractions"
-    figure.suptitle(f"{text}; mode: {numbers['mode'].iloc[0]}", fontsize=7)
+    figure.suptitle(wrapped(f"{text}; mode: {numbers['mode'].iloc[0]}", 0.97 * width, 7), fontsize=7)

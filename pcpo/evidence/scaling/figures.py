@@ -9,7 +9,7 @@ import pandas as pd
 
 from pcpo.claims.contract import EvidenceFigure, Finding, Tables
 from pcpo.evidence.scaling.measures import Cells, paired_ratio, read_cells, size_exponent, total_exponent
-from pcpo.figures.style import COLUMN, LOCAL_COLOUR, PAGE, bare_minor_ticks, cluster_colour, new_figure, panel_label
+from pcpo.figures.style import COLUMN, bare_minor_ticks, cluster_colour, new_figure, panel_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,9 +59,9 @@ def _mean_of(c: Cells, cell: int, series: str) -> Finding:
 def _scaling_table(tables: Tables) -> pd.DataFrame:
     """Tabulate mean gaps (kind "gap"), and two exponents and the paired ratio (kind "number")."""
     found = {
-        "slope in\n" r"$\log(M|\mathcal{M}|)$": total_exponent(tables),
-        "slope in\n" r"$\log|\mathcal{M}|$": size_exponent(tables),
-        r"$\sqrt{|\mathcal{M}|}\times$" "\nglobal/local": paired_ratio(tables),
+        r"slope in $\log(M|\mathcal{M}|)$": total_exponent(tables),
+        r"slope in $\log|\mathcal{M}|$": size_exponent(tables),
+        r"$\sqrt{|\mathcal{M}|}\cdot$global/local": paired_ratio(tables),
     }
     exponents = [
         {"kind": "number", "label": k, "gap": f.estimate, "ci_low": f.low, "ci_high": f.high, "overlay": f.predicted}
@@ -70,72 +70,62 @@ def _scaling_table(tables: Tables) -> pd.DataFrame:
     return pd.concat([_curves(tables), pd.DataFrame(exponents)], ignore_index=True)
 
 
-def _heading(lines: pd.DataFrame) -> str:
-    """Say how many runs the points are means of, and their mode."""
-    seeds, mode = int(lines["seeds"].max()), lines["mode"].iloc[0]
-    return f"mean over {seeds} runs with 95 % bootstrap intervals; lines: overlay, nothing fitted; mode: {mode}"
-
-
 def _draw_scaling(numbers: pd.DataFrame) -> Figure:
-    """Draw a panel of gaps for each size, and one of exponents."""
+    """Draw measured over predicted gaps of all sizes, and the exponents as distances from the overlay's."""
+    figure = new_figure(COLUMN, 4.2)
+    upper, lower = figure.subplots(2, 1, height_ratios=[1.7, 1])
     lines = numbers[numbers["kind"] == "gap"]
-    sizes = sorted(lines["size"].unique().astype(int))
-    figure = new_figure(PAGE, 3.6 if len(sizes) > 2 else 2.2)
-    columns = 3
-    rows = int(np.ceil((len(sizes) + 1) / columns))
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    low = 0.6 * float(lines[["ci_low", "gap", "overlay"]].min().min())  # few runs have no interval
-    high = 1.6 * float(lines[["ci_high", "local_high", "gap", "local_gap"]].max().max())
-    for axes, size in zip(panels, sizes, strict=False):
-        _panel(axes, lines[lines["size"] == size].sort_values("epoch"))
-        axes.set_ylim(low, high)
-        bare_minor_ticks(axes.xaxis)
-        axes.set_xlim(0.6 * lines["minibatch"].min(), 1.8 * lines["minibatch"].max())
-        panel_label(axes, rf"$|\mathcal{{M}}|={size}$")
-    for axes in panels[len(sizes) + 1 :]:
-        axes.remove()
-    _exponents(panels[len(sizes)], numbers[numbers["kind"] == "number"])
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=5, title=_heading(lines), title_fontsize=7)
-    figure.supxlabel("minibatch $M_l$ (rollouts per agent and iteration)", fontsize=8)
-    figure.supylabel("mean gap $C-C^*$ (cost units)", fontsize=8)
+    _ratios(upper, lines)
+    _distances(lower, numbers[numbers["kind"] == "number"])
+    handles, labels = upper.get_legend_handles_labels()
+    heading = f"{int(lines['seeds'].max())} runs, 95 % intervals; {lines['mode'].iloc[0]}"
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=3, title=heading, title_fontsize=7, columnspacing=1
+    )
     return figure
 
 
-def _panel(axes: Axes, part: pd.DataFrame) -> None:
-    """Draw the gaps of one size against the minibatch."""
-    colour, marker = cluster_colour(0)
-    x = part["minibatch"]
+def _ratios(axes: Axes, lines: pd.DataFrame) -> None:
+    """Draw measured over overlay against the minibatch, the sizes side by side; local gaps in light grey."""
+    groups = list(lines.groupby("size"))
+    for k, (size, part) in enumerate(groups):
+        colour, marker = cluster_colour(k)
+        x = part["minibatch"] * 1.1 ** (k - (len(groups) - 1) / 2)
+        own = [part[f"local_{name}"] / part["local_overlay"] for name in ("low", "gap", "high")]
+        axes.errorbar(x, own[1], np.abs([own[1] - own[0], own[2] - own[1]]), fmt="_", color="0.7", lw=0.8)
+        low, gap, high = (part[name] / part["overlay"] for name in ("ci_low", "gap", "ci_high"))
+        bars = np.abs([gap - low, high - gap])
+        axes.errorbar(x, gap, bars, fmt=marker, color=colour, lw=1, label=rf"$|\mathcal{{M}}|={size:g}$")
+    axes.errorbar([], [], [], fmt="_", color="0.7", lw=0.8, label="local gaps")
+    axes.axhline(1, color="black", lw=0.8)
+    middle = lines.drop_duplicates("minibatch").sort_values("minibatch")
+    axes.plot(
+        middle["minibatch"], middle["leading"] / middle["overlay"], color="black", ls=":", lw=1, label="leading order"
+    )
     axes.set_xscale("log")
-    axes.set_yscale("log")
-    for name, tint, mark, shift in (("local", LOCAL_COLOUR, "x", 1.06), ("global", colour, marker, 1.0)):
-        prefix = "local_" if name == "local" else ""
-        low, high = (part[f"{'local' if prefix else 'ci'}_{end}"] for end in ("low", "high"))
-        middle = part[f"{prefix}gap"]
-        bars = np.abs(np.stack([middle - low, high - middle]))
-        axes.errorbar(x * shift, middle, bars, fmt=mark, color=tint, lw=1, label=f"{name} gap")
-        axes.plot(x, part[f"{prefix}overlay"], color=tint, lw=1, label=f"{name}, all orders in $r$")
-    axes.plot(x, part["leading"], color="black", ls=":", lw=1, label="global, leading order in $r$")
+    axes.set_xticks(middle["minibatch"], [f"{M:,.0f}" for M in middle["minibatch"]])
+    axes.minorticks_off()
+    axes.set(xlabel="minibatch $M_l$ (rollouts)", ylabel="measured / overlay")
 
 
-def _exponents(axes: Axes, numbers: pd.DataFrame) -> None:
-    """Draw two slopes and the paired ratio beside the overlay's values."""
+def _distances(axes: Axes, numbers: pd.DataFrame) -> None:
+    """Draw two slopes and the paired ratio as distances from the overlay's values, which stand beside them."""
     ticks = np.arange(len(numbers))[::-1]
-    middle = numbers["gap"].to_numpy()
-    bars = np.abs(np.stack([middle - numbers["ci_low"], numbers["ci_high"] - middle]))
+    middle = (numbers["gap"] - numbers["overlay"]).to_numpy()
+    bars = np.abs([numbers["gap"] - numbers["ci_low"], numbers["ci_high"] - numbers["gap"]])
     colour, marker = cluster_colour(0)
     axes.errorbar(middle, ticks, xerr=bars, fmt=marker, color=colour, lw=1.2)
-    axes.plot(numbers["overlay"], ticks, "|", color="black", ms=12, mew=1.2)
-    for reference in (-0.5, 1.0):
-        axes.axvline(reference, color="0.6", ls="--", lw=0.8)
-    axes.set_yticks(ticks, numbers["label"])
+    axes.axvline(0, color="black", lw=0.8)
+    axes.set_yticks(
+        ticks, [f"{label}\n({value:.3f})" for label, value in zip(numbers["label"], numbers["overlay"], strict=True)]
+    )
     axes.set_ylim(-0.6, len(numbers) - 0.4)
-    panel_label(axes, "bars: overlay; dashed: $-1/2$, 1")
+    axes.set_xlabel("measured − overlay's (in brackets)")
 
 
 def _draw_collapse(numbers: pd.DataFrame) -> Figure:
     """Draw the gaps of all sizes against the rollouts of the cluster, and measured over predicted below."""
-    figure = new_figure(COLUMN, 3.6)
+    figure = new_figure(COLUMN, 4.4)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
     for k, (size, part) in enumerate(numbers.groupby("size")):
         colour, marker = cluster_colour(k)
@@ -156,8 +146,11 @@ def _draw_collapse(numbers: pd.DataFrame) -> Figure:
     lower.set_xlabel(r"$|\mathcal{M}|\,T$ (rollouts of the cluster)")
     bare_minor_ticks(lower.xaxis)
     seeds, mode = int(numbers["seeds"].max()), numbers["mode"].iloc[0]
-    upper.legend(fontsize=6, ncols=2, loc="lower left")
-    panel_label(upper, f"{seeds} runs, 95 % bootstrap; mode: {mode}")
+    upper.legend(ncols=2, loc="lower left")
+    missed = int(((numbers["ci_low"] > numbers["overlay"]) | (numbers["ci_high"] < numbers["overlay"])).sum())
+    words = f"{missed} of {len(numbers)} intervals miss 1; {0.05 * len(numbers):.1g} expected"
+    lower.text(0.02, 0.04, words, transform=lower.transAxes, fontsize=7)
+    panel_label(upper, f"{seeds} runs, 95 % intervals;\n{mode}")
     return figure
 
 
@@ -172,19 +165,20 @@ def _guide(axes: Axes, numbers: pd.DataFrame) -> None:
 #: Figures by their ids.
 FIGURES: dict[str, EvidenceFigure] = {
     "scaling": EvidenceFigure(
-        title="The gap against minibatch and cluster size",
-        caption=r"Mean gap (cost units) after the collaborative epochs against the minibatch $M_l$, by cluster size, "
-        r"with 95 % bootstrap intervals over runs. Lines are predictions without a fitted parameter: solid to all "
-        r"orders in the radius, dotted at leading order. Last panel: exponents of the mean global gap and the paired "
-        r"ratio, with the same intervals, beside the overlay's values at the same points.",
+        title="Measured over predicted gaps, by minibatch and cluster size",
+        caption=r"Above: mean global gap of the collaborative epochs over its overlay, the linearised iteration to all "
+        r"orders in the radius without a fitted parameter, against the minibatch $M_l$; cluster sizes side by side, "
+        r"local gaps over theirs in grey, 95 % intervals over runs; dotted: leading order in the radius. Below: "
+        r"exponents of the mean global gap and the paired ratio, as distances from the overlay's values at the same "
+        r"points.",
         table=_scaling_table,
         draw=_draw_scaling,
     ),
     "collapse": EvidenceFigure(
-        title="One curve for rollouts and agents together",
-        caption=r"The same mean global gaps against the rollouts $|\mathcal{M}|T$ of the whole cluster: one curve for "
-        r"all cluster sizes, above; measured over predicted, below. 95 % bootstrap intervals over runs; nothing is "
-        r"fitted.",
+        title="Gaps of all cluster sizes against the rollouts of the cluster",
+        caption=r"The same mean global gaps against the rollouts $|\mathcal{M}|T$ of the whole cluster, with the "
+        r"overlay of every size (lines), above; measured over overlay, below, where a text counts the intervals that "
+        r"miss 1. 95 % intervals over runs; nothing is fitted.",
         table=_curves,
         draw=_draw_collapse,
     ),

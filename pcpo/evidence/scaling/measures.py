@@ -2,8 +2,8 @@
 
 A replicate is a seed with all its fleets, and is resampled whole.  An epoch is collaborative (column `clean`) if the
 sets are right before and after it and (8) is not applied at its end.  Whether an epoch is collaborative depends on the
-local sequences alone, so conditioning on it does not bias the global gaps.  Epochs in which the cap c_(p,6) is active
-are left out: their gaps follow another power law.
+local sequences alone, so conditioning on it does not bias the global gaps; it also keeps strangers' gradients out.
+Epochs in which the cap c_(p,6) is active are left out: their gaps follow another power law.
 
 A cell is one size and one epoch; the overlay is the gap that `pcpo.theory.linearised.epoch_gaps` predicts for it.
 """

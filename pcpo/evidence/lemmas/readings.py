@@ -1,7 +1,6 @@
-"""Study two places of the text that need no run of an algorithm: the readings of δ_l, and the noise of assumption (2).
+"""Study the readings of δ_l, without a run: the study `lemmas_readings`.
 
-The paper prints δ_l in three ways; their sums and products are computed in exact arithmetic.  Assumption (2) asks for a
-bounded disturbance; the largest of many Gaussian disturbances is compared with those of bounded laws.
+The copy that was read has δ_l in three ways; their sums and products are computed in exact arithmetic.
 """
 
 from __future__ import annotations
@@ -11,14 +10,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pcpo.claims.contract import Study
 from pcpo.claims.options import whole
-from pcpo.simulation.noise import NOISE_LAWS, Purpose, stream
+from pcpo.simulation.noise import Purpose, stream
 
-__all__ = ["STUDIES", "NoiseCell", "ReadingCell", "Surd"]
+__all__ = ["READINGS", "STUDIES", "ReadingCell", "Surd"]
 
 
 class Surd:
@@ -55,6 +53,8 @@ def _half_powers(epoch: int) -> Surd:
     return Surd(0, Fraction(1, 2 ** (half + 1))) if odd else Surd(Fraction(1, 2**half))
 
 
+#: Name of the study.
+READINGS = "lemmas_readings"
 #: δ_l/δ as a function of l, by place in the paper.
 _READINGS: Mapping[str, Callable[[int], Surd]] = {
     "appendix": lambda epoch: Surd(Fraction(1, 2 * epoch**2)),
@@ -65,7 +65,7 @@ _READINGS: Mapping[str, Callable[[int], Surd]] = {
 
 @dataclass(frozen=True)
 class ReadingCell:
-    """Describe a condition of `defects_readings`: a reading of δ_l, by a name of `_READINGS`, and the last epoch."""
+    """Describe a condition of `lemmas_readings`: a reading of δ_l, by a name of `_READINGS`, and the last epoch."""
 
     reading: str
     epochs: int
@@ -101,35 +101,10 @@ def _reading_rows(cell: ReadingCell, seeds: Sequence[int]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-@dataclass(frozen=True)
-class NoiseCell:
-    """Describe a condition of `defects_noise`: "gaussian" or a law of `NOISE_LAWS`, and log10 of the most draws."""
-
-    law: str
-    log10_draws: int
-
-
-def _noise_cells(options: Mapping[str, Any]) -> dict[str, NoiseCell]:
-    """Return a condition for every law."""
-    return {law: NoiseCell(law, options["log10_draws"]) for law in ("gaussian", *NOISE_LAWS)}
-
-
-def _noise_rows(cell: NoiseCell, seeds: Sequence[int]) -> pd.DataFrame:
-    """Find the largest ‖z‖² among the first 10², 10³, … disturbances of a stream in R²."""
-    rows = []
-    for seed in seeds:
-        rng, most = stream(seed, Purpose.EVALUATION, 1), 10**cell.log10_draws
-        z = rng.standard_normal((most, 2)) if cell.law == "gaussian" else NOISE_LAWS[cell.law].sample(rng, (most,), 2)
-        largest = np.maximum.accumulate(np.sum(z**2, axis=1))
-        for power in range(2, cell.log10_draws + 1):
-            rows.append({"seed": seed, "law": cell.law, "draws": 10**power, "largest": float(largest[10**power - 1])})
-    return pd.DataFrame(rows)
-
-
 #: Studies by the names that configurations use.
 STUDIES: dict[str, Study] = {
-    "defects_readings": Study(
-        name="defects_readings",
+    "lemmas_readings": Study(
+        name=READINGS,
         title="The readings of δ_l",
         cells=_reading_cells,
         simulate=_reading_rows,
@@ -145,19 +120,5 @@ STUDIES: dict[str, Study] = {
         },
         key=("seed", "epoch"),
         options={"epochs": whole(12, least=2, most=40)},
-    ),
-    "defects_noise": Study(
-        name="defects_noise",
-        title="The largest disturbance",
-        cells=_noise_cells,
-        simulate=_noise_rows,
-        columns={
-            "seed": "run: draws the disturbances",
-            "law": "law of z in R²",
-            "draws": "how many disturbances",
-            "largest": "largest ‖z‖² among them",
-        },
-        key=("seed", "draws"),
-        options={"log10_draws": whole(5, least=3, most=7)},
     ),
 }
