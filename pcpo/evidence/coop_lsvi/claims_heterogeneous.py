@@ -73,7 +73,8 @@ def _told_and_untold(frame: pd.DataFrame) -> pd.DataFrame:
 def _near(frame: pd.DataFrame) -> pd.DataFrame:
     """Take agents the smallest ξ > 0 apart for agents `_WIDE_APART` apart."""
     frame = frame[frame["kind"] == "xi"]
-    return frame[frame["amount"] == frame.loc[frame["amount"] > 0, "amount"].min()].assign(amount=_WIDE_APART)
+    near: pd.DataFrame = frame[frame["amount"] == frame.loc[frame["amount"] > 0, "amount"].min()]
+    return near.assign(amount=_WIDE_APART)
 
 
 def _no_sharing(frame: pd.DataFrame) -> pd.DataFrame:

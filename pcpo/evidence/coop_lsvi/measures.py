@@ -361,7 +361,7 @@ def size_exponent(tables: Tables, varied: str, predicted: float) -> Finding:
     runs, x = _worst(frame, column, "regret", SIZES)
     size = x + float(frame["dimension"].iloc[0]) if varied == "k" else x
     one = frame.drop_duplicates(column).sort_values(column)
-    hidden = one["beta"].to_numpy() * np.sqrt(np.log(one["agents"] * one["episodes"]).to_numpy())
+    hidden = one["beta"].to_numpy() * np.sqrt(np.log((one["agents"] * one["episodes"]).to_numpy()))
     return _divided(runs, size, hidden, predicted, "d + k" if varied == "k" else varied)
 
 

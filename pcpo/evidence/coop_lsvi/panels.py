@@ -20,7 +20,7 @@ __all__ = ["SWEPT", "draw_communication", "draw_heterogeneity", "draw_pareto", "
 _SHARING = {
     "every": "every episode",
     "shared": "$S=1$",
-    "remark": "$S$ of Remark 2",
+    "remark": "Remark 2",
     "alone": "alone",
     "pooled": "one agent",
 }
@@ -119,7 +119,7 @@ def _ends(
 
 def _finish(figure: Figure, pending: list[tuple[Axes, dict[str, tuple[float, int]]]], right: float) -> Figure:
     """Lay the figure out, leave room at the right for the labels, and write them."""
-    figure.get_layout_engine().set(rect=(0, 0, right, 1))  # type: ignore[union-attr]
+    figure.get_layout_engine().set(rect=(0, 0, right, 1))  # type: ignore[union-attr, call-arg]
     figure.draw_without_rendering()
     for axes, ends in pending:
         _label_ends(axes, ends)
@@ -170,9 +170,9 @@ def draw_communication(numbers: pd.DataFrame) -> Figure:
     for axes, (name, symbol) in zip(panels, SWEPT.items(), strict=True):
         for k, algorithm in enumerate(("parallel", "joint")):
             part = numbers[(numbers["panel"] == name) & (numbers["algorithm"] == algorithm)].sort_values("x")
-            for bound, style, what in (("lemma", "-", f"Lemma {2 * k + 1}"), ("counted", "--", "its proof, counted")):
+            for bound, style, what in (("lemma", "-", ""), ("counted", "--", ", counted")):
                 own = part[part["bound"] == bound]
-                _curve(axes, own, k, style, f"Algorithm {k + 1}, {what}")
+                _curve(axes, own, k, style, f"Lemma {2 * k + 1}{what}")
         axes.axhline(1, color="black", lw=0.6)
         axes.set(xscale="log", yscale="log", xlabel=f"${symbol}$")
         plain_log_ticks(axes.xaxis)
@@ -199,7 +199,7 @@ def draw_heterogeneity(numbers: pd.DataFrame) -> Figure:
             bound = part.sort_values("x")
             axes.plot(bound["x"], bound["bound"], "--", color="black", lw=0.9)
             start = (bound["x"].iloc[0], bound["bound"].iloc[0])
-            axes.annotate("Lemma 14", start, (2, 4), textcoords="offset points", fontsize=7)
+            axes.annotate("Lemma 14", start, (0, 18), textcoords="offset points", fontsize=7)
             axes.set(ylim=(0, None), ylabel=r"$\log\det\tilde\Lambda^T_h$ over $\lambda I$")
         else:
             axes.set(yscale="log", ylabel="group regret (reward)")
@@ -221,7 +221,9 @@ def draw_sizes(numbers: pd.DataFrame) -> Figure:
         _curve(axes, part, 0)
         x = part["x"].to_numpy(dtype=np.float64)
         axes.plot(x, part["y"].iloc[0] * (x / x[0]) ** exponent, ":", color="black", lw=0.9)
-        _log_log(axes, f"({'abcde'[k]}) {_slope(part):.2f}, bound {exponent:g}", label, "regret")
+        _log_log(axes, f"({'abcde'[k]}) {round(_slope(part), 2) + 0:g}, bound {exponent:g}", label, "regret")
+        axes.set_xticks(x, [f"{value:g}" for value in x])
+        axes.set_xticks([], minor=True)
     part = numbers[numbers["panel"] == "width"]
     places = {"shared": 0, "alone": 1}
     for k, (name, place) in enumerate(places.items()):
@@ -246,7 +248,8 @@ def _front(axes: Axes, points: pd.DataFrame) -> None:
         inside = colour if filled else "none"
         axes.plot(part["x"], part["y"], marker, ms=size, color=colour, markerfacecolor=inside, label=label)
     axes.set(xlabel="value of agent 1 (reward)", ylabel="value of agent 2")
-    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=0.8, borderaxespad=0)
+    legend = axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=0.8, borderaxespad=0)
+    legend.set_in_layout(False)  # it has the room of the labels of the other panels
 
 
 def draw_pareto(numbers: pd.DataFrame) -> Figure:
@@ -265,7 +268,7 @@ def draw_pareto(numbers: pd.DataFrame) -> Figure:
     titles = ("(a) one front", "(b) front recovered", r"(c) $\mathfrak{R}_C/T$, and dotted $\mathfrak{R}_B$")
     for axes, title in zip(panels, titles, strict=True):
         panel_label(axes, title)
-    return _finish(figure, pending, 0.82)
+    return _finish(figure, pending, 0.68)
 
 
 def order(series: str) -> float:

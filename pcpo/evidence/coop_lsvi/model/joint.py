@@ -192,7 +192,8 @@ def pareto_optimal(values: FloatArray, among: FloatArray | None = None) -> BoolA
 
 def _dominates(value: FloatArray, others: FloatArray) -> BoolArray:
     """Return of which others a value is nowhere worse and somewhere better."""
-    return np.all(value >= others - _ROUNDING, axis=1) & np.any(value > others + _ROUNDING, axis=1)
+    nowhere_worse = np.all(value >= others - _ROUNDING, axis=1)
+    return np.asarray(nowhere_worse & np.any(value > others + _ROUNDING, axis=1))
 
 
 def _dominated(value: FloatArray, others: FloatArray) -> bool:
