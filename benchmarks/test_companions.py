@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pcpo.evidence.coop_lsvi.model.bounds import betas
-from pcpo.evidence.coop_lsvi.model.mdp import homogeneous, random_mdp
+from pcpo.evidence.coop_lsvi.model.draws import random_mdp
+from pcpo.evidence.coop_lsvi.model.mdp import homogeneous
 from pcpo.evidence.coop_lsvi.model.parallel import noise, run
 from pcpo.evidence.hierarchical.model.instances import section6_instance
 from pcpo.evidence.hierarchical.model.simulation import simulated

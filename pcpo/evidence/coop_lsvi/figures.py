@@ -1,197 +1,133 @@
-"""Draw the figures of CoopLSVI.
+"""Declare the figures of CoopLSVI: what each draws, and the numbers behind it; the pictures are made in panels.py.
 
-`coop_regret`, `coop_communication` and `coop_heterogeneity` show agents with an MDP each: regret by T and M, rounds
-against their bounds, heterogeneity.  `coop_pareto` shows agents that share an MDP: one Pareto front, how much of it is
-recovered, and the two regrets.
+`coop_regret`, `coop_communication`, `coop_heterogeneity` and `coop_sizes` show agents with an MDP each: regret by T and
+M, rounds over their bounds, heterogeneity, the other sizes.  `coop_pareto` shows agents that share an MDP: one Pareto
+front, how much of it is recovered, and the two regrets.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import numpy as np
 import pandas as pd
 
 from pcpo.claims.contract import EvidenceFigure, Tables
-from pcpo.evidence.coop_lsvi.studies import HETEROGENEITY, REGRET
+from pcpo.evidence.coop_lsvi.panels import (
+    SWEPT,
+    draw_communication,
+    draw_heterogeneity,
+    draw_pareto,
+    draw_regret,
+    draw_sizes,
+)
+from pcpo.evidence.coop_lsvi.studies import REGRET
 from pcpo.evidence.coop_lsvi.studies_communication import COMMUNICATION, CONTROL
+from pcpo.evidence.coop_lsvi.studies_heterogeneity import HETEROGENEITY
 from pcpo.evidence.coop_lsvi.studies_joint import FRONT, PARETO
-from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label, plain_log_ticks
+from pcpo.evidence.coop_lsvi.studies_sizes import SIZES_STUDY
 from pcpo.statistics import mean_interval
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 __all__ = ["FIGURES"]
-
-#: Labels of the algorithms of `coop_regret`, and of `coop_heterogeneity`.
-_LABELS = {
-    "every": "every episode",
-    "shared": "$S=1$",
-    "remark": "$S$ of Remark 2",
-    "alone": "no communication",
-    "pooled": "one agent, $MT$ episodes",
-    "theorem": r"$S=1$, $\beta$ as stated, $M=4$",
-    "proof": r"$S=1$, $\beta$ of the proofs, $M=4$",
-}
-_MIXED_LABELS = {
-    "told": r"Algorithm 1, $\xi$ in $\beta$",
-    "untold": r"Algorithm 1, no $\xi$ in $\beta$",
-    "contexts": "Algorithm 3",
-    "ignored": "contexts ignored",
-    "alone": "no communication",
-}
 
 
 def _summary(frame: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
     """Return the mean over runs of a column with its interval, a row for each value of `by`."""
     rows = []
     for key, part in frame.groupby(by, sort=True, dropna=False):
-        found = mean_interval(part[value].to_numpy(dtype=np.float64))
+        found = mean_interval(part[value].to_numpy(dtype="float64"))
         rows.append([*key, found.estimate, found.low, found.high, len(part)])
     return pd.DataFrame(rows, columns=[*by, "y", "low", "high", "runs"])
 
 
-def _curve(axes: Axes, part: pd.DataFrame, k: int, label: str) -> None:
-    """Draw the curve x, y with the band low, high; k chooses colour and marker."""
-    colour, marker = cluster_colour(k)
-    axes.plot(part["x"], part["y"], marker=marker, color=colour, label=label)
-    axes.fill_between(part["x"], part["low"], part["high"], color=colour, alpha=0.2, lw=0)
+def _worst(frame: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
+    """Return the mean with its interval at the contrast with the largest mean, a row for each value of `by`."""
+    found = _summary(frame, [*by, "contrast"], value)
+    return found.loc[found.groupby(by, dropna=False)["y"].idxmax()].reset_index(drop=True)
 
 
 def _regret_table(tables: Tables) -> pd.DataFrame:
-    """Return the mean regrets that `_draw_regret` draws.
+    """Return the mean regrets that `draw_regret` draws.
 
-    Panel "time": regret against T at the middle contrast and the largest M (with printed constants: at their M).  Panel
-    "agents": worst mean over contrasts at the last episode against M.
+    Panel "time": against T, ways to share at the largest M and the contrast at which every episode was run; "agents":
+    worst mean over contrasts at the last episode against M; "widths": against T, at M and contrast of the widths.
     """
     frame = tables[REGRET.name]
-    contrasts = sorted(frame["contrast"].unique())
-    middle = frame.loc[frame["algorithm"] == "every", "contrast"].iloc[0] if len(contrasts) > 1 else contrasts[0]
-    many = frame["agents"].max()
-    shown = frame[(frame["agents"] == many) & (frame["contrast"] == middle)]
-    printed = frame[frame["algorithm"].isin(["proof", "theorem"])]
-    time = _summary(pd.concat([shown, printed]), ["algorithm", "episode"], "regret").rename(columns={"episode": "x"})
+    every, widths = (frame[frame["algorithm"] == name].iloc[0] for name in ("every", "theorem"))
+
+    def against_time(at: pd.Series[float], names: list[str], panel: str) -> pd.DataFrame:
+        own = frame[(frame["agents"] == at["agents"]) & (frame["contrast"] == at["contrast"])]
+        found = _summary(own[own["algorithm"].isin(names)], ["algorithm", "episode"], "regret")
+        return found.assign(x=found["episode"], panel=panel, agents=at["agents"], contrast=at["contrast"])
+
+    time = against_time(every, ["every", "shared", "remark", "alone", "pooled"], "time")
+    width = against_time(widths, ["proof", "theorem", "third", "shared", "greedy", "no_bonus"], "widths")
     last = frame[(frame["episode"] == frame["episode"].max()) & frame["algorithm"].isin(["shared", "remark", "alone"])]
-    agents = _summary(last, ["algorithm", "agents", "contrast"], "regret")
-    agents = agents.loc[agents.groupby(["algorithm", "agents"])["y"].idxmax()].rename(columns={"agents": "x"})
-    return pd.concat([time.assign(panel="time", contrast=middle), agents.assign(panel="agents")], ignore_index=True)
-
-
-def _draw_regret(numbers: pd.DataFrame) -> Figure:
-    """Draw regret against T and against M."""
-    figure = new_figure(PAGE, 2.9)
-    left, right = figure.subplots(1, 2)
-    for k, (name, label) in enumerate(_LABELS.items()):
-        for axes, panel in ((left, "time"), (right, "agents")):
-            part = numbers[(numbers["panel"] == panel) & (numbers["algorithm"] == name)]
-            if len(part):
-                _curve(axes, part.sort_values("x"), k, label)
-    grid = numbers.loc[numbers["panel"] == "agents", "x"]
-    M = np.geomspace(grid.min(), grid.max(), 20)
-    base = numbers.loc[(numbers["panel"] == "agents") & (numbers["x"] == grid.min()), "y"].max()
-    for power, style in ((0.5, ":"), (1.0, "--")):
-        right.plot(M, base * (M / M[0]) ** power, style, color="black", lw=0.8, label=f"slope {power:g}")
-    left.set(xscale="log", yscale="log", xlabel="episodes, $T$", ylabel="group regret (reward)")
-    right.set(xscale="log", yscale="log", xlabel="agents, $M$", ylabel="worst group regret (reward)")
-    left.set_ylim(top=4 * left.get_ylim()[1])  # room for the legend
-    for axis in (left.xaxis, left.yaxis, right.xaxis, right.yaxis):
-        plain_log_ticks(axis)
-    panel_label(left, "(a) against $T$")
-    panel_label(right, "(b) against $M$")
-    left.legend(fontsize=6)
-    right.legend(fontsize=6)
-    return figure
-
-
-#: What varies in the panels of `coop_communication`, with the labels of the axes.
-_SWEPT = {"episodes": "episodes, $T$", "threshold": "threshold, $S$", "agents": "agents, $M$", "dimension": "$d$"}
+    agents = _worst(last, ["algorithm", "agents"], "regret")
+    agents = agents.assign(x=agents["agents"], panel="agents", episode=last["episode"].max())
+    return pd.concat([time, agents, width], ignore_index=True).rename(columns={"algorithm": "series"})
 
 
 def _communication_table(tables: Tables) -> pd.DataFrame:
-    """Return the mean rounds of Algorithms 1 and 2 and their bounds.
+    """Return counted rounds of Algorithms 1 and 2 over their bounds.
 
-    There is a panel for each of T, S, M and d, in which the other three have their middle values.
+    There is a panel for each of T, S, M and d, in which the other three have the values of the column settings.
     """
     frame = tables[COMMUNICATION.name]
     frame = frame[frame["role"] != CONTROL]
     parts = []
     for algorithm, own in frame.groupby("algorithm"):
-        for name in _SWEPT:
-            others = [other for other in _SWEPT if other != name]
-            base = own.groupby(others)[name].transform("nunique")
-            swept = own[base == base.max()]
-            found = _summary(swept, [name], "rounds").rename(columns={name: "x"})
-            bound = swept.groupby(name)["bound"].first().to_numpy()
-            parts.append(found.assign(algorithm=algorithm, panel=name, bound=bound))
+        middle = {name: own[name].mode()[0] for name in SWEPT}
+        settings = ", ".join(f"${SWEPT[name]}={value:g}$" for name, value in middle.items())
+        for name in SWEPT:
+            kept = [own[other] == middle[other] for other in SWEPT if other != name]
+            swept = own[pd.concat(kept, axis=1).all(axis=1)].drop_duplicates(["seed", name])
+            for bound, column in (("lemma", "bound"), ("counted", "counted_bound")):
+                found = _summary(swept.assign(ratio=swept["rounds"] / swept[column]), [name], "ratio")
+                found = found.rename(columns={name: "x"})
+                parts.append(found.assign(algorithm=algorithm, panel=name, bound=bound, settings=settings))
     return pd.concat(parts, ignore_index=True)
 
 
-def _draw_communication(numbers: pd.DataFrame) -> Figure:
-    """Draw rounds and bounds against T, S, M and d."""
-    figure = new_figure(PAGE, 2.3)
-    panels = figure.subplots(1, 4, sharey=True)
-    for axes, (name, label) in zip(panels, _SWEPT.items(), strict=True):
-        for k, (algorithm, title) in enumerate({"parallel": "Algorithm 1", "joint": "Algorithm 2"}.items()):
-            part = numbers[(numbers["panel"] == name) & (numbers["algorithm"] == algorithm)].sort_values("x")
-            _curve(axes, part, k, title)
-            axes.plot(part["x"], part["bound"], "--", color=cluster_colour(k)[0], lw=0.9, label=f"Lemma {2 * k + 1}")
-        axes.set(xscale="log", yscale="log", xlabel=label)
-        plain_log_ticks(axes.xaxis)
-    panels[0].set_ylabel("episodes with communication")
-    panels[0].legend(fontsize=6)
-    return figure
-
-
 def _heterogeneity_table(tables: Tables) -> pd.DataFrame:
-    """Return the means that `_draw_heterogeneity` draws.
+    """Return the means that `draw_heterogeneity` draws.
 
-    Panels "xi" and "chi": group regret; "log_det": information of Algorithm 3 with the bound of Lemma 14.
+    Panels "xi" and "chi": worst group regret; "log_det": information of Algorithm 3 with the bound of Lemma 14.
     """
     frame = tables[HETEROGENEITY.name]
-    regret = _summary(frame, ["kind", "algorithm", "amount"], "regret").rename(columns={"kind": "panel", "amount": "x"})
+    regret = _worst(frame, ["kind", "algorithm", "amount"], "regret").rename(columns={"kind": "panel"})
     own = frame[(frame["kind"] == "chi") & (frame["algorithm"] == "contexts")]
-    growth = _summary(own, ["algorithm", "amount"], "log_det").rename(columns={"amount": "x"})
+    growth = _worst(own, ["algorithm", "amount"], "log_det")
     growth["bound"] = own.groupby("amount")["log_det_bound"].first().to_numpy()
-    return pd.concat([regret, growth.assign(panel="log_det")], ignore_index=True)
+    found = pd.concat([regret, growth.assign(panel="log_det")], ignore_index=True)
+    return found.rename(columns={"amount": "x", "algorithm": "series"})
 
 
-def _draw_heterogeneity(numbers: pd.DataFrame) -> Figure:
-    """Draw group regret against ξ and against χ, and the information against χ."""
-    figure = new_figure(PAGE, 2.5)
-    panels = figure.subplots(1, 3)
-    for axes, panel in zip(panels, ("xi", "chi", "log_det"), strict=True):
-        for k, (name, label) in enumerate(_MIXED_LABELS.items()):
-            part = numbers[(numbers["panel"] == panel) & (numbers["algorithm"] == name)].sort_values("x")
-            if len(part):
-                _curve(axes, part, k, label)
-    part = numbers[numbers["panel"] == "log_det"].sort_values("x")
-    panels[2].plot(part["x"], part["bound"], "--", color="black", lw=0.9, label="Lemma 14")
-    panels[0].set(xlabel=r"deviation, $\xi$", ylabel="group regret (reward)", yscale="log")
-    panels[1].set(xlabel=r"rank of the contexts, $\chi$", ylabel="group regret (reward)", yscale="log")
-    panels[2].set(xlabel=r"$\chi$", ylabel=r"$\log\det\tilde\Lambda^T_h$ over that of $\lambda I$", ylim=(0, None))
-    for axes in panels[:2]:
-        axes.set_ylim(top=1.7 * axes.get_ylim()[1])  # room for the legend
-        plain_log_ticks(axes.yaxis)
-    for axes, label in zip(panels, ("(a) small deviations", "(b) contexts", "(c) information"), strict=True):
-        panel_label(axes, label)
-        axes.legend(fontsize=6)
-    return figure
+def _sizes_table(tables: Tables) -> pd.DataFrame:
+    """Return worst regrets by the size that varies (panels), and widths over the bound of Lemma 9 (panel "width")."""
+    frame = tables[SIZES_STUDY.name]
+    frame = frame.assign(dk=frame["dimension"] + frame["contexts"])
+    columns = {"d": "dimension", "H": "horizon", "S": "threshold", "k": "dk", "M": "agents"}
+    parts = []
+    for name, column in columns.items():
+        own = frame[(frame["varied"] == name) & (frame["alone"] == 0)]
+        parts.append(_worst(own, [column], "regret").rename(columns={column: "x"}).assign(panel=name, series="shared"))
+    many = frame[frame["varied"] == "many"]
+    many = many.assign(ratio=many["width"] / many["width_bound"], series=many["alone"].map({0: "shared", 1: "alone"}))
+    parts.append(_summary(many, ["series"], "ratio").assign(panel="width", agents=many["agents"].iloc[0]))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _pareto_table(tables: Tables) -> pd.DataFrame:
-    """Return the points and means that `_draw_pareto` draws.
+    """Return the points and means that `draw_pareto` draws.
 
     Panel "front": points x, y with their kind (series) and first episode; "recovered", "bayes" and "average": means
-    against episodes, by threshold.
+    against episodes, by threshold, for rewards of the largest contrast.
     """
     points = tables[FRONT.name]
     points = points[points["seed"] == points["seed"].min()]
     front = pd.DataFrame({"x": points["value_1"], "y": points["value_2"], "series": points["kind"]})
     parts = [front.assign(panel="front", episode=points["episode"])]
     runs = tables[PARETO.name]
-    series = [f"S = {S:g}" if S == S else "no communication" for S in runs["threshold"]]
+    runs = runs[runs["contrast"] == runs["contrast"].max()]
+    series = [f"S = {S:g}" if S == S else "alone" for S in runs["threshold"]]
     runs = runs.assign(series=series, average=runs["regret"] / runs["episode"])
     for panel in ("recovered", "bayes", "average"):
         found = _summary(runs, ["series", "episode"], panel).rename(columns={"episode": "x"})
@@ -199,68 +135,32 @@ def _pareto_table(tables: Tables) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _front(axes: Axes, points: pd.DataFrame) -> None:
-    """Draw the values of played, Pareto-optimal and supported policies."""
-    for kind, label, marker, size, filled in (
-        ("played", "played", ".", 4.0, True),
-        ("front", "Pareto-optimal", "o", 4.0, False),
-        ("supported", r"Pareto-optimal, some $\pi^*_v$", "D", 6.0, False),
-    ):
-        part = points[points["series"] == kind]
-        colour = cluster_colour({"played": 3, "front": 0, "supported": 1}[kind])[0]
-        inside = colour if filled else "none"
-        axes.plot(part["x"], part["y"], marker, ms=size, color=colour, markerfacecolor=inside, label=label)
-    axes.set(xlabel="value of agent 1 (reward)", ylabel="value of agent 2 (reward)")
-    axes.legend(fontsize=6)
+_BARS = " Bars: 95 % intervals of the mean over runs (none below ten runs)."
 
+_REGRET_CAPTION = r"""Group regret of Algorithm 1 with homogeneous agents; contrast: factor of the differences between
+rewards. (a) Ways to share, with calibrated $\beta$. (b) At the last episode against $M$, each point at its worst
+contrast; the numbers are slopes, not divided by logarithms. (c) Widths $\beta$, with $S=1$: with that of Theorem 1
+agents are optimistic and learn slowly, with the calibrated one they are not optimistic, and with that of the proofs
+they hardly leave exploration."""
 
-def _draw_pareto(numbers: pd.DataFrame) -> Figure:
-    """Draw one front, the fraction recovered, and the two regrets."""
-    figure = new_figure(PAGE, 2.7)
-    panels = figure.subplots(1, 3)
-    _front(panels[0], numbers[numbers["panel"] == "front"])
-    series = sorted({str(s) for s in numbers.loc[numbers["panel"] == "recovered", "series"]}, key=_order)
-    for k, name in enumerate(series):
-        for axes, panel, label in ((panels[1], "recovered", name), (panels[2], "average", name)):
-            _curve(axes, _part(numbers, panel, name), k, label)
-        part = _part(numbers, "bayes", name)
-        panels[2].plot(part["x"], part["y"].clip(lower=1e-6), ":", color=cluster_colour(k)[0])
-    panels[1].set(xscale="log", xlabel="episodes", ylabel="fraction of scalarisations", ylim=(-0.02, 1.02))
-    panels[2].set(xscale="log", yscale="log", xlabel="episodes, $T$", ylabel="regret (reward)")
-    panels[1].legend(fontsize=6)
-    labels = ("(a) one front", "(b) front recovered", r"(c) $\mathfrak{R}_C/T$ and (dotted) $\mathfrak{R}_B$")
-    for axes, label in zip(panels, labels, strict=True):
-        panel_label(axes, label)
-    return figure
+_COMMUNICATION_CAPTION = r"""Episodes with communication of Algorithms 1 and 2, counted by the server, over their
+bounds, as $T$, $S$, $M$ and $d$ vary one at a time around the values written below. Solid: the bounds of Lemmas 1 and
+3; dashed: those of their proofs with $\log\det\Lambda_h$ of the run, which the claims use."""
 
+_HETEROGENEITY_CAPTION = r"""Agents with different MDPs, each point at its worst contrast of rewards. (a) Group regret
+against the deviation $\xi$ (total variation and reward), with and without the term $\xi\sqrt{dMT}$ in $\beta$. (b)
+Group regret against the rank $\chi$ of contexts with $k$ coordinates; mean context: Algorithm 3 with the mean of all
+contexts in the place of each, which is the same at $\chi=1$, so that the distance is what ignoring contexts costs;
+$\phi$ alone: Algorithm 1 on identical agents (Remark 4). (c) $\log\det\tilde\Lambda$ of all agents' data, and the
+bound of Lemma 14."""
 
-def _part(numbers: pd.DataFrame, panel: str, series: str) -> pd.DataFrame:
-    """Return one series of a panel, by x."""
-    return numbers[(numbers["panel"] == panel) & (numbers["series"] == series)].sort_values("x")
+_SIZES_CAPTION = r"""Worst group regret (reward) against the other sizes of Theorem 1, (a) to (c), and Theorem 3, (d)
+and (e), with the fitted slope, not divided by logarithms; dotted: the slope of the bound. (f) Sum of $\|\phi\|$ in
+the norm of $\Lambda^{-1}$ over the bound of Lemma 9, with communication and without."""
 
-
-def _order(series: str) -> float:
-    """Return the threshold of a series, ∞ without communication."""
-    return float(series.removeprefix("S = ")) if series.startswith("S = ") else float("inf")
-
-
-_BANDS = " Bands: 95 % bootstrap intervals of the mean over runs (none below ten runs)."
-
-_REGRET_CAPTION = r"""Group regret of Algorithm 1 with homogeneous agents. (a) Against $T$, for rewards of the middle
-contrast and the largest $M$; with $\beta$ of the proofs (at $M=4$ and the largest contrast) no agent leaves
-exploration. (b) At the last episode against $M$, each point at its worst contrast; dotted and dashed: slopes $1/2$ and
-$1$."""
-
-_COMMUNICATION_CAPTION = r"""Episodes with communication of Algorithms 1 and 2 as $T$, $S$, $M$ and $d$ vary one at a
-time; dashed: the bounds of Lemmas 1 and 3."""
-
-_HETEROGENEITY_CAPTION = r"""Agents with different MDPs. (a) Group regret against the deviation $\xi$ (total variation
-and reward), with and without the term $\xi\sqrt{dMT}$ in $\beta$. (b) Group regret against the rank $\chi$ of contexts
-with $k$ coordinates. (c) $\log\det\tilde\Lambda$ of all agents' data, and the bound of Lemma 14."""
-
-_PARETO_CAPTION = r"""Algorithm 2 in multi-agent MDPs with two agents. (a) Values, averaged over the initial states, of
-all Pareto-optimal joint policies of one instance, of those among them that are greedy for some scalarisation, and of
-every policy that was played. (b) Fraction of scalarisations $v$ for which a policy played so far is as good as
+_PARETO_CAPTION = r"""Algorithm 2 in multi-agent MDPs with two agents. (a) Values, averaged over the initial states,
+of all Pareto-optimal joint policies of one instance, of those among them that are greedy for some scalarisation, and
+of every policy that was played. (b) Fraction of scalarisations $v$ for which a policy played so far is as good as
 $\pi^*_v$ at every initial state, by threshold $S$. (c) $\mathfrak{R}_C(T)/T$ and, dotted, $\mathfrak{R}_B(T)$ (values
 below $10^{-6}$ are drawn at $10^{-6}$)."""
 
@@ -269,30 +169,37 @@ below $10^{-6}$ are drawn at $10^{-6}$)."""
 FIGURES: dict[str, EvidenceFigure] = {
     "coop_regret": EvidenceFigure(
         title="Group regret of homogeneous agents",
-        caption=_REGRET_CAPTION + _BANDS,
+        caption=_REGRET_CAPTION + _BARS,
         table=_regret_table,
-        draw=_draw_regret,
+        draw=draw_regret,
         inputs=(REGRET.name,),
     ),
     "coop_communication": EvidenceFigure(
         title="Episodes with communication",
-        caption=_COMMUNICATION_CAPTION + _BANDS,
+        caption=_COMMUNICATION_CAPTION + _BARS,
         table=_communication_table,
-        draw=_draw_communication,
+        draw=draw_communication,
         inputs=(COMMUNICATION.name,),
     ),
     "coop_heterogeneity": EvidenceFigure(
         title="Agents with different MDPs",
-        caption=_HETEROGENEITY_CAPTION + _BANDS,
+        caption=_HETEROGENEITY_CAPTION + _BARS,
         table=_heterogeneity_table,
-        draw=_draw_heterogeneity,
+        draw=draw_heterogeneity,
         inputs=(HETEROGENEITY.name,),
+    ),
+    "coop_sizes": EvidenceFigure(
+        title="Regret against the other sizes",
+        caption=_SIZES_CAPTION + _BARS,
+        table=_sizes_table,
+        draw=draw_sizes,
+        inputs=(SIZES_STUDY.name,),
     ),
     "coop_pareto": EvidenceFigure(
         title="Pareto-optimal joint policies",
-        caption=_PARETO_CAPTION + _BANDS,
+        caption=_PARETO_CAPTION + _BARS,
         table=_pareto_table,
-        draw=_draw_pareto,
+        draw=draw_pareto,
         inputs=(FRONT.name, PARETO.name),
     ),
 }

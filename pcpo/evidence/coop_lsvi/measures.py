@@ -1,85 +1,151 @@
-"""Measure the claims on CoopLSVI.
+"""Measure the claims on agents with an MDP each: regret, rounds of communication, heterogeneity, other sizes.
 
-A replicate is a seed with all its cells, and the bootstrap resamples whole replicates.  Exponents are those of regret
-over β_T√log(MT), the factor that Õ(·) hides in (64); β is the width with which a run was made.
+A replicate is a seed with all its cells, since its MDP is the same in all of them: violations count seeds, and the
+jackknife leaves out whole seeds.  Exponents are those of regret over β_T√log(MT), the factor that Õ(·) hides in (64);
+β is the width with which a run was made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import scipy  # loads scipy.stats at its first use
 
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
-from pcpo.claims.findings import bootstrap, failures, mean, violations
+from pcpo.claims.findings import failures, jackknife, mean_ratio, violations, within
 from pcpo.errors import ResultsError
+from pcpo.evidence.coop_lsvi.model.bounds import remark_4
 
 __all__ = [
     "COMMUNICATION",
-    "EXACT",
     "HETEROGENEITY",
-    "PARETO",
     "REGRET",
+    "SIZES",
     "agents_exponent",
-    "bound_violations",
+    "bonus_exceeded",
     "chi_exponent",
-    "count_violations",
+    "chi_ratio",
+    "deviation_growth",
     "deviation_ratio",
-    "joint_exponent",
+    "identical_ratio",
+    "largest",
+    "last",
+    "learnt_ratio",
+    "log_ratio",
+    "log_slope",
     "optimism",
     "pooled_ratio",
-    "proposition_3",
-    "threshold_ratio",
-    "thresholds",
+    "rounds_exponent",
+    "seeds_with",
+    "share_ratio",
+    "size_exponent",
+    "threshold_growth",
     "time_exponent",
+    "told_ratio",
+    "wide",
 ]
 
 #: Names of the studies that are measured.
 REGRET, COMMUNICATION, HETEROGENEITY = "coop_lsvi_regret", "coop_lsvi_communication", "coop_lsvi_heterogeneity"
-PARETO, EXACT = "coop_lsvi_pareto", "coop_lsvi_exact"
+SIZES = "coop_lsvi_sizes"
 
 
-def _wide(frame: pd.DataFrame, columns: list[str], value: str, where: str) -> pd.DataFrame:
+# What all measures share.
+
+
+def wide(frame: pd.DataFrame, columns: list[str], value: str, where: str) -> pd.DataFrame:
     """Return a row for each seed and a column for each condition; raise ResultsError if there is no row."""
     if frame.empty:
         raise ResultsError(f"{where}: found no row, expected some")
     return frame.pivot(index="seed", columns=columns, values=value)
 
 
-def _slope(x: FloatArray, y: FloatArray) -> FloatArray:
-    """Return the least-squares slopes of y ``(..., n)`` over log x ``(n,)``."""
+def log_slope(x: FloatArray, y: FloatArray) -> float:
+    """Return the least-squares slope of log y over log x, each ``(n,)``."""
     z = np.log(x) - np.log(x).mean()
-    return np.asarray(y @ (z / (z @ z)))
+    return float(np.log(y) @ z / (z @ z))
 
 
-def _last(frame: pd.DataFrame) -> pd.DataFrame:
+def last(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the last episode."""
-    last: pd.DataFrame = frame[frame["episode"] == frame["episode"].max()]
-    return last
+    rows: pd.DataFrame = frame[frame["episode"] == frame["episode"].max()]
+    return rows
 
 
-def _by_contrast(frame: pd.DataFrame, by: str) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the regrets ``(n, K, C)`` by a column and by contrast, its K values, and β_T√log(MT) of each value."""
-    contrasts = sorted(frame["contrast"].unique())
-    wide = _wide(frame, [by, "contrast"], "regret", REGRET)
-    values = np.sort(frame[by].unique()).astype(np.float64)
-    regrets = np.stack([wide[value][contrasts].to_numpy(dtype=np.float64) for value in values], axis=1)
-    one = frame.drop_duplicates(by).sort_values(by)
-    logs = np.sqrt(np.log(np.maximum(one["agents"].to_numpy() * one["episode"].to_numpy(), 2.0)))
-    return regrets, values, np.asarray(one["beta"].to_numpy(dtype=np.float64) * logs)
+def seeds_with(frame: pd.DataFrame, wrong: pd.Series[bool]) -> Finding:
+    """Count the seeds with a violation in any of their rows; a seed is one trial, however many rows it has."""
+    by_seed = wrong.groupby(frame["seed"]).any()
+    return violations(int(by_seed.sum()), len(by_seed))
 
 
-def _exponent(frame: pd.DataFrame, by: str, predicted: float, name: str, *, logs: bool = True) -> Finding:
+def largest(findings: Sequence[Finding], name: str, *, logs: bool = False) -> Finding:
+    """Combine findings of jackknives with one bound into the finding on the largest of the quantities.
+
+    Every quantity must be small enough to bound the largest, so its upper limit is the largest upper limit; one
+    quantity far above the bound refutes it, with Bonferroni's correction for having looked at all.
+
+    Args:
+        findings: one for each quantity.
+        name: of the quantity.
+        logs: whether the intervals are symmetric on the scale of logarithms.
+    """
+    k, n, bound = len(findings), findings[0].n_runs, findings[0].predicted
+    scale: Callable[[float], float] = (lambda x: float(np.log(x))) if logs else (lambda x: x)
+    widen = float(scipy.stats.t.isf(0.025 / k, n - 1) / scipy.stats.t.isf(0.025, n - 1)) if n > 1 else 1.0
+    lows = [scale(f.estimate) - widen * (scale(f.estimate) - scale(f.low)) for f in findings]
+    against = [f.p_value for f in findings if f.estimate > bound]
+    top = max(findings, key=lambda f: f.estimate)
+    low = float(np.exp(max(lows)) if logs else max(lows))
+    p = min(1.0, k * min(against)) if against else 1.0
+    return replace(top, statistic=name, low=low, high=max(f.high for f in findings), p_value=p)
+
+
+def _worst(frame: pd.DataFrame, by: str, value: str, where: str) -> tuple[FloatArray, FloatArray]:
+    """Return values ``(n, K, C)`` by a column and by contrast, and the K values of the column, ascending."""
+    contrasts, values = sorted(frame["contrast"].unique()), sorted(frame[by].unique())
+    table = wide(frame, [by, "contrast"], value, where)
+    runs = np.stack([table[one][contrasts].to_numpy(dtype=np.float64) for one in values], axis=1)
+    return runs, np.array(values, dtype=np.float64)
+
+
+def _worst_mean(runs: FloatArray) -> FloatArray:
+    """Return the largest mean over contrasts, of runs ``(n, ..., C)``."""
+    return np.asarray(runs.mean(axis=0).max(axis=-1))
+
+
+# Theorem 1 and Remark 2.
+
+
+def _exponent(frame: pd.DataFrame, by: str, predicted: float, size: str, *, logs: bool = True) -> Finding:
     """Compare the slope of log regret over the log of a column, at the worst contrast for each of its values."""
-    regrets, values, hidden = _by_contrast(frame, by)
-    scale = hidden if logs else np.ones_like(hidden)
+    runs, x = _worst(frame, by, "regret", REGRET)
+    one = frame.drop_duplicates(by).sort_values(by)
+    counted = np.sqrt(np.log(np.maximum(one["agents"].to_numpy() * one["episode"].to_numpy(), 2.0)))
+    if logs:
+        return _divided(runs, x, one["beta"].to_numpy(dtype=np.float64) * counted, predicted, size)
+    name = f"slope over log {size} of log mean regret"
+    return jackknife(runs, lambda some: log_slope(x, _worst_mean(some)), predicted, name)
 
-    def statistic(drawn: FloatArray) -> FloatArray:
-        return _slope(values, np.log(drawn.mean(axis=1).max(axis=-1) / scale))
 
-    return bootstrap(regrets, statistic, predicted, name)
+def _divided(runs: FloatArray, x: FloatArray, hidden: FloatArray, predicted: float, size: str) -> Finding:
+    """Compare the slope of log(worst regret/hidden) over log x; the statistic names the slope of the regret itself too.
+
+    Args:
+        runs: regrets ``(n, K, C)``.
+        x: values of the size ``(K,)``.
+        hidden: β_T√log(MT), which Õ(·) hides ``(K,)``.
+        predicted: the exponent to compare with.
+        size: its symbol.
+    """
+    name = f"slope over log {size} of log mean regret over β_T√log(MT)"
+    found = jackknife(runs, lambda some: log_slope(x, _worst_mean(some) / hidden), predicted, name)
+    raw = jackknife(runs, lambda some: log_slope(x, _worst_mean(some)), predicted, name)
+    plain = f"; not divided {raw.estimate:.3f} [{raw.low:.3f}, {raw.high:.3f}]"
+    return replace(found, statistic=found.statistic + plain)
 
 
 def agents_exponent(tables: Tables, algorithm: str, predicted: float, *, logs: bool = True) -> Finding:
@@ -89,11 +155,11 @@ def agents_exponent(tables: Tables, algorithm: str, predicted: float, *, logs: b
         tables: of the group.
         algorithm: of `coop_lsvi_regret`.
         predicted: the exponent to compare with.
-        logs: whether to divide regret by the factor β_T√log(MT) that Õ(·) hides.
+        logs: whether to divide regret by the factor β_T√log(MT) that Õ(·) hides; the statistic then names the slope of
+            the regret itself too.
     """
-    frame = _last(tables[REGRET])
-    name = "slope over log M of log mean regret" + (" less hidden logarithms" if logs else "")
-    return _exponent(frame[frame["algorithm"] == algorithm], "agents", predicted, name, logs=logs)
+    frame = last(tables[REGRET])
+    return _exponent(frame[frame["algorithm"] == algorithm], "agents", predicted, "M", logs=logs)
 
 
 def time_exponent(tables: Tables, algorithm: str, predicted: float) -> Finding:
@@ -101,130 +167,211 @@ def time_exponent(tables: Tables, algorithm: str, predicted: float) -> Finding:
     frame = tables[REGRET]
     frame = frame[frame["algorithm"] == algorithm]
     frame = frame[frame["agents"] == frame["agents"].max()]
-    return _exponent(frame, "episode", predicted, "slope over log T of log mean regret less hidden logarithms")
+    return _exponent(frame, "episode", predicted, "T")
 
 
 def pooled_ratio(tables: Tables, algorithm: str, predicted: float) -> Finding:
     """Compare the worst mean regret of the group over that of one agent that acts MT times, at the largest M."""
-    frame = _last(tables[REGRET])
+    frame = last(tables[REGRET])
     frame = frame[frame["agents"] == frame["agents"].max()]
     frame = frame[frame["algorithm"].isin([algorithm, "pooled"])]
-    wide = _wide(frame, ["algorithm", "contrast"], "regret", REGRET)
-    runs = np.stack([wide[name].to_numpy(dtype=np.float64) for name in (algorithm, "pooled")], axis=1)
+    runs, _ = _worst(frame.assign(pooled=frame["algorithm"] == "pooled"), "pooled", "regret", REGRET)
+    return log_ratio(runs, lambda some: _worst_mean(some)[0] / _worst_mean(some)[1], predicted, "ratio of worst means")
 
-    def statistic(drawn: FloatArray) -> FloatArray:
-        worst = drawn.mean(axis=1).max(axis=-1)
-        return np.asarray(worst[:, 0] / worst[:, 1])
 
-    return bootstrap(runs, statistic, predicted, "group regret over that of one agent with all episodes")
+def log_ratio(runs: FloatArray, statistic: Callable[[FloatArray], float], predicted: float, name: str) -> Finding:
+    """Compare a positive statistic of runs with a bound; interval and test are of its logarithm."""
+    found = jackknife(runs, lambda some: float(np.log(statistic(some))), float(np.log(predicted)), name)
+    estimate, low, high = np.exp([found.estimate, found.low, found.high]).tolist()
+    return replace(found, estimate=estimate, low=low, high=high, predicted=predicted)
 
 
 def optimism(tables: Tables, algorithm: str, alpha: float) -> Finding:
-    """Compare the fraction of runs in which Q^t < Q* somewhere with its bound α."""
-    frame = _last(tables[REGRET])
+    """Compare the fraction of seeds in which Q^t < Q* somewhere in a run with its bound α."""
+    return _failing(tables, algorithm, lambda frame: frame["pessimistic"] > 0, alpha)
+
+
+def learnt_ratio(tables: Tables, algorithm: str, predicted: float) -> Finding:
+    """Compare regret of the second half over that of always taking the first action; its only M and contrast."""
+    frame = tables[REGRET]
     frame = frame[frame["algorithm"] == algorithm]
-    return failures(int((frame["pessimistic"] > 0).sum()), len(frame), alpha)
+    T = frame["episode"].max()
+    ends = [frame[frame["episode"] == t].set_index("seed")[["regret", "first"]] for t in (T // 2, T)]
+    late = (ends[1] - ends[0]).to_numpy(dtype=np.float64)
+    return mean_ratio(late[:, 0], late[:, 1], predicted)
 
 
-def bound_violations(tables: Tables, algorithm: str) -> Finding:
-    """Count the runs of a triggered algorithm with more episodes with communication than its lemma allows."""
-    frame = tables[COMMUNICATION]
-    frame = frame[(frame["algorithm"] == algorithm) & (frame["role"] == "trigger")]
-    return violations(int((frame["rounds"] > frame["bound"]).sum()), len(frame))
+def bonus_exceeded(tables: Tables, algorithm: str, alpha: float) -> Finding:
+    """Compare the fraction of seeds in which some run's regret exceeds twice its bonuses along the way with α."""
+    return _failing(tables, algorithm, lambda frame: frame["regret"] > frame["bonus"], alpha)
 
 
-def deviation_ratio(tables: Tables) -> Finding:
-    """Compare the largest mean extra late regret over ξH(H + 1) with 1, over ξ > 0, for agents whose β includes ξ."""
-    frame = tables[HETEROGENEITY]
-    frame = frame[(frame["kind"] == "xi") & (frame["algorithm"] == "told")]
-    wide = _wide(frame, ["amount"], "late", HETEROGENEITY)
-    amounts = np.array(sorted(wide.columns), dtype=np.float64)
-    H = int(frame["horizon"].iloc[0])
-    runs = wide[list(amounts)].to_numpy(dtype=np.float64)
-    bound = amounts[amounts > 0] * H * (H + 1)
-
-    def statistic(drawn: FloatArray) -> FloatArray:
-        means = drawn.mean(axis=1)
-        return np.asarray(np.max((means[:, amounts > 0] - means[:, amounts == 0]) / bound, axis=1))
-
-    return bootstrap(runs, statistic, 1.0, "largest extra regret of an agent and episode over ξH(H + 1)")
+def _failing(tables: Tables, algorithm: str, fails: Callable[[pd.DataFrame], pd.Series[bool]], alpha: float) -> Finding:
+    """Compare the fraction of seeds in which some run of an algorithm fails, at the last episode, with α."""
+    frame = last(tables[REGRET])
+    frame = frame[frame["algorithm"] == algorithm]
+    failed = fails(frame).groupby(frame["seed"]).any()
+    return failures(int(failed.sum()), len(failed), alpha)
 
 
-def chi_exponent(tables: Tables, algorithm: str, predicted: float) -> Finding:
-    """Compare the slope of log mean regret over log(d + χ)."""
-    frame = tables[HETEROGENEITY]
-    frame = frame[(frame["kind"] == "chi") & (frame["algorithm"] == algorithm)]
-    wide = _wide(frame, ["amount"], "regret", HETEROGENEITY)
-    x = np.array(wide.columns, dtype=np.float64) + float(frame["dimension"].iloc[0])
-
-    def statistic(drawn: FloatArray) -> FloatArray:
-        return _slope(x, np.log(drawn.mean(axis=1)))
-
-    return bootstrap(wide.to_numpy(dtype=np.float64), statistic, predicted, "slope of log mean regret over log(d + χ)")
+# Rounds of communication.
 
 
-def count_violations(
-    tables: Tables,
-    study: str,
-    wrong: Callable[[pd.DataFrame], pd.Series[bool]],
-    trials: Callable[[pd.DataFrame], int] = len,
-) -> Finding:
-    """Count the violations in a study's rows.
+def rounds_exponent(tables: Tables, target: float, margin: float) -> Finding:
+    """Compare |slope over log S of log(1 + mean rounds) − target| with a margin, Algorithm 1 at the middle sizes.
 
-    Args:
-        tables: of the group.
-        study: name of the study.
-        wrong: from the rows to the violations of each.
-        trials: from the rows to the number of trials, by default a trial for each row.
+    The 1 gives agents that never communicate the slope 0.
     """
-    frame = tables[study]
-    return violations(int(wrong(frame).sum()), trials(frame))
-
-
-def thresholds(tables: Tables) -> list[float]:
-    """Return the thresholds S of the runs of Algorithm 2 with communication, ascending."""
-    return sorted(tables[PARETO]["threshold"].dropna().unique())
-
-
-def _with_threshold(tables: Tables, threshold: float) -> pd.DataFrame:
-    """Return the runs of Algorithm 2 with a threshold S."""
-    frame = tables[PARETO]
-    return frame[frame["threshold"] == threshold]
-
-
-def joint_exponent(tables: Tables, threshold: float, predicted: float) -> Finding:
-    """Compare the slope of log R_C over log T, from T/16 on, at a threshold S."""
-    frame = _with_threshold(tables, threshold)
-    frame = frame[frame["episode"] >= frame["episode"].max() / 16]
-    wide = _wide(frame, ["episode"], "regret", PARETO)
-    T = np.array(wide.columns, dtype=np.float64)
-    one = frame.drop_duplicates("episode").sort_values("episode")
-    logs = np.sqrt(np.log(one["agents"].to_numpy() * T))
-    hidden = one["beta"].to_numpy(dtype=np.float64) * logs
-
-    def statistic(drawn: FloatArray) -> FloatArray:
-        return _slope(T, np.log(drawn.mean(axis=1) / hidden))
-
-    return bootstrap(
-        wide.to_numpy(dtype=np.float64), statistic, predicted, "slope over log T of log mean R_C less logs"
+    frame = tables[COMMUNICATION]
+    frame = frame[(frame["algorithm"] == "parallel") & (frame["role"] == "trigger")]
+    others = frame.groupby(["episodes", "agents", "dimension"])["threshold"].transform("nunique")
+    table = wide(frame[others == others.max()], ["threshold"], "rounds", COMMUNICATION)
+    S = np.array(table.columns, dtype=np.float64)
+    name = "slope over log S of log(1 + mean rounds)"
+    return within(
+        table.to_numpy(dtype=np.float64), lambda some: log_slope(S, 1 + some.mean(axis=0)), target, margin, name
     )
 
 
-def threshold_ratio(tables: Tables) -> Finding:
-    """Compare mean R_C at the largest threshold over √(ratio of thresholds) times that at the smallest with 1."""
-    known = thresholds(tables)
-    cells = [_last(_with_threshold(tables, S)).set_index("seed")["regret"] for S in (known[-1], known[0])]
-    pairs = pd.concat(cells, axis=1, join="inner")
-    factor = float(np.sqrt(known[-1] / known[0]))
-
-    def statistic(drawn: FloatArray) -> FloatArray:
-        means = drawn.mean(axis=1)
-        return np.asarray(means[:, 0] / (factor * means[:, 1]))
-
-    return bootstrap(pairs.to_numpy(dtype=np.float64), statistic, 1.0, "regret over √S times that of the smallest S")
+# Heterogeneous agents.
 
 
-def proposition_3(tables: Tables) -> Finding:
-    """Compare the mean of R_B(T) − R_C(T)/T with 0, at the last episode and the smallest S."""
-    frame = _last(_with_threshold(tables, thresholds(tables)[0]))
-    return mean((frame["bayes"] - frame["regret"] / frame["episode"]).to_numpy(), 0.0, "mean of R_B − R_C/T")
+def _deviating(tables: Tables, algorithms: Sequence[str], value: str) -> tuple[list[FloatArray], FloatArray, int]:
+    """Return values ``(n, K, C)`` of each algorithm by ξ and contrast, the K values of ξ, and H."""
+    frame = tables[HETEROGENEITY]
+    frame = frame[frame["kind"] == "xi"]
+    found = [_worst(frame[frame["algorithm"] == name], "amount", value, HETEROGENEITY) for name in algorithms]
+    return [runs for runs, _ in found], found[0][1], int(frame["horizon"].iloc[0])
+
+
+def deviation_ratio(tables: Tables) -> Finding:
+    """Compare extra late regret over ξH(H + 1) with 1, the largest over ξ and contrasts, for agents told ξ.
+
+    Values of ξ with ξ(H + 1) ≥ 1 are left out, since no agent can lose more than H.
+    """
+    (runs,), xi, H = _deviating(tables, ["told"], "late")
+    name = "extra regret of an agent and late episode over ξH(H + 1)"
+    chosen = np.flatnonzero((xi > 0) & (xi * (H + 1) < 1))
+    extra = [(runs[:, k] - runs[:, 0]) / (xi[k] * H * (H + 1)) for k in chosen]
+    members = [jackknife(e[:, c], lambda some: float(some.mean()), 1.0, name) for e in extra for c in range(e.shape[1])]
+    return largest(members, f"largest {name}")
+
+
+def deviation_growth(tables: Tables) -> Finding:
+    """Compare extra late regret over ξ at the smallest ξ > 0 less the same at the largest with 0, worst contrasts."""
+    (runs,), xi, _ = _deviating(tables, ["told"], "late")
+
+    def statistic(some: FloatArray) -> float:
+        extra = (_worst_mean(some)[1:] - _worst_mean(some)[0]) / xi[1:]
+        return float(extra[0] - extra[-1])
+
+    return jackknife(runs, statistic, 0.0, "extra regret over ξ, at the smallest ξ less at the largest")
+
+
+def told_ratio(tables: Tables) -> Finding:
+    """Compare mean regret without ξ in β over that with it with 1, the largest over ξ > 0 and contrasts."""
+    (untold, told), xi, _ = _deviating(tables, ["untold", "told"], "regret")
+    return _largest_ratio(untold[:, xi > 0], told[:, xi > 0], "regret without ξ in β over that with it")
+
+
+def share_ratio(tables: Tables, least: float) -> Finding:
+    """Compare mean regret without communication over that of sharing with ξ in β with 1, the largest over ξ ≥ least."""
+    (alone, told), xi, _ = _deviating(tables, ["alone", "told"], "regret")
+    chosen = xi >= least
+    if not chosen.any():
+        raise ResultsError(f"{HETEROGENEITY}: found ξ up to {xi.max():g}, expected some of at least {least:g}")
+    return _largest_ratio(alone[:, chosen], told[:, chosen], "regret alone over that of sharing, ξ in β")
+
+
+def _largest_ratio(above: FloatArray, below: FloatArray, name: str, bound: float = 1.0) -> Finding:
+    """Compare the largest ratio of means of paired runs ``(n, ...)`` with a bound."""
+    pairs = zip(above.reshape(len(above), -1).T, below.reshape(len(below), -1).T, strict=True)
+    members = [mean_ratio(a, b, bound) for a, b in pairs]
+    return largest(members, f"largest {name}, of {len(members)}", logs=True)
+
+
+def _with_contexts(tables: Tables, algorithm: str) -> tuple[FloatArray, FloatArray, pd.Series[float]]:
+    """Return regrets ``(n, K, C)`` of an algorithm by χ and contrast, the K values of χ, and a row with the sizes."""
+    frame = tables[HETEROGENEITY]
+    frame = frame[(frame["kind"] == "chi") & (frame["algorithm"] == algorithm)]
+    runs, chi = _worst(frame, "amount", "regret", HETEROGENEITY)
+    return runs, chi, frame.iloc[0]
+
+
+def chi_exponent(tables: Tables, algorithm: str, predicted: float) -> Finding:
+    """Compare the slope of log regret over log(d + χ), at the worst contrast for each χ."""
+    runs, chi, sizes = _with_contexts(tables, algorithm)
+    x = chi + float(sizes["dimension"])
+    name = "slope of log mean regret over log(d + χ)"
+    return jackknife(runs, lambda some: log_slope(x, _worst_mean(some)), predicted, name)
+
+
+def chi_ratio(tables: Tables, algorithm: str, predicted: float) -> Finding:
+    """Compare worst regret over that of agents alone, in units of √((d + χ)/(d + 1)M), with a bound; largest over χ.
+
+    Alone an agent has χ = 1: the root is the ratio of the bounds of Theorem 3 for M agents that share and for M groups
+    of one.
+    """
+    runs, chi, sizes = _with_contexts(tables, algorithm)
+    alone = _with_contexts(tables, "alone")[0]
+    d, M = float(sizes["dimension"]), float(sizes["agents"])
+    unit = np.sqrt((d + chi) / ((d + 1) * M))
+    name = "regret over that alone, in units of √((d + χ)/(d + 1)M)"
+    members = [
+        log_ratio(
+            np.stack([runs[:, k], alone[:, k]], axis=1),
+            lambda some, k=k: float(np.divide(*_worst_mean(some)) / unit[k]),  # type: ignore[misc]
+            predicted,
+            name,
+        )
+        for k in range(len(chi))
+    ]
+    return largest(members, f"largest {name}", logs=True)
+
+
+def identical_ratio(tables: Tables, algorithm: str) -> Finding:
+    """Compare regret at χ = 1 over that of Algorithm 1 with the factor of Remark 4, the largest over contrasts."""
+    runs, chi, sizes = _with_contexts(tables, algorithm)
+    plain = _with_contexts(tables, "plain")[0][:, 0]
+    same = runs[:, int(np.flatnonzero(chi == 1)[0])]
+    bound = remark_4(float(sizes["dimension"]), float(tables[HETEROGENEITY]["contexts"].max()))
+    name = "regret over that of Algorithm 1, identical agents"
+    return _largest_ratio(same, plain, name, bound)
+
+
+# Other sizes.
+
+
+def _sized(tables: Tables, varied: str) -> pd.DataFrame:
+    """Return the runs of agents that communicate where a size varies."""
+    frame = tables[SIZES]
+    return frame[(frame["varied"] == varied) & (frame["alone"] == 0)]
+
+
+def size_exponent(tables: Tables, varied: str, predicted: float) -> Finding:
+    """Compare the slope over the log of a size of log(regret/(β_T√log MT)), at the worst contrast for each value.
+
+    Args:
+        tables: of the group.
+        varied: "d", "H", "k" (the size is then d + k) or "M".
+        predicted: the exponent to compare with; β_T grows as H√d, with contexts as H√(d + k).
+    """
+    frame = _sized(tables, varied)
+    column = {"d": "dimension", "H": "horizon", "k": "contexts", "M": "agents"}[varied]
+    runs, x = _worst(frame, column, "regret", SIZES)
+    size = x + float(frame["dimension"].iloc[0]) if varied == "k" else x
+    one = frame.drop_duplicates(column).sort_values(column)
+    hidden = one["beta"].to_numpy() * np.sqrt(np.log((one["agents"] * one["episodes"]).to_numpy()))
+    return _divided(runs, size, hidden, predicted, "d + k" if varied == "k" else varied)
+
+
+def threshold_growth(tables: Tables) -> Finding:
+    """Compare worst regret at S over √(S/S_0) times that at the smallest S_0 with 1, the largest over S > S_0."""
+    runs, S = _worst(_sized(tables, "S"), "threshold", "regret", SIZES)
+    name = "regret over √S times that of the smallest S"
+
+    def member(k: int) -> Finding:
+        factor = np.sqrt(S[k] / S[0])
+        return log_ratio(runs[:, [k, 0]], lambda some: float(np.divide(*_worst_mean(some)) / factor), 1.0, name)
+
+    return largest([member(k) for k in range(1, len(S))], f"largest {name}", logs=True)

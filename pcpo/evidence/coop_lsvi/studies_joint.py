@@ -18,19 +18,21 @@ from pcpo.arrays import FloatArray, IntArray
 from pcpo.claims.contract import Study
 from pcpo.claims.options import Option, number, several, whole
 from pcpo.evidence.coop_lsvi.model.bounds import betas
+from pcpo.evidence.coop_lsvi.model.draws import random_multi_agent
 from pcpo.evidence.coop_lsvi.model.joint import (
     JointRun,
     bayes_regret,
     greedy_policy,
     joint_noise,
+    never_greedy,
     pareto_optimal,
     recovered,
     run_joint,
     scalarised_optimum,
     simplex_points,
 )
-from pcpo.evidence.coop_lsvi.model.mdp import MultiAgentMDP, all_policies, policy_values, random_multi_agent
-from pcpo.evidence.coop_lsvi.streams import at, checkpoints, instance_stream, noise_stream
+from pcpo.evidence.coop_lsvi.model.mdp import MultiAgentMDP, all_policies, policy_values, with_contrast
+from pcpo.evidence.coop_lsvi.streams import CONTRASTS, at, checkpoints, instance_stream, noise_stream
 
 __all__ = ["EXACT", "FRONT", "PARETO", "STUDIES"]
 
@@ -57,6 +59,7 @@ class ExactCell:
         states, horizon, dimension: sizes of the MDP; d = d₁ + d₂ is halved.
         scale: factor of the calibrated β_t.
         points: number of scalarisations v.
+        contrast: factor of the differences between rewards.
     """
 
     states: int
@@ -64,6 +67,7 @@ class ExactCell:
     dimension: int
     scale: float
     points: int
+    contrast: float
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class LearningCell(ExactCell):
     """Describe a condition of `coop_lsvi_pareto` or `coop_lsvi_front`, where Algorithm 2 learns.
 
     Args:
-        states, horizon, dimension, scale, points: as in `ExactCell`.
+        states, horizon, dimension, scale, points, contrast: as in `ExactCell`.
         episodes: T.
         threshold: S, ∞ without communication.
     """
@@ -83,7 +87,8 @@ class LearningCell(ExactCell):
 def _mdp(cell: ExactCell, seed: int) -> MultiAgentMDP:
     """Draw the MDP of a run."""
     d = cell.dimension
-    return random_multi_agent(instance_stream(seed), cell.states, _ACTIONS, cell.horizon, d - d // 2, d // 2)
+    drawn = random_multi_agent(instance_stream(seed), cell.states, _ACTIONS, cell.horizon, d - d // 2, d // 2)
+    return with_contrast(drawn, cell.contrast)
 
 
 def _learn(cell: LearningCell, seed: int, mdp: MultiAgentMDP) -> tuple[JointRun, FloatArray]:
@@ -95,10 +100,14 @@ def _learn(cell: LearningCell, seed: int, mdp: MultiAgentMDP) -> tuple[JointRun,
 
 
 def _pareto_cells(options: Mapping[str, Any]) -> dict[str, LearningCell]:
-    """Return a cell for each threshold, and one without communication."""
-    common = {name: value for name, value in options.items() if name != "thresholds"}
+    """Return a cell for each threshold and contrast, and those without communication."""
+    common = {name: value for name, value in options.items() if name not in ("thresholds", "contrasts")}
     thresholds = [*options["thresholds"], math.inf]
-    return {f"S_{S:g}": LearningCell(**common, threshold=float(S)) for S in thresholds}
+    return {
+        f"S_{S:g}_{g:g}": LearningCell(**common, threshold=float(S), contrast=float(g))
+        for S in thresholds
+        for g in options["contrasts"]
+    }
 
 
 def _pareto(cell: LearningCell, seeds: Sequence[int]) -> pd.DataFrame:
@@ -117,6 +126,7 @@ def _pareto_run(cell: LearningCell, seed: int) -> pd.DataFrame:
             "seed": seed,
             "episode": episodes,
             "threshold": cell.threshold if math.isfinite(cell.threshold) else np.nan,
+            "contrast": cell.contrast,
             "beta": beta[episodes - 1],
             "agents": len(_ACTIONS),
             "regret": at(found.regret, episodes),
@@ -137,6 +147,7 @@ PARETO = Study(
         "seed": "run: MDP and noise",
         "episode": "episodes so far",
         "threshold": "S of Algorithm 2; NaN without communication",
+        "contrast": "factor of the differences between rewards, no unit",
         "beta": "β_t, units of reward",
         "agents": "M",
         "regret": "R_C of (13) with the v_t drawn, units of reward",
@@ -149,6 +160,7 @@ PARETO = Study(
     may_be_missing=frozenset({"threshold"}),
     options={
         **_SIZES,
+        "contrasts": CONTRASTS,
         "thresholds": several([2, 8, 32], number(above=1)),
         "episodes": whole(2048, least=2 ** (_CHECKPOINTS - 1)),
     },
@@ -176,13 +188,15 @@ def _enumerated(cell: ExactCell, seed: int) -> dict[str, Any]:
     idle = MultiAgentMDP(np.concatenate([even, mdp.phi[1:]]), mdp.common, mdp.theta, mdp.mu, mdp.actions)
     boundary = greedy_policy(scalarised_optimum(idle, np.eye(len(_ACTIONS))[:1])[0])
     idle_values = policy_values(idle.P, idle.r, all_policies(H, S, A))
-    front = pareto_optimal(values)
+    front = values[pareto_optimal(values)]
     return {
         "seed": seed,
         "tested": len(v),
         "policies": len(values),
-        "front": len(np.unique(values[front].reshape(front.sum(), -1).round(9), axis=0)),
-        "supported": len(np.unique(greedy.reshape(len(v), -1).round(9), axis=0)),
+        "front": _different(front),
+        "supported": _different(greedy),
+        "unsupported": _different(front[never_greedy(front, best, v, values)]),
+        "unsupported_greedy": _different(greedy[never_greedy(greedy, best, v, values)]),
         "gap": float(np.abs(V[:, 0] - best).max()),
         "gap_myopic": float(np.abs(reached - best).max()),
         "dominated": int(np.sum(~pareto_optimal(greedy, values))),
@@ -191,10 +205,15 @@ def _enumerated(cell: ExactCell, seed: int) -> dict[str, Any]:
     }
 
 
+def _different(values: FloatArray) -> int:
+    """Count the different values among V_1 ``(n, M, S)``."""
+    return len({value.tobytes() for value in values.round(9) + 0.0})
+
+
 EXACT = Study(
     name="coop_lsvi_exact",
     title="CoopLSVI: scalarised optima against all joint policies",
-    cells=lambda options: {"all": ExactCell(**options)},
+    cells=lambda options: {"all": ExactCell(**options, contrast=1.0)},
     simulate=_exact,
     columns={
         "seed": "instance",
@@ -202,6 +221,8 @@ EXACT = Study(
         "policies": "deterministic joint policies, all of them",
         "front": "Pareto-optimal values among them",
         "supported": "different values of the greedy policies π*_v",
+        "unsupported": "Pareto-optimal values that are proved to be those of no greedy policy, for any v",
+        "unsupported_greedy": "the same proof for the values of greedy policies",
         "gap": "largest difference between V*_v of Proposition 1 and the best policy, units of reward",
         "gap_myopic": "the same for policies that are greedy for the immediate reward",
         "dominated": "greedy policies π*_v that some policy Pareto-dominates",
@@ -253,7 +274,7 @@ def _first_equal(wanted: FloatArray, sequence: FloatArray) -> IntArray:
 FRONT = Study(
     name="coop_lsvi_front",
     title="CoopLSVI: one Pareto front",
-    cells=lambda options: {"front": LearningCell(**options, threshold=2.0)},
+    cells=lambda options: {"front": LearningCell(**options, contrast=1.0, threshold=2.0)},
     simulate=_front,
     columns={
         "seed": "instance and noise",

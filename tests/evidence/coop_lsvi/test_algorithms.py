@@ -10,23 +10,19 @@ from pcpo.errors import ConfigError
 from pcpo.evidence.coop_lsvi.model.bounds import (
     betas,
     lemma_1,
+    lemma_1_counted,
     lemma_3,
+    lemma_3_counted,
     lemma_9,
     lemma_14,
     remark_2_threshold,
+    remark_4,
 )
+from pcpo.evidence.coop_lsvi.model.draws import random_contexts, random_mdp, random_multi_agent
 from pcpo.evidence.coop_lsvi.model.joint import joint_noise, run_joint
-from pcpo.evidence.coop_lsvi.model.mdp import (
-    MultiAgentMDP,
-    ParallelMDP,
-    contextual,
-    homogeneous,
-    optimal,
-    random_contexts,
-    random_mdp,
-    random_multi_agent,
-)
+from pcpo.evidence.coop_lsvi.model.mdp import MultiAgentMDP, ParallelMDP, contextual, homogeneous, optimal
 from pcpo.evidence.coop_lsvi.model.parallel import ALONE, EVERY_EPISODE, Noise, noise, run
+from pcpo.evidence.coop_lsvi.streams import first_losses
 
 S, A, H, D, M, T = 4, 3, 2, 3, 3, 40
 
@@ -135,13 +131,15 @@ def test_same_noise_same_bits_and_a_prefix_is_a_shorter_run() -> None:
     np.testing.assert_array_equal(first.regret[:20], short.regret)
 
 
-def test_printed_widths_are_optimistic_and_never_leave_exploration() -> None:
+def test_widths_of_the_proofs_are_optimistic_and_never_leave_exploration() -> None:
     mdp, drawn = parallel(contexts=False), noise(rng(7), T, M, H, S)
     printed = run(mdp, drawn, betas("proof", T, M, H, D, scale=1.0), 1.0)
     assert printed.pessimism.max() <= 0
     assert run(mdp, drawn, np.zeros(T), 1.0).pessimism.max() > 0.1
-    regrets = {round(float(value), 9) for value in printed.regret.ravel()}
-    assert len(regrets) <= S, "agents always take the first action, whose regret depends on the initial state alone"
+    first = first_losses(mdp, drawn.starts)
+    np.testing.assert_allclose(printed.regret, first, atol=1e-12)
+    assert len(np.unique(first.round(9))) == S, "the regret of the first action depends on the initial state alone"
+    assert run(mdp, drawn, np.zeros(T), 1.0).regret[T // 2 :].mean() < 0.5 * first.mean()
 
 
 def test_widths_sum_to_less_than_lemma_9() -> None:
@@ -153,6 +151,44 @@ def test_widths_sum_to_less_than_lemma_9() -> None:
     bound = lemma_9(found.log_det, long, many, 1.0)[0]
     assert 0.1 * bound < found.width.sum() < bound
     assert lonely.width.sum() > 2 * found.width.sum()
+
+
+def test_a_mean_context_changes_nothing_where_all_contexts_are_one() -> None:
+    """Ignoring contexts is nothing at χ = 1 and something at χ = 4: it is no matter of widths or features."""
+    drawn, beta = noise(rng(13), 400, 6, H, S), np.full(400, 0.3)
+    lost = {1: 0.0, 4: 0.0}
+    for seed in range(5):
+        for chi in lost:
+            draw = rng(20 + seed)
+            base, nu = random_mdp(draw, S, A, H, D), draw.dirichlet(np.full(S, 0.1), (H, 4))
+            alpha = draw.integers(0, 2, (H, 4)).astype(np.float64)
+            mdp = contextual(base, nu, alpha, random_contexts(draw, 6, 4, chi), 0.6)
+            known = run(mdp, drawn, beta, 1.0, use_contexts=True)
+            ignored = run(mdp.averaged(), drawn, beta, 1.0, use_contexts=True)
+            lost[chi] += ignored.regret.sum() - known.regret.sum()
+            if chi == 1:
+                np.testing.assert_allclose(ignored.regret, known.regret, atol=1e-9)
+                assert ignored.rounds.tolist() == known.rounds.tolist()
+    assert lost[1] == pytest.approx(0, abs=1e-6)
+    assert abs(lost[4]) > 50
+    with pytest.raises(ConfigError, match="contexts: found none, expected those of agents with contexts"):
+        parallel(contexts=False).averaged()
+
+
+@pytest.mark.parametrize("threshold", [0.5, 5.0])
+def test_rounds_are_within_the_bounds_of_the_proofs(threshold: float) -> None:
+    """The bound with the information of the run is below the lemma's, and twenty times the threshold breaks it."""
+    many, long = 4, 400
+    mdp, drawn = homogeneous(random_mdp(rng(8), S, A, H, D), many), noise(rng(9), long, many, H, S)
+    found = run(mdp, drawn, np.full(long, 0.2), threshold)
+    bound = lemma_1_counted(found.log_det, long, threshold)
+    assert bound / 20 < len(found.rounds) <= bound < lemma_1(long, many, H, D, threshold)
+    assert len(found.rounds) > lemma_1_counted(found.log_det, long, 100 * threshold)
+    joint = random_multi_agent(rng(10), S, (2, 2), H, 3, 3)
+    joint_found = run_joint(joint, joint_noise(rng(11), long, 2, H, S), np.full(long, 0.2), 1 + threshold)
+    joint_bound = lemma_3_counted(joint_found.log_det, 1 + threshold)
+    assert joint_bound / 4 < len(joint_found.rounds) <= joint_bound < lemma_3(long, 2, H, 6, 1 + threshold)
+    assert len(joint_found.rounds) > lemma_3_counted(joint_found.log_det, (1 + threshold) ** 5)
 
 
 def joint_twin(mdp: MultiAgentMDP, drawn, beta: FloatArray, threshold: float) -> tuple[list[int], FloatArray]:  # type: ignore[no-untyped-def]
@@ -226,6 +262,13 @@ def test_bounds_in_numbers() -> None:
     assert lemma_14(np.e, 1, 2, 3) == pytest.approx(6)
     S_ = remark_2_threshold(1000, 4, 5)
     assert lemma_1(1000, 4, 2, 5, S_) == pytest.approx(2 * 2 * 5 * 4 + 8), "2HdM + 4H, not of order M³"
+    # Lemmas 5 and 12 with c_β = 1, d = 4, H = 2, M = 4, T = 1,000, δ' = 0.05.
+    assert betas("proof", 1000, 4, 2, 4, scale=9.0)[0] == pytest.approx(29.99, abs=0.01)
+    told = betas("proof", 1000, 4, 2, 4, scale=9.0, xi=0.1)[0]
+    assert told == pytest.approx(29.99 + 8 * 0.1 * np.sqrt(4 * 4 * 1000), abs=0.01)
+    assert remark_4(4, 8) == pytest.approx(3 * np.sqrt(1.25))
+    assert lemma_1_counted(np.array([4.0, 9.0]), 100, 25) == pytest.approx(4 + 6)
+    assert lemma_3_counted(np.log([8.0, 4.0]), 2) == pytest.approx(5)
     assert betas("theorem", 5, 2, 3, 4, scale=9.0)[4] == pytest.approx(3 * np.sqrt(4 * np.log(30)))
     assert betas("calibrated", 5, 2, 3, 4, scale=0.5, xi=0.1)[4] == pytest.approx(
         0.5 * (3 * np.sqrt(4 * np.log(30)) + 0.1 * np.sqrt(40))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pcpo.errors import ConfigError
-from pcpo.evidence.coop_lsvi.model.mdp import homogeneous, random_mdp, random_multi_agent
+from pcpo.evidence.coop_lsvi.model.draws import random_mdp, random_multi_agent
+from pcpo.evidence.coop_lsvi.model.mdp import homogeneous
 
 gymnasium = pytest.importorskip("gymnasium", reason="the environments need the extra `environments`")
 pytest.importorskip("pettingzoo", reason="the environments need the extra `environments`")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pcpo.errors import ConfigError
+from pcpo.evidence.coop_lsvi.model.draws import random_contexts, random_mdp, random_multi_agent, random_twins
 from pcpo.evidence.coop_lsvi.model.mdp import (
     LinearMDP,
     MultiAgentMDP,
@@ -17,10 +18,6 @@ from pcpo.evidence.coop_lsvi.model.mdp import (
     homogeneous,
     optimal,
     policy_values,
-    random_contexts,
-    random_mdp,
-    random_multi_agent,
-    random_twins,
     with_contrast,
 )
 
@@ -61,6 +58,24 @@ def test_long_features_are_refused() -> None:
     phi[1, 2] *= 2 / np.linalg.norm(phi[1, 2])
     with pytest.raises(ConfigError, match=r"phi\[1, 2\]: found norm 2, expected at most 1"):
         replace(mdp, phi=phi)
+
+
+def test_long_weights_are_refused() -> None:
+    """Features half as long and weights twice as large are the same MDP, outside of Definitions 1, 2 and 5."""
+    mdp = small()
+    with pytest.raises(ConfigError, match=r"mu\(S\)\[0\]: found norm 3\.4641, expected at most √3 = 1\.73205"):
+        LinearMDP(mdp.phi / 2, 2 * mdp.mu, 2 * mdp.theta)
+    many = random_multi_agent(rng(1), S, (2, 3), H, 3, 4)
+    with pytest.raises(ConfigError, match=r"mu\(S\)\[0\]: found norm 4, expected at most √4 = 2"):
+        replace(many, common=many.common / 2, mu=2 * many.mu)
+    with pytest.raises(ConfigError, match=r"theta\[\d\]: found norm \d\.\d+, expected at most √3"):
+        replace(many, phi=many.phi / 4, theta=4 * many.theta)
+    draw = rng(4)
+    nu, alpha, kappa = draw.dirichlet(np.ones(S), (H, 5)), draw.random((H, 5)), random_contexts(draw, 6, 5, 2)
+    with pytest.raises(ConfigError, match=r"nu\(S\)\[\d\]: found norm 4\.47214, expected at most √5"):
+        contextual(mdp, 2 * nu, alpha, kappa, 0.4)
+    with pytest.raises(ConfigError, match=r"alpha\[\d\]: found norm \d\.\d+, expected at most √5"):
+        contextual(mdp, nu, 4 * alpha, kappa, 0.4)
 
 
 @pytest.mark.parametrize(("weight", "found"), [(1.5, "1.5"), (-0.5, "-0.5")])

@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 
 from pcpo.evidence.coop_lsvi.model.bounds import betas
+from pcpo.evidence.coop_lsvi.model.draws import random_multi_agent
 from pcpo.evidence.coop_lsvi.model.joint import (
     bayes_regret,
     greedy_policy,
     joint_noise,
+    never_greedy,
     pareto_optimal,
     recovered,
     run_joint,
     scalarised_optimum,
     simplex_points,
 )
-from pcpo.evidence.coop_lsvi.model.mdp import all_policies, policy_values, random_multi_agent
+from pcpo.evidence.coop_lsvi.model.mdp import all_policies, policy_values
 
 S, H = 2, 2
 
@@ -48,6 +50,20 @@ def test_greedy_policies_are_on_the_front_and_the_best_for_their_weights() -> No
     np.testing.assert_allclose(np.einsum("nm,nms->ns", v, greedy), V[:, 0], atol=1e-13)
     np.testing.assert_allclose(np.tensordot(v, values, axes=(1, 1)).max(axis=1), V[:, 0], atol=1e-13)
     assert not pareto_optimal(policy_values(mdp.P, mdp.r, greedy_policy(-Q)), values).all()
+
+
+def test_policies_proved_to_be_greedy_for_no_weights_are_so_on_a_fine_grid() -> None:
+    mdp = random_multi_agent(rng(1), S, (2, 2), H, 3, 3)
+    values = policy_values(mdp.P, mdp.r, all_policies(H, S, 4))
+    front, v, fine = values[pareto_optimal(values)], simplex_points(2, 40), simplex_points(2, 4000)
+    best = scalarised_optimum(mdp, v)[1][:, 0]
+    proved = never_greedy(front, best, v, values)
+    missed = scalarised_optimum(mdp, fine)[1][:, :1] - np.einsum("km,nms->kns", fine, front)
+    assert 0 < proved.sum() < len(front)
+    assert missed.max(axis=-1).min(axis=0)[proved].min() > 1e-6
+    # Greedy for a v between the midpoints: no proof, though at every midpoint its value is missed.
+    between = policy_values(mdp.P, mdp.r, greedy_policy(scalarised_optimum(mdp, fine)[0]))
+    assert not never_greedy(between, best, v, values).any()
 
 
 def test_regrets_are_their_definitions() -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "bayes_regret",
     "greedy_policy",
     "joint_noise",
+    "never_greedy",
     "pareto_optimal",
     "recovered",
     "run_joint",
@@ -57,12 +58,14 @@ class JointRun:
         regret: max_x [V*_{v_t} − V_{v_t}^{π_t}] ``(T,)``.
         values: V_1^{π_t} ``(T, S, M)``.
         rounds: episodes after which the agents communicated, ``(rounds,)``.
+        log_det: log det Λ_h − log det λI with all data, ``(H,)``.
         traffic: messages and bytes that the server counted.
     """
 
     regret: FloatArray
     values: FloatArray
     rounds: IntArray
+    log_det: FloatArray
     traffic: Traffic
 
 
@@ -101,7 +104,17 @@ def run_joint(
             _exchange(server, mdp, history.moves[since:t], common, columns, Lambda)
             rounds.append(t)
             since = t
-    return JointRun(history.regret, history.values, np.array(rounds, np.int64), server.traffic)
+    for h, Phi in enumerate(_features(columns, history.moves[since:])):
+        Lambda[h] += Phi.T @ Phi
+    log_det = np.linalg.slogdet(Lambda)[1] - d * np.log(lam)
+    return JointRun(history.regret, history.values, np.array(rounds, np.int64), log_det, server.traffic)
+
+
+def _features(columns: FloatArray, moves: IntArray) -> list[FloatArray]:
+    """Return the columns of Φ of all agents in some episodes, ``(M · episodes, d)`` for each step."""
+    return [
+        columns[:, x, a].reshape(-1, columns.shape[-1]) for x, a in zip(moves[..., 0].T, moves[..., 1].T, strict=True)
+    ]
 
 
 def _exchange(
@@ -116,13 +129,10 @@ def _exchange(
     server.open_round()
     server.up(rewards)
     server.broadcast(rewards)
-    for h in range(len(common.b)):
-        x, a, y = moves[:, h].T
-        Phi = columns[:, x, a]  # (M, episodes, d)
-        flat = Phi.reshape(-1, Phi.shape[-1])
-        Lambda[h] += flat.T @ flat
-        common.b[h] += rewards[:, :, h].ravel() @ flat
-        np.add.at(common.C[h].T, y, Phi.sum(axis=0))
+    for h, Phi in enumerate(_features(columns, moves)):
+        Lambda[h] += Phi.T @ Phi
+        common.b[h] += rewards[:, :, h].ravel() @ Phi
+        np.add.at(common.C[h].T, moves[:, h, 2], Phi.reshape(len(columns), -1, Phi.shape[-1]).sum(axis=0))
     _refresh(common, columns, Lambda)
 
 
@@ -169,19 +179,47 @@ def pareto_optimal(values: FloatArray, among: FloatArray | None = None) -> BoolA
     flat = values.reshape(len(values), -1)
     if among is not None:
         others = among.reshape(len(among), -1)
-        return np.array([not _dominated(v, others) for v in flat])
-    # A dominating value has a larger sum, and is on the front or dominated by a value on the front.
-    front, size, optimal_ones = np.empty_like(flat), 0, np.zeros(len(flat), dtype=np.bool_)
-    for k in np.argsort(-flat.sum(axis=1), kind="stable"):
-        if not _dominated(flat[k], front[:size]):
-            front[size], optimal_ones[k] = flat[k], True
-            size += 1
+        different, which = np.unique(flat, axis=0, return_inverse=True)
+        return np.array([not _dominated(v, others) for v in different])[which.reshape(-1)]
+    # A dominating value has a larger sum: of the values left, that with the largest sum is on the front.
+    optimal_ones, left = np.zeros(len(flat), dtype=np.bool_), np.argsort(-flat.sum(axis=1), kind="stable")
+    while len(left):
+        best, left = left[0], left[1:]
+        optimal_ones[best] = True
+        left = left[~_dominates(flat[best], flat[left])]
     return optimal_ones
+
+
+def _dominates(value: FloatArray, others: FloatArray) -> BoolArray:
+    """Return of which others a value is nowhere worse and somewhere better."""
+    nowhere_worse = np.all(value >= others - _ROUNDING, axis=1)
+    return np.asarray(nowhere_worse & np.any(value > others + _ROUNDING, axis=1))
 
 
 def _dominated(value: FloatArray, others: FloatArray) -> bool:
     """Return whether one of the others is nowhere worse and somewhere better."""
     return bool(np.any(np.all(others >= value - _ROUNDING, axis=1) & np.any(others > value + _ROUNDING, axis=1)))
+
+
+def never_greedy(values: FloatArray, best: FloatArray, weights: FloatArray, among: FloatArray) -> BoolArray:
+    """Prove of values of two agents that they are those of no greedy policy π*_v, for any v of the simplex (Remark 6).
+
+    A greedy policy has vᵀV = V*_v at every initial state.  Both sides are Lipschitz in v, so that it is enough to miss
+    V*_v at each midpoint by more than the constant times half the distance between midpoints.
+
+    Args:
+        values: V_1^π ``(n, 2, S)``.
+        best: V*_v ``(k, S)`` at the midpoints.
+        weights: v at the midpoints of k equal parts, `simplex_points` ``(k, 2)``.
+        among: values of all policies ``(policies, 2, S)``.
+
+    Returns:
+        True where it is proved, ``(n,)``; False says nothing.
+    """
+    ahead = among[:, 0] - among[:, 1]  # the derivative of vᵀV in v_1
+    steepest = ahead.max(axis=0) - ahead.min(axis=0)
+    missed = best[:, None] - np.einsum("km,nms->kns", weights, values) - steepest / (2 * len(weights))
+    return np.asarray(missed.max(axis=-1).min(axis=0) > _ROUNDING)
 
 
 def simplex_points(M: int, count: int) -> FloatArray:

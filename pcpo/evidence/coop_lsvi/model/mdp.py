@@ -1,15 +1,15 @@
-"""Hold finite linear MDPs, draw random ones, and solve them by dynamic programming.
+"""Hold finite linear MDPs, and solve them by dynamic programming.
 
 Three kinds: one MDP, a parallel set of MDPs with an agent each, and one MDP that agents share.  States x, actions a,
 steps h and agents m count from 0.  Features carry the rewards and transitions exactly, so that nothing is approximated:
-P_h(x'|x, a) = ⟨φ(x, a), μ_h(x')⟩ and r_h(x, a) = ⟨φ(x, a), θ_h⟩ (Definition 1).  Random features lie on the
-simplex, so that any probabilities μ and any θ in [0, 1] give a valid MDP.
+P_h(x'|x, a) = ⟨φ(x, a), μ_h(x')⟩ and r_h(x, a) = ⟨φ(x, a), θ_h⟩ (Definition 1).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
@@ -26,10 +26,6 @@ __all__ = [
     "homogeneous",
     "optimal",
     "policy_values",
-    "random_contexts",
-    "random_mdp",
-    "random_multi_agent",
-    "random_twins",
     "with_contrast",
 ]
 
@@ -49,8 +45,8 @@ class LinearMDP:
         theta: weights θ_h ``(H, d)``.
 
     Raises:
-        ConfigError: for wrong shapes, entries that are not finite, ‖φ‖₂ > 1, features that do not define probabilities,
-            and rewards outside [0, 1].
+        ConfigError: for wrong shapes, entries that are not finite, ‖φ‖₂ > 1, ‖μ_h(S)‖₂ or ‖θ_h‖₂ above √d, features
+            that do not define probabilities, and rewards outside [0, 1].
     """
 
     phi: FloatArray
@@ -68,6 +64,8 @@ class LinearMDP:
         _require_bounded("phi", self.phi)
         _require_probabilities("P", self.P)
         _require_rewards("r", self.r)
+        _require_bounded("mu(S)", self.mu.sum(axis=-1), d)
+        _require_bounded("theta", self.theta, d)
 
     @cached_property
     def P(self) -> FloatArray:
@@ -133,6 +131,19 @@ class ParallelMDP:
         stacked[..., d:] = self.contexts[:, None, None, :]
         return stacked
 
+    def averaged(self) -> ParallelMDP:
+        """Return the same agents with the mean context κ̄ in the place of each κ(m), as features [φ; κ̄] of all.
+
+        What an algorithm loses on these is what ignoring the contexts costs: dimension, widths and features stay.
+
+        Raises:
+            ConfigError: without contexts.
+        """
+        if self.contexts is None:
+            raise ConfigError("contexts: found none, expected those of agents with contexts")
+        mean = np.broadcast_to(self.contexts.mean(axis=0), (*self.phi.shape[:2], self.contexts.shape[1]))
+        return ParallelMDP(np.concatenate([self.phi, mean], axis=-1), self.P, self.r)
+
     @cached_property
     def deviation(self) -> tuple[float, float]:
         """Return the largest total variation ½‖·‖₁ and difference of rewards between two agents (Assumption 1)."""
@@ -180,6 +191,8 @@ class MultiAgentMDP:
         _require_bounded("features", self.columns)
         _require_probabilities("P", self.P)
         _require_rewards("r", self.r)
+        _require_bounded("mu(S)", self.mu.sum(axis=-1), self.mu.shape[1])
+        _require_bounded("theta", self.theta, d1)
 
     @cached_property
     def columns(self) -> FloatArray:
@@ -209,12 +222,13 @@ def _require_shape(name: str, array: FloatArray, expected: tuple[int, ...]) -> N
         raise ConfigError(f"{name}: found an entry that is not finite, expected numbers")
 
 
-def _require_bounded(name: str, features: FloatArray) -> None:
-    """Raise ConfigError unless ‖φ‖₂ ≤ 1 along the last axis (Definition 1)."""
-    norms = np.linalg.norm(features, axis=-1)
-    if norms.max() > 1 + _ROUNDING:
+def _require_bounded(name: str, vectors: FloatArray, square: int = 1) -> None:
+    """Raise ConfigError unless norms along the last axis are at most a root: √1 or √d of Definitions 1, 2 and 5."""
+    norms = np.linalg.norm(vectors, axis=-1)
+    if norms.max() > np.sqrt(square) * (1 + _ROUNDING):
         where = _where(norms, int(np.argmax(norms)))
-        raise ConfigError(f"{name}{where}: found norm {norms.max():.6g}, expected at most 1")
+        root = "1" if square == 1 else f"√{square} = {np.sqrt(square):.6g}"
+        raise ConfigError(f"{name}{where}: found norm {norms.max():.6g}, expected at most {root}")
 
 
 def _require_probabilities(name: str, P: FloatArray) -> None:
@@ -281,85 +295,27 @@ def contextual(base: LinearMDP, nu: FloatArray, alpha: FloatArray, kappa: FloatA
         weight: 0 ≤ w < 1.
 
     Raises:
-        ConfigError: for another weight.
+        ConfigError: for another weight, and for ‖ν_h(S)‖₂ or ‖α_h‖₂ above √k.
     """
     if not 0 <= weight < 1:
         raise ConfigError(f"weight: found {weight}, expected 0 <= weight < 1")
+    _require_bounded("nu(S)", nu.sum(axis=-1), nu.shape[1])
+    _require_bounded("alpha", alpha, alpha.shape[1])
     own_P = np.einsum("mk,hky->mhy", kappa, nu)[:, :, None, None, :]
     own_r = np.einsum("mk,hk->mh", kappa, alpha)[:, :, None, None]
     P, r = (1 - weight) * base.P + weight * own_P, (1 - weight) * base.r + weight * own_r
     return ParallelMDP((1 - weight) * base.phi, P, r, weight * kappa)
 
 
-def with_contrast(mdp: LinearMDP, contrast: float) -> LinearMDP:
+_Kind = TypeVar("_Kind", LinearMDP, MultiAgentMDP)
+
+
+def with_contrast(mdp: _Kind, contrast: float) -> _Kind:
     """Return the MDP with rewards (1 − g)/2 + g·r, whose gaps between actions are g times as large.
 
-    For features on the simplex, as `random_mdp` draws them: adding 1 to θ adds 1 to every reward.
+    For features on the simplex, as `draws` makes them: adding 1 to θ adds 1 to every reward.
     """
-    return LinearMDP(mdp.phi, mdp.mu, (1 - contrast) / 2 + contrast * mdp.theta)
-
-
-def random_mdp(rng: np.random.Generator, S: int, A: int, H: int, d: int, *, phi: FloatArray | None = None) -> LinearMDP:
-    """Draw an MDP of Definition 1 with φ(x, a) on the simplex of R^d, μ_h near single states, θ_h in [0, 1]^d.
-
-    Args:
-        rng: the generator.
-        S: states.
-        A: actions.
-        H: steps.
-        d: features.
-        phi: features ``(S, A, d)`` to use in place of random ones.
-    """
-    if phi is None:
-        phi = rng.dirichlet(np.full(d, 0.3), (S, A))
-    return LinearMDP(phi, rng.dirichlet(np.full(S, 0.3), (H, d)), rng.random((H, d)))
-
-
-def random_twins(rng: np.random.Generator, base: LinearMDP, M: int) -> list[LinearMDP]:
-    """Draw M MDPs with the features of `base` and random μ and θ."""
-    S, A, d = base.phi.shape
-    return [random_mdp(rng, S, A, len(base.theta), d, phi=base.phi) for _ in range(M)]
-
-
-def random_contexts(rng: np.random.Generator, M: int, k: int, chi: int) -> FloatArray:
-    """Draw contexts κ(m) ``(M, k)``: probability vectors that span χ dimensions.
-
-    They are mixtures of χ corners, at which the first χ agents are.  The corners are uniform over disjoint sets of
-    coordinates, so that no coordinate of κ is always 0.
-    """
-    corners = np.zeros((chi, k))
-    for j, part in enumerate(np.array_split(np.arange(k), chi)):
-        corners[j, part] = 1 / len(part)
-    mixture = rng.dirichlet(np.full(chi, 0.3), M)
-    mixture[: min(chi, M)] = np.eye(chi)[: min(chi, M)]
-    return np.asarray(mixture @ corners)
-
-
-def random_multi_agent(
-    rng: np.random.Generator, S: int, actions: tuple[int, ...], H: int, d1: int, d2: int
-) -> MultiAgentMDP:
-    """Draw an MDP of Definition 5 with φ_m and φ_c on their simplices, moved inwards until ‖[φ_m; φ_c]‖ ≤ 1.
-
-    Args:
-        rng: the generator.
-        S: states.
-        actions: A_m of every agent.
-        H: steps.
-        d1: entries of φ_m.
-        d2: entries of φ_c.
-    """
-    M, A = len(actions), int(np.prod(actions))
-    phi = _short(rng.dirichlet(np.full(d1, 0.3), (M, S, A)))
-    common = _short(rng.dirichlet(np.full(d2, 0.3), (S, A)))
-    return MultiAgentMDP(phi, common, rng.random((H, d1)), rng.dirichlet(np.full(S, 0.3), (H, d2)), actions)
-
-
-def _short(points: FloatArray) -> FloatArray:
-    """Move points of a simplex in R^d, d ≥ 2, towards the middle until their norm is at most √½."""
-    d = points.shape[-1]
-    square = np.sum(points**2, axis=-1, keepdims=True) - 1 / d
-    keep = np.sqrt(np.minimum(1.0, (0.5 - 1 / d) / np.maximum(square, 1e-300)))
-    return np.asarray(1 / d + keep * (points - 1 / d))
+    return replace(mdp, theta=(1 - contrast) / 2 + contrast * mdp.theta)
 
 
 def optimal(P: FloatArray, r: FloatArray) -> tuple[FloatArray, FloatArray]:
