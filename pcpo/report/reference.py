@@ -62,7 +62,8 @@ def write_reference(root: Path, repository: Path, groups: Mapping[str, Group] | 
     """
     store = open_store(root, groups)
     missing = store.missing()
-    missing += [name for name in ("results/verdicts.csv", "results/fedlqr/claims.csv") if not (root / name).is_file()]
+    if not (root / "results/verdicts.csv").is_file():
+        missing.append("results/verdicts.csv")
     if missing:
         raise ResultsError(f"{root}: found no {missing[0]} ({len(missing)} missing in all), expected a whole run")
     figures = _figures(store)
@@ -74,7 +75,7 @@ def write_reference(root: Path, repository: Path, groups: Mapping[str, Group] | 
     head = _renewed(readme, block(verdicts, provenance, read_standing(compared)))
     copies = {path: path.name for path in figures.values()}
     copies |= {path: TABLE for path in [compared / TABLE] if path.is_file()}
-    copies |= {store.root / f"results/{name}": name.replace("/", "_") for name in ("verdicts.csv", "fedlqr/claims.csv")}
+    copies[root / "results/verdicts.csv"] = "verdicts.csv"
     for path, name in copies.items():
         with replacing(target / name) as temporary:
             shutil.copyfile(path, temporary)

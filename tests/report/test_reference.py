@@ -27,8 +27,6 @@ def tree(repository: Path, tmp_path: Path) -> Path:
     """Make a complete run of one commit, and a checkout to write to."""
     (tmp_path / "run").mkdir()
     root = toy_tree(tmp_path / "run")
-    (root / "results/fedlqr").mkdir()
-    (root / "results/fedlqr/claims.csv").write_text("group,claim\n", encoding="utf-8")
     for path in root.rglob("*.parquet"):
         relabel(path, COMMIT)
     (tmp_path / "checkout").mkdir()
