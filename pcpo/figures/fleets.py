@@ -115,7 +115,7 @@ def _rows(axes: Axes, part: pd.DataFrame) -> None:
         face = colour if closed else "none"
         axes.plot(_moduli(one), level, marker, color=colour, markerfacecolor=face, ms=4, lw=0, clip_on=False)
     costs = part[part["quantity"] == "optimal_cost"].sort_values("cluster")
-    shown = zip(costs["size"].astype(int).tolist(), costs["real"].tolist(), strict=True)
+    shown = zip(costs["size"].tolist(), costs["real"].tolist(), strict=True)
     names = [rf"{counted(size, 'agent')}, $C^*$ = {cost:.4g}" for size, cost in shown]
     named = labelled_rows(len(names))
     axes.set_yticks(list(named), [names[level] for level in named])
