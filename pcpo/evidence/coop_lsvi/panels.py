@@ -71,9 +71,7 @@ def _label_ends(axes: Axes, ends: Mapping[str, tuple[float, int]]) -> None:
         axes: with its final scales and limits; its figure has its final size.
         ends: from the label to the height at which its line ends, and the number of its colour.
     """
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    height = 72 * figure.get_size_inches()[1] * axes.get_position().height
+    height = 72 * axes.bbox.height / axes.figure.dpi
     to_points = axes.transScale + axes.transLimits
     ordered = sorted(ends.items(), key=lambda item: item[1][0])
     wanted = [height * float(to_points.transform((axes.get_xlim()[1], y))[1]) for _, (y, _) in ordered]
