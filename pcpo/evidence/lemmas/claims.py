@@ -15,6 +15,7 @@ from pcpo.claims.contract import Claim, Control, Power, Tables
 from pcpo.claims.controls import replaced, scaled, swapped
 from pcpo.claims.judging import Agrees, AtMost, Never
 from pcpo.claims.power import probability, share, shift
+from pcpo.evidence.lemmas import claims_rules
 from pcpo.evidence.lemmas.costs import BIAS, PAIRS
 from pcpo.evidence.lemmas.estimates import ESTIMATES, MEAN
 from pcpo.evidence.lemmas.measures import (
@@ -257,4 +258,5 @@ CLAIMS: Sequence[Claim] = [
         figure=_FIGURE,
         mode="literal",
     ),
+    *claims_rules.CLAIMS,
 ]

@@ -11,6 +11,7 @@ import pandas as pd
 from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.lemmas.costs import BIAS, PAIRS
 from pcpo.evidence.lemmas.estimates import ESTIMATES
+from pcpo.evidence.lemmas.figures_rules import RULES_FIGURE
 from pcpo.evidence.lemmas.measures import paper_cells, recursion_bound
 from pcpo.evidence.lemmas.trajectories import DESCENT
 from pcpo.figures.style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, cluster_colour, new_figure, panel_label
@@ -288,4 +289,5 @@ FIGURES: dict[str, EvidenceFigure] = {
         table=_table,
         draw=_draw,
     ),
+    "lemmas_rules": RULES_FIGURE,
 }
