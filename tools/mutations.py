@@ -37,6 +37,7 @@ _LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv", ".snakemake", "__pycache__", "build", "results", "docs", "notebooks", ".*_cache"
 )
 _PASSED, _FAILED = 0, 1  # exit codes of pytest
+_TIMEOUT = 1800.0  # of one run of tests or verdicts (seconds)
 
 
 @dataclass(frozen=True)
@@ -114,11 +115,19 @@ def judged(claims: Iterable[str]) -> dict[str, str]:
 
 
 def _run(copy: Path, arguments: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
-    """Run a module of the copy with this interpreter; the copy's package comes before the installed one."""
+    """Run a module of the copy with this interpreter; the copy's package comes before the installed one.
+
+    Raises:
+        ResultsError: if it takes longer than the timeout.
+    """
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", *arguments], cwd=copy, env=environment, capture_output=True, text=True, timeout=timeout
-    )
+    call = [sys.executable, "-m", *arguments]
+    try:
+        return subprocess.run(call, cwd=copy, env=environment, capture_output=True, text=True, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise ResultsError(
+            f"{' '.join(arguments)}: found no end within {timeout:g} s, expected one; --timeout gives more time"
+        ) from None
 
 
 def _failing_test(copy: Path, tests: Sequence[str], timeout: float) -> str:
@@ -149,7 +158,7 @@ def _refuted(copy: Path, claims: Sequence[str], timeout: float) -> list[str]:
     return [claim for claim in claims if found["verdicts"][claim] == Verdict.REFUTED]
 
 
-def tried(root: Path, faults: Sequence[Fault], timeout: float = 1800.0) -> Iterator[Noticed]:
+def tried(root: Path, faults: Sequence[Fault], timeout: float = _TIMEOUT) -> Iterator[Noticed]:
     """Try faults, one after the other, in one copy of a checkout.
 
     Args:
@@ -202,13 +211,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.mutations", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", help="faults, or claims with --judge; by default all faults")
     parser.add_argument("--out", type=Path, help="file of the table")
+    parser.add_argument("--timeout", type=float, default=_TIMEOUT, help="seconds of one run (default: %(default)g)")
     parser.add_argument("--judge", action="store_true", help="judge claims on small studies and print the verdicts")
     given = parser.parse_args(arguments)
     if given.judge:
         print(json.dumps({"package": sys.modules["pcpo"].__file__, "verdicts": judged(given.names)}))
         return 0
     found: list[Noticed] = []
-    for one in tried(Path.cwd(), _chosen(given.names)):
+    for one in tried(Path.cwd(), _chosen(given.names), given.timeout):
         found.append(one)
         print(f"{one.fault.name}: {one.test or 'no test'}; refuted: {', '.join(one.claims) or 'nothing'}", flush=True)
         if given.out:

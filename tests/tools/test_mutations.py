@@ -67,6 +67,13 @@ def test_an_unknown_fault_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "fault: found 'colour', expected one of threshold_whole, " in capsys.readouterr().err
 
 
+def test_a_run_that_does_not_end_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n", encoding="utf-8")
+    fault = Fault("f", "what", "a.py", "x = 1", "x = 2", ["a.py"])
+    with pytest.raises(ResultsError, match=r"pytest .*: found no end within 0\.001 s, expected one"):
+        list(tried(tmp_path, [fault], timeout=0.001))
+
+
 @pytest.mark.slow
 def test_a_fault_is_noticed_and_a_harmless_edit_is_not(repository: Path) -> None:
     wrong, harmless = tried(repository, [KNOWN["threshold_whole"], HARMLESS])

@@ -70,12 +70,13 @@ def best_gain(system: LinearSystem) -> FloatArray:
     """Return K*, by running the Riccati recursion until it stands still."""
     A, B, Q, R, gamma = system.A, system.B, system.Q, system.R, system.gamma
     P = Q
-    K, before = np.zeros(B.T.shape), np.full(B.T.shape, np.inf)
-    while not np.allclose(K, before, rtol=0, atol=_STILL):
+    K: FloatArray = np.zeros(B.T.shape)
+    before = np.full(B.T.shape, np.inf)
+    while not np.allclose(K, before, rtol=_STILL, atol=_STILL):
         before = K
-        K = gamma * np.linalg.solve(R + gamma * B.T @ P @ B, B.T @ P @ A)
+        K = np.asarray(gamma * np.linalg.solve(R + gamma * B.T @ P @ B, B.T @ P @ A), dtype=np.float64)
         P = Q + K.T @ R @ K + gamma * (A - B @ K).T @ P @ (A - B @ K)
-    return np.asarray(K)
+    return K
 
 
 def rollout_variance(system: LinearSystem, K: FloatArray) -> float:

@@ -127,7 +127,7 @@ class _Falsified:
         """Return the costs that the control gives."""
         if self._wrong == "cost":
             return np.asarray(_RADIUS * np.linalg.norm(self._local[epoch][-1], axis=(1, 2)) / self._D)
-        return values[self._whose] * self._scale
+        return np.asarray(values[self._whose] * self._scale)
 
 
 class _Listening(LedgerOracle):
@@ -192,7 +192,7 @@ def _read(
     fleet: Fleet, heard: Mapping[tuple[int, int], Sequence[tuple[FloatArray, FloatArray]]], oracle: str
 ) -> dict[tuple[int, int], _Read]:
     """Read the rollouts behind all answers of a run, by (epoch, purpose)."""
-    found = {}
+    found: dict[tuple[int, int], _Read] = {}
     for costs in (True, False):
         keys = [key for key in heard if (key[1] == Purpose.COST) == costs]
         gains, values = (np.stack(side) for side in zip(*(one for key in keys for one in heard[key]), strict=True))

@@ -63,7 +63,7 @@ def _probe(size: int, rng: np.random.Generator) -> tuple[LinearSystem, FloatArra
     inputs = K.T @ drawn.R @ K
     weight = np.diag((1 + rng.random(size)) * (0.5 + np.linalg.eigvalsh(inputs)[-1]))
     scale = 20 * (1 - _GAMMA) / (_GAMMA * np.trace(weight))
-    return replace(drawn, Q=scale * (weight - inputs), R=scale * drawn.R), K
+    return replace(drawn, Q=scale * (weight - inputs), R=scale * drawn.R), np.asarray(K)
 
 
 def _stages(cost: float, whole_cost: float) -> float:
@@ -86,9 +86,9 @@ def _horizon(cell: HorizonCell, seeds: Sequence[int]) -> pd.DataFrame:
         systems, starts = zip(*(_probe(cell.size, rng) for _ in range(2)), strict=True)
         fleet = Fleet("horizon", systems, np.arange(2), np.stack(starts))
         plan = Experiment.calibrated(fleet, Delta0=cell.Delta0, epochs=cell.epochs)
-        oracle, asked = plan.make_oracle(seed), {"purpose": Purpose.EVALUATION, "epoch": 1}
-        answers = [oracle.costs(fleet.initial_gains, 1, **asked).values]
-        g = oracle.gradients(fleet.initial_gains, 1, np.full(2, _TINY), **asked).values
+        oracle, K_0, purpose = plan.make_oracle(seed), fleet.initial_gains, Purpose.EVALUATION
+        answers = [oracle.costs(K_0, 1, purpose=purpose, epoch=1).values]
+        g = oracle.gradients(K_0, 1, np.full(2, _TINY), purpose=purpose, epoch=1).values
         answers.append(_TINY * np.linalg.norm(g, axis=(1, 2)) / fleet.D)
         read = [
             _stages(c, by_hand.cost(s, K)) for found in answers for c, s, K in zip(found, systems, starts, strict=True)
