@@ -15,6 +15,7 @@ from pcpo.claims.contract import Claim, Control, Power, Tables
 from pcpo.claims.controls import replaced, scaled, swapped
 from pcpo.claims.judging import Agrees, AtMost, Never
 from pcpo.claims.power import probability, share, shift
+from pcpo.evidence.lemmas import claims_rules
 from pcpo.evidence.lemmas.costs import BIAS, PAIRS
 from pcpo.evidence.lemmas.estimates import ESTIMATES, MEAN
 from pcpo.evidence.lemmas.measures import (
@@ -316,4 +317,5 @@ CLAIMS: Sequence[Claim] = [
         figure="lemmas_steps",
         mode="literal",
     ),
+    *claims_rules.CLAIMS,
 ]

@@ -11,6 +11,7 @@ import pandas as pd
 from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.lemmas.costs import BIAS, PAIRS
 from pcpo.evidence.lemmas.estimates import ESTIMATES
+from pcpo.evidence.lemmas.figures_rules import RULES_FIGURE
 from pcpo.evidence.lemmas.measures import paper_cells, recursion_bound
 from pcpo.evidence.lemmas.trajectories import DESCENT
 from pcpo.figures.style import COLUMN, GLOBAL_COLOUR, LOCAL_COLOUR, cluster_colour, new_figure, panel_label
@@ -299,4 +300,5 @@ FIGURES: dict[str, EvidenceFigure] = {
         table=lambda tables: pd.concat([_steps(tables), _tails(tables), _ends(tables)], ignore_index=True),
         draw=_draw_second,
     ),
+    "lemmas_rules": RULES_FIGURE,
 }
