@@ -74,7 +74,7 @@ def cost_and_variance(system: LinearSystem, gains: Array, law: QuarticLaw) -> tu
     gamma, values = system.gamma, value_matrix(system, gains)
     finite = np.asarray(np.isfinite(values).all(axis=(-1, -2)))
     keep = finite[..., None, None]
-    A_K = np.where(keep, closed_loop(system, np.where(keep, gains, 0.0)), 0.0)
+    A_K = np.where(keep, closed_loop(system, gains), 0.0)
     P = np.where(keep, values, 0.0)
     scaled = gamma * transpose(A_K)
     paths = solve_stein(scaled, transpose(scaled) @ scaled)  # Σ_{k≥1} γ^{2k} A^k A^kᵀ

@@ -11,8 +11,10 @@ from pcpo.pipeline.config import OF_GRID, studies_of
 
 __all__ = ["check_grid", "core_seconds", "in_sentences"]
 
-#: Core seconds of all methods on one fleet, over those of one run of PCPO.
-_METHODS = 10.0
+#: Core seconds of a run of a method over those of a cell of the grid: of methods that answer in Python round by round,
+#: and of the others, whose iterations are compiled.
+_BY_ROUNDS = {"fedlqr": 10.0, "ifca": 25.0, "maml_lqr": 11.0}
+_OTHERS = 0.25
 #: Core seconds of the rollouts of one audited fleet.
 _AUDIT = 15.0
 
@@ -31,9 +33,18 @@ def core_seconds(config: Mapping[str, Any]) -> dict[str, tuple[int, float]]:
         settings = studies[study]
         for name, cell in cells_of(study_named(study), settings["options"]).items():
             each = cell_seconds(getattr(cell, "grid", cell))
-            each = {"grid_methods": each * _METHODS, "grid_audit": each + _AUDIT}.get(study, each)
+            if study == "grid_methods":
+                each *= _runs_of_methods(cell)
+            elif study == "grid_audit":
+                each += _AUDIT
             found[f"{study}, cell {name}"] = (int(settings["count"]), each)
     return found
+
+
+def _runs_of_methods(cell: Any) -> float:
+    """Return what all methods take on one fleet, in units of a cell: a run, and one for each step that is tried."""
+    runs = 1 + (len(cell.step_scales) if len(cell.step_scales) > 1 else 0)
+    return runs * (sum(_BY_ROUNDS.get(name, _OTHERS) for name in cell.algorithms) + _OTHERS * len(cell.wrong))
 
 
 def check_grid(config: Mapping[str, Any]) -> None:

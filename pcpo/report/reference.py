@@ -80,6 +80,9 @@ def write_reference(root: Path, repository: Path, groups: Mapping[str, Group] | 
         with replacing(target / name) as temporary:
             shutil.copyfile(path, temporary)
     write_text(target / "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False) + "\n")
+    for path in target.glob("*.*"):
+        if path.suffix in (".png", ".csv") and path.name not in copies.values():
+            path.unlink()  # of an earlier reference
     write_text(readme, head)
     return target
 

@@ -31,9 +31,10 @@ __all__ = ["FleetKernel", "Words", "minibatch_kernel"]
 Words = NDArray[np.uint64]
 
 
+_SEEDS_OF_BLOCK = SEEDS[0] * SEEDS[1]
 # What each kernel has values of its own for: see `minibatch_kernel`.
 _rollouts: Any = None
-_D = _columns = _width = _seeds_of_block = 0
+_D = _columns = _width = 0
 _seeded = False
 
 
@@ -43,7 +44,7 @@ def _minibatch_sums(  # type: ignore[no-untyped-def]
     U, costs = np.empty((most, _D, BLOCK)), np.empty((most, BLOCK))
     raw = np.empty(most * _columns * BLOCK, dtype=np.uint64)
     draws = np.empty(most * scale.size * _width, dtype=np.uint64)
-    seeds = np.empty(most * _seeds_of_block, dtype=np.uint64)
+    seeds = np.empty(most * _SEEDS_OF_BLOCK, dtype=np.uint64)
     for agent in range(K.shape[0]):
         j, sums = cluster[agent], np.zeros((_D + 2, BLOCK))
         for first in range(0, minibatch, most * BLOCK):
@@ -55,7 +56,7 @@ def _minibatch_sums(  # type: ignore[no-untyped-def]
             normalise(U[:blocks], 1.0)
             noise = draws[: blocks * scale.size * _width]
             if _seeded:
-                own = seeds[: blocks * _seeds_of_block]
+                own = seeds[: blocks * _SEEDS_OF_BLOCK]
                 advance(words[agent, 1], own)
                 expand(own.reshape((blocks, SEEDS[0], SEEDS[1])), noise.reshape((blocks, scale.size * _width)))
             else:
@@ -88,7 +89,6 @@ def minibatch_kernel(n: int, m: int, kind: Kind) -> Callable[..., None]:
         "_columns": words_per_column(m * n),
         "_width": words_per_step(kind, n),
         "_seeded": kind != "signs",
-        "_seeds_of_block": SEEDS[0] * SEEDS[1],
     }
     function = FunctionType(_minibatch_sums.__code__, {**globals(), **own}, "minibatch_sums")
     function.__module__ = __name__

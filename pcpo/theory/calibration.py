@@ -152,7 +152,7 @@ def _of_cluster(
             "radius is chosen so that no cost is more than doubled; give some state a cost in Q"
         )
     begun = time.monotonic()
-    costs, variances = lqr.cost_array(system, points), lqr.variance_array(system, points, law)
+    costs, variances = lqr.cost_and_variance(system, points, law)
     h_max, h_min = float(curvatures(system, points).max()), _slowest_rate(system, points)
     _log_stage(f"cluster {cluster + 1} of {fleet.H}: curvatures and variances at {len(points)} gains", begun)
     begun = time.monotonic()

@@ -100,15 +100,17 @@ def weight_moment(
     *,
     estimator: Estimator = "one_point",
     baseline: float = 0.0,
+    rule: tuple[FloatArray, FloatArray] | None = None,
 ) -> float:
     """Return W_r = E w², where an estimate is (D/(r q)) Σ_k w_k U_k over q directions; infinite if a sphere's cost is.
 
     "one_point", q = M: w = C(K + rU; Z) − b, so W_r = V_r − 2b E C(K + rU) + b²; V_r for b = 0.
     "two_point", q = M/2: w = (C(K + rU; Z) − C(K − rU; Z'))/2, so
     W_r = ¼E(C(K + rU) − C(K − rU))² + ½E Var C(K + rU; Z).
+    The mean over U is that of `rule`, nodes ``(q, D)`` and weights ``(q,)``, by default `lqr.sphere_nodes`.
     """
     K = np.asarray(gain, dtype=np.float64)
-    nodes, weights = lqr.sphere_nodes(system.D, rng=_fixed_rng(system.D))
+    nodes, weights = rule or lqr.sphere_nodes(system.D, rng=_fixed_rng(system.D))
     offsets = radius * nodes.reshape(-1, *K.shape)
     costs, variances = lqr.cost_and_variance(system, K + offsets, law)
     if not np.isfinite(costs).all():
@@ -173,8 +175,8 @@ def steady_state_gap(
 class SteadyStates:
     """Predict steady-state gaps of one system at many radii and minibatches, as `steady_state_gap` does at one.
 
-    V_r = E_U E C(K* + rU; Z)² is even in r: here it is V_0 plus a term in r², taken from the largest radius.  What is
-    left out is of relative order r⁴.
+    V_r = E_U E C(K* + rU; Z)² is even in r: here it is V_0 plus a term in r², taken from the largest radius by the rule
+    ±e_i, which has the sphere's mean of that term.  What is left out is of relative order r⁴.
 
     Attributes:
         system: the agents' system.
@@ -195,13 +197,9 @@ class SteadyStates:
         """Return V_0, and V_r − V_0 at the largest radius."""
         best = lqr.riccati(self.system)
         at_zero = best.cost**2 + lqr.rollout_variance(self.system, best.K, self.law)
-        return at_zero, self._on_axes(best.K) - at_zero
-
-    def _on_axes(self, gain: FloatArray) -> float:
-        """Return V_r at the largest radius by the rule ±r e_i, whose term in r² is that of the sphere's mean."""
-        axes = self.largest * np.eye(self.system.D).reshape(-1, *gain.shape)
-        costs, variances = lqr.cost_and_variance(self.system, gain + np.concatenate([axes, -axes]), self.law)
-        return float(np.mean(costs**2 + variances)) if np.isfinite(costs).all() else float("inf")
+        axes = np.eye(self.system.D)
+        rule = np.concatenate([axes, -axes]), np.full(2 * self.system.D, 0.5 / self.system.D)
+        return at_zero, weight_moment(self.system, best.K, self.largest, self.law, rule=rule) - at_zero
 
     @cached_property
     def _bias(self) -> float:

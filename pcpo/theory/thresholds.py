@@ -184,10 +184,10 @@ def _stated_gains(fleet: Fleet, cluster: int, law: NoiseLaw) -> FloatArray:
     """Return K*, and of the starts those of the largest C, Var C/C² and ‖∇C‖/C: ``(at most 4, m, n)``."""
     system = fleet.systems[cluster]
     starts = np.unique(fleet.initial_gains[fleet.labels == cluster], axis=0)
-    costs = lqr.cost_array(system, starts)
+    costs, variances = lqr.cost_and_variance(system, starts, law)
     with np.errstate(invalid="ignore"):
         slopes = np.linalg.norm(lqr.gradient(system, starts), axis=(1, 2)) / costs
-        spreads = lqr.variance_array(system, starts, law) / costs**2
+        spreads = variances / costs**2
     chosen = sorted({int(np.argmax(x)) for x in (costs, spreads, slopes)})
     return np.concatenate([fleet.optimal_gains[cluster][None], starts[chosen]])
 

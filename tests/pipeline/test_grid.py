@@ -57,6 +57,22 @@ def test_a_line_says_cells_fleets_and_core_hours(configured: Any) -> None:
     assert in_sentences({k: v for k, v in configured().items() if k != "grid"}) == []
 
 
+def test_methods_that_answer_round_by_round_and_tuning_are_counted(configured: Any) -> None:
+    def seconds(algorithms: list[str], step_scales: list[float]) -> float:
+        methods = {"count": 1, "cells": ["base"], "algorithms": algorithms, "step_scales": step_scales}
+        return core_seconds(configured(methods=methods))["grid_methods, cell base"][1]
+
+    few, tuned, slow = (
+        seconds(["pcpo", "local"], [1]),
+        seconds(["pcpo", "local"], [1, 0.5]),
+        seconds(["pcpo", "ifca"], [1]),
+    )
+    assert tuned == pytest.approx(3 * few)  # a run with each step, and one with the chosen step
+    assert slow > 10 * few
+    ((_, of_grid),) = [value for name, value in core_seconds(configured()).items() if name == "grid, cell base"]
+    assert few == pytest.approx(of_grid)  # two methods, and one-shot told two wrong Δ, of a quarter each
+
+
 def test_cells_and_grids_beyond_the_limits_are_refused_with_their_hours(configured: Any) -> None:
     check_grid(configured())
     per_run = {"core_hours_per_run": 0.001, "core_hours": 500, "memory_gib": 4}

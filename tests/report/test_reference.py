@@ -58,8 +58,11 @@ def test_reference_is_the_run(tree: Path) -> None:
     assert "old" not in page
     assert "| The ratio is one | Theorem 1, eq. (10) | **supported** |" in page
     assert "| ≤ 0.025 |" in page
+    for name in ("gone.png", "gone.csv", "kept.json"):
+        (folder / name).write_text("of an earlier reference", encoding="utf-8")
     write_reference(tree / "run", tree / "checkout", TOY)
     assert (tree / "checkout/README.md").read_text(encoding="utf-8") == page
+    assert [path.name for path in folder.iterdir() if path.stem in ("gone", "kept")] == ["kept.json"]
 
 
 def _dirty(tree: Path) -> None:
@@ -140,6 +143,8 @@ def test_reference_is_of_the_declared_claims(repository: Path) -> None:
     assert provenance["judged_at"] == provenance["commit"]
     for name, digest in provenance["figures_sha256"].items():
         assert hashlib.sha256((folder / f"{name}.png").read_bytes()).hexdigest() == digest, name
+    own = {f"{name}.png" for name in provenance["figures_sha256"]} | {"verdicts.csv", "provenance.json"}
+    assert {path.name for path in folder.iterdir() if path.is_file()} == own
 
 
 def test_a_changed_reference_is_noticed(repository: Path, tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ from pcpo.claims.contract import Claim, Control
 from pcpo.claims.controls import replaced
 from pcpo.claims.judging import AtMost, Never
 from pcpo.claims.power import probability, share
-from pcpo.evidence.grid.checks import (
+from pcpo.evidence.grid.claims_methods import COMPARISON
+from pcpo.evidence.grid.claims_theorem_2 import RESOURCES, THEOREM_2
+from pcpo.evidence.grid.measures import (
     BAD_CELL,
     HALF_DELTA,
     MODE,
@@ -27,10 +29,6 @@ from pcpo.evidence.grid.checks import (
     control,
     exceeds,
     five_percent,
-)
-from pcpo.evidence.grid.claims_methods import COMPARISON
-from pcpo.evidence.grid.claims_theorem_2 import RESOURCES, THEOREM_2
-from pcpo.evidence.grid.measures import (
     implication,
     pooled,
     violated_runs,

@@ -12,8 +12,7 @@ from pcpo.claims.contract import Claim, Control, Finding, Tables
 from pcpo.claims.controls import replaced
 from pcpo.claims.judging import AtMost
 from pcpo.claims.power import shift
-from pcpo.evidence.grid.checks import MODE
-from pcpo.evidence.grid.measures import audit_ratio, per_method
+from pcpo.evidence.grid.measures import MODE, audit_ratio, per_method
 
 __all__ = ["COMPARISON"]
 

@@ -11,16 +11,14 @@ from pcpo.claims.contract import Claim, Control, Finding, Tables
 from pcpo.claims.controls import replaced, scaled
 from pcpo.claims.judging import Agrees, AtMost, Never
 from pcpo.claims.power import share, shift
-from pcpo.evidence.grid.checks import (
+from pcpo.evidence.grid.measures import (
     MODE,
     NO_ELIMINATION,
     NOISY,
     TRIALS,
     cell_probability,
-    exceeds,
-)
-from pcpo.evidence.grid.measures import (
     collaboration,
+    exceeds,
     exponents,
     prediction,
     rollouts_slope,

@@ -15,17 +15,27 @@ import pandas as pd
 
 from pcpo.arrays import FloatArray
 from pcpo.claims import findings
-from pcpo.claims.cells import grid
-from pcpo.claims.contract import Finding, Tables
+from pcpo.claims.cells import Bound, Failed, failure_probability, grid, share_of_delta
+from pcpo.claims.contract import Control, Finding, Mode, Tables
 from pcpo.errors import ResultsError
 from pcpo.evidence.grid.studies import ALONE
 from pcpo.experiments.margins import worst_by_run
 
 __all__ = [
+    "BAD_CELL",
+    "HALF_DELTA",
+    "MODE",
+    "NOISY",
+    "NO_ELIMINATION",
+    "TRIALS",
     "audit_ratio",
+    "cell_probability",
     "collaboration",
+    "control",
+    "exceeds",
     "exponents",
     "final_gaps",
+    "five_percent",
     "from_controls",
     "implication",
     "per_method",
@@ -40,6 +50,14 @@ __all__ = [
 ]
 
 _MARGINS = ["margin", "gap_margin", "estimate_margin"]
+#: Mode of the runs behind the claims.
+MODE: Mode = "calibrated, oracle auto"
+#: Theorem 1 allows δ/2 of the runs to fail.
+HALF_DELTA = share_of_delta(0.5)
+#: Fraction of failing runs in one cell that the checks of probabilities are meant to see.
+BAD_CELL = 0.3
+#: Trials that support what must always hold.
+TRIALS = 300
 
 
 def per_run(rows: pd.DataFrame) -> pd.DataFrame:
@@ -98,6 +116,21 @@ def implication(tables: Tables) -> Finding:
     runs = per_run(pd.concat([grid(tables, "grid"), controls[controls["role"] == "sweep"]]))
     held = runs[runs["margin"] <= 1]
     return findings.violations(int(((held["lost"] == 1) | (held["misclustered"] == 1)).sum()), len(held))
+
+
+def five_percent(rows: pd.DataFrame) -> float:
+    """Allow 5 % of the runs of a cell to fail."""
+    return 0.05
+
+
+def cell_probability(failed: Failed, what: str, bound: Bound = HALF_DELTA) -> Callable[[Tables], Finding]:
+    """Return the measure "probability of failure at the worst cell of the grid"."""
+    return failure_probability("grid", per_run, failed, what, bound)
+
+
+def exceeds(column: str) -> Failed:
+    """Say whether a margin was above 1."""
+    return lambda runs: runs[column] > 1.0
 
 
 # ---------------------------------------------------------------------------------------------------------- theorem 2
@@ -308,6 +341,15 @@ def from_controls(role: str, edit: Mapping[str, float] | None = None) -> Callabl
         return {**tables, "grid": chosen.assign(role="grid", **(edit or {}))}
 
     return apply
+
+
+def control(role: str, what: str) -> Control:
+    """Return the control in which the runs of a control cell stand in for the grid."""
+    return Control(role, what, from_controls(role))
+
+
+NOISY = control("noisy", "minibatches 0.0003 of the calibrated ones")
+NO_ELIMINATION = control("no_elimination", "PCPO without the elimination (7)")
 
 
 def with_lost_member(tables: Tables) -> Tables:
