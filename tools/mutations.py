@@ -193,7 +193,8 @@ def table(found: Sequence[Noticed]) -> str:
         missed = [claim for claim in one.fault.claims if claim not in one.claims]
         verdicts = [f"`{claim}`" for claim in one.claims] + [f"**not** `{claim}`" for claim in missed]
         test = f"`{one.test}`" if one.test else "**none**"
-        lines.append(f"| `{one.fault.name}` | {one.fault.what} | {test} | {' '.join(verdicts) or '–'} |")
+        what = one.fault.what.replace("|", r"\|")
+        lines.append(f"| `{one.fault.name}` | {what} | {test} | {' '.join(verdicts) or '–'} |")
     return "\n".join([*lines, "", f"{sum(one.enough for one in found)} of {len(found)} faults are noticed.", ""])
 
 
