@@ -1,7 +1,7 @@
 """Plant known faults in a copy of the checkout and report who notices: `python -m tools.mutations`.
 
 Each fault of `tools.faults` is one change of a text.  The tests named for it and the small studies of its claims run on
-the copy without any fault first, where they must pass, and then with it.  It takes minutes to an hour, by the number of
+the copy without any fault first, where they must pass, and then with it.  It takes up to ten minutes, by the number of
 faults: `python -m tools.mutations dearest_in_8 memoryless` tries two, `--out FILE` keeps the table in Markdown.
 """
 
