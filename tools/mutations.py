@@ -1,7 +1,7 @@
 """Plant known faults in a copy of the checkout and report who notices: `python -m tools.mutations`.
 
 Each fault of `tools.faults` is one change of a text.  The tests named for it and the small studies of its claims run on
-the copy without any fault first, where they must pass, and then with it.  It takes minutes to an hour, by the number of
+the copy without any fault first, where they must pass, and then with it.  It takes up to ten minutes, by the number of
 faults: `python -m tools.mutations dearest_in_8 memoryless` tries two, `--out FILE` keeps the table in Markdown.
 """
 
@@ -193,7 +193,8 @@ def table(found: Sequence[Noticed]) -> str:
         missed = [claim for claim in one.fault.claims if claim not in one.claims]
         verdicts = [f"`{claim}`" for claim in one.claims] + [f"**not** `{claim}`" for claim in missed]
         test = f"`{one.test}`" if one.test else "**none**"
-        lines.append(f"| `{one.fault.name}` | {one.fault.what} | {test} | {' '.join(verdicts) or '–'} |")
+        what = one.fault.what.replace("|", r"\|")
+        lines.append(f"| `{one.fault.name}` | {what} | {test} | {' '.join(verdicts) or '–'} |")
     return "\n".join([*lines, "", f"{sum(one.enough for one in found)} of {len(found)} faults are noticed.", ""])
 
 

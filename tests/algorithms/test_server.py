@@ -76,6 +76,23 @@ def test_touched_agents_alone_take_the_policy_if_asked() -> None:
     assert closing.global_gains.ravel().tolist() == [0.0, 0.0, 2.0, 2.0]
 
 
+def test_the_server_averages_over_the_sets_that_it_holds() -> None:
+    server = Server(3)
+    server.neighbourhoods = Neighbourhoods.of(sets("xx.", "xx.", "..x"))
+    averaged = server.average(np.array([[[1.0]], [[3.0]], [[7.0]]]))
+    np.testing.assert_array_equal(averaged[:, 0, 0], [2.0, 2.0, 7.0])
+
+
+def test_the_server_remembers_who_was_eliminated_unless_told_otherwise() -> None:
+    X, C, K = closing_arguments()
+    for remember, after in ((True, sets("xx.", "xx.", "..x")), (False, sets("xxx", "xxx", "xxx"))):
+        server = Server(3)
+        server.close_epoch(X, C, K, Delta=4.0)
+        closing = server.close_epoch(X, C, K, Delta=100.0, remember=remember)
+        np.testing.assert_array_equal(server.neighbourhoods, after)
+        assert closing.reinitialised is not remember
+
+
 def test_without_a_change_the_global_gains_stay_unless_synchronised() -> None:
     X, C, K = closing_arguments()
     closing = Server(3).close_epoch(X, C, K, Delta=100.0)
