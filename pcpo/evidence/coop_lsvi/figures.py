@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from pcpo import statistics
 from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.coop_lsvi.studies import HETEROGENEITY, REGRET
 from pcpo.evidence.coop_lsvi.studies_communication import COMMUNICATION, CONTROL
 from pcpo.evidence.coop_lsvi.studies_joint import FRONT, PARETO
 from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label, plain_log_ticks
-from pcpo.statistics import mean_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +48,7 @@ def _summary(frame: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
     """Return the mean over runs of a column with its interval, a row for each value of `by`."""
     rows = []
     for key, part in frame.groupby(by, sort=True, dropna=False):
-        found = mean_interval(part[value].to_numpy(dtype=np.float64))
+        found = statistics.mean(part[value].to_numpy(dtype=np.float64))
         rows.append([*key, found.estimate, found.low, found.high, len(part)])
     return pd.DataFrame(rows, columns=[*by, "y", "low", "high", "runs"])
 
@@ -244,7 +244,7 @@ def _order(series: str) -> float:
     return float(series.removeprefix("S = ")) if series.startswith("S = ") else float("inf")
 
 
-_BANDS = " Bands: 95 % bootstrap intervals of the mean over runs (none below ten runs)."
+_BANDS = " Bands: 95 % jackknife-t intervals of the mean over runs (none below ten runs)."
 
 _REGRET_CAPTION = r"""Group regret of Algorithm 1 with homogeneous agents. (a) Against $T$, for rewards of the middle
 contrast and the largest $M$; with $\beta$ of the proofs (at $M=4$ and the largest contrast) no agent leaves

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from pcpo import statistics
 from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.defects.measures import READINGS, ROUNDS, RUNS, rows_of
 from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label, whole_ticks
-from pcpo.statistics import binomial_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +56,7 @@ def _destabilised(tables: Tables) -> pd.DataFrame:
     rows = []
     frame = rows_of(tables, RUNS, "forked", "forked_no_reinit")
     for (cell, epoch), part in frame.groupby(["cell", "epoch"]):
-        share = binomial_interval(int((part["destabilised"] > 0).sum()), len(part))
+        share = statistics.proportion(int((part["destabilised"] > 0).sum()), len(part))
         named = {"panel": "destabilised", "cell": cell, "x": epoch, "mode": part["mode"].iloc[0], "runs": len(part)}
         rows.append({**named, "y": share.estimate, "low": share.low, "high": share.high})
     return pd.DataFrame(rows).reindex(columns=_COLUMNS)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from pcpo import statistics
 from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.lemmas.costs import BIAS, PAIRS
 from pcpo.evidence.lemmas.estimates import ESTIMATES
 from pcpo.evidence.lemmas.measures import paper_cells, recursion_bound
 from pcpo.evidence.lemmas.trajectories import DESCENT
 from pcpo.figures.style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, cluster_colour, new_figure, panel_label
-from pcpo.statistics import binomial_interval, mean_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +81,7 @@ def _averages(tables: Tables) -> pd.DataFrame:
     frame = tables[ESTIMATES.name]
     frame = frame[~frame["cell"].str.contains("edge|length")]
     for cell, part in frame.groupby("cell", sort=False):
-        found = mean_interval(part.groupby("seed")["square"].mean().to_numpy(dtype=np.float64))
+        found = statistics.mean(part.groupby("seed")["square"].mean().to_numpy(dtype=np.float64))
         series = "shared" if str(cell).startswith("control") else str(cell).split(":")[0]
         at = {"x": [float(part["agents"].iloc[0])], "y": [found.estimate]}
         parts.append(_points("averages", series, _runs(part), **at).assign(low=found.low, high=found.high))
@@ -102,7 +102,7 @@ def _tails(tables: Tables) -> pd.DataFrame:
     for series, (part, limit) in limits.items():
         D = float(part["unknowns"].iloc[0])
         counts = [int((part["deviation"] > limit(level, D)).sum()) for level in _LEVELS]
-        found = [binomial_interval(count, len(part)) for count in counts]
+        found = [statistics.proportion(count, len(part)) for count in counts]
         ends = {"low": [f.low for f in found], "high": [f.high for f in found]}
         points = _points("tails", series, _runs(part), x=list(_LEVELS), y=[f.estimate for f in found])
         parts.append(points.assign(**ends))
@@ -262,7 +262,7 @@ def _draw_ends(axes: Axes, part: pd.DataFrame) -> None:
 _DRAWN: dict[str, tuple[str, Callable[[Axes, pd.DataFrame], None]]] = {
     "bias": ("bias (17): median, range", _draw_bias),
     "steps": ("recursion (29)", _draw_steps),
-    "averages": ("averaging: 95 % bootstrap", _draw_averages),
+    "averages": ("averaging: 95 % jackknife-t", _draw_averages),
     "tails": ("(19): Clopper-Pearson 95 %", _draw_tails),
     "ratios": ("Lemmas 4 to 6", _draw_ratios),
     "ends": ("Lemma 9: every learner", _draw_ends),
@@ -272,7 +272,7 @@ _DRAWN: dict[str, tuple[str, Callable[[Axes, pd.DataFrame], None]]] = {
 _CAPTION = r"""(a) Bias of the smoothed gradient over its bound $\phi r$, by quadrature: median and range over random
 gains; dotted: $\propto r$, the slope of a bias $\propto r^2$. (b) Steps of logged trajectories against the right-hand
 side of (29), in units of $10\tilde\Delta_0$. (c) Second moment of averaged estimates over the exact value for one
-agent, with 95 % bootstrap intervals over runs; in the control, agents share directions and noise. (d) Fraction of
+agent, with 95 % jackknife-t intervals over runs; in the control, agents share directions and noise. (d) Fraction of
 estimates beyond (19) against the nominal $\delta'$, with Clopper-Pearson 95 % intervals; a missing point means that
 no estimate was beyond. (e) Left side over right side of (13), (14) and (15) on random pairs, cumulative. (f) Final
 gap over the right-hand side of (24), one dot for each learner, with calibrated and with printed constants; values

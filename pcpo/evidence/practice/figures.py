@@ -23,7 +23,7 @@ FIGURES: dict[str, EvidenceFigure] = {
         "clusters: fraction of runs whose sets are the clusters, by epoch. (c) Two clusters with a common gain: mean "
         "gap of PCPO and of averaging over everybody at the same rollouts, with the plateau of one policy for all. (d) "
         "Two clusters without a common gain: fraction of runs that end with an infinite cost. Intervals are 95 %: "
-        "bootstrap over runs for means and ratios, Clopper-Pearson for fractions.",
+        "jackknife-t over runs for means and ratios, Clopper-Pearson for fractions.",
         inputs=("first_runs",),
         table=first_table,
         draw=draw_first,
@@ -33,7 +33,7 @@ FIGURES: dict[str, EvidenceFigure] = {
         caption="One constant at a time is scaled, the others are calibrated. Above: mean gaps after the last epoch "
         "(cost units; absent where a run has an infinite gap) and the predicted mean local gap. Below: fraction of "
         "runs with wrong sets and with an infinite cost. The cap of the radius is in place. Intervals are 95 %: "
-        "bootstrap over runs for means, Clopper-Pearson for fractions.",
+        "jackknife-t over runs for means, Clopper-Pearson for fractions.",
         inputs=("sensitivity",),
         table=sensitivity_table,
         draw=draw_sensitivity,
@@ -42,7 +42,7 @@ FIGURES: dict[str, EvidenceFigure] = {
         title="Signatures of failures",
         caption="Conditions violated on purpose. (a) Fraction of runs that show each signature, Clopper-Pearson 95 %. "
         "(b) Fraction of rollouts whose cost is saturated and (c) size of the smallest set relative to N, by epoch, "
-        "means with bootstrap 95 % intervals. Lost cost estimates are all equal, so the sets of a lost fleet never "
+        "means with jackknife-t 95 % intervals. Lost cost estimates are all equal, so the sets of a lost fleet never "
         "split.",
         inputs=("failures",),
         table=failures_table,
@@ -51,7 +51,7 @@ FIGURES: dict[str, EvidenceFigure] = {
     "initial_guess": EvidenceFigure(
         title="The initial guess of the separation",
         caption="The initial guess at a fixed budget. (a) Fraction of runs, Clopper-Pearson 95 %: a small guess leaves "
-        "no epoch, a large guess loses the policies. (b) Mean gaps (cost units) with bootstrap 95 % intervals; absent "
+        "no epoch, a large guess loses the policies. (b) Mean gaps (cost units) with 95 % intervals; absent "
         "where a run has an infinite gap. (c) Random fleets: rollouts per agent to exact sets with the rule, against "
         "those with Δ known.",
         inputs=("initial_guess", "guess_rule"),
@@ -61,7 +61,7 @@ FIGURES: dict[str, EvidenceFigure] = {
     "separation_limit": EvidenceFigure(
         title="Clusters of nearly equal cost",
         caption="Two clusters of different dynamics whose optimal costs approach each other, with the same epochs. (a) "
-        "Mean gap (cost units) of PCPO and of learning alone with the same rollouts, bootstrap 95 %; dotted: the "
+        "Mean gap (cost units) of PCPO and of learning alone with the same rollouts, jackknife-t 95 %; dotted: the "
         "linearised mean gap of one policy for all. (b) Fraction of runs with exact sets, Clopper-Pearson 95 %.",
         inputs=("separation_limit",),
         table=limit_table,

@@ -19,7 +19,7 @@ __all__ = ["FIGURES"]
 
 
 def _curves(tables: Tables) -> pd.DataFrame:
-    """Tabulate by size and epoch: mean gaps with 95 % bootstrap intervals over runs, overlays, number of runs."""
+    """Tabulate by size and epoch: mean gaps with 95 % jackknife-t intervals over runs, overlays, number of runs."""
     c = read_cells(tables)
     mode = tables["scaling"]["mode"].iloc[0]
     rows = []
@@ -53,7 +53,7 @@ def _curves(tables: Tables) -> pd.DataFrame:
 
 def _mean_of(c: Cells, cell: int, series: str) -> Finding:
     """Estimate the mean gap of a cell, "shared" or "own"."""
-    return c.finding(lambda gaps: gaps[..., cell], np.nan, "mean gap", series)
+    return c.finding(lambda gaps: gaps[..., cell], np.nan, "mean gap", series, logarithm=True)
 
 
 def _scaling_table(tables: Tables) -> pd.DataFrame:
@@ -73,7 +73,7 @@ def _scaling_table(tables: Tables) -> pd.DataFrame:
 def _heading(lines: pd.DataFrame) -> str:
     """Say how many runs the points are means of, and their mode."""
     seeds, mode = int(lines["seeds"].max()), lines["mode"].iloc[0]
-    return f"mean over {seeds} runs with 95 % bootstrap intervals; lines: overlay, nothing fitted; mode: {mode}"
+    return f"mean over {seeds} runs with 95 % jackknife-t intervals; lines: overlay, nothing fitted; mode: {mode}"
 
 
 def _draw_scaling(numbers: pd.DataFrame) -> Figure:
@@ -157,7 +157,7 @@ def _draw_collapse(numbers: pd.DataFrame) -> Figure:
     bare_minor_ticks(lower.xaxis)
     seeds, mode = int(numbers["seeds"].max()), numbers["mode"].iloc[0]
     upper.legend(fontsize=6, ncols=2, loc="lower left")
-    panel_label(upper, f"{seeds} runs, 95 % bootstrap; mode: {mode}")
+    panel_label(upper, f"{seeds} runs, 95 % jackknife-t; mode: {mode}")
     return figure
 
 
@@ -174,7 +174,7 @@ FIGURES: dict[str, EvidenceFigure] = {
     "scaling": EvidenceFigure(
         title="The gap against minibatch and cluster size",
         caption=r"Mean gap (cost units) after the collaborative epochs against the minibatch $M_l$, by cluster size, "
-        r"with 95 % bootstrap intervals over runs. Lines are predictions without a fitted parameter: solid to all "
+        r"with 95 % jackknife-t intervals over runs. Lines are predictions without a fitted parameter: solid to all "
         r"orders in the radius, dotted at leading order. Last panel: exponents of the mean global gap and the paired "
         r"ratio, with the same intervals, beside the overlay's values at the same points.",
         table=_scaling_table,
@@ -183,7 +183,7 @@ FIGURES: dict[str, EvidenceFigure] = {
     "collapse": EvidenceFigure(
         title="One curve for rollouts and agents together",
         caption=r"The same mean global gaps against the rollouts $|\mathcal{M}|T$ of the whole cluster: one curve for "
-        r"all cluster sizes, above; measured over predicted, below. 95 % bootstrap intervals over runs; nothing is "
+        r"all cluster sizes, above; measured over predicted, below. 95 % jackknife-t intervals over runs; nothing is "
         r"fitted.",
         table=_curves,
         draw=_draw_collapse,
