@@ -52,7 +52,7 @@ def test_reference_is_the_run(tree: Path) -> None:
     page = (tree / "checkout/README.md").read_text(encoding="utf-8")
     assert page == f"# toy\n\n{block(verdicts, provenance)}\n\n## Run it\n"
     assert "old" not in page
-    assert "| The ratio is one | Theorem 1, eq. (10) | **supported** |" in page
+    assert "| The ratio is one | of the paper | Theorem 1, eq. (10) | **supported** |" in page
     assert "| ≤ 0.025 |" in page
     write_reference(tree / "run", tree / "checkout", TOY)
     assert (tree / "checkout/README.md").read_text(encoding="utf-8") == page

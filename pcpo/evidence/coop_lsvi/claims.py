@@ -13,8 +13,9 @@ from functools import partial
 import pandas as pd
 
 from pcpo.claims.contract import Claim, Control, Finding, Power, Tables
+from pcpo.claims.findings import law_of
 from pcpo.claims.judging import Agrees, AtMost, Never
-from pcpo.claims.power import Measure, normal_power, probability, share, shift
+from pcpo.claims.power import Measure, probability, share, shift
 from pcpo.evidence.coop_lsvi.measures import (
     COMMUNICATION,
     EXACT,
@@ -183,7 +184,7 @@ def _doubled(tables: Tables, level: float) -> float:
     """Return the power of Proposition 3 if R_B exceeds R_C/T by the mean of R_C/T, at the last episode, smallest S."""
     frame = tables[PARETO]
     frame = frame[(frame["episode"] == frame["episode"].max()) & (frame["threshold"] == thresholds(tables)[0])]
-    return normal_power(proposition_3(tables), float((frame["regret"] / frame["episode"]).mean()), level)
+    return law_of(proposition_3(tables)).power(0.0, float((frame["regret"] / frame["episode"]).mean()), level)
 
 
 # The claims.

@@ -1,6 +1,6 @@
 """Measure the claims on CoopLSVI.
 
-A replicate is a seed with all its cells, and the bootstrap resamples whole replicates.  Exponents are those of regret
+A replicate is a seed with all its cells, and intervals are over whole replicates.  Exponents are those of regret
 over β_T√log(MT), the factor that Õ(·) hides in (64); β is the width with which a run was made.
 """
 
@@ -11,9 +11,10 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from pcpo import statistics
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
-from pcpo.claims.findings import bootstrap, failures, mean, violations
+from pcpo.claims.findings import compared, failures, jackknife, mean, mean_ratio, violations
 from pcpo.errors import ResultsError
 
 __all__ = [
@@ -48,10 +49,10 @@ def _wide(frame: pd.DataFrame, columns: list[str], value: str, where: str) -> pd
     return frame.pivot(index="seed", columns=columns, values=value)
 
 
-def _slope(x: FloatArray, y: FloatArray) -> FloatArray:
-    """Return the least-squares slopes of y ``(..., n)`` over log x ``(n,)``."""
+def _slope(x: FloatArray, y: FloatArray) -> float:
+    """Return the least-squares slope of y ``(n,)`` over log x ``(n,)``."""
     z = np.log(x) - np.log(x).mean()
-    return np.asarray(y @ (z / (z @ z)))
+    return float(y @ (z / (z @ z)))
 
 
 def _last(frame: pd.DataFrame) -> pd.DataFrame:
@@ -76,10 +77,10 @@ def _exponent(frame: pd.DataFrame, by: str, predicted: float, name: str, *, logs
     regrets, values, hidden = _by_contrast(frame, by)
     scale = hidden if logs else np.ones_like(hidden)
 
-    def statistic(drawn: FloatArray) -> FloatArray:
-        return _slope(values, np.log(drawn.mean(axis=1).max(axis=-1) / scale))
+    def statistic(runs: FloatArray) -> float:
+        return _slope(values, np.log(runs.mean(axis=0).max(axis=-1) / scale))
 
-    return bootstrap(regrets, statistic, predicted, name)
+    return jackknife(regrets, statistic, predicted, name)
 
 
 def agents_exponent(tables: Tables, algorithm: str, predicted: float, *, logs: bool = True) -> Finding:
@@ -112,11 +113,12 @@ def pooled_ratio(tables: Tables, algorithm: str, predicted: float) -> Finding:
     wide = _wide(frame, ["algorithm", "contrast"], "regret", REGRET)
     runs = np.stack([wide[name].to_numpy(dtype=np.float64) for name in (algorithm, "pooled")], axis=1)
 
-    def statistic(drawn: FloatArray) -> FloatArray:
-        worst = drawn.mean(axis=1).max(axis=-1)
-        return np.asarray(worst[:, 0] / worst[:, 1])
+    def statistic(some: FloatArray) -> float:
+        worst = some.mean(axis=0).max(axis=-1)
+        return float(worst[0] / worst[1])
 
-    return bootstrap(runs, statistic, predicted, "group regret over that of one agent with all episodes")
+    name = "group regret over that of one agent with all episodes"
+    return jackknife(runs, statistic, predicted, name, logarithm=True)
 
 
 def optimism(tables: Tables, algorithm: str, alpha: float) -> Finding:
@@ -143,11 +145,9 @@ def deviation_ratio(tables: Tables) -> Finding:
     runs = wide[list(amounts)].to_numpy(dtype=np.float64)
     bound = amounts[amounts > 0] * H * (H + 1)
 
-    def statistic(drawn: FloatArray) -> FloatArray:
-        means = drawn.mean(axis=1)
-        return np.asarray(np.max((means[:, amounts > 0] - means[:, amounts == 0]) / bound, axis=1))
-
-    return bootstrap(runs, statistic, 1.0, "largest extra regret of an agent and episode over ξH(H + 1)")
+    extra = (runs[:, amounts > 0] - runs[:, amounts == 0]) / bound
+    found = statistics.largest([statistics.mean(column) for column in extra.T])
+    return compared(found, 1.0, "largest extra regret of an agent and episode over ξH(H + 1)")
 
 
 def chi_exponent(tables: Tables, algorithm: str, predicted: float) -> Finding:
@@ -157,10 +157,10 @@ def chi_exponent(tables: Tables, algorithm: str, predicted: float) -> Finding:
     wide = _wide(frame, ["amount"], "regret", HETEROGENEITY)
     x = np.array(wide.columns, dtype=np.float64) + float(frame["dimension"].iloc[0])
 
-    def statistic(drawn: FloatArray) -> FloatArray:
-        return _slope(x, np.log(drawn.mean(axis=1)))
+    def statistic(runs: FloatArray) -> float:
+        return _slope(x, np.log(runs.mean(axis=0)))
 
-    return bootstrap(wide.to_numpy(dtype=np.float64), statistic, predicted, "slope of log mean regret over log(d + χ)")
+    return jackknife(wide.to_numpy(dtype=np.float64), statistic, predicted, "slope of log mean regret over log(d + χ)")
 
 
 def count_violations(
@@ -202,10 +202,10 @@ def joint_exponent(tables: Tables, threshold: float, predicted: float) -> Findin
     logs = np.sqrt(np.log(one["agents"].to_numpy() * T))
     hidden = one["beta"].to_numpy(dtype=np.float64) * logs
 
-    def statistic(drawn: FloatArray) -> FloatArray:
-        return _slope(T, np.log(drawn.mean(axis=1) / hidden))
+    def statistic(runs: FloatArray) -> float:
+        return _slope(T, np.log(runs.mean(axis=0) / hidden))
 
-    return bootstrap(
+    return jackknife(
         wide.to_numpy(dtype=np.float64), statistic, predicted, "slope over log T of log mean R_C less logs"
     )
 
@@ -215,13 +215,9 @@ def threshold_ratio(tables: Tables) -> Finding:
     known = thresholds(tables)
     cells = [_last(_with_threshold(tables, S)).set_index("seed")["regret"] for S in (known[-1], known[0])]
     pairs = pd.concat(cells, axis=1, join="inner")
+    runs = pairs.to_numpy(dtype=np.float64)
     factor = float(np.sqrt(known[-1] / known[0]))
-
-    def statistic(drawn: FloatArray) -> FloatArray:
-        means = drawn.mean(axis=1)
-        return np.asarray(means[:, 0] / (factor * means[:, 1]))
-
-    return bootstrap(pairs.to_numpy(dtype=np.float64), statistic, 1.0, "regret over √S times that of the smallest S")
+    return mean_ratio(runs[:, 0], factor * runs[:, 1], 1.0, "regret over √S times that of the smallest S")
 
 
 def proposition_3(tables: Tables) -> Finding:

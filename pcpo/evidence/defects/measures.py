@@ -9,7 +9,7 @@ import pandas as pd
 
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
-from pcpo.claims.findings import bootstrap, bounded, violations
+from pcpo.claims.findings import bounded, jackknife, mean, violations
 from pcpo.errors import ResultsError
 from pcpo.theory.rounds import degree_two
 
@@ -121,7 +121,7 @@ def local_output(tables: Tables) -> Finding:
     frame = _with_first(rows_of(tables, RUNS, "pair_rollouts"))
     at = frame[frame["epoch"] == frame["first"]]
     if at.empty:
-        return Finding("number of violations; no run has separated", 0.0, math.nan, math.nan, 0.0, 1.0, 0)
+        return violations(0, 0)
     return violations(int((at["local_output"] == 0).sum()), len(at))
 
 
@@ -129,7 +129,7 @@ def log_squared(tables: Tables) -> Finding:
     """Fit the coefficient of L̄² in the counted rounds, in units of c_2·log 4/2; the interval is of rounding R_l."""
     frame = rows_of(tables, ROUNDS, "agents_4")
     found = degree_two(frame, "epoch")
-    statistic = "coefficient of L̄²; interval: what rounding R_l up may do"
+    statistic = "coefficient of L̄²; bound: what rounding R_l up may do"
     return bounded(statistic, found.estimate, found.low, found.high, 1.0, frame["seed"].nunique())
 
 
@@ -146,9 +146,7 @@ def gaussian(tables: Tables) -> Finding:
     ends = np.asarray(largest.to_numpy(dtype=np.float64))[:, [0, -1]]
     draws = largest.columns.to_numpy(dtype=np.float64)
     span = math.log(draws[-1] / draws[0])
-    return bootstrap(
-        ends, lambda x: np.asarray((x[..., 1] - x[..., 0]).mean(axis=1) / span), 2.0, "growth of the largest ‖z‖²"
-    )
+    return mean((ends[:, 1] - ends[:, 0]) / span, 2.0, "growth of the largest ‖z‖²")
 
 
 def expected_ratio(iterations: float) -> float:
@@ -170,9 +168,9 @@ def break_even(tables: Tables) -> Finding:
     scaled = shared.to_numpy(dtype=np.float64) * np.sqrt(shared.columns.to_numpy(dtype=np.float64))
     columns = np.concatenate([scaled, alone.to_numpy(dtype=np.float64)[:, None]], axis=1)
 
-    def ratio(x: FloatArray) -> FloatArray:
-        means = x.mean(axis=1)
-        return np.asarray(means[:, :-1].mean(axis=1) / means[:, -1])
+    def ratio(runs: FloatArray) -> float:
+        means = runs.mean(axis=0)
+        return float(means[:-1].mean() / means[-1])
 
     predicted = expected_ratio(float(frame["iterations"].iloc[0]))
-    return bootstrap(columns, ratio, predicted, "√|M|·gap of PCPO over gap alone")
+    return jackknife(columns, ratio, predicted, "√|M|·gap of PCPO over gap alone", logarithm=True)

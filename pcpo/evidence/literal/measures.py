@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from pcpo.arrays import FloatArray
+from pcpo.claims import findings
 from pcpo.claims.contract import Finding, Tables
-from pcpo.claims.findings import bootstrap
 from pcpo.errors import ResultsError
 from pcpo.experiments.margins import worst_by_run
 
@@ -38,7 +38,7 @@ def per_run(table: pd.DataFrame) -> pd.DataFrame:
 def mean_ratio(tables: Tables) -> Finding:
     """Compare the mean of gap/prediction with 1: over local and global policies, cells of the grid and epochs l > L."""
     runs = (_by_run(tables, "local_ratio") + _by_run(tables, "global_ratio")) / 2
-    return bootstrap(runs, lambda drawn: drawn.mean(axis=1), 1.0, "mean of gap/prediction")
+    return findings.mean(runs, 1.0, "mean of gap/prediction")
 
 
 def shared_ratio(tables: Tables) -> Finding:
@@ -46,14 +46,8 @@ def shared_ratio(tables: Tables) -> Finding:
 
     Gaps are in units of the local prediction, means over the cells of the grid and the epochs l > L.
     """
-    runs = np.stack([_by_run(tables, "scaled_global"), _by_run(tables, "local_ratio")], axis=1)
-
-    def ratio(drawn: FloatArray) -> FloatArray:
-        means = drawn.mean(axis=1)
-        with np.errstate(invalid="ignore"):
-            return np.asarray(means[:, 0] / means[:, 1])
-
-    return bootstrap(runs, ratio, 1.0, "sqrt(|M|)·(mean global gap)/(mean local gap)")
+    name = "sqrt(|M|)·(mean global gap)/(mean local gap)"
+    return findings.mean_ratio(_by_run(tables, "scaled_global"), _by_run(tables, "local_ratio"), 1.0, name)
 
 
 def _by_run(tables: Tables, column: str) -> FloatArray:

@@ -23,7 +23,7 @@ Measure = Callable[[Tables], Finding]
 
 def _beyond(measured: Measure, by: float, alternative: str) -> Power:
     """Return the power against a truth beyond the bound or margin, for findings by the jackknife."""
-    return power.shift(measured, by, alternative, interval="student")
+    return power.shift(measured, by, alternative)
 
 
 def _in_runs(measured: Measure, truth: float, what: str) -> Power:
