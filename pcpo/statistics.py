@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy  # loads scipy.stats at its first use: it takes long, and most intervals do not need it
-from scipy.special import bdtr, bdtrc, betaincinv, ndtr, ndtri, stdtr, stdtrit
+from scipy.special import bdtr, bdtrc, betaincinv, nctdtr, ndtr, ndtri, stdtr, stdtrit
 
 from pcpo.arrays import FloatArray
 
@@ -231,6 +231,31 @@ def ratio(above: FloatArray, below: FloatArray) -> Estimate:
     return jackknife(pairs, lambda r: float(r[:, 0].mean() / r[:, 1].mean()), logarithm=True)
 
 
+#: ∫ max(v², 1/4) dv from 1 to 1/2, and from 1 to −1/2.
+_UPPER, _LOWER = -7 / 24, -13 / 24
+
+
+def _unskewed(u: float) -> float:
+    """Return ∫ max(v², 1/4) dv from 1 to u."""
+    if u >= 0.5:
+        return (u**3 - 1) / 3
+    return _UPPER + (u - 0.5) / 4 if u >= -0.5 else _LOWER + (u**3 + 0.125) / 3
+
+
+def _skewed(y: float) -> float:
+    """Return the u whose `_unskewed` is y."""
+    if y >= _UPPER:
+        return float(np.cbrt(1 + 3 * y))
+    return 0.5 + 4 * (y - _UPPER) if y >= _LOWER else float(np.cbrt(3 * (y - _LOWER) - 0.125))
+
+
+def _student_power(freedom: int, by: float, level: float) -> float:
+    """Return P(|noncentral t| > cut) of a two-sided test at a level, its statistic shifted by some standard errors."""
+    cut = -float(stdtrit(freedom, level / 2))
+    found = float(1 - nctdtr(freedom, abs(by), cut) + nctdtr(freedom, abs(by), -cut))
+    return found if np.isfinite(found) else _shifted(cut, by)  # far shifts, which the noncentral law cannot evaluate
+
+
 def _without_scatter(runs: FloatArray, estimate: float) -> Estimate | None:
     """Return the estimate of runs that are infinite, too few, or all equal; None for others."""
     n = len(runs)
@@ -263,7 +288,8 @@ def _student(centre: float, without: FloatArray, n: int, *, logarithm: bool = Fa
 
     With influences u_k = (n − 1)(mean of without − without_k), the standard error is √(Σ u²/(n(n − 1))).  Hall's
     monotone transform g(T) = ((1 + aT/3)³ − 1)/a + a/6 of T = (estimate − truth)/error, a = skewness of u over √n,
-    takes the skewness out of T; then g(T) is compared with Student's t of n − 1 degrees of freedom.
+    takes the skewness out of T; then g(T) is compared with Student's t of n − 1 degrees of freedom.  Where the slope
+    (1 + aT/3)² of g is below 1/4 it is taken for 1/4: a flat g would exclude no value on the side of the long tail.
     """
     u = (n - 1) * (without.mean() - without)
     error = float(np.sqrt(np.sum(u**2) / (n * (n - 1))))
@@ -278,11 +304,11 @@ def _student(centre: float, without: FloatArray, n: int, *, logarithm: bool = Fa
                 return np.inf
             value = float(np.log(value))
         T = (centre - value) / error
-        return T if a == 0 else ((1 + a * T / 3) ** 3 - 1) / a + a / 6
+        return T if a == 0 else 3 / a * _unskewed(1 + a * T / 3) + a / 6
 
     def limit(quantile: float) -> float:
         """Return the value whose g(T) is the quantile."""
-        T = quantile if a == 0 else 3 / a * (np.cbrt(1 + a * (quantile - a / 6)) - 1)
+        T = quantile if a == 0 else 3 / a * (_skewed(a * (quantile - a / 6) / 3) - 1)
         value = centre - error * T
         return float(np.exp(value)) if logarithm else float(value)
 
@@ -299,7 +325,7 @@ def _student(centre: float, without: FloatArray, n: int, *, logarithm: bool = Fa
         lambda value: float(stdtr(n - 1, straight(value))),
         lambda value: float(stdtr(n - 1, -straight(value))),
         lambda tail: (limit(-float(stdtrit(n - 1, tail))), limit(float(stdtrit(n - 1, tail)))),
-        lambda value, truth, level: _shifted(-float(stdtrit(n - 1, level / 2)), straight(value) - straight(truth)),
+        lambda value, truth, level: _student_power(n - 1, straight(value) - straight(truth), level),
         moved,
     )
 

@@ -26,7 +26,7 @@ def test_a_symmetric_sample_has_students_interval() -> None:
 
 @pytest.mark.parametrize("positive", [True, False])
 def test_a_skewed_sample_has_halls_interval(positive: bool) -> None:
-    """Limits solve T + aT²/3 + a²T³/27 + a/6 = ±t, a = skewness/√n, by a root finder; every term counts."""
+    """Limits solve a/6 + ∫ max((1 + as/3)², 1/4) ds = ±t, a = skewness/√n, by quadrature and a root finder."""
     values = SKEWED if positive else SKEWED - 1.0
     n, centre = len(values), np.log(values.mean()) if positive else values.mean()
     rest = (values.sum() - values) / (n - 1)
@@ -35,17 +35,32 @@ def test_a_skewed_sample_has_halls_interval(positive: bool) -> None:
     error = np.sqrt(np.sum(influence**2) / (n * (n - 1)))
     a = np.mean(influence**3) / np.mean(influence**2) ** 1.5 / np.sqrt(n)
 
-    def ends(terms: np.ndarray) -> list[float]:
+    def ends(shift: float, skew: float, least: float) -> list[float]:
+        def g(T: float) -> float:
+            s = np.linspace(0.0, T, 20_001)
+            return shift * a / 6 + float(np.trapezoid(np.maximum((1 + skew * a * s / 3) ** 2, least), s))
+
         cut = stats.t.isf(0.025, n - 1)
-        powers = terms * np.array([a / 6, 1.0, a / 3, a**2 / 27])
-        roots = [optimize.brentq(lambda T, q=q: float(np.polyval(powers[::-1], T)) - q, -40, 40) for q in (cut, -cut)]
+        roots = [optimize.brentq(lambda T, q=q: g(T) - q, -40, 40) for q in (cut, -cut)]
         limits = [centre - error * root for root in roots]
         return [float(np.exp(x)) for x in limits] if positive else limits
 
     found = statistics.mean(values)
-    assert [found.low, found.high] == pytest.approx(ends(np.ones(4)))
-    for dropped in (0, 2):
-        assert [found.low, found.high] != pytest.approx(ends(np.delete(np.eye(4), dropped, 0).sum(axis=0)), rel=1e-3)
+    assert [found.low, found.high] == pytest.approx(ends(1, 1, 0.25), rel=1e-6)
+    for other in ((0, 1, 0.25), (1, -1, 0.25), (1, 0, 0.25)):
+        assert [found.low, found.high] != pytest.approx(ends(*other), rel=1e-3)
+    if not positive:  # the long tail is far enough out to meet the least slope
+        assert [found.low, found.high] != pytest.approx(ends(1, 1, 0.0), rel=1e-3)
+
+
+def test_every_value_far_out_is_excluded_on_both_sides() -> None:
+    """Hall's transform alone is flat on the side of the long tail, and a control there would not be refuted."""
+    for values in (SKEWED, SKEWED - 1.0, 1 / SKEWED):
+        found = statistics.mean(values)
+        for away in (found.below, found.above):
+            p = [away(found.estimate + k * found.estimate) for k in np.linspace(-0.9, 30, 60)]
+            assert np.all(np.diff(p) <= 0) or np.all(np.diff(p) >= 0)
+        assert found.below(1e3) < 1e-3
 
 
 def test_the_jackknife_of_a_mean_is_student_s() -> None:

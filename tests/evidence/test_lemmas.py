@@ -270,7 +270,7 @@ def test_averaging_finds_the_exponent(power: float, expected: Verdict) -> None:
     found = average_exponent(tables)
     assert found.low - 0.02 < -power < found.high + 0.02
     assert verdict(CLAIMS["averaging"], tables) is expected
-    few = {"lemmas_estimates": tables["lemmas_estimates"].query("seed < 9")}
+    few = {"lemmas_estimates": tables["lemmas_estimates"].query("seed < 4")}
     assert verdict(CLAIMS["averaging"], few) is Verdict.INCONCLUSIVE
 
 
@@ -306,7 +306,7 @@ def test_power_of_the_mean_falls_with_the_level() -> None:
 
 def test_power_against_a_shift_of_nothing_is_the_level(tables: Tables) -> None:
     found = CLAIMS["second_moment"].measure(tables)
-    assert law_of(found).power(1.0, 1.0, ALPHA) == pytest.approx(ALPHA)
+    assert law_of(found).power(1.0, 1.0, ALPHA) == pytest.approx(ALPHA), found.interval
     assert law_of(found).power(1.0, 1.0 + 10 * (found.high - found.low), ALPHA) == pytest.approx(1.0)
 
 

