@@ -34,10 +34,11 @@ def _lines(group: Group) -> Iterator[str]:
         if study.place:  # a key of its own, with a page of its own
             options = f"key [`{study.place}`]({study.place}.md)"
         yield _row(f"`{study.name}`", study.title, options)
-    yield from ("", "| claim | source | refuted if | negative controls |", "|---|---|---|---|")
+    yield from ("", "| claim | kind | source | refuted if | negative controls |", "|---|---|---|---|---|")
     for claim in group.claims:
         name = f"`{claim.id}`{' (primary)' if claim.primary else ''}: {claim.title}"
-        yield _row(name, claim.source, claim.rule.refuted_if, "; ".join(control.what for control in claim.controls))
+        controls = "; ".join(control.what for control in claim.controls)
+        yield _row(name, claim.kind, claim.source, claim.rule.refuted_if, controls)
     yield ""
 
 

@@ -20,7 +20,7 @@ import pandas as pd
 from pcpo.claims.sizing import ENOUGH, falls_short, outlook
 from pcpo.claims.tables import provenance_of, simulated, tables_by_study, write_table
 from pcpo.errors import ConfigError, ResultsError, command
-from pcpo.evidence.registry import GROUPS, load_claims, study_named
+from pcpo.evidence.registry import FAMILIES, GROUPS, load_claims, study_named
 from pcpo.pipeline.config import read_configuration, studies_of
 from pcpo.schema import load_schema, validated
 from pcpo.storage.files import write_text
@@ -122,7 +122,7 @@ def judged(
         if unknown := sorted(set(size) - set(own)):
             raise ConfigError(f"--counts: found study {unknown[0]!r}, expected one of {', '.join(own)}")
         seeds = {**own, **size}
-        yield seeds, notes, outlook(group, claims, tables, seeds, repetitions=repetitions)
+        yield seeds, notes, outlook(group, claims, tables, seeds, repetitions=repetitions, families=FAMILIES)
 
 
 def described(

@@ -7,17 +7,15 @@ A theorem claims such a bound for every fleet.  So the estimand is the largest p
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import pandas as pd
-import scipy  # loads scipy.stats at its first use
 
-from pcpo.claims.contract import ALPHA, Finding, Power, Tables
+from pcpo.claims.contract import Finding, Power, Tables
+from pcpo.claims.findings import worst_failures
 from pcpo.claims.power import binomial_power
 from pcpo.errors import ResultsError
-from pcpo.statistics import Interval, binomial_interval
 
-__all__ = ["Bound", "Failed", "PerRun", "failing_cell", "failure_probability", "grid", "share_of_delta", "worst_of"]
+__all__ = ["Bound", "Failed", "PerRun", "failing_cell", "failure_probability", "grid", "share_of_delta"]
 
 #: From the rows of the grid, a row per epoch of every run, to one row per cell and seed.
 PerRun = Callable[[pd.DataFrame], pd.DataFrame]
@@ -56,46 +54,20 @@ def failure_probability(
     def measure(tables: Tables) -> Finding:
         rows = grid(tables, study)
         runs = per_run(rows)
-        return worst_of(runs["cell"], failed(runs), what, bound(rows))
+        return _worst_cell(runs["cell"], failed(runs), what, bound(rows))
 
     return measure
 
 
-def worst_of(cells: pd.Series[str], failed: pd.Series[bool], what: str, bound: float, named: str = "cells") -> Finding:
-    """Compare the largest P(failure) of all cells with a bound, by Clopper-Pearson limits of every cell.
+def _worst_cell(cells: pd.Series[str], failed: pd.Series[bool], what: str, bound: float) -> Finding:
+    """Compare the largest P(failure) of all cells with a bound, by the limits of every cell.
 
-    Args:
-        cells: cell of every run.
-        failed: whether the run failed.
-        what: the failure in words.
-        bound: of the probability.
-        named: what the cells are called.
-
-    Upper limit of the maximum: the largest upper limit at one-sided 97.5 %.  It needs no correction, since it covers
-    the cell that has the maximum.  Lower limit and p-value: Bonferroni over the cells, because the worst of them is
-    found by looking.  So all cells must be clean enough to support the claim (72 runs without failure in each for a
-    bound of .05, 146 for .025), and one bad cell refutes it.
+    All cells must be clean enough to support the claim (72 runs without failure in each for a bound of .05, 146 for
+    .025), and one bad cell refutes it.
     """
-    counts = failed.groupby(cells).agg(["sum", "count"])
-    lows, highs, p_values = [], [], []
-    for failures, runs in zip(counts["sum"].astype(int).tolist(), counts["count"].tolist(), strict=True):
-        lows.append(_limits(failures, runs, 1 - ALPHA / len(counts)).low)
-        highs.append(_limits(failures, runs, 1 - ALPHA).high)
-        p_values.append(2 * len(counts) * float(scipy.stats.binom.sf(failures - 1, runs, bound)))
-    fractions = counts["sum"] / counts["count"]
-    worst = f"; worst: {fractions.idxmax()}" if fractions.max() > 0 else ""
-    statistic = (
-        f"largest fraction of runs with {what}, of {len(counts)} {named}{worst}; "
-        f"Clopper-Pearson 95 %, Bonferroni over {named}"
-    )
-    p_value = min(1.0, *p_values)
-    return Finding(statistic, float(fractions.max()), max(lows), max(highs), bound, p_value, int(counts["count"].sum()))
-
-
-@lru_cache(maxsize=1024)
-def _limits(failures: int, runs: int, confidence: float) -> Interval:
-    """Return Clopper-Pearson limits, cached because most cells have the same counts."""
-    return binomial_interval(failures, runs, confidence=confidence)
+    counts = failed.groupby(cells).agg(["sum", "count"]).astype(int)
+    pairs = zip(counts["sum"].tolist(), counts["count"].tolist(), strict=True)
+    return worst_failures(dict(zip(counts.index.tolist(), pairs, strict=True)), bound, what)
 
 
 def failing_cell(study: str, fraction: float, bound: Bound) -> Power:
@@ -109,4 +81,13 @@ def failing_cell(study: str, fraction: float, bound: Bound) -> Power:
         runs = rows.groupby("cell")["seed"].nunique()
         return binomial_power(int(runs.min()), bound(rows), fraction, level / len(runs))
 
-    return Power(f"one cell of the grid in which a fraction {fraction:g} of the runs fails", value)
+    def departure(tables: Tables) -> Finding:
+        rows = grid(tables, study)
+        runs = rows.groupby("cell")["seed"].nunique()
+        counts = {str(cell): (0, int(count)) for cell, count in runs.items()}
+        bad = str(runs.idxmin())
+        return worst_failures(
+            {**counts, bad: (round(fraction * counts[bad][1]), counts[bad][1])}, bound(rows), "failure"
+        )
+
+    return Power(f"one cell of the grid in which a fraction {fraction:g} of the runs fails", value, departure)

@@ -18,6 +18,8 @@ import pandas as pd
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from pcpo.statistics import Estimate
+
 __all__ = [
     "ALPHA",
     "CONTROL_SEEDS",
@@ -27,6 +29,7 @@ __all__ = [
     "EvidenceFigure",
     "Finding",
     "Group",
+    "Kind",
     "Power",
     "Rule",
     "Study",
@@ -42,6 +45,9 @@ ALPHA = 0.05
 CONTROL_SEEDS, CONTROL_SHARE = 10, 5
 
 Tables = Mapping[str, pd.DataFrame]
+#: What a claim is about: the paper's own statement; a reading or a finding of ours about its method; a place where its
+#: text errs, where "supported" means that the error is there; the tools of this package; another paper.
+Kind = Literal["of the paper", "reading of ours", "defect", "self-test", "companion"]
 Mode = Literal["literal", "literal, moment oracle", "calibrated", "calibrated, oracle auto", "exact"]
 
 
@@ -58,12 +64,15 @@ class Finding:
     """Hold an estimate with its 95 % interval [low, high], what it is compared with, and the runs behind it.
 
     Args:
-        statistic: what was computed and how the interval was made.
-        estimate, low, high: the estimate and its interval.
+        statistic: what was computed.
+        estimate, low, high: the estimate and its interval; of violations, their number and the interval of their rate.
         predicted: the value or bound of the claim.
         p_value: probability, if the claim were true, of data at least as much against it (two-sided; 0 or 1 where a
             single violation decides).
-        n_runs: the runs or trials behind the estimate.
+        n_runs: the independent runs or trials that the interval is of.
+        interval: how the interval was made.
+        trials: how many things were looked at, if they are more than the independent ones; else 0.
+        law: the estimate behind it, which knows other levels; without one the interval is taken for normal.
     """
 
     statistic: str
@@ -73,6 +82,9 @@ class Finding:
     predicted: float
     p_value: float
     n_runs: int
+    interval: str = "normal"
+    trials: int = 0
+    law: Estimate | None = field(default=None, compare=False, repr=False)
 
 
 class Rule(Protocol):
@@ -84,6 +96,12 @@ class Rule(Protocol):
 
     def verdict(self, finding: Finding, p_value: float) -> Verdict:
         """Return the verdict for a finding, with its p-value after the correction for multiplicity."""
+
+    def against(self, finding: Finding) -> float:
+        """Return the p-value of "the claim is true", which refutes if it is small."""
+
+    def support(self, finding: Finding) -> float:
+        """Return the p-value of "the claim is false, or just so", which supports if it is at most ALPHA/2."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +126,13 @@ class Power:
     Args:
         alternative: in words.
         value: from the tables and the level at which the judge refutes to that probability.
+        departure: from the tables to the finding of runs like them that are at the alternative: the sharpest negative
+            control, made without simulating anything; None where the alternative says more than one number.
     """
 
     alternative: str
     value: Callable[[Tables, float], float]
+    departure: Callable[[Tables], Finding] | None = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +155,8 @@ class Claim:
         source: theorem, equation or lemma of the paper.
         statement: the paper's words and symbols (LaTeX between $).
         quantity: the estimand in words, with units.
+        kind: what the claim is about.
+        population: what the runs are of: fleets, and where the constants come from.
     """
 
     id: str
@@ -148,6 +171,8 @@ class Claim:
     source: str = ""
     statement: str = ""
     quantity: str = ""
+    kind: Kind = "of the paper"
+    population: str = ""
 
 
 def named_control(cell: str) -> bool:
@@ -171,7 +196,7 @@ class Study:
         options: what a configuration may set, each a JSON schema with its default (`pcpo.claims.options`).
         place: key of the configuration under which the options stand; by default evidence.<name>.options.
         controls_only: from the name of a cell to whether it is read by negative controls and figures alone; such a cell
-            has fewer seeds (`seeds_in`).  Not for controls that a bootstrap refutes: its p-value needs the runs.
+            has fewer seeds (`seeds_in`).  Not for controls that need the runs to be refuted.
     """
 
     name: str

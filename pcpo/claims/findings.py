@@ -1,102 +1,166 @@
-"""Turn samples into findings: the estimate, its interval and p-value, and a label that says how they were made.
+"""Turn samples into findings: an estimate of `pcpo.statistics` beside what it is compared with.
 
-The replicate is a whole run.  A p-value is the smallest α whose 1 − α interval excludes the
-prediction.
+The replicate is a whole run.  A p-value is the smallest α whose 1 − α interval excludes the prediction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
-import scipy  # loads scipy.stats at its first use
+import math
+from collections.abc import Callable, Mapping
+from statistics import NormalDist
 
 from pcpo import statistics
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding
+from pcpo.statistics import Estimate
 
-__all__ = ["bootstrap", "bounded", "failures", "jackknife", "mean", "mean_ratio", "near", "violations", "within"]
+__all__ = [
+    "bounded",
+    "compared",
+    "failures",
+    "jackknife",
+    "law_of",
+    "mean",
+    "mean_ratio",
+    "mean_within",
+    "near",
+    "violations",
+    "within",
+    "worst_failures",
+]
+
+
+def compared(found: Estimate, predicted: float, name: str, *, trials: int = 0) -> Finding:
+    """Compare an estimate with a prediction or bound.
+
+    Args:
+        found: the estimate.
+        predicted: what it is compared with.
+        name: of what was estimated.
+        trials: how many things were looked at, if they are more than the independent replicates.
+    """
+    return Finding(
+        name,
+        found.estimate,
+        found.low,
+        found.high,
+        predicted,
+        found.p_value(predicted),
+        found.replicates,
+        interval=found.kind,
+        trials=trials,
+        law=found,
+    )
 
 
 def failures(count: int, runs: int, bound: float) -> Finding:
-    """Compare a probability with its bound: Clopper-Pearson 95 %; p = 2 P(X ≥ count | bound), at most 1."""
-    found = statistics.binomial_interval(count, runs)
-    p = min(1.0, 2 * float(scipy.stats.binom.sf(count - 1, runs, bound)))
-    return Finding("fraction of runs, Clopper-Pearson 95 %", found.estimate, found.low, found.high, bound, p, runs)
+    """Compare a probability with its bound."""
+    return compared(statistics.proportion(count, runs), bound, "fraction of runs")
 
 
-def violations(count: int, trials: int) -> Finding:
-    """Count violations of what must always hold; low and high are Clopper-Pearson limits of their number."""
-    found = statistics.binomial_interval(count, trials)
-    p = 0.0 if count else 1.0
-    return Finding("number of violations", float(count), found.low * trials, found.high * trials, 0.0, p, trials)
+def worst_failures(counts: Mapping[str, tuple[int, int]], bound: float, what: str) -> Finding:
+    """Compare the largest of several probabilities with a bound that each must keep.
 
+    They are never pooled, so good ones cannot hide a bad one.
 
-def bounded(statistic: str, estimate: float, low: float, high: float, predicted: float, runs: int) -> Finding:
-    """Compare a quantity that is known up to an arithmetic uncertainty [low, high]: p is 1 inside and 0 outside."""
-    inside = bool(low <= predicted <= high)
-    return Finding(statistic, estimate, low, high, predicted, float(inside), runs)
-
-
-def near(statistic: str, found: statistics.Interval, target: float, margin: float, runs: int) -> Finding:
-    """Compare the distance from a target with a margin, of a quantity that is known up to an arithmetic uncertainty.
-
-    p is 1 if some value that the uncertainty allows is within the margin, and 0 if none is.
+    Args:
+        counts: by name, failures and runs.
+        bound: the largest probability allowed.
+        what: the failure in words.
     """
-    low, high = found.low - target, found.high - target
-    nearest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
-    label = f"distance of {statistic} from {target:g}"
-    p = float(nearest <= margin)
-    return Finding(label, abs(found.estimate - target), nearest, max(abs(low), abs(high)), margin, p, runs)
+    found = statistics.largest([statistics.proportion(*count) for count in counts.values()])
+    worst = max(counts, key=lambda name: counts[name][0] / counts[name][1])
+    named = f"; worst: {worst}" if counts[worst][0] else ""
+    name = f"largest fraction of runs with {what}, of {len(counts)} cells{named}"
+    return compared(found, bound, name, trials=sum(runs for _, runs in counts.values()))
 
 
-def bootstrap(
-    runs: FloatArray, statistic: Callable[[FloatArray], FloatArray], predicted: float, name: str, *, seed: int = 0
+def violations(count: int, trials: int, *, independent: int | None = None) -> Finding:
+    """Count violations of what must always hold; low and high are Clopper-Pearson limits of their rate.
+
+    Args:
+        count: violations; with `independent`, of units in which there is one.
+        trials: what was looked at.
+        independent: units that are independent of each other, if trials are not: runs of which each has many steps.
+    """
+    units = trials if independent is None else independent
+    if units == 0:
+        return Finding("violations; no trial", 0.0, float("nan"), float("nan"), 0.0, 1.0, 0, interval="none: no trial")
+    rate = statistics.proportion(count, units)
+    return Finding(
+        "violations",
+        float(count),
+        rate.low,
+        rate.high,
+        0.0,
+        0.0 if count else 1.0,
+        units,
+        interval="rate, Clopper-Pearson",
+        trials=trials if units != trials else 0,
+        law=rate,
+    )
+
+
+def bounded(
+    statistic: str, estimate: float, low: float, high: float, predicted: float, runs: int, kind: str = "rounding bound"
 ) -> Finding:
-    """Compare a statistic of whole runs ``(n, …)`` with a prediction, by `pcpo.statistics.bootstrap` (BCa)."""
-    found = statistics.bootstrap(runs, statistic, predicted, seed=seed)
-    return _finding(f"{name}, bootstrap over runs 95 %", found, predicted, len(runs))
+    """Compare a quantity that is known up to an arithmetic uncertainty [low, high]: p is 1 inside and 0 outside.
+
+    kind names the bound: of rounding, of extrapolation.
+    """
+    return compared(statistics.known(estimate, low, high, kind, runs), predicted, statistic)
+
+
+def jackknife(
+    runs: FloatArray,
+    statistic: Callable[[FloatArray], float],
+    predicted: float,
+    name: str,
+    *,
+    logarithm: bool = False,
+) -> Finding:
+    """Compare a smooth statistic of the runs ``(n, …)`` with a prediction or bound, by `pcpo.statistics.jackknife`."""
+    return compared(statistics.jackknife(runs, statistic, logarithm=logarithm), predicted, name)
 
 
 def mean(values: FloatArray, predicted: float, name: str = "mean") -> Finding:
-    """Compare the mean over runs ``(n,)`` with a prediction."""
-    return bootstrap(values, lambda resampled: resampled.mean(axis=1), predicted, name)
-
-
-def jackknife(runs: FloatArray, statistic: Callable[[FloatArray], float], predicted: float, name: str) -> Finding:
-    """Compare a smooth statistic of the runs ``(n, …)`` with a prediction or bound, by `pcpo.statistics.jackknife`."""
-    found = statistics.jackknife(runs, statistic, predicted)
-    return _finding(f"{name}, jackknife over runs 95 %", found, predicted, len(runs))
+    """Compare the mean over runs ``(n,)`` with a prediction, by `pcpo.statistics.mean`."""
+    return compared(statistics.mean(values), predicted, name)
 
 
 def within(
     runs: FloatArray, statistic: Callable[[FloatArray], float], target: float, margin: float, name: str
 ) -> Finding:
-    """Compare |statistic − target| with a margin, for predictions that are approximations.
-
-    The interval holds |x − target| for all x of the statistic's interval; p is that of the nearer edge of the margin.
-    """
-    found = jackknife(runs, statistic, target, name)
-    low, high, n = found.low - target, found.high - target, len(runs)
-    nearest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
-    distance = abs(found.estimate - target)
-    if not np.isfinite(distance) or n < 2:
-        return Finding(found.statistic, distance, np.nan, np.inf, margin, found.p_value, n)
-    se = (found.high - found.low) / (2 * statistics.student_quantile(n))
-    p = statistics.student_p(distance - margin, se, n) if distance > margin else 1.0
-    label = f"|{name} − prediction|, jackknife over runs 95 %"
-    return Finding(label, distance, nearest, max(abs(low), abs(high)), margin, p, n)
+    """Compare |statistic − target| with a margin, for predictions that are approximations."""
+    return _distance(statistics.jackknife(runs, statistic), target, margin, name)
 
 
-def mean_ratio(upper: FloatArray, lower: FloatArray, bound: float) -> Finding:
-    """Compare the ratio of means of paired runs ``(n,)`` with a bound; interval and test are of its logarithm."""
-    runs = np.stack([upper, lower], axis=1)
-    found = jackknife(
-        runs, lambda r: float(np.log(r[:, 0].mean() / r[:, 1].mean())), float(np.log(bound)), "ratio of means"
-    )
-    low, high, estimate = np.exp([found.low, found.high, found.estimate]).tolist()
-    return Finding(found.statistic, estimate, low, high, bound, found.p_value, found.n_runs)
+def mean_within(values: FloatArray, target: float, margin: float, name: str) -> Finding:
+    """Compare |mean over runs − target| with a margin."""
+    return _distance(statistics.mean(values), target, margin, name)
 
 
-def _finding(label: str, found: statistics.Estimate, predicted: float, n: int) -> Finding:
-    return Finding(label, found.estimate, found.low, found.high, predicted, found.p_value, n)
+def _distance(found: Estimate, target: float, margin: float, name: str) -> Finding:
+    return compared(statistics.distance(found, target), margin, f"|{name} − prediction|")
+
+
+def near(statistic: str, found: statistics.Interval, target: float, margin: float, runs: int) -> Finding:
+    """Compare |value − target| with a margin, of a value that is known up to a rounding bound."""
+    known = statistics.known(found.estimate, found.low, found.high, "rounding bound", runs)
+    return _distance(known, target, margin, statistic)
+
+
+def mean_ratio(upper: FloatArray, lower: FloatArray, bound: float, name: str = "ratio of means") -> Finding:
+    """Compare the ratio of means of paired runs ``(n,)`` with a prediction or bound, by `pcpo.statistics.ratio`."""
+    return compared(statistics.ratio(upper, lower), bound, name)
+
+
+def law_of(finding: Finding) -> Estimate:
+    """Return the estimate behind a finding; without one, its interval is taken for normal."""
+    if finding.law is not None:
+        return finding.law
+    error = (finding.high - finding.low) / 2 / NormalDist().inv_cdf(1 - statistics.TAIL)
+    if not error > 0 or not math.isfinite(error):
+        infinite = finding.high == math.inf
+        return statistics.unknown(finding.estimate, finding.interval, finding.n_runs, refutes=infinite)
+    return statistics.normal(finding.estimate, error, finding.interval, finding.n_runs)

@@ -115,6 +115,7 @@ def outlook(
     *,
     repetitions: int = 40,
     seed: int = 0,
+    families: int = 1,
 ) -> pd.DataFrame:
     """Estimate the probabilities of the verdicts of a group with some number of seeds.
 
@@ -125,6 +126,7 @@ def outlook(
         sizes: number of seeds of each study.
         repetitions: how often seeds are drawn and the group is judged.
         seed: of the draws.
+        families: how many families share the level, as for `judge`.
 
     Returns:
         A row per claim, with the columns `OUTLOOK_COLUMNS`: share of repetitions in which the claim is settled,
@@ -136,8 +138,8 @@ def outlook(
     judged = []
     for repetition in range(repetitions):
         rng = np.random.default_rng(np.random.SeedSequence([seed, repetition]))
-        judged.append(judge(name, claims, pilot.drawn(sizes, rng)))
-    whole = judge(name, claims, tables)
+        judged.append(judge(name, claims, pilot.drawn(sizes, rng), families=families))
+    whole = judge(name, claims, tables, families=families)
     rows = pd.concat(judged, ignore_index=True)
     found = [_summary(claim, rows[rows["claim"] == claim.id]) for claim in claims]
     own = whole[whole["role"] == "claim"].set_index("claim")["verdict"]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pcpo.claims.contract import Claim, EvidenceFigure, Group, Study
 
 __all__ = [
+    "FAMILIES",
     "GROUPS",
     "Entry",
     "check_evidence",
@@ -87,6 +88,9 @@ def _entry(group: str) -> Entry:
 
 #: What each group makes.
 GROUPS: Mapping[str, Entry] = {name: _entry(name) for name in _NAMES}
+
+#: Families of claims that share the level of the table: the primary claim and the secondary claims of every group.
+FAMILIES = 2 * len(_NAMES)
 
 
 def modules_of(group: str, part: str) -> list[str]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from pcpo import statistics
 from pcpo.arrays import FloatArray
-from pcpo.statistics import binomial_interval, mean_interval
 
 __all__ = ["all_right", "curves", "final_table", "rollouts_saved", "run_means", "share_right"]
 
@@ -50,7 +50,7 @@ def final_table(runs: pd.DataFrame) -> pd.DataFrame:
         by_run = part.groupby("seed")
         gaps = run_means(part, "global_gap").to_numpy()
         failed = int((~np.isfinite(gaps)).sum())
-        found, failing = mean_interval(gaps), binomial_interval(failed, len(gaps))
+        found, failing = statistics.mean(gaps), statistics.proportion(failed, len(gaps))
         rows.append(
             {
                 "scenario": scenario,
@@ -98,7 +98,7 @@ def curves(runs: pd.DataFrame, by: Mapping[str, str] | None = None) -> pd.DataFr
     keys = ["scenario", "algorithm", "cluster", "epoch"]
     for values, part in runs.groupby(keys, sort=False):
         gaps = run_means(part, "global_gap").to_numpy()
-        found = mean_interval(gaps)
+        found = statistics.mean(gaps)
         rows.append(
             {
                 **dict(zip(keys, values, strict=True)),

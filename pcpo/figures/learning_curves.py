@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pcpo import statistics
 from pcpo.experiments.comparison import all_right, run_means, share_right
 from pcpo.figures.registry import ComparisonFigure, Configured, Results, Wanted
 from pcpo.figures.style import (
@@ -23,7 +24,7 @@ from pcpo.figures.style import (
     wrapped,
 )
 from pcpo.simulation.noise import noise_law
-from pcpo.statistics import FEWEST, mean_interval
+from pcpo.statistics import FEWEST
 from pcpo.theory.predictions import plan_gaps
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def table(runs: pd.DataFrame, predictions: pd.DataFrame, titles: Mapping[str, st
         for epoch, part in own.groupby("epoch"):
             for series in _SERIES:
                 gaps = run_means(part, f"{series}_gap").to_numpy()
-                found = mean_interval(gaps)
+                found = statistics.mean(gaps)
                 rows.append(
                     {
                         "scenario": scenario,
@@ -104,7 +105,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
     runs = sorted(set(numbers["runs"]))
     counted = f"{runs[0]}" if len(runs) == 1 else f"{runs[0]} to {runs[-1]}"
     shown = dict(zip(*reversed(_legend_of(panels)), strict=True))
-    heading = f"Mean over {counted} runs with 95 % bootstrap interval (of {FEWEST} and more); mode: {modes(numbers)}"
+    heading = f"Mean over {counted} runs with 95 % jackknife-t interval (of {FEWEST} and more); mode: {modes(numbers)}"
     heading = wrapped(heading, 0.97 * PAGE, 7)
     figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=4, title=heading, title_fontsize=7)
     return figure
@@ -184,7 +185,7 @@ FIGURES: dict[str, ComparisonFigure] = {
         place=30,
         title="Learning curves",
         caption=r"Exact gap $C-C^*$ (cost units) of the local and the global gain against rollouts per agent: mean "
-        "over runs with 95 % bootstrap interval, beside the predicted steady state, which has no fitted parameter.",
+        "over runs with 95 % jackknife-t interval, beside the predicted steady state, which has no fitted parameter.",
         wants=_wants,
         table=_of_results,
         draw=draw,

@@ -89,7 +89,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
         Line2D([], [], marker=">", color="0.3", lw=0, label="mean is infinite"),
     ]
     keys = [key for key, shown in zip(keys, _shown(numbers), strict=True) if shown]
-    heading = f"95 % intervals: bootstrap over runs (gap), Clopper-Pearson (failed); mode: {modes(numbers)}"
+    heading = f"95 % intervals: jackknife-t over runs (gap), Clopper-Pearson (failed); mode: {modes(numbers)}"
     heading = wrapped(heading, 0.97 * PAGE, 7)
     figure.legend(handles=keys, loc="outside upper center", ncols=3, title=heading, title_fontsize=7)
     return figure
@@ -159,7 +159,7 @@ FIGURES: dict[str, ComparisonFigure] = {
     "baselines": ComparisonFigure(
         place=40,
         title="Other methods",
-        caption="All methods, tuned alike, at the same rollouts per agent: mean gap with 95 % bootstrap interval over "
+        caption="All methods, tuned alike, at the same rollouts per agent: mean gap with 95 % t interval over "
         "runs; failed runs with Clopper-Pearson 95 %; communication. The gap is infinite if any run diverged.",
         wants=partial(_wants, "baselines", "method", 1),
         table=_of_results,
@@ -169,7 +169,7 @@ FIGURES: dict[str, ComparisonFigure] = {
         place=50,
         title="Ablations",
         caption="PCPO with one part taken away, on the same fleets and at the same rollouts: mean gap with 95 % "
-        "bootstrap interval over runs; failed runs with Clopper-Pearson 95 %; communication.",
+        "jackknife-t interval over runs; failed runs with Clopper-Pearson 95 %; communication.",
         wants=partial(_wants, "ablations", "ablation", 2),
         table=_of_results,
         draw=draw,

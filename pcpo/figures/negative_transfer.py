@@ -85,7 +85,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
     panels[-1].set_xticks(range(len(names)), names, rotation=rotation)
     panel_label(panels[-1], "Clopper-Pearson 95 %" if columns <= _MANY else "Clopper-Pearson\n95 %")
     handles, labels = (panels[0] if H else panels[-1]).get_legend_handles_labels()
-    heading = f"Mean over {int(lines['runs'].max())} runs, 95 % bootstrap interval; mode: {modes(lines)}"
+    heading = f"Mean over {int(lines['runs'].max())} runs, 95 % jackknife-t interval; mode: {modes(lines)}"
     heading = wrapped(heading, 0.97 * PAGE, 7)
     figure.legend(handles, labels, loc="outside upper center", ncols=4, title=heading, title_fontsize=7)
     return figure

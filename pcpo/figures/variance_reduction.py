@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
-from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import pandas as pd
 
+from pcpo import statistics
 from pcpo.algorithms.registry import ALGORITHMS
+from pcpo.arrays import FloatArray
 from pcpo.experiments.comparison import all_right, curves, rollouts_saved, run_means
 from pcpo.experiments.experiment import Experiment
 from pcpo.figures.registry import ComparisonFigure, Configured, Results, Wanted
 from pcpo.figures.style import COLUMN, as_written, cluster_colour, new_figure, panel_label, plain_log_ticks, wrapped
 from pcpo.oracles.protocol import Estimator
 from pcpo.simulation.noise import noise_law
-from pcpo.statistics import ratio_interval
 from pcpo.theory.predictions import steady_state_gap
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ESTIMATORS", "FIGURES", "draw", "predicted_gaps", "table"]
 
-_RESAMPLES = 2000
 ESTIMATORS: dict[str, Estimator] = {"pcpo": "one_point", "pcpo_centred": "one_point", "pcpo_two_point": "two_point"}
 
 
@@ -63,7 +63,7 @@ def table(runs: pd.DataFrame, predictions: pd.DataFrame, methods: Mapping[str, s
 
     Returns:
         Among the columns, ratio: mean gap of the method over mean gap of PCPO at equal rollouts, runs paired by seed,
-        95 % percentile bootstrap; clean: whether all sets of all runs were correct when the epoch began.
+        95 % jackknife-t; clean: whether all sets of all runs were correct when the epoch began.
     """
     own = runs[runs["algorithm"].isin(list(methods))].assign(cluster=0)
     numbers = curves(own).merge(predictions, on=["algorithm", "epoch"], how="left")
@@ -73,7 +73,7 @@ def table(runs: pd.DataFrame, predictions: pd.DataFrame, methods: Mapping[str, s
     one_cluster = runs["cluster"].nunique() == 1
     for k, row in numbers.iterrows():
         ours, base = by_run[row["algorithm"], row["epoch"]], by_run["pcpo", row["epoch"]]
-        found = ratio_interval(ours.to_numpy(), base.loc[ours.index].to_numpy())
+        found = statistics.ratio(ours.to_numpy(), base.loc[ours.index].to_numpy())
         numbers.loc[k, ["ratio", "ratio_low", "ratio_high"]] = [found.estimate, found.low, found.high]
         numbers.loc[k, "predicted_ratio"] = row["predicted"] / plain[row["epoch"]]
         numbers.loc[k, "clean"] = bool(correct.get(row["epoch"] - 1, one_cluster))
@@ -82,20 +82,23 @@ def table(runs: pd.DataFrame, predictions: pd.DataFrame, methods: Mapping[str, s
 
 
 def _with_savings(numbers: pd.DataFrame, by_run: pd.Series, algorithm: str) -> pd.DataFrame:
-    """Add `saved` (95 % percentile bootstrap of seeds) and `predicted_saved` to a method's rows."""
+    """Add `saved` (95 % jackknife-t over seeds) and `predicted_saved` to a method's rows."""
     part = numbers[numbers["algorithm"] == algorithm].sort_values("epoch").reset_index(drop=True)
     base = numbers[numbers["algorithm"] == "pcpo"].sort_values("epoch")
     rollouts = part["rollouts"].to_numpy()
-    gaps = {name: by_run[name].unstack("epoch").to_numpy() for name in ("pcpo", algorithm)}
-    part["saved"] = rollouts_saved(gaps["pcpo"].mean(axis=0), gaps[algorithm].mean(axis=0), rollouts)
+    runs = np.stack([by_run[name].unstack("epoch").to_numpy() for name in ("pcpo", algorithm)], axis=1)
+
+    def saved(some: FloatArray) -> FloatArray:
+        base, own = some.mean(axis=0)
+        return rollouts_saved(base, own, rollouts)
+
+    def saved_at(epoch: int, some: FloatArray) -> float:
+        return float(saved(some)[epoch])
+
+    part["saved"] = saved(runs)
     part["predicted_saved"] = rollouts_saved(base["predicted"].to_numpy(), part["predicted"].to_numpy(), rollouts)
-    rng = np.random.default_rng(np.random.SeedSequence(0))
-    drawn = rng.integers(0, len(gaps["pcpo"]), (_RESAMPLES, len(gaps["pcpo"])))
-    base_drawn, own_drawn = (gaps[name][drawn].mean(axis=1) for name in ("pcpo", algorithm))
-    with catch_warnings():
-        simplefilter("ignore", RuntimeWarning)  # an epoch at which no resample reaches the gap: NaN
-        low, high = np.nanquantile(rollouts_saved(base_drawn, own_drawn, rollouts), [0.025, 0.975], axis=0)
-    part["saved_low"], part["saved_high"] = low, high
+    found = [statistics.jackknife(runs, partial(saved_at, k), logarithm=True) for k in range(len(part))]
+    part["saved_low"], part["saved_high"] = [one.low for one in found], [one.high for one in found]
     return part
 
 
@@ -121,7 +124,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
     panel_label(lower, "\n".join(["(b) at equal rollouts", *_savings(numbers)]))
     handles, names = upper.get_legend_handles_labels()
     shown = dict(zip(reversed(names), reversed(handles), strict=True))
-    heading = f"{numbers['runs'].iloc[0]} runs, 95 % bootstrap intervals; mode: {numbers['mode'].iloc[0]}"
+    heading = f"{numbers['runs'].iloc[0]} runs, 95 % jackknife-t intervals; mode: {numbers['mode'].iloc[0]}"
     heading = wrapped(heading, 0.97 * COLUMN, 7)
     figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=2, title=heading, title_fontsize=7)
     return figure
@@ -184,7 +187,7 @@ FIGURES: dict[str, ComparisonFigure] = {
         place=70,
         title="Smaller variance",
         caption="What subtracting a baseline, or taking a difference of two rollouts, saves in the gradient estimate: "
-        "gap, and ratio to plain PCPO's at equal rollouts, with 95 % bootstrap intervals over runs; in words, how "
+        "gap, and ratio to plain PCPO's at equal rollouts, with 95 % jackknife-t intervals over runs; in words, how "
         "many times fewer rollouts reach the gap of PCPO.",
         wants=_wants,
         table=_of_results,

@@ -20,7 +20,7 @@ from pcpo.report import sections as render
 from pcpo.report.formulas import markdown, prose
 from pcpo.report.html import anchor, badge, missing, table, template
 from pcpo.report.origin import origin_of, rollouts_by_kind, time_spent
-from pcpo.report.sentences import number, summary_sentence
+from pcpo.report.sentences import kinds_sentence, number, summary_sentence
 from pcpo.report.store import Store, check_joined, open_store
 from pcpo.storage.files import write_text
 from pcpo.storage.provenance import environment_versions, git_commit, machine
@@ -63,6 +63,7 @@ def build_report(
         style=style(),
         missing=_missing(store, names, reading),
         summary=summary_sentence(store.verdicts()),
+        by_kind=kinds_sentence(store.verdicts()).replace("*", ""),
         overview=render.overview(store, store.groups.values(), linked=True),
         sections=[_section(store, group) for group in store.groups.values()],
         runs=comparison.runs_table(runs, titles or {}) if runs else None,

@@ -12,19 +12,27 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pcpo.claims.contract import Group
-from pcpo.claims.judging import AtMost
 from pcpo.errors import ResultsError, command
 from pcpo.evidence.registry import GROUPS, load_group
 from pcpo.figures.registry import entries
 from pcpo.report.origin import Source, core_seconds, origin_of, rollouts_by_kind, time_spent
-from pcpo.report.sentences import interval, number, summary_sentence
+from pcpo.report.sentences import (
+    alone,
+    context,
+    estimated,
+    expected,
+    kinds_sentence,
+    number,
+    replicates,
+    summary_sentence,
+)
 from pcpo.report.standing import TABLE, read_standing, standing
 from pcpo.report.store import Store, open_store, read_verdicts
 from pcpo.storage.files import replacing, write_text
@@ -168,32 +176,42 @@ def _lines(verdicts: pd.DataFrame, provenance: Mapping[str, Any], methods: pd.Da
     judged = {name for name, entry in GROUPS.items() if drawn & set(entry.figures)} | set(verdicts["group"])
     if later := [name for name in GROUPS if name not in judged]:
         yield f"Not in them: {', '.join(f'group `{name}`' for name in later)}, declared since."
+    if by_kind := kinds_sentence(verdicts):
+        yield by_kind
     yield ""
-    yield from _table(
-        ("claim", "source", "verdict", "estimate [95 % interval]", "expected", "replicates"), _headline(claims)
-    )
+    weak = alone(verdicts)
+    yield from _table(_HEAD, _headline(claims, weak))
+    yield from ("", _NOTE if verdicts["p_support"].notna().any() else "")
     yield ""
     yield from standing(methods)
     yield from ("<details>", f"<summary>All {len(claims)} claims</summary>", "")
-    head = ("claim", "source", "verdict", "estimate [95 % interval]", "expected", "replicates", "mode")
-    yield from _table(head, [(*_cells(row), str(row["mode"])) for row in claims.to_dict("records")])
+    yield from _table(_HEAD, [_cells(row, weak) for row in claims.to_dict("records")])
     yield from ("", "</details>", "")
     for name, words in HEADLINES.items():
         yield from (f"![{words}](docs/reference/{name}.png)", "", f"*{words}.*", "")
     yield from (_origin(provenance), "", END)
 
 
-def _headline(claims: pd.DataFrame) -> list[tuple[str, ...]]:
+_HEAD = ("claim", "kind", "source", "verdict", "estimate [limits]", "limits", "expected", "n", "runs")
+_NOTE = (
+    "*Limits* says how they were made: 95 % intervals, or bounds without chance; *n* counts what is independent. "
+    "*Runs* says of what: mode, factor κ_M of the minibatches, population, origin of the constants. The probability "
+    "that any true claim of the table is refuted is at most 5 %. A false claim is supported with a probability of at "
+    "most 2.5 %; without the mark *, also the probability that any of the supports is false is at most 5 % "
+    "([how](docs/evidence.md))."
+)
+
+
+def _headline(claims: pd.DataFrame, weak: Collection[str]) -> list[tuple[str, ...]]:
     """Select the claims that stand for a theorem or a corollary as a whole, in their order."""
     stated = claims["source"].str.match(r"(Theorem [12]|Corollary 3)") & claims["group"].isin(_THEOREMS)
-    return [_cells(row) for row in claims[stated].to_dict("records")]
+    return [_cells(row, weak) for row in claims[stated].to_dict("records")]
 
 
-def _cells(row: Mapping[Any, Any]) -> tuple[str, ...]:
-    found = interval(row["estimate"], row["ci_low"], row["ci_high"])
-    bound = "≤ " if row["refuted_if"] == AtMost().refuted_if else ""
-    expected = bound + number(row["predicted"])
-    return (row["title"], row["source"], f"**{row['verdict']}**", found, expected, f"{row['n_runs']:,.0f}")
+def _cells(row: Mapping[Any, Any], weak: Collection[str]) -> tuple[str, ...]:
+    verdict = f"**{row['verdict']}**" + (r" \*" if row["claim"] in weak else "")
+    kinds = (row["title"], str(row["kind"]), row["source"], verdict)
+    return (*kinds, estimated(row), str(row["interval"]), expected(row), replicates(row), context(row))
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from markupsafe import Markup
 
 from pcpo.claims.contract import Claim, Group
-from pcpo.claims.judging import AtMost
 from pcpo.report import sentences
 from pcpo.report.formulas import prose
 from pcpo.report.html import anchor, badge, figure, macro, missing, table
-from pcpo.report.sentences import interval, number
+from pcpo.report.sentences import number
 from pcpo.report.store import Store
 
 __all__ = [
@@ -28,16 +27,18 @@ __all__ = [
 
 _HEAD = [
     "claim",
+    "kind",
     "source",
-    "estimate [95 % interval]",
-    "predicted",
-    "replicates",
-    "mode",
+    "estimate [limits]",
+    "limits",
+    "expected",
+    "n",
+    "runs",
     "verdict",
     "negative controls",
     "power",
 ]
-_NUMERIC = (2, 3, 4, 8)
+_NUMERIC = (3, 5, 6, 10)
 
 
 def overview(store: Store, groups: Iterable[Group], *, linked: bool) -> Markup:
@@ -48,34 +49,33 @@ def overview(store: Store, groups: Iterable[Group], *, linked: bool) -> Markup:
         groups: whose claims are listed.
         linked: whether titles link to the claims' sections on the same page.
     """
-    rows = [_row(store, group, claim, linked=linked) for group in groups for claim in group.claims]
+    weak = sentences.alone(store.verdicts())
+    rows = [_row(store, group, claim, weak, linked=linked) for group in groups for claim in group.claims]
     return table(_HEAD, rows, "verdicts", numeric=_NUMERIC)
 
 
-def _row(store: Store, group: Group, claim: Claim, *, linked: bool) -> list[str | Markup]:
+def _row(store: Store, group: Group, claim: Claim, weak: Collection[str], *, linked: bool) -> list[str | Markup]:
     title = prose(claim.title)
     if linked:
         title = macro("link", anchor("claim", claim.id), title)
     found = store.rows(group.name, claim.id, "claim")
     if not found:
-        return [title, prose(claim.source), *[""] * 4, badge("missing"), "", ""]
+        return [title, claim.kind, prose(claim.source), *[""] * 5, badge("missing"), "", ""]
     (row,) = found
     power = store.rows(group.name, claim.id, "power")
     return [
         title,
+        claim.kind,
         prose(claim.source),
-        _interval(row),
-        ("≤ " if isinstance(claim.rule, AtMost) else "") + number(_float(row["predicted"])),
-        f"{_float(row['n_runs']):,.0f}",
-        str(row["mode"]),
-        badge(str(row["verdict"])),
+        sentences.estimated(row),
+        str(row["interval"]),
+        sentences.expected(row),
+        sentences.replicates(row),
+        prose(sentences.context(row)),
+        badge(str(row["verdict"])) + (" *" if claim.id in weak else ""),
         _controls(store, group, claim),
         number(_float(power[0]["estimate"]), 2) if power else badge("missing"),
     ]
-
-
-def _interval(row: dict[str, object]) -> str:
-    return interval(_float(row["estimate"]), _float(row["ci_low"]), _float(row["ci_high"]))
 
 
 def _float(value: object) -> float:
@@ -86,7 +86,10 @@ def _controls(store: Store, group: Group, claim: Claim) -> Markup:
     rows = store.rows(group.name, claim.id, "negative_control")
     if not rows:
         return badge("missing")
-    return macro("refuted_controls", sum(row["verdict"] == row["expected"] for row in rows), len(rows))
+    shown = macro("refuted_controls", sum(row["verdict"] == row["expected"] for row in rows), len(rows))
+    for row in store.rows(group.name, claim.id, "sharp_control"):
+        shown += Markup("; sharpest: {}").format(sentences.sharp_text(row))
+    return shown
 
 
 def statement_paragraph(claim: Claim) -> Markup:
@@ -105,7 +108,8 @@ def result_paragraph(store: Store, group: Group, claim: Claim) -> Markup:
     if not found:
         return missing(f"verdict of claim {claim.id}")
     (row,) = found
-    return macro("result", badge(str(row["verdict"])), prose(sentences.result_sentence(row, claim.rule)), row["mode"])
+    sentence = prose(sentences.result_sentence(row, claim.rule))
+    return macro("result", badge(str(row["verdict"])), sentence, prose(sentences.context(row)), claim.kind)
 
 
 def controls_list(store: Store, group: Group, claim: Claim) -> Markup:
@@ -113,6 +117,10 @@ def controls_list(store: Store, group: Group, claim: Claim) -> Markup:
     controls = [
         (prose(str(row["control"])), sentences.control_sentence(row))
         for row in store.rows(group.name, claim.id, "negative_control")
+    ]
+    controls += [
+        (Markup("sharpest, {}").format(prose(str(row["control"]))), sentences.control_sentence(row))
+        for row in store.rows(group.name, claim.id, "sharp_control")
     ]
     powers = [prose(sentences.power_sentence(row)) for row in store.rows(group.name, claim.id, "power")]
     return macro("controls", controls, powers, claim.id)

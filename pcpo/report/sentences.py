@@ -7,21 +7,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
-from pcpo.claims.contract import Rule
-from pcpo.claims.judging import Agrees, AtMost, Never
+from pcpo.claims.contract import ALPHA, Kind, Rule
+from pcpo.claims.judging import Agrees, AtMost, Never, holm
+from pcpo.statistics import proportion
 
 __all__ = [
     "NOTHING",
+    "alone",
+    "context",
     "control_sentence",
+    "estimated",
+    "expected",
     "interval",
+    "kinds_sentence",
     "number",
     "p_text",
     "power_sentence",
+    "replicates",
     "result_sentence",
+    "sharp_text",
     "summary_sentence",
 ]
 
@@ -75,12 +83,61 @@ def p_text(p_value: float) -> str:
 Row = Mapping[str, Any]
 
 
+def _counted(row: Row) -> bool:
+    """Say whether the row counts violations of what must always hold."""
+    return str(row["refuted_if"]).startswith("one violation")
+
+
+def _fixed(row: Row) -> bool:
+    """Say whether there is no chance in the row: all runs are equal, or the interval bounds an error of arithmetic."""
+    kind = str(row["interval"])
+    return bool(row["ci_low"] == row["ci_high"]) or kind.startswith("none: all runs") or kind.endswith("bound")
+
+
+def estimated(row: Row) -> str:
+    """Format what was found with the interval that it was judged by.
+
+    Of violations that is their number, the independent trials, and the limit of their rate; of a quantity without
+    chance, the number alone.
+    """
+    if _counted(row):
+        count, trials = round(float(row["estimate"])), round(float(row["n_runs"]))
+        limit = f": at most {number(proportion(count, trials).high, 2)}" if trials else ""
+        return f"{count} of {trials:,}{limit}"
+    if row["ci_low"] == row["ci_high"]:
+        return number(row["estimate"], 4)
+    return interval(row["estimate"], row["ci_low"], row["ci_high"])
+
+
+def expected(row: Row) -> str:
+    """Format the prediction, or the bound after ≤."""
+    if _counted(row):
+        return "never"
+    return ("≤ " if row["refuted_if"] == AtMost().refuted_if else "") + number(row["predicted"])
+
+
+def replicates(row: Row) -> str:
+    """Format the number of independent replicates; where nothing is of chance, there are none."""
+    if _fixed(row):
+        return NOTHING
+    looked_at = row["trials"]
+    more = f" (of {looked_at:,.0f} looked at)" if looked_at > row["n_runs"] else ""
+    return f"{row['n_runs']:,.0f}{more}"
+
+
+def context(row: Row) -> str:
+    """Say what the runs are of: mode, κ_M, population and the origin of the constants."""
+    scale = f"κ_M = {row['minibatch_scale']}" if row["minibatch_scale"] else ""
+    return "; ".join(part for part in (str(row["mode"]), scale, str(row["population"])) if part)
+
+
 def result_sentence(row: Row, rule: Rule) -> str:
     """Say what was found, and why that is the verdict under the rule."""
     if isinstance(rule, Never):
-        return f"{number(row['estimate'])} violations in {row['n_runs']:,.0f} trials: {_never(row, rule)}."
-    found = interval(row["estimate"], row["ci_low"], row["ci_high"])
-    return f"{found} ({row['statistic']}; {row['n_runs']:,.0f} replicates): {_because(row, rule)}{_p_values(row)}."
+        return f"{estimated(row)} violated (limit of the rate: Clopper-Pearson): {_never(row, rule)}."
+    of = "" if _fixed(row) else f"; n = {replicates(row)}"
+    how = f"{row['statistic']}; {row['interval'] or '95 % interval'}{of}"
+    return f"{estimated(row)} ({how}): {_because(row, rule)}{_p_values(row)}."
 
 
 def _never(row: Row, rule: Never) -> str:
@@ -112,16 +169,22 @@ def _p_values(row: Row) -> str:
     raw, adjusted = p_text(row["p_value"]), p_text(row["p_adjusted"])
     if not raw:
         return ""
-    return f"; {raw}" if raw == adjusted or not adjusted else f"; {raw}, after Holm's correction {adjusted}"
+    return f"; {raw}" if raw == adjusted or not adjusted else f"; {raw}, corrected for the table {adjusted}"
 
 
 def control_sentence(row: Row) -> str:
     """Say what the same check finds on data for which the claim is false."""
-    found = interval(row["estimate"], row["ci_low"], row["ci_high"])
+    found = estimated(row)
     outcome = (
         "as it must be" if row["verdict"] == row["expected"] else f"expected {row['expected']}: the check is in doubt"
     )
     return f"{found}, compared with {number(row['predicted'])}: {row['verdict']}, {outcome}"
+
+
+def sharp_text(row: Row) -> str:
+    """Say what the check says of runs at the alternative of its power, and how far that is."""
+    at = f"{number(row['estimate'])} for {number(row['predicted'])}" if not _counted(row) else "one violation"
+    return f"{at}, {row['verdict']}"
 
 
 def power_sentence(row: Row) -> str:
@@ -134,12 +197,49 @@ def summary_sentence(verdicts: pd.DataFrame) -> str:
     """Say how many claims have which verdict, and how many controls were refuted."""
     claims = verdicts[verdicts["role"] == "claim"]
     counts = claims["verdict"].value_counts()
-    listed = ", ".join(f"{counts.get(word, 0)} {word}" for word in ("supported", "refuted", "inconclusive"))
+    listed = ", ".join(f"{counts.get(word, 0)} {word}" for word in _VERDICTS)
     controls = verdicts[verdicts["role"] == "negative_control"]
     right = int((controls["verdict"] == controls["expected"]).sum())
+    sharp = verdicts[verdicts["role"] == "sharp_control"]
+    seen = int((sharp["verdict"] == sharp["expected"]).sum())
+    nearest = f"Of {len(sharp)} controls at the alternative of the power {seen} are. " if len(sharp) else ""
     powers = verdicts[verdicts["role"] == "power"]
     enough = int((powers["verdict"] == "supported").sum())
     return (
         f"{len(claims)} claims: {listed}. Of {len(controls)} negative controls {right} are refuted, as all must be. "
-        f"Of {len(powers)} checks {enough} have enough power."
+        f"{nearest}Of {len(powers)} checks {enough} have enough power."
     )
+
+
+def kinds_sentence(verdicts: pd.DataFrame) -> str:
+    """Count verdicts by what the claims are about; empty for a table that does not say."""
+    claims = verdicts[(verdicts["role"] == "claim") & (verdicts["kind"] != "")]
+    parts = []
+    for kind in get_args(Kind):
+        counts = claims.loc[claims["kind"] == kind, "verdict"].value_counts()
+        if counts.sum():
+            listed = ", ".join(f"{n} {word}" for word in _VERDICTS if (n := counts.get(word, 0)))
+            parts.append(f"{counts.sum()} {_KINDS[kind]} ({listed})")
+    return f"By kind: {'; '.join(parts)}." if parts else ""
+
+
+#: What the kinds of claims are called in a count.
+_KINDS: Mapping[Kind, str] = {
+    "of the paper": "statements of the paper",
+    "reading of ours": "readings and findings of ours about its method",
+    "defect": "places where its text errs, where *supported* means that the error is there",
+    "self-test": "self-tests of the tools",
+    "companion": "statements of other papers",
+}
+_VERDICTS = ("supported", "refuted", "inconclusive")
+
+
+def alone(verdicts: pd.DataFrame) -> frozenset[str]:
+    """Return the supported claims whose support does not survive Holm's correction over all claims of the table.
+
+    Each of them is supported with an error of at most α/2; of the others, the probability that any is false is at most
+    α.  Empty for a table without p-values of support.
+    """
+    claims = verdicts[(verdicts["role"] == "claim") & verdicts["p_support"].notna()]
+    strong = pd.Series(holm(claims["p_support"].tolist()), index=claims.index) < ALPHA
+    return frozenset(claims.loc[~strong & (claims["verdict"] == "supported"), "claim"])

@@ -33,14 +33,16 @@ __all__ = [
 ]
 
 #: Columns that hold numbers; NaN only where nothing is defined.
-NUMBERS = ("estimate", "ci_low", "ci_high", "predicted", "p_value", "p_adjusted", "n_runs")
-ROLES = ("claim", "negative_control", "power")
+NUMBERS = (*("estimate", "ci_low", "ci_high", "predicted", "p_value", "p_adjusted", "n_runs", "trials", "p_support"),)
+#: Columns that tables of earlier versions do not have; they are empty there.
+_LATER = ("trials", "interval", "p_support", "minibatch_scale", "population", "kind")
+ROLES = ("claim", "negative_control", "sharp_control", "power")
 _KEY = ["group", "claim", "role", "control"]
 _MODES = get_args(Mode)
 
 
 def read_verdicts(path: Path | str) -> pd.DataFrame:
-    """Read rows with `VERDICT_COLUMNS`, texts as texts and numbers as numbers.
+    """Read rows with `VERDICT_COLUMNS`, texts as texts and numbers as numbers; an older table lacks `_LATER`.
 
     Raises:
         ResultsError: naming the file, if it is missing, empty or unreadable, has other columns, an unknown verdict,
@@ -52,6 +54,8 @@ def read_verdicts(path: Path | str) -> pd.DataFrame:
         raise ResultsError(f"{path}: no such results file; run the workflow first") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
         raise ResultsError(f"{path}: not a readable table of verdicts ({error})") from None
+    if list(frame.columns) == [column for column in VERDICT_COLUMNS if column not in _LATER]:
+        frame = frame.reindex(columns=VERDICT_COLUMNS, fill_value="")
     if list(frame.columns) != VERDICT_COLUMNS:
         extra = sorted(set(frame.columns) ^ set(VERDICT_COLUMNS))
         raise ResultsError(

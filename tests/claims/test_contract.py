@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,20 +14,23 @@ import pyarrow.parquet as pq
 import pytest
 
 from pcpo.claims.contract import (  # fmt: skip
+    ALPHA,
     Claim,
     Control,
     Finding,
     Power,
+    Rule,
     Study,
     Tables,
     Verdict,
 )
-from pcpo.claims.findings import mean
+from pcpo.claims.findings import failures, mean, violations
 from pcpo.claims.judging import VERDICT_COLUMNS, Agrees, AtMost, Never, check_claims, judge, require_controls
 from pcpo.claims.options import cells_of, number, several, whole, with_defaults
+from pcpo.claims.power import probability, share, shift
 from pcpo.claims.tables import provenance_of, read_tables, simulated, tables_by_study, write_table
 from pcpo.errors import ConfigError, ResultsError
-from pcpo.evidence.registry import GROUPS, check_evidence, group_drawing, group_of, load_group
+from pcpo.evidence.registry import GROUPS, check_evidence, group_drawing, group_of, load_claims, load_group
 
 
 def _cells(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -76,9 +80,12 @@ def test_rules_say_supported_refuted_or_inconclusive() -> None:
     assert AtMost().verdict(found(1.5, 1.2, 1.9, 0.01), 0.01) is Verdict.REFUTED
     assert AtMost().verdict(found(1.5, 1.2, 1.9, 0.01), 0.2) is Verdict.INCONCLUSIVE
     assert AtMost().verdict(found(0.5, 0.3, 0.9, 0.01), 0.01) is Verdict.SUPPORTED
-    assert Agrees(0.2).verdict(found(1.1, 0.95, 1.25, 0.3), 0.3) is Verdict.SUPPORTED
-    assert Agrees(0.1).verdict(found(1.1, 0.95, 1.25, 0.3), 0.3) is Verdict.INCONCLUSIVE
-    assert Agrees(0.1, relative=True).verdict(found(1.1, 0.95, 1.12, 0.3), 0.3) is Verdict.SUPPORTED
+    assert Agrees(0.3).verdict(found(1.1, 0.95, 1.25, 0.3), 0.3) is Verdict.SUPPORTED
+    assert Agrees(0.2).verdict(found(1.1, 0.95, 1.25, 0.3), 0.3) is Verdict.INCONCLUSIVE, "not all within the margin"
+    assert Agrees(0.3).verdict(found(1.1, 1.05, 1.15, 0.01), 0.06) is Verdict.INCONCLUSIVE, (
+        "missed before the correction"
+    )
+    assert Agrees(0.13, relative=True).verdict(found(1.1, 0.95, 1.12, 0.3), 0.3) is Verdict.SUPPORTED
     assert Agrees(0.2).verdict(found(1.5, 1.2, 1.7, 0.01), 0.01) is Verdict.REFUTED
     assert Agrees(0.2).verdict(found(np.nan, np.nan, np.nan, 1.0), 1.0) is Verdict.INCONCLUSIVE
     assert Never(100).verdict(found(0, 0, 0, 1.0), 1.0) is Verdict.SUPPORTED
@@ -87,13 +94,99 @@ def test_rules_say_supported_refuted_or_inconclusive() -> None:
     assert all(rule.refuted_if for rule in (AtMost(), Agrees(0.1), Agrees(0.1, relative=True), Never(3)))
 
 
+@pytest.mark.parametrize("rule", [AtMost(), Agrees(0.25), Agrees(0.25, relative=True), Never(40)])
+def test_a_rule_supports_exactly_if_its_p_value_of_falsity_is_small(rule: Rule) -> None:
+    """One error of support, 2.5 % on one side, for all rules; what is refuted is never supported."""
+    rng, seen = np.random.default_rng(3), set()
+    for n in (10, 39, 40, 200):
+        for _ in range(20):
+            if isinstance(rule, Never):
+                one = violations(int(rng.random() < 0.2), n)
+            else:
+                one = mean(rng.gamma(1.0, rng.uniform(0.6, 1.6), n), 1.0)
+            verdict = rule.verdict(one, rule.against(one))
+            seen.add(verdict)
+            assert verdict is not Verdict.SUPPORTED or rule.support(one) <= ALPHA / 2
+            if verdict is Verdict.INCONCLUSIVE:
+                assert rule.support(one) > ALPHA / 2
+    assert seen >= {Verdict.SUPPORTED, Verdict.REFUTED}
+
+
 def test_a_group_is_judged_with_its_controls_and_power() -> None:
     rows = judge("toy", [CLAIM], TABLES)
     assert list(rows.columns) == VERDICT_COLUMNS
     assert rows["role"].tolist() == ["claim", "negative_control", "power"]
     assert rows["verdict"].tolist() == ["supported", "refuted", "supported"]
     assert rows["expected"].tolist() == ["", "refuted", ""]
+    assert rows["p_support"].iloc[0] < ALPHA / 2
     require_controls(rows)
+
+
+def test_a_control_is_judged_with_the_correction_of_its_claim() -> None:
+    """Refuted at 5 %, not at 5 % over the family: with four secondary claims the same control is no proof."""
+    cells = TABLES["toy"]["cell"].eq("claim")
+
+    def nearly(tables: Tables) -> Tables:
+        shift = 2.35 * 0.1 / np.sqrt(cells.sum()) + 2.0 - TABLES["toy"].loc[cells, "value"].mean()
+        return {"toy": tables["toy"].assign(value=tables["toy"]["value"] + shift)}
+
+    claim = replace(CLAIM, controls=[Control("nearly", "the mean is 2.04", nearly)])
+    others = [replace(claim, id=f"other{k}", primary=False) for k in range(4)]
+    rows = judge("toy", [claim, *others], TABLES).set_index(["role", "claim"])
+    raw = rows.loc["negative_control", "p_value"].iloc[0]
+    assert ALPHA / 4 < raw < ALPHA
+    assert rows.loc[("negative_control", "toy_mean"), "verdict"] == "refuted"
+    assert rows.loc[("negative_control", "other0"), "verdict"] == "inconclusive"
+    assert rows.loc[("claim", "toy_mean"), "verdict"] == "supported"
+    assert rows.loc[("claim", "other0"), "verdict"] == "inconclusive"
+
+
+def test_all_families_of_the_table_share_the_level() -> None:
+    """Claim, control, sharp control and power have the same level, 24 times smaller with 24 families."""
+    levels: list[float] = []
+
+    def noted(tables: Tables, level: float) -> float:
+        levels.append(level)
+        return 0.9
+
+    claim = replace(CLAIM, power=Power("noted", noted, lambda tables: mean(tables["toy"]["value"].to_numpy(), 2.0)))
+    single = judge("toy", [claim], TABLES).set_index("role")
+    rows = judge("toy", [claim], TABLES, families=24).set_index("role")
+    assert levels == [ALPHA, ALPHA / 24]
+    for role in ("claim", "negative_control", "sharp_control"):
+        assert rows.loc[role, "p_adjusted"] == min(1.0, 24 * single.loc[role, "p_adjusted"])
+
+
+def test_the_sharp_control_is_at_the_alternative_of_the_power() -> None:
+    for by, verdict in ((0.2, "refuted"), (0.01, "supported")):
+        rows = judge("toy", [replace(CLAIM, power=shift(_measure, by, "off"))], TABLES).set_index("role")
+        sharp = rows.loc["sharp_control"]
+        assert (sharp["estimate"], sharp["verdict"], sharp["expected"]) == (pytest.approx(2 + by), verdict, "refuted")
+        assert rows.loc["claim", "verdict"] == "supported", "only the gross controls withhold a verdict"
+        assert (rows.loc["power", "estimate"] > 0.5) == (verdict == "refuted")
+    counted = probability(lambda tables: failures(0, 200, 0.05), 0.2, "one in five").departure
+    assert counted is not None
+    assert counted(TABLES).estimate == 0.2
+    one = share(lambda tables: violations(0, 70), 0.1).departure
+    assert one is not None
+    assert (one(TABLES).estimate, one(TABLES).n_runs) == (1.0, 70)
+
+
+def test_claims_without_a_sharp_control_are_listed(repository: Path) -> None:
+    page = (repository / "docs/evidence.md").read_text(encoding="utf-8")
+    bare = {claim.id for name in GROUPS for claim in load_claims(name) if claim.power.departure is None}
+    (listed,) = re.findall(r"those whose power is about more than one number \((.*?)\)", page, re.DOTALL)
+    assert set(re.findall(r"`([^`]+)`", listed)) == bare
+
+
+def test_the_scale_of_minibatches_is_that_of_the_runs_read() -> None:
+    """Of the cells of the grid: controls have others."""
+    table = TABLES["toy"].assign(minibatch_scale=1.0, role="grid")
+    table.loc[table["cell"] == "control", ["minibatch_scale", "role"]] = [0.001, "control"]
+    assert judge("toy", [CLAIM], {"toy": table, "unread": table})["minibatch_scale"].unique().tolist() == ["1"]
+    table.loc[::2, "minibatch_scale"] *= 0.5
+    assert judge("toy", [CLAIM], {"toy": table})["minibatch_scale"].iloc[0] == "0.5 to 1"
+    assert judge("toy", [CLAIM], TABLES)["minibatch_scale"].iloc[0] == ""
 
 
 def test_a_control_that_is_not_refuted_withholds_the_verdict() -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from pcpo import lqr
 from pcpo.claims.contract import ALPHA, Finding, Study, Verdict
-from pcpo.claims.findings import bounded
+from pcpo.claims.findings import bounded, law_of
 from pcpo.claims.judging import VERDICT_COLUMNS, judge
 from pcpo.claims.options import cells_of
-from pcpo.claims.power import normal_power, violation_power
+from pcpo.claims.power import violation_power
 from pcpo.errors import ConfigError, ResultsError
 from pcpo.evidence.communication import measures as measured
 from pcpo.evidence.communication.studies import cells
@@ -103,11 +103,11 @@ def test_runs_that_never_separate_refute_the_gap(tables: dict[str, pd.DataFrame]
 def test_power() -> None:
     assert violation_power(3, 0.5) == pytest.approx(0.875)
     wide, narrow = (bounded("", 1.0, 1 - w, 1 + w, 1.0, 3) for w in (2.0, 0.1))
-    assert normal_power(wide, 1.0, ALPHA / 9, interval="arithmetic") == 0.0
-    assert normal_power(narrow, 1.0, ALPHA / 9, interval="arithmetic") == 1.0
+    assert law_of(wide).power(1.0, 2.0, ALPHA / 9) == 0.0
+    assert law_of(narrow).power(1.0, 2.0, ALPHA / 9) == 1.0
     sampled = Finding("", 1.0, 0.5, 1.5, 1.0, 0.9, 10)
-    assert 0.9 < normal_power(sampled, 1.0, ALPHA) < 1.0
-    assert math.isnan(normal_power(replace(sampled, low=math.nan), 1.0, ALPHA))
+    assert 0.9 < law_of(sampled).power(1.0, 2.0, ALPHA) < 1.0
+    assert math.isnan(law_of(replace(sampled, low=math.nan)).power(1.0, 2.0, ALPHA))
 
 
 def test_the_exact_oracle_answers_all_agents_as_it_would_each_alone() -> None:

@@ -13,10 +13,10 @@ import pytest
 
 from pcpo import lqr
 from pcpo.claims.contract import ALPHA, Claim, Study, Tables, Verdict
-from pcpo.claims.findings import failures
+from pcpo.claims.findings import failures, law_of
 from pcpo.claims.judging import check_claims, judge
 from pcpo.claims.options import cells_of
-from pcpo.claims.power import binomial_power, normal_power
+from pcpo.claims.power import binomial_power
 from pcpo.errors import ConfigError
 from pcpo.evidence.lemmas import claims_rules
 from pcpo.evidence.lemmas.constants import LAW, constants, restricted_gap
@@ -217,6 +217,7 @@ def test_recursion_is_refuted_by_one_step_inside_the_set_only() -> None:
     def steps(rows: int, **last: float) -> Tables:
         frame = pd.DataFrame({"cell": "rollouts:two", "gap": np.full(rows, 0.5), "limit": 1.0, "next_gap": 0.4})
         frame = frame.assign(step_size=0.1, slope=4.0, error=1.0)  # right-hand side .45 + .075
+        frame = frame.assign(seed=np.arange(rows) // 10, learner=0)  # ten steps of each learner
         for column, value in last.items():
             frame.loc[rows - 1, column] = value
         return {"lemmas_descent": frame}
@@ -226,7 +227,8 @@ def test_recursion_is_refuted_by_one_step_inside_the_set_only() -> None:
     assert verdict(CLAIMS["recursion"], steps(1000, next_gap=0.524)) is Verdict.SUPPORTED
     assert verdict(CLAIMS["recursion"], steps(1000, next_gap=0.526)) is Verdict.REFUTED
     assert verdict(CLAIMS["recursion"], steps(1000, next_gap=np.inf)) is Verdict.REFUTED
-    assert recursion(steps(1000, gap=1.5, next_gap=9.0)).n_runs == 999
+    found = recursion(steps(1000, gap=1.5, next_gap=9.0))
+    assert (found.n_runs, found.trials) == (100, 999)
 
 
 @pytest.mark.parametrize(("exponent", "expected"), [(2.0, Verdict.SUPPORTED), (1.0, Verdict.REFUTED)])
@@ -287,7 +289,7 @@ def test_averaging_finds_the_exponent(power: float, expected: Verdict) -> None:
     found = average_exponent(tables)
     assert found.low - 0.02 < -power < found.high + 0.02
     assert verdict(CLAIMS["averaging"], tables) is expected
-    few = {"lemmas_estimates": tables["lemmas_estimates"].query("seed < 9")}
+    few = {"lemmas_estimates": tables["lemmas_estimates"].query("seed < 4")}
     assert verdict(CLAIMS["averaging"], few) is Verdict.INCONCLUSIVE
 
 
@@ -357,8 +359,8 @@ def test_power_of_the_mean_falls_with_the_level() -> None:
 
 def test_power_against_a_shift_of_nothing_is_the_level(tables: Tables) -> None:
     found = CLAIMS["second_moment"].measure(tables)
-    assert normal_power(found, 0.0, ALPHA) == pytest.approx(ALPHA)
-    assert normal_power(found, 10 * (found.high - found.low), ALPHA) == pytest.approx(1.0)
+    assert law_of(found).power(1.0, 1.0, ALPHA) == pytest.approx(ALPHA), found.interval
+    assert law_of(found).power(1.0, 1.0 + 10 * (found.high - found.low), ALPHA) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import pytest
 
 from pcpo import lqr
 from pcpo.claims.contract import Finding, Verdict
+from pcpo.claims.findings import law_of
 from pcpo.claims.judging import holm, judge
 from pcpo.claims.options import cells_of
-from pcpo.claims.power import normal_power
 from pcpo.claims.tables import write_table
 from pcpo.errors import ConfigError, ResultsError
 from pcpo.evidence.registry import load_group
@@ -174,6 +174,16 @@ def test_only_collaborative_epochs_with_an_inactive_cap_count() -> None:
         read_cells({"scaling": frame.assign(clean=False)})
 
 
+def test_epochs_count_whatever_their_gaps_are() -> None:
+    """Neither the study nor the measure conditions on gaps: an epoch whose global gap is above the local one counts."""
+    frame = table(20)["scaling"]
+    worse = frame["seed"] % 2 == 0
+    frame.loc[worse, "global_gap"] = 3 * frame.loc[worse, "local_gap"]
+    cells = read_cells({"scaling": frame})
+    assert (cells.shared > cells.own).any()
+    assert set(cells.clean.sum(axis=0)) == {20.0}
+
+
 def test_exponents_of_exact_power_laws() -> None:
     tables = table(2)
     frame = tables["scaling"].copy()
@@ -194,10 +204,9 @@ def test_scatter_covers_the_truth_in_its_interval() -> None:
 
 def test_power_of_a_normal_test() -> None:
     found = Finding("", 0.0, -1.959964, 1.959964, 0.0, 1.0, 10)
-    assert normal_power(found, 0.0, 0.05) == pytest.approx(0.05, abs=1e-6)
-    assert normal_power(found, 2.8, 0.05) == pytest.approx(0.8, abs=0.01)
-    assert normal_power(replace(found, low=0.0, high=0.0), 1.0, 0.05) == 1.0
-    assert np.isnan(normal_power(replace(found, low=np.nan), 1.0, 0.05))
+    assert law_of(found).power(0.0, 0.0, 0.05) == pytest.approx(0.05, abs=1e-6)
+    assert law_of(found).power(0.0, 2.8, 0.05) == pytest.approx(0.8, abs=0.01)
+    assert np.isnan(law_of(replace(found, low=np.nan)).power(0.0, 1.0, 0.05))
 
 
 def test_overlay_tends_to_the_closed_form_as_the_radius_falls() -> None:
@@ -260,8 +269,14 @@ def test_a_small_simulation_goes_through_tables_judge_and_figures(
     frame = simulated["scaling"]
     write_table(STUDY, [0, 1], frame, tmp_path_factory.mktemp("t") / "a.parquet", {})
     rows = judge(GROUP.name, GROUP.claims, simulated)
-    assert set(rows["role"]) == {"claim", "negative_control", "power"}
-    assert frame.loc[frame["algorithm"] == "pcpo", "clean"].mean() > 0.5
+    assert set(rows["role"]) == {"claim", "negative_control", "sharp_control", "power"}
+    mine = frame[frame["algorithm"] == "pcpo"]
+    assert mine["clean"].mean() > 0.5
+    kept = mine["set_correct"] & ~mine["reinitialised"] & (mine["epoch"] > 2)
+    first = mine[mine["epoch"] == 2]
+    earlier = mine.groupby(["seed", "size", "cluster"])["set_correct"].shift(1, fill_value=False).astype(bool)
+    assert (mine.loc[kept & earlier, "clean"]).all(), "whether an epoch counts depends on sets alone, not on gaps"
+    assert not (first["clean"] & ~first["set_correct"]).any()
     for figure in GROUP.figures.values():
         figure.draw(figure.table(simulated))
 

@@ -11,7 +11,6 @@ import pytest
 from pcpo.experiments.comparison import curves, final_table, rollouts_saved
 from pcpo.figures import methods, negative_transfer, variance_reduction
 from pcpo.figures.style import save
-from pcpo.statistics import ratio_interval
 
 GAPS = {"pcpo": 0.1, "naive_average": 2.0, "local": 0.3, "pcpo_centred": 0.01, "pcpo_two_point": 0.02}
 
@@ -55,28 +54,6 @@ def test_curves_keep_the_clusters_apart() -> None:
     assert numbers.loc[("s", "local", 0, 2), "diverged"] == 0
     assert numbers.loc[("s", "local", 1, 2), "diverged"] == 1
     assert numbers.loc[("s", "pcpo", 1, 1), "gap"] == pytest.approx(2 * numbers.loc[("s", "pcpo", 0, 1), "gap"])
-
-
-def test_ratio_of_paired_runs() -> None:
-    rng = np.random.default_rng(3)
-    below = rng.exponential(size=400)
-    found = ratio_interval(below * 0.5 * rng.uniform(0.9, 1.1, 400), below)
-    assert found.low < 0.5 < found.high
-    assert found.high - found.low < 0.02  # pairing: unpaired runs of this spread would give ten times as much
-    assert ratio_interval(np.array([np.inf, 1.0]), np.array([1.0, 1.0])).high == np.inf
-
-
-def test_ratio_interval_covers() -> None:
-    """400 data sets: coverage of a nominal 95 % interval within 4 standard errors, or 1.5 points, of it."""
-    rng = np.random.default_rng(5)
-    hits = 0
-    for _ in range(400):
-        below = rng.exponential(size=40)
-        above = 0.3 * below * rng.exponential(size=40)
-        found = ratio_interval(above, below)
-        hits += found.low <= 0.3 <= found.high
-    error = np.sqrt(0.95 * 0.05 / 400)
-    assert 0.95 - 4 * error - 0.015 < hits / 400 < 0.95 + 4 * error
 
 
 def draw_all(folder: Path) -> dict[str, bytes]:

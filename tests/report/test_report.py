@@ -8,6 +8,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from support.report_tree import CLUSTERING, PROVENANCE, TOY, toy_tables, toy_tree, write_verdicts
@@ -22,7 +23,18 @@ from pcpo.report.__main__ import main
 from pcpo.report.formulas import markdown, mathml, plain, prose
 from pcpo.report.html import badge, embedded
 from pcpo.report.origin import read_sources, rollouts_by_kind, time_spent
-from pcpo.report.sentences import interval, number, p_text, result_sentence
+from pcpo.report.sentences import (
+    alone,
+    context,
+    estimated,
+    expected,
+    interval,
+    kinds_sentence,
+    number,
+    p_text,
+    replicates,
+    result_sentence,
+)
 from pcpo.report.store import ROOT_VARIABLE, find_root, read_verdicts
 
 
@@ -313,25 +325,59 @@ def test_what_notebooks_call(tree: Path) -> None:
 
 
 ROW = {"estimate": 0.5, "ci_low": 0.4, "ci_high": 0.6, "predicted": 0.55, "n_runs": 40, "statistic": "mean"}
-ROW |= {"p_value": 0.012, "p_adjusted": 0.024}
+ROW |= {"p_value": 0.012, "p_adjusted": 0.024, "interval": "jackknife-t", "trials": 40}
 
 
 @pytest.mark.parametrize(
     ("rule", "verdict", "words"),
     [
         (AtMost(), "supported", "the interval does not reach above the bound 0.55"),
-        (AtMost(), "refuted", "significantly above the bound 0.55; p = 0.012, after Holm's correction p = 0.024"),
+        (AtMost(), "refuted", "significantly above the bound 0.55; p = 0.012, corrected for the table p = 0.024"),
         (AtMost(), "inconclusive", "reaches above the bound"),
         (Agrees(0.1), "supported", "the prediction 0.55 is met"),
         (Agrees(0.1), "refuted", "is significantly missed"),
         (Agrees(0.01), "inconclusive", "too wide to support"),
-        (Never(100), "inconclusive", "0.5 violations in 40 trials: the rule asks for 100, so this is too few"),
+        (Never(100), "inconclusive", "the rule asks for 100, so this is too few"),
         (Never(10), "supported", "the rule asks for 10 without one"),
         (Never(10), "refuted", "one would refute"),
     ],
 )
 def test_sentences(rule: AtMost | Agrees | Never, verdict: str, words: str) -> None:
-    assert words in result_sentence(ROW | {"verdict": verdict}, rule)
+    assert words in result_sentence(ROW | {"verdict": verdict, "refuted_if": rule.refuted_if}, rule)
+
+
+def test_rows_show_what_they_were_judged_by() -> None:
+    """Rates of what must never happen, numbers without chance, bounds of arithmetic, and what n counts."""
+    never = ROW | {"refuted_if": Never(3).refuted_if, "estimate": 0.0, "n_runs": 300.0, "trials": 14460.0}
+    assert (estimated(never), expected(never)) == ("0 of 300: at most 0.012", "never")
+    assert replicates(never) == "300 (of 14,460 looked at)"
+    assert estimated(never | {"estimate": 2.0}).startswith("2 of 300: at most 0.0")
+    pairs = never | {"n_runs": 14460.0}
+    assert (estimated(pairs), replicates(pairs)) == ("0 of 14,460: at most 2.6 × 10⁻⁴", "14,460")
+    bound = ROW | {"refuted_if": AtMost().refuted_if}
+    assert (estimated(bound), expected(bound), replicates(bound)) == ("0.50 [0.40, 0.60]", "≤ 0.55", "40")
+    equal = bound | {"estimate": -2.5, "ci_low": -2.5, "ci_high": -2.5, "interval": "none: all runs are equal"}
+    assert (estimated(equal), replicates(equal)) == ("−2.5", "–")
+    assert replicates(bound | {"interval": "rounding bound"}) == "–"
+    row = {"mode": "calibrated", "minibatch_scale": "0.08", "population": "one fleet"}
+    assert context(row) == "calibrated; κ_M = 0.08; one fleet"
+    assert context(row | {"minibatch_scale": ""}) == "calibrated; one fleet"
+
+
+def test_claims_are_counted_by_kind_and_weak_supports_marked() -> None:
+    rows = [
+        ("a", "of the paper", "supported", 1e-6),
+        ("b", "of the paper", "supported", 0.024),
+        ("c", "companion", "refuted", 1.0),
+        ("d", "defect", "inconclusive", 0.3),
+    ]
+    verdicts = pd.DataFrame(rows, columns=["claim", "kind", "verdict", "p_support"]).assign(role="claim")
+    words = kinds_sentence(verdicts)
+    assert "2 statements of the paper (2 supported); 1 places where its text errs" in words
+    assert "1 statements of other papers (1 refuted)" in words
+    assert alone(verdicts) == {"b"}, "3 · .024 is above 5 %"
+    assert kinds_sentence(verdicts.assign(kind="")) == ""
+    assert alone(verdicts.assign(p_support=np.nan)) == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,8 @@ def made_up(group: Group) -> pd.DataFrame:
         common |= {"quantity": claim.quantity, "statistic": "made up", "mode": claim.mode, "figure": claim.figure}
         common |= {"refuted_if": claim.rule.refuted_if, "n_runs": 40, "p_value": 0.5, "p_adjusted": 0.5, "control": ""}
         common |= {"estimate": 1.0, "ci_low": 0.5, "ci_high": 1.5, "predicted": 1.0, "expected": ""}
+        common |= {"trials": 40, "interval": "jackknife-t", "p_support": 0.01, "kind": claim.kind}
+        common |= {"minibatch_scale": "1", "population": claim.population}
         rows.append({**common, "role": "claim", "verdict": "inconclusive"})
         controls = [{"role": "negative_control", "control": one.what, "expected": "refuted"} for one in claim.controls]
         rows += [{**common, **control, "verdict": "refuted"} for control in controls]

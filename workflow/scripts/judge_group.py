@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pcpo.claims.judging import judge
 from pcpo.claims.tables import tables_by_study
-from pcpo.evidence.registry import GROUPS, load_claims, study_named
+from pcpo.evidence.registry import FAMILIES, GROUPS, load_claims, study_named
 from pcpo.pipeline.jobs import computing, job
 from pcpo.storage.files import replacing
 
@@ -16,7 +16,7 @@ def judge_group(name: str, paths: Sequence[Path], path: Path, log: logging.Logge
     studies = [study_named(study) for study in GROUPS[name].studies]
     claims = load_claims(name)
     with computing(log):
-        verdicts = judge(name, claims, tables_by_study(studies, paths))
+        verdicts = judge(name, claims, tables_by_study(studies, paths), families=FAMILIES)
     with replacing(path) as temporary:
         verdicts.to_csv(temporary, index=False)
 

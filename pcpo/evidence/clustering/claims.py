@@ -21,7 +21,6 @@ from pcpo.evidence.clustering.measures import (
     per_run,
     rollout_slope,
     shallow_rollouts,
-    steepness,
     with_lost_member,
 )
 
@@ -166,10 +165,10 @@ CLAIMS: Sequence[Claim] = [
     ),
     Claim(
         id="heterogeneity_helps",
-        measure=lambda tables: steepness(tables, _SLOPE_OF_THE_BOUND),
+        measure=lambda tables: rollout_slope(tables, _SLOPE_OF_THE_BOUND),
         rule=AtMost(),
         controls=[_CONSTANT, _SHALLOW],
-        power=shift(lambda tables: steepness(tables, _SLOPE_OF_THE_BOUND), 1.0, "slope −1"),
+        power=shift(lambda tables: rollout_slope(tables, _SLOPE_OF_THE_BOUND), 1.0, "slope −1"),
         figure="heterogeneity",
         mode="calibrated, oracle auto",
     ),

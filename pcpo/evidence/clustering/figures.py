@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from pcpo import statistics
 from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.clustering.measures import MARGINS, per_run
 from pcpo.figures.style import COLUMN, PAGE, cluster_colour, new_figure, panel_label, whole_ticks
-from pcpo.statistics import binomial_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +47,7 @@ def clustering_table(tables: Tables) -> pd.DataFrame:
     table = table.assign(ratio=(table["Delta_l"] / table["Delta"]).round(6))
     rows = []
     for (agents, ratio), part in table.groupby(["agents", "ratio"]):
-        found = binomial_interval(int(part["exact"].sum()), len(part))
+        found = statistics.proportion(int(part["exact"].sum()), len(part))
         numbers = {"fraction": found.estimate, "low": found.low, "high": found.high, "runs": len(part)}
         rows.append({"kind": "recovery", "agents": agents, "ratio": ratio, **numbers})
     runs = per_run(table)

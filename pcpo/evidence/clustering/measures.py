@@ -5,14 +5,12 @@ The replicate is a whole run.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
-from pcpo.claims.findings import bootstrap, violations
+from pcpo.claims.findings import jackknife, violations
 from pcpo.errors import ResultsError
 from pcpo.evidence.clustering.studies import early_epoch
 from pcpo.experiments.margins import worst_by_run
@@ -24,7 +22,6 @@ __all__ = [
     "per_run",
     "rollout_slope",
     "shallow_rollouts",
-    "steepness",
     "with_lost_member",
 ]
 
@@ -66,7 +63,7 @@ def implication(tables: Tables) -> Finding:
 def rollout_slope(tables: Tables, predicted: float | None = None) -> Finding:
     """Estimate the slope of mean log rollouts-to-L̃ on log Δ.
 
-    Runs of the same seed at all Δ are resampled together, as they share random numbers.
+    Runs of the same seed at all Δ are one replicate, as they share random numbers.
 
     Args:
         tables: with the study `heterogeneity`.
@@ -76,12 +73,11 @@ def rollout_slope(tables: Tables, predicted: float | None = None) -> Finding:
     weights, runs = _slope_runs(table, "rollouts")
     _, planned = _slope_runs(table, "predicted_rollouts")
 
-    def slope(resampled: FloatArray) -> FloatArray:
-        # Always summed in the same order, so that runs equal to the plan have the plan's slope to the last bit.
-        return np.asarray(np.sum(resampled.mean(axis=1) * weights, axis=1))
+    def slope(some: FloatArray) -> float:
+        return float(some.mean(axis=0) @ weights)
 
-    target = float(slope(planned[None])[0]) if predicted is None else predicted
-    return bootstrap(runs, slope, target, "slope of mean log rollouts on log separation")
+    target = slope(planned) if predicted is None else predicted
+    return jackknife(runs, slope, target, "slope of mean log rollouts on log separation")
 
 
 def _slope_runs(table: pd.DataFrame, column: str) -> tuple[FloatArray, FloatArray]:
@@ -92,12 +88,6 @@ def _slope_runs(table: pd.DataFrame, column: str) -> tuple[FloatArray, FloatArra
     x = np.log(wide.columns.to_numpy(dtype=np.float64))
     x = x - x.mean()
     return x / float(np.sum(x**2)), np.log(wide.to_numpy(dtype=np.float64))
-
-
-def steepness(tables: Tables, bound: float) -> Finding:
-    """Compare `rollout_slope` with an upper bound: p is 1 for a slope below it."""
-    found = rollout_slope(tables, bound)
-    return replace(found, p_value=1.0) if found.estimate <= bound else found
 
 
 # ---------------------------------------------------------------------------------------------------------- controls

@@ -333,6 +333,7 @@ def _simulate_heterogeneity(cell: HeterogeneityCell, seeds: Sequence[int]) -> pd
             {
                 "seed": seed,
                 "agents": fleet.N,
+                "minibatch_scale": cell.minibatch_scale,
                 "Delta": fleet.separation,
                 "L": L,
                 "settled": first,
@@ -353,6 +354,7 @@ HETEROGENEITY = Study(
     columns={
         "seed": "seed of the run",
         "agents": "N",
+        "minibatch_scale": "κ_M, the factor of the calibrated minibatches",
         "Delta": "Δ, exact separation of the fleet (units of cost)",
         "L": "min{l : Δ_l ≤ Δ/2}",
         "settled": "L̃, first epoch from which the sets stay exact; infinite if they are not exact in epoch L − 1",

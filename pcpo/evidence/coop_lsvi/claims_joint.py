@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from pcpo.claims.contract import Claim, Control, Finding, Power, Tables
+from pcpo.claims.findings import law_of
 from pcpo.claims.judging import AtMost, Never
-from pcpo.claims.power import normal_power, share, shift
+from pcpo.claims.power import share, shift
 from pcpo.evidence.coop_lsvi.claims_homogeneous import COMMUNICATION_FIGURE, EVERY, PER_SEED, violated
 from pcpo.evidence.coop_lsvi.measures import COMMUNICATION, last
 from pcpo.evidence.coop_lsvi.measures_joint import (
@@ -97,7 +98,7 @@ def _doubled(tables: Tables, level: float) -> float:
     """Return the power of Proposition 3 if R_B exceeds R_C/T by the mean of R_C/T, at the last episode, smallest S."""
     frame = last(tables[PARETO])
     frame = frame[frame["threshold"] == thresholds(tables)[0]]
-    return normal_power(proposition_3(tables), float((frame["regret"] / frame["episode"]).mean()), level)
+    return law_of(proposition_3(tables)).power(0.0, float((frame["regret"] / frame["episode"]).mean()), level)
 
 
 #: The claims on agents that share an MDP.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from pcpo import statistics
 from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.coop_lsvi.panels import (
     SWEPT,
@@ -23,7 +24,6 @@ from pcpo.evidence.coop_lsvi.studies_communication import COMMUNICATION, CONTROL
 from pcpo.evidence.coop_lsvi.studies_heterogeneity import HETEROGENEITY
 from pcpo.evidence.coop_lsvi.studies_joint import FRONT, PARETO
 from pcpo.evidence.coop_lsvi.studies_sizes import SIZES_STUDY
-from pcpo.statistics import mean_interval
 
 __all__ = ["FIGURES"]
 
@@ -32,7 +32,7 @@ def _summary(frame: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
     """Return the mean over runs of a column with its interval, a row for each value of `by`."""
     rows = []
     for key, part in frame.groupby(by, sort=True, dropna=False):
-        found = mean_interval(part[value].to_numpy(dtype="float64"))
+        found = statistics.mean(part[value].to_numpy(dtype="float64"))
         rows.append([*key, found.estimate, found.low, found.high, len(part)])
     return pd.DataFrame(rows, columns=[*by, "y", "low", "high", "runs"])
 

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import scipy  # loads scipy.stats at its first use
 
+from pcpo import statistics
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
-from pcpo.claims.findings import failures, jackknife, mean_ratio, violations, within
+from pcpo.claims.findings import compared, failures, jackknife, mean_ratio, violations, within
 from pcpo.errors import ResultsError
 from pcpo.evidence.coop_lsvi.model.bounds import remark_4
 
@@ -32,10 +32,8 @@ __all__ = [
     "deviation_growth",
     "deviation_ratio",
     "identical_ratio",
-    "largest",
     "last",
     "learnt_ratio",
-    "log_ratio",
     "log_slope",
     "optimism",
     "pooled_ratio",
@@ -80,28 +78,6 @@ def seeds_with(frame: pd.DataFrame, wrong: pd.Series[bool]) -> Finding:
     """Count the seeds with a violation in any of their rows; a seed is one trial, however many rows it has."""
     by_seed = wrong.groupby(frame["seed"]).any()
     return violations(int(by_seed.sum()), len(by_seed))
-
-
-def largest(findings: Sequence[Finding], name: str, *, logs: bool = False) -> Finding:
-    """Combine findings of jackknives with one bound into the finding on the largest of the quantities.
-
-    Every quantity must be small enough to bound the largest, so its upper limit is the largest upper limit; one
-    quantity far above the bound refutes it, with Bonferroni's correction for having looked at all.
-
-    Args:
-        findings: one for each quantity.
-        name: of the quantity.
-        logs: whether the intervals are symmetric on the scale of logarithms.
-    """
-    k, n, bound = len(findings), findings[0].n_runs, findings[0].predicted
-    scale: Callable[[float], float] = (lambda x: float(np.log(x))) if logs else (lambda x: x)
-    widen = float(scipy.stats.t.isf(0.025 / k, n - 1) / scipy.stats.t.isf(0.025, n - 1)) if n > 1 else 1.0
-    lows = [scale(f.estimate) - widen * (scale(f.estimate) - scale(f.low)) for f in findings]
-    against = [f.p_value for f in findings if f.estimate > bound]
-    top = max(findings, key=lambda f: f.estimate)
-    low = float(np.exp(max(lows)) if logs else max(lows))
-    p = min(1.0, k * min(against)) if against else 1.0
-    return replace(top, statistic=name, low=low, high=max(f.high for f in findings), p_value=p)
 
 
 def _worst(frame: pd.DataFrame, by: str, value: str, where: str) -> tuple[FloatArray, FloatArray]:
@@ -176,14 +152,9 @@ def pooled_ratio(tables: Tables, algorithm: str, predicted: float) -> Finding:
     frame = frame[frame["agents"] == frame["agents"].max()]
     frame = frame[frame["algorithm"].isin([algorithm, "pooled"])]
     runs, _ = _worst(frame.assign(pooled=frame["algorithm"] == "pooled"), "pooled", "regret", REGRET)
-    return log_ratio(runs, lambda some: _worst_mean(some)[0] / _worst_mean(some)[1], predicted, "ratio of worst means")
-
-
-def log_ratio(runs: FloatArray, statistic: Callable[[FloatArray], float], predicted: float, name: str) -> Finding:
-    """Compare a positive statistic of runs with a bound; interval and test are of its logarithm."""
-    found = jackknife(runs, lambda some: float(np.log(statistic(some))), float(np.log(predicted)), name)
-    estimate, low, high = np.exp([found.estimate, found.low, found.high]).tolist()
-    return replace(found, estimate=estimate, low=low, high=high, predicted=predicted)
+    return jackknife(
+        runs, lambda some: float(np.divide(*_worst_mean(some))), predicted, "ratio of worst means", logarithm=True
+    )
 
 
 def optimism(tables: Tables, algorithm: str, alpha: float) -> Finding:
@@ -253,8 +224,8 @@ def deviation_ratio(tables: Tables) -> Finding:
     name = "extra regret of an agent and late episode over ξH(H + 1)"
     chosen = np.flatnonzero((xi > 0) & (xi * (H + 1) < 1))
     extra = [(runs[:, k] - runs[:, 0]) / (xi[k] * H * (H + 1)) for k in chosen]
-    members = [jackknife(e[:, c], lambda some: float(some.mean()), 1.0, name) for e in extra for c in range(e.shape[1])]
-    return largest(members, f"largest {name}")
+    members = [statistics.mean(e[:, c]) for e in extra for c in range(e.shape[1])]
+    return compared(statistics.largest(members), 1.0, f"largest {name}")
 
 
 def deviation_growth(tables: Tables) -> Finding:
@@ -286,8 +257,8 @@ def share_ratio(tables: Tables, least: float) -> Finding:
 def _largest_ratio(above: FloatArray, below: FloatArray, name: str, bound: float = 1.0) -> Finding:
     """Compare the largest ratio of means of paired runs ``(n, ...)`` with a bound."""
     pairs = zip(above.reshape(len(above), -1).T, below.reshape(len(below), -1).T, strict=True)
-    members = [mean_ratio(a, b, bound) for a, b in pairs]
-    return largest(members, f"largest {name}, of {len(members)}", logs=True)
+    members = [statistics.ratio(a, b) for a, b in pairs]
+    return compared(statistics.largest(members), bound, f"largest {name}, of {len(members)}")
 
 
 def _with_contexts(tables: Tables, algorithm: str) -> tuple[FloatArray, FloatArray, pd.Series[float]]:
@@ -318,15 +289,14 @@ def chi_ratio(tables: Tables, algorithm: str, predicted: float) -> Finding:
     unit = np.sqrt((d + chi) / ((d + 1) * M))
     name = "regret over that alone, in units of √((d + χ)/(d + 1)M)"
     members = [
-        log_ratio(
+        statistics.jackknife(
             np.stack([runs[:, k], alone[:, k]], axis=1),
             lambda some, k=k: float(np.divide(*_worst_mean(some)) / unit[k]),  # type: ignore[misc]
-            predicted,
-            name,
+            logarithm=True,
         )
         for k in range(len(chi))
     ]
-    return largest(members, f"largest {name}", logs=True)
+    return compared(statistics.largest(members), predicted, f"largest {name}")
 
 
 def identical_ratio(tables: Tables, algorithm: str) -> Finding:
@@ -370,8 +340,10 @@ def threshold_growth(tables: Tables) -> Finding:
     runs, S = _worst(_sized(tables, "S"), "threshold", "regret", SIZES)
     name = "regret over √S times that of the smallest S"
 
-    def member(k: int) -> Finding:
+    def member(k: int) -> statistics.Estimate:
         factor = np.sqrt(S[k] / S[0])
-        return log_ratio(runs[:, [k, 0]], lambda some: float(np.divide(*_worst_mean(some)) / factor), 1.0, name)
+        return statistics.jackknife(
+            runs[:, [k, 0]], lambda some: float(np.divide(*_worst_mean(some)) / factor), logarithm=True
+        )
 
-    return largest([member(k) for k in range(1, len(S))], f"largest {name}", logs=True)
+    return compared(statistics.largest([member(k) for k in range(1, len(S))]), 1.0, f"largest {name}")

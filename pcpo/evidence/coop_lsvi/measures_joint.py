@@ -11,7 +11,7 @@ import pandas as pd
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
 from pcpo.claims.findings import jackknife, mean
-from pcpo.evidence.coop_lsvi.measures import last, log_ratio, log_slope, wide
+from pcpo.evidence.coop_lsvi.measures import last, log_slope, wide
 
 __all__ = ["EXACT", "PARETO", "bayes_exponent", "joint_exponent", "proposition_3", "threshold_ratio", "thresholds"]
 
@@ -74,7 +74,7 @@ def threshold_ratio(tables: Tables) -> Finding:
         worst = some.mean(axis=0).max(axis=-1)
         return float(worst[0] / (factor * worst[1]))
 
-    return log_ratio(runs, statistic, 1.0, "worst regret over √S times that of the smallest S")
+    return jackknife(runs, statistic, 1.0, "worst regret over √S times that of the smallest S", logarithm=True)
 
 
 def proposition_3(tables: Tables) -> Finding:

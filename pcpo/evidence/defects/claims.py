@@ -206,7 +206,7 @@ _FORMULAS = [
         rule=AtMost(),
         controls=[Control("constant", "the repair R_l = R_1", _instead(ROUNDS, agents_4="constant_iterations"))],
         # The coefficient is near 1; that of the alternative is 0.  The interval holds effects of rounding alone.
-        power=shift(measured.log_squared, 1.0, "rounds linear in L̄", interval="arithmetic"),
+        power=shift(measured.log_squared, 1.0, "rounds linear in L̄"),
         figure="defects",
     ),
     Claim(
@@ -217,7 +217,7 @@ _FORMULAS = [
             Control(law, f"bounded noise, law {law}", _instead(NOISE, gaussian=law))
             for law in ("signs", "sphere", "cube")
         ],
-        power=shift(measured.gaussian, 2.0, "bounded noise", interval="normal"),  # a growth of 0 instead of 2
+        power=shift(measured.gaussian, 2.0, "bounded noise"),  # a growth of 0 instead of 2
         figure="defects",
         mode="exact",
     ),
@@ -226,7 +226,7 @@ _FORMULAS = [
         measure=measured.break_even,
         rule=Agrees(0.12, relative=True),
         controls=[Control("wasteful", "an agent alone that spends its rollouts on 2R_l + 1 steps", _wasteful)],
-        power=shift(measured.break_even, lambda found: found.predicted - 1.0, "a ratio of 1/√|M|", interval="normal"),
+        power=shift(measured.break_even, lambda found: found.predicted - 1.0, "a ratio of 1/√|M|"),
         figure="defects",
     ),
 ]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from pcpo import statistics
 from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.defects.measures import ROUNDS, RUNS, rows_of
 from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label, whole_ticks
-from pcpo.statistics import binomial_interval, mean_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +55,7 @@ def _destabilised(tables: Tables) -> pd.DataFrame:
     rows = []
     frame = rows_of(tables, RUNS, "forked", "forked_no_reinit")
     for (cell, epoch), part in frame.groupby(["cell", "epoch"]):
-        share = binomial_interval(int((part["destabilised"] > 0).sum()), len(part))
+        share = statistics.proportion(int((part["destabilised"] > 0).sum()), len(part))
         named = {"panel": "destabilised", "cell": cell, "x": epoch, "mode": part["mode"].iloc[0], "runs": len(part)}
         rows.append({**named, "y": share.estimate, "low": share.low, "high": share.high})
     return pd.DataFrame(rows).reindex(columns=_COLUMNS)
@@ -75,7 +75,7 @@ def _late(tables: Tables) -> pd.DataFrame:
     rows = []
     frame = rows_of(tables, RUNS, "late", "late_touched")
     for (cell, epoch), part in frame.groupby(["cell", "epoch"]):
-        log = mean_interval(np.log(part["first_gap"].to_numpy(dtype=np.float64)))
+        log = statistics.mean(np.log(part["first_gap"].to_numpy(dtype=np.float64)))
         named = {"panel": "late", "cell": cell, "x": epoch, "mode": part["mode"].iloc[0], "runs": len(part)}
         y, low, high = (math.exp(value) for value in (log.estimate, log.low, log.high))
         rows.append({**named, "y": y, "low": low, "high": high})

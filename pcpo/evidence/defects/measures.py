@@ -9,7 +9,7 @@ import pandas as pd
 
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
-from pcpo.claims.findings import bootstrap, near, violations
+from pcpo.claims.findings import jackknife, mean, near, violations
 from pcpo.errors import ResultsError
 from pcpo.theory.rounds import log_square
 
@@ -173,9 +173,7 @@ def gaussian(tables: Tables) -> Finding:
     ends = np.asarray(largest.to_numpy(dtype=np.float64))[:, [0, -1]]
     draws = largest.columns.to_numpy(dtype=np.float64)
     span = math.log(draws[-1] / draws[0])
-    return bootstrap(
-        ends, lambda x: np.asarray((x[..., 1] - x[..., 0]).mean(axis=1) / span), 2.0, "growth of the largest ‖z‖²"
-    )
+    return mean((ends[:, 1] - ends[:, 0]) / span, 2.0, "growth of the largest ‖z‖²")
 
 
 def expected_ratio(iterations: float) -> float:
@@ -197,9 +195,9 @@ def break_even(tables: Tables) -> Finding:
     scaled = shared.to_numpy(dtype=np.float64) * np.sqrt(shared.columns.to_numpy(dtype=np.float64))
     columns = np.concatenate([scaled, alone.to_numpy(dtype=np.float64)[:, None]], axis=1)
 
-    def ratio(x: FloatArray) -> FloatArray:
-        means = x.mean(axis=1)
-        return np.asarray(means[:, :-1].mean(axis=1) / means[:, -1])
+    def ratio(runs: FloatArray) -> float:
+        means = runs.mean(axis=0)
+        return float(means[:-1].mean() / means[-1])
 
     predicted = expected_ratio(float(frame["iterations"].iloc[0]))
-    return bootstrap(columns, ratio, predicted, "√|M|·gap of PCPO over gap alone")
+    return jackknife(columns, ratio, predicted, "√|M|·gap of PCPO over gap alone", logarithm=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -32,9 +31,8 @@ def _measure(claim: str) -> Callable[[Tables], Finding]:
 
 
 def _factor(claim: str, factor: float, alternative: str) -> Power:
-    """Return the power against a ratio that is `factor` times its bound; the interval is of the logarithm."""
-    of_logarithm = partial(estimated, replace(QUANTITIES[claim], logarithm=False))
-    return shift(of_logarithm, math.log(factor), alternative, interval="student")
+    """Return the power against a ratio that is `factor` times its bound."""
+    return shift(_measure(claim), lambda found: (factor - 1) * found.predicted, alternative)
 
 
 def _slower(claim: str) -> Power:
@@ -42,7 +40,7 @@ def _slower(claim: str) -> Power:
 
 
 def _off(claim: str, by: float, alternative: str) -> Power:
-    return shift(_measure(claim), by, alternative, interval="student")
+    return shift(_measure(claim), by, alternative)
 
 
 def _exchanged(first: str, second: str) -> Callable[[Tables], Tables]:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pcpo import statistics
 from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.fedlqr.measures import QUANTITIES, STUDY, estimated, noise_free
 from pcpo.evidence.fedlqr.studies import CONDITIONS, MEASURES
 from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label
-from pcpo.statistics import mean_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +51,7 @@ def replication_table(tables: Tables) -> pd.DataFrame:
         own = runs[(runs["cell"] == name) & runs["round"].isin(shown)]
         for measure in MEASURES:
             for number, part in own.groupby("round"):
-                found = mean_interval(part[measure].to_numpy())
+                found = statistics.mean(part[measure].to_numpy())
                 rows.append(
                     {
                         "condition": name,
@@ -98,7 +98,7 @@ def draw_replication(numbers: pd.DataFrame) -> Figure:
         panels[0].plot([], [], ls="none", marker="<", **grey)[0],
     ]
     runs = " or ".join(map(str, sorted(set(own["runs"]))))
-    names = [f"mean over {runs} runs, 95 % bootstrap interval", "without noise", "best common gain (if above 0)"]
+    names = [f"mean over {runs} runs, 95 % jackknife-t interval", "without noise", "best common gain (if above 0)"]
     figure.legend(handles, names, loc="outside upper center", ncols=3)
     return figure
 
@@ -179,7 +179,7 @@ FIGURES: dict[str, EvidenceFigure] = {
     "fedlqr_replication": EvidenceFigure(
         title="FedLQR's experiment in its own setting",
         caption="Normalised gap of the nominal agent against rounds, by number of agents $M$ and by heterogeneity "
-        "$\\varepsilon$, with the control of identical agents: mean over runs with 95 % bootstrap interval, and the "
+        "$\\varepsilon$, with the control of identical agents: mean over runs with 95 % jackknife-t interval, and the "
         "run without noise.",
         table=replication_table,
         draw=draw_replication,

@@ -188,28 +188,12 @@ def estimated(quantity: Quantity, tables: Tables, measure: str = PRIMARY) -> Fin
 
     if quantity.margin is not None:
         return within(found.gaps, statistic, quantity.predicted, quantity.margin, quantity.name)
-    undecided = _undetermined(found.gaps, statistic, quantity)
-    finding = undecided or jackknife(found.gaps, statistic, quantity.predicted, quantity.name)
-    return _exponential(finding) if quantity.logarithm else finding
-
-
-def _undetermined(gaps: FloatArray, statistic: Callable[[FloatArray], float], quantity: Quantity) -> Finding | None:
-    """Return the finding of runs that do not determine the statistic, None if they do."""
-    n = len(gaps)
-    if n < 2 or not np.isfinite(gaps).all():
-        return None
-    values = np.array([statistic(gaps), *(statistic(np.delete(gaps, k, axis=0)) for k in range(n))])
-    if np.isfinite(values).all():
-        return None
-    p = float(not np.isposinf(values).all())
-    name = f"{quantity.name}, not determined by the runs"
-    return Finding(name, float(values[0]), np.nan, np.nan if p else np.inf, quantity.predicted, p, n)
-
-
-def _exponential(found: Finding) -> Finding:
-    """Return the finding of a ratio, from the finding of its logarithm."""
-    estimate, low, high, predicted = np.exp([found.estimate, found.low, found.high, found.predicted]).tolist()
-    return Finding(found.statistic, estimate, low, high, predicted, found.p_value, found.n_runs)
+    if quantity.logarithm:
+        predicted = float(np.exp(quantity.predicted))
+        return jackknife(
+            found.gaps, lambda runs: float(np.exp(statistic(runs))), predicted, quantity.name, logarithm=True
+        )
+    return jackknife(found.gaps, statistic, quantity.predicted, quantity.name)
 
 
 def noise_free(quantity: Quantity, tables: Tables, measure: str = PRIMARY) -> float:

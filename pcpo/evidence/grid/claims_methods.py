@@ -100,7 +100,7 @@ COMPARISON: list[Claim] = [
             Control("noisier", "gaps by auto twice too large", _audit_scaled(2.0)),
             Control("quieter", "gaps by auto half too small", _audit_scaled(0.5)),
         ],
-        shift(_audited, 0.3, "gaps 60 % off", interval="student"),
+        shift(_audited, 0.3, "gaps 60 % off"),
         "population_scaling",
         "calibrated",
     ),

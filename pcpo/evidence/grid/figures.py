@@ -28,9 +28,9 @@ FIGURES: dict[str, EvidenceFigure] = {
     "population_scaling": EvidenceFigure(
         title="Measured over predicted gaps of random fleets",
         caption=r"Above: gap over predicted gap of every fleet (ticks; mean over its collaborative epochs without an "
-        r"active cap) and the mean over fleets with 95 % bootstrap interval (dots), by cell; nothing is fitted. Fleets "
+        r"active cap) and the mean over fleets with 95 % t interval (dots), by cell; nothing is fitted. Fleets "
         r"without a collaborative epoch are counted beside the cell's name. Below: mean gap over fleets with 95 % "
-        r"bootstrap interval against the rollouts $|\mathcal{M}|T$ of a cluster. Each fleet has its own units, which "
+        r"jackknife-t interval against the rollouts $|\mathcal{M}|T$ of a cluster. Each fleet has its own units, which "
         r"take out its constants: $T_1$, the rollouts per agent up to the end of its first collaborative epoch, and "
         r"the predicted gap of an agent alone in that epoch. Lines are predictions along $T$ (solid) and along "
         r"$|\mathcal{M}|$ (dashed). Slopes are least squares over the points, with jackknife 95 % intervals over "
@@ -42,7 +42,7 @@ FIGURES: dict[str, EvidenceFigure] = {
     "who_wins": EvidenceFigure(
         title="Which method is best, by how much",
         caption="By cell and method, best first: gap after the last epoch over that of PCPO on the same fleet, "
-        "geometric mean over fleets with 95 % bootstrap interval, and share of fleets in which PCPO has the smaller "
+        "geometric mean over fleets with 95 % jackknife-t interval, and share of fleets in which PCPO has the smaller "
         "gap (Clopper-Pearson 95 %). A run that ends with an infinite cost counts as the larger gap; where a method "
         "lost runs, their number stands in brackets, and the hollow marker is the mean over the other fleets. Arrows: "
         "beyond the axis. Methods that see trajectories have a smaller number of rollouts, which is given above. "
@@ -67,7 +67,7 @@ FIGURES: dict[str, EvidenceFigure] = {
     ),
     "rounds_grid": EvidenceFigure(
         title="Rounds of communication",
-        caption=r"Rounds of communication as counted (points; mean over fleets with 95 % bootstrap interval) and "
+        caption=r"Rounds of communication as counted (points; mean over fleets with 95 % jackknife-t interval) and "
         r"$\sum_l(R_l+1)$ (line) against the number of agents $N$ and the separation $\Delta/C^*$ up to epoch $L$, and "
         r"against the rollouts $T$ per agent by epoch in the base cell. Each fleet has its own constants; $c_2$ grows "
         r"with the farthest of the $N$ starts, so rounds grow with $N$ by more than the logarithm in $R_l$.",

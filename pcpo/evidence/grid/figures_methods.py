@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from pcpo import statistics
 from pcpo.algorithms.registry import ALGORITHMS, make_algorithm
 from pcpo.claims.contract import Tables
 from pcpo.errors import ResultsError
@@ -23,7 +24,7 @@ from pcpo.evidence.grid.panels import (
     number_words,
 )
 from pcpo.figures.style import COLUMN, cluster_colour, modes, new_figure, plain_log_ticks
-from pcpo.statistics import FEWEST, binomial_interval, mean_interval
+from pcpo.statistics import FEWEST
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,8 +70,8 @@ def _compared(name: str, part: pd.DataFrame, gaps: pd.DataFrame) -> Row:
     both = ~lost & np.isfinite(own)
     with np.errstate(divide="ignore"):
         logs = np.log(other[both]) - np.log(own[both])
-    ratio = mean_interval(logs) if both.any() else None
-    better = binomial_interval(int((own < other).sum()), len(own))
+    ratio = statistics.mean(logs) if both.any() else None
+    better = statistics.proportion(int((own < other).sum()), len(own))
     low, middle, high = (np.nan, np.nan, np.nan) if ratio is None else np.exp([ratio.low, ratio.estimate, ratio.high])
     return {
         "algorithm": name,
@@ -137,7 +138,7 @@ def draw_winners(numbers: pd.DataFrame) -> Figure:
 
 def _words(numbers: pd.DataFrame) -> str:
     """Say what stands behind the points."""
-    kind = "bootstrap" if numbers["fleets"].min() >= FEWEST else f"none (under {FEWEST} fleets)"
+    kind = "jackknife-t" if numbers["fleets"].min() >= FEWEST else f"none (under {FEWEST} fleets)"
     text = (
         f"after the last epoch, geometric mean over {fleets_words(numbers['fleets'])} per cell; 95 % intervals: {kind} "
         "(left), Clopper-Pearson (right); hollow: over fleets without a lost run"

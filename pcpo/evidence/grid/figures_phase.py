@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from pcpo import statistics
 from pcpo.claims.contract import Tables
 from pcpo.evidence.grid.panels import (
     Row,
@@ -20,7 +21,6 @@ from pcpo.evidence.grid.panels import (
     pcpo_runs,
 )
 from pcpo.figures.style import COLUMN, decade_ticks, modes, new_figure, panel_label
-from pcpo.statistics import binomial_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +68,7 @@ def _budgets(cell: pd.DataFrame, checkpoints: list[float]) -> Iterator[Row]:
     for T in checkpoints:
         reached = cell[cell["rollouts"] <= T].sort_values("epoch").groupby("seed")["exact"].last()
         hits = int(reached.sum())  # before the first epoch the sets are [N]
-        found = binomial_interval(hits, len(ends))
+        found = statistics.proportion(hits, len(ends))
         yield {
             "rollouts": T,
             "exact": found.estimate,

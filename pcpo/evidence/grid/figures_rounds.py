@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from pcpo import statistics
 from pcpo.claims.contract import Tables
 from pcpo.evidence.grid.panels import BASE, Row, fleets_words, heading, like_base, mode_of, pcpo_runs
 from pcpo.figures.style import COLUMN, GLOBAL_COLOUR, bare_minor_ticks, modes, new_figure, panel_label
-from pcpo.statistics import FEWEST, mean_interval
+from pcpo.statistics import FEWEST
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,8 +41,8 @@ def rounds_table(tables: Tables) -> pd.DataFrame:
 
 
 def _mean(rows: pd.DataFrame) -> Row:
-    """Return mean rounds of some runs with a 95 % bootstrap interval, and in how many runs count and formula agree."""
-    found = mean_interval(rows["rounds"].to_numpy(dtype=float))
+    """Return mean rounds of some runs with a 95 % interval, and in how many runs count and formula agree."""
+    found = statistics.mean(rows["rounds"].to_numpy(dtype=float))
     return {
         "rounds": found.estimate,
         "ci_low": found.low,
@@ -73,7 +74,7 @@ def draw_rounds(numbers: pd.DataFrame) -> Figure:
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
     agree, total = numbers["equal"].sum(), numbers["fleets"].sum()
-    kind = "95 % bootstrap intervals" if numbers["fleets"].min() >= FEWEST else "no intervals"
+    kind = "95 % jackknife-t intervals" if numbers["fleets"].min() >= FEWEST else "no intervals"
     heading(
         figure,
         f"mean over {fleets_words(numbers['fleets'])}, {kind}; count and closed form are equal in {agree} of {total} "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from pcpo import statistics
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Tables
 from pcpo.evidence.grid.panels import (
@@ -31,7 +32,7 @@ from pcpo.figures.style import (
     plain_log_ticks,
     rows_height,
 )
-from pcpo.statistics import FEWEST, jackknife, mean_interval
+from pcpo.statistics import FEWEST
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +77,7 @@ def _ratios(frame: pd.DataFrame, used: pd.DataFrame, base: pd.Series) -> list[Ro
 
 
 def _ratio_rows(cell: str, label: str, found: pd.DataFrame, fleets: int) -> list[Row]:
-    """Return a row per fleet, and the mean with its 95 % bootstrap interval."""
+    """Return a row per fleet, and the mean with its 95 % jackknife-t interval."""
     known = {"cell": cell, "label": label}
     rows: list[Row] = [
         {"kind": "fleet", **known, "seed": s, "y": y} for s, y in zip(found["seed"], found["y"], strict=True)
@@ -84,7 +85,7 @@ def _ratio_rows(cell: str, label: str, found: pd.DataFrame, fleets: int) -> list
     mean = {"kind": "mean", **known, "fleets": len(found), "without": fleets - len(found)}
     if found.empty:
         return [*rows, {**mean, "y": np.nan, "ci_low": np.nan, "ci_high": np.nan}]
-    y = mean_interval(found["y"].to_numpy(dtype=float))
+    y = statistics.mean(found["y"].to_numpy(dtype=float))
     return [*rows, {**mean, "y": y.estimate, "ci_low": y.low, "ci_high": y.high}]
 
 
@@ -98,7 +99,7 @@ def _curves(used: pd.DataFrame, fleets: pd.Series) -> list[Row]:
     for (cell, age), part in used.groupby(["cell", "age"], sort=False):
         if len(part) < _ENOUGH * float(fleets.loc[part["cell"].iloc[0]]):
             continue
-        y, size = mean_interval(part["measured"].to_numpy(dtype=float)), float(part["size"].iloc[0])
+        y, size = statistics.mean(part["measured"].to_numpy(dtype=float)), float(part["size"].iloc[0])
         rows.append(
             {
                 "kind": "curve",
@@ -140,7 +141,7 @@ def _slopes(used: pd.DataFrame, points: list[Row]) -> list[Row]:
     for which, name in enumerate(varied):
         if varied[name]:
             target = slope(predicted, which)
-            found = jackknife(measured, partial(slope, which=which), target)
+            found = statistics.jackknife(measured, partial(slope, which=which))
             row = {"y": found.estimate, "ci_low": found.low, "ci_high": found.high, "predicted": target}
             rows.append({"kind": "slope", "label": name, **row, "fleets": len(measured)})
     return rows
@@ -153,7 +154,7 @@ def draw_scaling(numbers: pd.DataFrame) -> Figure:
     above, below = figure.subplots(2, 1, height_ratios=[0.6 + rows_height(len(means)), 2.0])
     _draw_ratios(above, numbers[numbers["kind"] == "fleet"], means)
     _draw_collapse(below, numbers)
-    kind = "95 % bootstrap over fleets" if means["fleets"].min() >= FEWEST else f"none (under {FEWEST} fleets)"
+    kind = "95 % jackknife-t over fleets" if means["fleets"].min() >= FEWEST else f"none (under {FEWEST} fleets)"
     words = (
         f"{fleets_words(means['fleets'])} per cell; {numbers['base'].iloc[0]}; intervals of means: {kind}; "
         f"nothing is fitted; mode: {modes(numbers)}"

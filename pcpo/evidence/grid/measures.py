@@ -155,9 +155,7 @@ def prediction(tables: Tables, margin: float) -> Finding:
     """Compare measured/predicted mean gap, over collaborative epochs and cells, with 1 up to a margin."""
     rows = _clean(tables)
     by_fleet = (rows["gap"] / rows["predicted_gap"]).groupby([rows["seed"], rows["cell"]]).mean().groupby("seed").mean()
-    return findings.within(
-        by_fleet.to_numpy(), lambda r: float(r.mean()), 1.0, margin, "mean of measured/predicted over fleets"
-    )
+    return findings.mean_within(by_fleet.to_numpy(), 1.0, margin, "mean of measured/predicted over fleets")
 
 
 def _log(values: pd.Series[float]) -> pd.Series[float]:
@@ -256,7 +254,7 @@ def strangers(tables: Tables) -> Finding:
     wide = level.groupby([rows["seed"], rows["cell"], rows["algorithm"] == ALONE]).mean().unstack()
     with np.errstate(invalid="ignore"):
         bias = (wide[False] - wide[True]).groupby("seed").mean()
-    return findings.jackknife(bias.to_numpy(), lambda r: float(r.mean()), 0.0, "(with − without)/predicted")
+    return findings.mean(bias.to_numpy(), 0.0, "(with − without)/predicted")
 
 
 # ------------------------------------------------------------------------------------------- rollouts, rounds, audit
@@ -265,7 +263,7 @@ def strangers(tables: Tables) -> Finding:
 def rollouts_slope(tables: Tables, bound: float | None = None) -> Finding:
     """Compare the slope of log rollouts until the sets stay exact on log Δ, by fleets, with the schedule's.
 
-    With a bound, that is compared instead: p is 1 for a slope below it.
+    With a bound, that is compared instead.
     """
     rows = grid(tables, "grid")
     rows = rows[rows["axis"].isin(["base", "separation"]) & (rows["algorithm"] != ALONE)]
@@ -278,10 +276,7 @@ def rollouts_slope(tables: Tables, bound: float | None = None) -> Finding:
     x = np.log(np.array(deltas, dtype=np.float64))
     planned = _log(rows["T_early"]).groupby(rows["separation"]).mean().reindex(deltas).to_numpy()
     target = _slope(x, planned) if bound is None else bound
-    found = findings.jackknife(spent, lambda r: _slope(x, r.mean(axis=0)), target, "slope of log rollouts in log Δ")
-    if bound is not None and found.estimate <= bound:
-        return Finding(found.statistic, found.estimate, found.low, found.high, bound, 1.0, found.n_runs)
-    return found
+    return findings.jackknife(spent, lambda r: _slope(x, r.mean(axis=0)), target, "slope of log rollouts in log Δ")
 
 
 def rounds_exponent(tables: Tables, bound: float) -> Finding:
@@ -293,7 +288,7 @@ def rounds_exponent(tables: Tables, bound: float) -> Finding:
     last = _last_epoch(rows)
     by_fleet = (growth["rounds"] / growth["rollouts"])[last].groupby(rows.loc[last, "seed"]).mean()
     values = np.asarray(by_fleet.to_numpy(), dtype=np.float64)
-    return findings.jackknife(values, lambda r: float(r.mean()), bound, "exponent of T in the rounds")
+    return findings.mean(values, bound, "exponent of T in the rounds")
 
 
 def audit_ratio(tables: Tables, margin: float) -> Finding:

@@ -124,7 +124,7 @@ CLAIMS: Sequence[Claim] = [
                 scaled(BIAS.name, "bias", 1.0, "bias_aside"),
             )
         ],
-        power=shift(bias_order, 1.0, "an exponent of 1, which (17) allows", interval="arithmetic"),
+        power=shift(bias_order, 1.0, "an exponent of 1, which (17) allows"),
         figure=_FIGURE,
         mode="exact",
     ),
@@ -236,7 +236,7 @@ CLAIMS: Sequence[Claim] = [
     Claim(
         id="recursion",
         measure=recursion,
-        rule=Never(1000),
+        rule=Never(100),
         controls=[
             Control(
                 "step",
@@ -249,7 +249,7 @@ CLAIMS: Sequence[Claim] = [
                 scaled(DESCENT.name, "error", 1 / 3),
             ),
         ],
-        power=share(recursion, _RARE),
+        power=share(recursion, _RARE, "a violation by one learner in 100"),
         figure="lemmas_steps",
     ),
     Claim(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from pcpo import statistics
 from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.lemmas.costs import BIAS, PAIRS
 from pcpo.evidence.lemmas.estimates import ESTIMATES
@@ -15,7 +16,6 @@ from pcpo.evidence.lemmas.figures_rules import RULES_FIGURE
 from pcpo.evidence.lemmas.measures import paper_cells, recursion_bound
 from pcpo.evidence.lemmas.trajectories import DESCENT
 from pcpo.figures.style import COLUMN, GLOBAL_COLOUR, LOCAL_COLOUR, cluster_colour, new_figure, panel_label
-from pcpo.statistics import binomial_interval, mean_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +72,7 @@ def _averages(tables: Tables) -> pd.DataFrame:
     frame = tables[ESTIMATES.name]
     frame = frame[~frame["cell"].str.contains("edge|length")]
     for cell, part in frame.groupby("cell", sort=False):
-        found = mean_interval(part.groupby("seed")["square"].mean().to_numpy(dtype=np.float64))
+        found = statistics.mean(part.groupby("seed")["square"].mean().to_numpy(dtype=np.float64))
         series = "shared" if str(cell).startswith("control") else str(cell).split(":")[0]
         at = {"x": [float(part["agents"].iloc[0])], "y": [found.estimate]}
         parts.append(_points("averages", series, _runs(part), **at).assign(low=found.low, high=found.high))
@@ -93,7 +93,7 @@ def _tails(tables: Tables) -> pd.DataFrame:
     for series, (part, limit) in limits.items():
         D = float(part["unknowns"].iloc[0])
         counts = [int((part["deviation"] > limit(level, D)).sum()) for level in _LEVELS]
-        found = [binomial_interval(count, len(part)) for count in counts]
+        found = [statistics.proportion(count, len(part)) for count in counts]
         ends = {"low": [f.low for f in found], "high": [f.high for f in found]}
         points = _points("tails", series, _runs(part), x=list(_LEVELS), y=[f.estimate for f in found])
         parts.append(points.assign(**ends))
@@ -267,7 +267,7 @@ def _draw_ends(axes: Axes, part: pd.DataFrame) -> None:
 _Panels = Mapping[str, tuple[str, Callable[["Axes", pd.DataFrame], None]]]
 _FIRST: _Panels = {
     "bias": ("bias (17): median, range", _draw_bias),
-    "averages": ("averaging: 95 % intervals", _draw_averages),
+    "averages": ("averaging: 95 % jackknife-t", _draw_averages),
     "ratios": ("Lemmas 4 to 6", _draw_ratios),
 }
 _SECOND: _Panels = {

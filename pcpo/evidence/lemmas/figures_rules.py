@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from pcpo import statistics
 from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.lemmas.draws import DRAWS
 from pcpo.evidence.lemmas.horizon import HORIZON
 from pcpo.evidence.lemmas.measures import paper_cells
 from pcpo.evidence.lemmas.measures_rules import AGENTS, ANSWERS, USES
 from pcpo.figures.style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, cluster_colour, new_figure, panel_label
-from pcpo.statistics import mean_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +33,7 @@ def _table(tables: Tables) -> pd.DataFrame:
     for series in _SERIES:
         part = paper_cells(tables, DRAWS.name) if series == "PCPO" else frame[frame["cell"] == f"control:{series}"]
         for kind, expected in _EXPECTED.items():
-            found = mean_interval(part[kind].to_numpy(dtype=np.float64) - expected)
+            found = statistics.mean(part[kind].to_numpy(dtype=np.float64) - expected)
             ends = {"x": found.estimate, "low": found.low, "high": found.high}
             rows.append({"panel": "products", "series": series, "label": kind, **ends, "runs": len(part)})
     left_out = paper_cells(tables, HORIZON.name)

@@ -5,13 +5,15 @@ The rows of cells named "control:…" enter no measure, unless a negative contro
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import scipy  # loads scipy.stats at its first use
 
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
-from pcpo.claims.findings import bootstrap, failures, violations
+from pcpo.claims.findings import bounded, failures, jackknife, mean, violations, worst_failures
 from pcpo.claims.power import binomial_power
 from pcpo.evidence.lemmas.costs import BIAS, PAIRS
 from pcpo.evidence.lemmas.estimates import ESTIMATES, MEAN
@@ -72,10 +74,10 @@ def mean_estimate(tables: Tables) -> Finding:
         ratios.append(g @ smoothed / (smoothed @ smoothed))
         p_values.append(hotelling(g, smoothed))
     name = "⟨g, ∇C_r⟩/‖∇C_r‖², mean over systems"
-    found = bootstrap(np.stack(ratios, axis=1), lambda x: x.mean(axis=(1, 2)), 1.0, name)
+    found = mean(np.mean(ratios, axis=0), 1.0, name)
     p = min(1.0, len(p_values) * min(p_values))
     label = f"{found.statistic}; p of Hotelling's T² of all components, Bonferroni over systems"
-    return Finding(label, found.estimate, found.low, found.high, 1.0, p, found.n_runs)
+    return replace(found, statistic=label, p_value=p)
 
 
 def mean_power(tables: Tables, level: float) -> float:
@@ -112,9 +114,8 @@ def bias_order(tables: Tables) -> Finding:
     slopes = logs[:, :-1] - logs[:, 1:]
     exponents = (4 * slopes[:, 1] - slopes[:, 0]) / 3
     estimate, error = float(exponents.mean()), float(np.abs(exponents - slopes[:, 1]).max())
-    name = "exponent at r → 0, mean over gains; interval: largest change by extrapolation"
-    p = float(abs(estimate - 2) <= error)
-    return Finding(name, estimate, estimate - error, estimate + error, 2.0, p, len(logs))
+    name = "exponent at r → 0, mean over gains; bound: largest change by extrapolation"
+    return bounded(name, estimate, estimate - error, estimate + error, 2.0, len(logs), "extrapolation bound")
 
 
 # --- deviations of the estimate -------------------------------------------------------------------------------------
@@ -125,7 +126,7 @@ def second_moment(tables: Tables) -> Finding:
     frame = paper_cells(tables, ESTIMATES.name)
     alone = frame[(frame["agents"] == 1) & ~frame["cell"].str.startswith("edge")]
     means = alone.groupby(["seed", "cell"])["square"].mean().unstack().to_numpy(dtype=np.float64)
-    return bootstrap(means, lambda x: x.mean(axis=(1, 2)), 1.0, "E‖g − ∇C_r‖² over its exact value")
+    return mean(means.mean(axis=1), 1.0, "E‖g − ∇C_r‖² over its exact value")
 
 
 def average_exponent(tables: Tables) -> Finding:
@@ -138,11 +139,11 @@ def average_exponent(tables: Tables) -> Finding:
     systems = pd.factorize(named.index.str.split(":").str[0])[0]
     x = x - np.array([x[systems == s].mean() for s in systems])
 
-    def slope(resampled: FloatArray) -> FloatArray:
-        return np.asarray(np.log(resampled.mean(axis=1)) @ x / (x @ x))
+    def slope(runs: FloatArray) -> float:
+        return float(np.log(runs.mean(axis=0)) @ x / (x @ x))
 
     name = "slope of log E‖G − ∇C_r‖² in log |M|"
-    return bootstrap(means.to_numpy(dtype=np.float64), slope, -1.0, name)
+    return jackknife(means.to_numpy(dtype=np.float64), slope, -1.0, name)
 
 
 def _beyond(tables: Tables, *, alone: bool) -> pd.DataFrame:
@@ -157,25 +158,22 @@ def _beyond(tables: Tables, *, alone: bool) -> pd.DataFrame:
 def exceedances(tables: Tables, *, alone: bool) -> Finding:
     """Estimate the probability of an error beyond (19) or (20), c8·(D/r)·√(2 log(2/δ')/(M|M|)), in the worst cell.
 
-    The p-value is that of the cell with the largest fraction times the number of cells (Bonferroni).  Estimates at a
-    fixed gain are independent, so each is a trial.
+    Estimates at a fixed gain are independent, so each is a trial.
 
     Args:
         tables: of the group.
         alone: (19), estimates of one agent; otherwise (20), estimates averaged over agents.
     """
     beyond = _beyond(tables, alone=alone)
-    worst = int((beyond["sum"] / beyond["count"]).to_numpy().argmax())
-    found = failures(int(beyond["sum"].iloc[worst]), int(beyond["count"].iloc[worst]), DELTA_PRIME)
-    name = "fraction of estimates beyond the bound, worst cell, Clopper-Pearson 95 %"
-    p = min(1.0, len(beyond) * found.p_value)
-    return Finding(name, found.estimate, found.low, found.high, DELTA_PRIME, p, found.n_runs)
+    counts = {str(cell): (int(row["sum"]), int(row["count"])) for cell, row in beyond.iterrows()}
+    return worst_failures(counts, DELTA_PRIME, "an error beyond the bound")
 
 
 def exceedance_power(tables: Tables, level: float, *, alone: bool, factor: float) -> float:
     """Return the power of `exceedances` if the worst cell exceeds the bound with `factor` times the probability δ'."""
-    found, cells = exceedances(tables, alone=alone), len(_beyond(tables, alone=alone))
-    return binomial_power(found.n_runs, DELTA_PRIME, factor * DELTA_PRIME, level / cells)
+    cells = _beyond(tables, alone=alone)
+    worst = int((cells["sum"] / cells["count"]).to_numpy().argmax())
+    return binomial_power(int(cells["count"].iloc[worst]), DELTA_PRIME, factor * DELTA_PRIME, level / len(cells))
 
 
 # --- Lemmas 4 to 6, the recursion and Lemma 9 -----------------------------------------------------------------------
@@ -209,10 +207,15 @@ def failure_probabilities(tables: Tables) -> Finding:
 
 
 def recursion(tables: Tables) -> Finding:
-    """Count steps from inside the restricted set that end above the right-hand side of (29)."""
+    """Count learners with a step from inside the restricted set that ends above the right-hand side of (29).
+
+    The steps of a learner depend on each other, so a learner is a trial.
+    """
     frame = paper_cells(tables, DESCENT.name)
     frame = frame[frame["gap"] <= frame["limit"]]
-    return violations(int((frame["next_gap"] > recursion_bound(frame) * (1 + _ROUNDING)).sum()), len(frame))
+    above = frame["next_gap"] > recursion_bound(frame) * (1 + _ROUNDING)
+    learners = above.groupby([frame[column] for column in ("cell", "seed", "learner")]).any()
+    return violations(int(learners.sum()), len(above), independent=len(learners))
 
 
 def lemma_9(tables: Tables) -> Finding:
@@ -224,8 +227,7 @@ def lemma_9(tables: Tables) -> Finding:
     last = learners.last()
     failed = out | (last["next_gap"] > last["bound"])
     found = failures(int(failed.sum()), len(failed), float(frame["allowed"].iloc[0]))
-    name = "fraction of learners, systems pooled, Clopper-Pearson 95 %"
-    return Finding(name, found.estimate, found.low, found.high, found.predicted, found.p_value, found.n_runs)
+    return replace(found, statistic="fraction of learners, systems pooled")
 
 
 # --- steps without a lemma ------------------------------------------------------------------------------------------

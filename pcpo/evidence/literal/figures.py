@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pcpo import statistics
 from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.literal.fleets import KINDS, MODE
 from pcpo.evidence.literal.measures import GRID
@@ -27,7 +28,6 @@ from pcpo.figures.style import (
     plain_log_ticks,
     whole_ticks,
 )
-from pcpo.statistics import mean_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -133,7 +133,7 @@ def literal_table(tables: Tables) -> pd.DataFrame:
     """Tabulate gaps and bounds by fleet, epoch and series.
 
     Returns:
-        Mean over runs with a bootstrap 95 % interval (bounds, which are the same in all runs, have none); decades_35
+        Mean over runs with a jackknife-t 95 % interval (bounds, which are the same in all runs, have none); decades_35
         and decades_9: log10 of the right-hand sides of (35) and (9) over the mean global gap.
     """
     table = tables["literal_runs"]
@@ -148,7 +148,7 @@ def literal_table(tables: Tables) -> pd.DataFrame:
         fixed |= {"decades_9": np.log10(part["bound_9"].iloc[0] / gap)}
         for series in _SERIES:
             values = part[series].to_numpy(dtype=np.float64)
-            found = mean_interval(values)
+            found = statistics.mean(values)
             rows.append({**fixed, "series": series, "mean": found.estimate, "low": found.low, "high": found.high})
     return pd.DataFrame(rows).assign(mode=MODE)
 
@@ -169,7 +169,7 @@ def draw_literal(numbers: pd.DataFrame) -> Figure:
         panel_label(axes, f"{_TITLES[kind]}: $M_1=10^{{{np.log10(part['minibatch'].min()):.1f}}}$")
     panels[0].set_ylabel("cost units")
     handles, labels = panels[0].get_legend_handles_labels()
-    heading = f"{int(numbers['runs'].min())} runs of each fleet, bootstrap 95 %; mode: {numbers['mode'].iloc[0]}\n"
+    heading = f"{int(numbers['runs'].min())} runs of each fleet, jackknife-t 95 %; mode: {numbers['mode'].iloc[0]}\n"
     heading += f"moments carried along: covariances within {numbers['covariance_error'].max():.0e} of the exact ones, "
     heading += f"means within {numbers['mean_error'].max():.0e} standard deviations"
     figure.legend(handles, labels, loc="outside upper center", ncols=5, title=heading, title_fontsize=7)
@@ -235,7 +235,7 @@ def sizes_table(tables: Tables) -> pd.DataFrame:
     rows = []
     for (size, epoch), part in table.groupby(["size", "epoch"]):
         for series in ("local", "global"):
-            found = mean_interval((part[f"{series}_gap"] / part["local_prediction"]).to_numpy(dtype=np.float64))
+            found = statistics.mean((part[f"{series}_gap"] / part["local_prediction"]).to_numpy(dtype=np.float64))
             numbers = {"mean": found.estimate, "low": found.low, "high": found.high}
             rows.append({"size": size, "epoch": epoch, "series": series, **numbers, "runs": len(part)})
     return pd.DataFrame(rows).assign(mode=MODE)
@@ -286,7 +286,7 @@ FIGURES: dict[str, EvidenceFigure] = {
         title="PCPO with the printed constants",
         caption=(
             "PCPO with the constants of Table 2 as printed (literal, moment oracle): mean gaps over runs with "
-            "bootstrap 95 % intervals, beside the right-hand sides of (35) and (9), were each epoch the last, and "
+            "jackknife-t 95 % intervals, beside the right-hand sides of (35) and (9), were each epoch the last, and "
             r"$\Delta_l/8$ of (23a). Units of cost, $C^*_1=20$. The number in each panel is the distance between (35) "
             "and the mean global gap, in decades."
         ),

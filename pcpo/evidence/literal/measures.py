@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from pcpo.arrays import FloatArray
+from pcpo.claims import findings
 from pcpo.claims.contract import Finding, Tables
-from pcpo.claims.findings import bootstrap, violations
+from pcpo.claims.findings import violations
 from pcpo.errors import ResultsError
 from pcpo.experiments.margins import worst_by_run
 
@@ -42,7 +43,7 @@ def gap_ratio(tables: Tables) -> Finding:
     late = _late(tables)
     ratio = (late["global_gap"] / late["global_prediction"]).fillna(np.inf)
     runs = np.asarray(ratio.groupby(late["seed"]).mean().to_numpy(), dtype=np.float64)
-    return bootstrap(runs, lambda drawn: drawn.mean(axis=1), 1.0, "mean of gap/prediction, clusters of several agents")
+    return findings.mean(runs, 1.0, "mean of gap/prediction, clusters of several agents")
 
 
 def size_exponent(tables: Tables) -> Finding:
@@ -61,13 +62,12 @@ def size_exponent(tables: Tables) -> Finding:
     runs = np.asarray(by.to_numpy(dtype=np.float64).reshape(len(by), 2, len(sizes)))
     x = np.log(sizes)
 
-    def slope(drawn: FloatArray) -> FloatArray:
-        means = drawn.mean(axis=1)
+    def slope(some: FloatArray) -> float:
+        means = some.mean(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            logs = np.log(means[:, 0] / means[:, 1])
-        return np.asarray(logs @ x / (x @ x))
+            return float(np.log(means[0] / means[1]) @ x / (x @ x))
 
-    return bootstrap(runs, slope, -0.5, "exponent of |M| in (mean global gap)/(mean local gap)")
+    return findings.jackknife(runs, slope, -0.5, "exponent of |M| in (mean global gap)/(mean local gap)")
 
 
 def apart(tables: Tables) -> Finding:

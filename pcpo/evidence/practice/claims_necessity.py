@@ -187,7 +187,7 @@ NECESSITY = [
         measure=_unscaled,
         rule=AtMost(),
         controls=[Control("exchanged", "the two radii exchanged", _exchanged)],
-        power=power.shift(_unscaled, float(np.log(1.5)), "gaps 1.5 times as large", interval="student"),
+        power=power.shift(_unscaled, float(np.log(1.5)), "gaps 1.5 times as large"),
         figure=_FIGURE,
         mode="calibrated",
     ),

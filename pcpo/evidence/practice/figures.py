@@ -25,7 +25,7 @@ FIGURES: dict[str, EvidenceFigure] = {
         "plateau of one policy for all. Below, as numbers: two clusters, runs whose sets are the clusters, by epoch; "
         "two clusters without a common gain, runs that end with an infinite cost, of PCPO, of averaging from the "
         "agents' own gains, and of averaging that begins with (8). Intervals are 95 %: "
-        "bootstrap over runs for means and ratios, Clopper-Pearson for fractions.",
+        "jackknife-t over runs for means and ratios, Clopper-Pearson for fractions.",
         inputs=("first_runs",),
         table=first_table,
         draw=draw_first,
@@ -35,7 +35,7 @@ FIGURES: dict[str, EvidenceFigure] = {
         caption="One constant at a time is scaled, the others are calibrated. Above: mean gaps after the last epoch "
         "(cost units; absent where a run has an infinite gap) and the predicted mean local gap. Below: fraction of "
         "runs with wrong sets and with an infinite cost. The cap of the radius is in place. Intervals are 95 %: "
-        "bootstrap over runs for means, Clopper-Pearson for fractions.",
+        "jackknife-t over runs for means, Clopper-Pearson for fractions.",
         inputs=("sensitivity",),
         table=sensitivity_table,
         draw=draw_sensitivity,
@@ -44,7 +44,7 @@ FIGURES: dict[str, EvidenceFigure] = {
         title="Signatures of failures",
         caption="Conditions violated on purpose. (a) Fraction of runs that show each signature, Clopper-Pearson 95 %. "
         "(b) Fraction of rollouts whose cost is saturated and (c) size of the smallest set relative to N, by epoch, "
-        "means with bootstrap 95 % intervals. Lost cost estimates are all equal, so the sets of a lost fleet never "
+        "means with jackknife-t 95 % intervals. Lost cost estimates are all equal, so the sets of a lost fleet never "
         "split.",
         inputs=("failures",),
         table=failures_table,
@@ -73,7 +73,7 @@ FIGURES: dict[str, EvidenceFigure] = {
     "separation_limit": EvidenceFigure(
         title="Clusters of nearly equal cost",
         caption="Two clusters of different dynamics whose optimal costs approach each other, with the same epochs. (a) "
-        "Mean gap (cost units) of PCPO and of learning alone with the same rollouts, bootstrap 95 %; dotted: the "
+        "Mean gap (cost units) of PCPO and of learning alone with the same rollouts, jackknife-t 95 %; dotted: the "
         "linearised mean gap of one policy for all. (b) Fraction of runs with exact sets, Clopper-Pearson 95 %.",
         inputs=("separation_limit",),
         table=limit_table,

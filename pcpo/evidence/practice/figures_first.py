@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from pcpo import statistics
 from pcpo.claims.contract import Tables
 from pcpo.evidence.practice.measures import cell, ends
 from pcpo.evidence.practice.panels import Row, fraction_row, heading, mean_row, points
@@ -19,7 +20,6 @@ from pcpo.figures.style import (
     new_figure,
     panel_label,
 )
-from pcpo.statistics import ratio_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +38,7 @@ def first_table(tables: Tables) -> pd.DataFrame:
     frame = tables["first_runs"]
     rows: list[Row] = []
     for N, part in ends(cell(tables, "first_runs", "homogeneous")).groupby("value"):
-        found = ratio_interval(part["global_gap"].to_numpy(), part["local_gap"].to_numpy())
+        found = statistics.ratio(part["global_gap"].to_numpy(), part["local_gap"].to_numpy())
         target = float(part["predicted_global"].mean() / part["predicted_local"].mean())
         span = {"ci_low": found.low, "ci_high": found.high, "runs": len(part)}
         rows.append({"kind": "ratio", "series": "measured", "x": N, "y": found.estimate, "overlay": target, **span})

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
-from pcpo.arrays import BoolArray, FloatArray
+from pcpo.arrays import FloatArray
 from pcpo.claims import findings
-from pcpo.claims.cells import worst_of
 from pcpo.claims.contract import Finding, Tables
 from pcpo.errors import ResultsError
 from pcpo.evidence.practice.studies import KNOBS
@@ -151,7 +150,7 @@ def _relative(rows: pd.DataFrame, name: str) -> Finding:
     if rows["predicted_global"].isna().any():
         raise ResultsError("predicted_global: found NaN, expected a prediction for every run that is compared with it")
     ratio = (rows["global_gap"] / rows["predicted_global"]).to_numpy(dtype=float)
-    return findings.within(ratio, lambda r: float(r.mean()), 1.0, _PLATEAU_MARGIN, name)
+    return findings.mean_within(ratio, 1.0, _PLATEAU_MARGIN, name)
 
 
 def forced_plateau(tables: Tables) -> Finding:
@@ -275,26 +274,20 @@ def shown(frame: pd.DataFrame, name: str) -> FloatArray:
 
 
 def signature(tables: Tables, name: str, condition: str) -> Finding:
-    """Count misled runs, against a tenth: violated runs without the signature or sound ones with it, the worse of both.
+    """Compare the larger of two rates with a tenth: violated runs without the signature, and sound runs with it.
 
-    For the signature "any", runs of the condition with any signature are counted.
+    Both must be small, so they are not pooled.  For the signature "any", runs of the condition with any signature are
+    counted.
     """
     violated = shown(cell(tables, "failures", condition), name) > 0
     if name == "any":
         return findings.failures(int(violated.sum()), len(violated), _MANY)
     sound = shown(cell(tables, "failures", "sound"), name) > 0
-    return _worst({f"violated runs without the signature ({condition})": ~violated, "sound runs with it": sound}, _MANY)
-
-
-def _worst(failed: Mapping[str, BoolArray], bound: float) -> Finding:
-    """Compare the largest of several probabilities with a bound; nothing is pooled (`pcpo.claims.cells.worst_of`).
-
-    Args:
-        failed: whether each run failed, by the words for its kind of run.
-        bound: of every probability.
-    """
-    kinds = pd.Series([kind for kind, runs in failed.items() for _ in runs])
-    return worst_of(kinds, pd.Series(np.concatenate(list(failed.values()))), "a failure", bound, "kinds")
+    halves = {
+        "missed in violated runs": (int((~violated).sum()), len(violated)),
+        "shown in sound runs": (int(sound.sum()), len(sound)),
+    }
+    return findings.worst_failures(halves, _MANY, "a misleading signature")
 
 
 def best_window(tables: Tables) -> pd.DataFrame:
@@ -332,9 +325,10 @@ def rule_failures_by_noise(tables: Tables) -> Finding:
     failed, ratio = _bad(rows), rows["noise_ratio"]
     low = ratio <= ratio.median()
     halves = {
-        f"Δ/σ from {ratio[half].min():.2g} to {ratio[half].max():.2g}": failed[half].to_numpy() for half in (low, ~low)
+        f"Δ/σ from {ratio[half].min():.2g} to {ratio[half].max():.2g}": (int(failed[half].sum()), int(half.sum()))
+        for half in (low, ~low)
     }
-    return _worst(halves, _MANY)
+    return findings.worst_failures(halves, _MANY, "wrong sets or an infinite cost")
 
 
 def cost_of_rule(tables: Tables) -> Finding:

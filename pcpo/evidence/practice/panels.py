@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pcpo import statistics
 from pcpo.figures.style import PAGE, wrapped
-from pcpo.statistics import FEWEST, binomial_interval, mean_interval
+from pcpo.statistics import FEWEST
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,14 +22,14 @@ Row = dict[str, Any]
 
 
 def mean_row(values: pd.Series, **labels: Any) -> Row:
-    """Return the mean over runs with its 95 % bootstrap interval; it is infinite if any run is."""
-    found = mean_interval(values.to_numpy(dtype=float))
+    """Return the mean over runs with its 95 % jackknife-t interval; it is infinite if any run is."""
+    found = statistics.mean(values.to_numpy(dtype=float))
     return {**labels, "y": found.estimate, "ci_low": found.low, "ci_high": found.high, "runs": len(values)}
 
 
 def fraction_row(hits: pd.Series, **labels: Any) -> Row:
     """Return the fraction of runs with its Clopper-Pearson 95 % interval."""
-    found = binomial_interval(int(hits.sum()), len(hits))
+    found = statistics.proportion(int(hits.sum()), len(hits))
     return {**labels, "y": found.estimate, "ci_low": found.low, "ci_high": found.high, "runs": len(hits)}
 
 
@@ -48,6 +49,6 @@ def heading(figure: Figure, numbers: pd.DataFrame, width: float = PAGE) -> None:
     """Write above the figure how many runs each point has, how intervals were made, and the mode; width in inches."""
     runs = numbers["runs"].dropna().astype(int)
     many = f"{runs.min()}" if runs.min() == runs.max() else f"{runs.min()} to {runs.max()}"
-    means = "bootstrap" if runs.min() >= FEWEST else f"none (fewer than {FEWEST} runs)"
+    means = "jackknife-t" if runs.min() >= FEWEST else f"none (fewer than {FEWEST} runs)"
     text = f"{many} runs per point; 95 % intervals: {means} for means and ratios, Clopper-Pearson for fractions"
     figure.suptitle(wrapped(f"{text}; mode: {numbers['mode'].iloc[0]}", 0.97 * width, 7), fontsize=7)

@@ -19,7 +19,7 @@ __all__ = ["FIGURES"]
 
 
 def _curves(tables: Tables) -> pd.DataFrame:
-    """Tabulate by size and epoch: mean gaps with 95 % bootstrap intervals over runs, overlays, number of runs."""
+    """Tabulate by size and epoch: mean gaps with 95 % jackknife-t intervals over runs, overlays, number of runs."""
     c = read_cells(tables)
     mode = tables["scaling"]["mode"].iloc[0]
     rows = []
@@ -53,7 +53,7 @@ def _curves(tables: Tables) -> pd.DataFrame:
 
 def _mean_of(c: Cells, cell: int, series: str) -> Finding:
     """Estimate the mean gap of a cell, "shared" or "own"."""
-    return c.finding(lambda gaps: gaps[..., cell], np.nan, "mean gap", series)
+    return c.finding(lambda gaps: gaps[..., cell], np.nan, "mean gap", series, logarithm=True)
 
 
 def _scaling_table(tables: Tables) -> pd.DataFrame:

@@ -68,34 +68,26 @@ class Cells:
     shared_overlay: FloatArray
     own_overlay: FloatArray
 
-    def finding(self, statistic: Statistic, predicted: float, name: str, *series: str) -> Finding:
-        """Bootstrap a statistic of mean gaps over runs.
+    def finding(
+        self, statistic: Statistic, predicted: float, name: str, *series: str, logarithm: bool = False
+    ) -> Finding:
+        """Estimate a statistic of mean gaps over runs, by the jackknife.
 
         Args:
-            statistic: maps the mean gaps of every series, each ``(resamples, C)``, to ``(resamples,)``.
+            statistic: maps the mean gaps of every series, each ``(C,)``, to a number.
             predicted: what the statistic is compared with.
             name: of the statistic, in the finding.
             series: "shared" (the default) and "own", in the order of the statistic's arguments.
+            logarithm: whether the interval is that of the logarithm; for positive statistics.
         """
         gaps: list[FloatArray] = [getattr(self, one) for one in series or ("shared",)]
-        if self.clean.all():  # every mean is over all runs
-            runs = np.stack(gaps, axis=1)
-            return findings.bootstrap(runs, lambda drawn: statistic(*_series(drawn.mean(axis=1))), predicted, name)
         runs = np.stack([*gaps, self.clean], axis=1)
-        whole = runs.sum(axis=0)
-        fallback = whole[:-1] / whole[-1]  # for a resample that has no collaborative run of a cell
 
-        def of_means(drawn: FloatArray) -> FloatArray:
-            sums = drawn.sum(axis=1)
-            count = sums[:, -1:]
-            return statistic(*_series(np.where(count > 0, sums[:, :-1] / np.maximum(count, 1), fallback)))
+        def of_means(some: FloatArray) -> float:
+            sums = some.sum(axis=0)
+            return float(statistic(*(sums[:-1] / sums[-1])))
 
-        return findings.bootstrap(runs, of_means, predicted, name)
-
-
-def _series(means: FloatArray) -> list[FloatArray]:
-    """Split mean gaps ``(resamples, series, C)`` by series."""
-    return list(np.moveaxis(means, 1, 0))
+        return findings.jackknife(runs, of_means, predicted, name, logarithm=logarithm)
 
 
 def read_cells(tables: Tables) -> Cells:
@@ -129,7 +121,8 @@ def read_cells(tables: Tables) -> Cells:
 def overlay_ratio(tables: Tables) -> Finding:
     """Compare the mean over cells of (mean global gap)/(overlay) with 1."""
     c = read_cells(tables)
-    return c.finding(lambda g: (g / c.shared_overlay).mean(axis=-1), 1.0, "mean over cells of measured/overlay")
+    name = "mean over cells of measured/overlay"
+    return c.finding(lambda g: (g / c.shared_overlay).mean(axis=-1), 1.0, name, logarithm=True)
 
 
 def _slope(x: FloatArray) -> Callable[[FloatArray], FloatArray]:
@@ -173,9 +166,8 @@ def paired_ratio(tables: Tables) -> Finding:
         logs = np.log(np.sqrt(c.size) * shared / own)[..., many]
         return np.asarray(np.exp(logs.mean(axis=-1)))
 
-    return c.finding(
-        ratio, float(ratio(c.shared_overlay, c.own_overlay)), "√|M|·global/local, geometric mean", "shared", "own"
-    )
+    target, name = float(ratio(c.shared_overlay, c.own_overlay)), "√|M|·global/local, geometric mean"
+    return c.finding(ratio, target, name, "shared", "own", logarithm=True)
 
 
 def plateau(tables: Tables) -> Finding:

@@ -186,7 +186,7 @@ def _of_run(setting: Experiment, cell: Cell, seed: int) -> pd.DataFrame:
     before = frame.groupby("cluster")["set_correct"].shift(1, fill_value=False).astype(bool)
     # After (8) at the end of an epoch the reported policy is a local policy, so the epoch shows no collaboration.
     frame["clean"] = before & frame["set_correct"] & ~frame["reinitialised"]
-    return frame[frame["epoch"] >= 2].assign(seed=seed, mode=setting.short_mode)
+    return frame[frame["epoch"] >= 2].assign(seed=seed, mode=setting.short_mode, minibatch_scale=cell.minibatch_scale)
 
 
 def _overlays(setting: Experiment, epochs: int) -> pd.DataFrame:
@@ -215,6 +215,7 @@ _COLUMNS = {
     "seed": "seed of the replicate, which has all fleets",
     "algorithm": "method",
     "mode": "mode of the schedule's constants, and the oracle",
+    "minibatch_scale": "κ_M, the factor of the calibrated minibatches",
     "epoch": "l, from 2",
     "cluster": "0: the cluster under study, 1: the strangers",
     "size": "|M|, agents",
