@@ -42,7 +42,7 @@ _JUDGE, _INTERVALS = "pcpo/claims/judging.py", "pcpo/statistics.py"
 _TEST_SERVER, _TEST_TABLE_2 = "tests/algorithms/test_server.py", "tests/algorithms/test_schedule.py"
 _TEST_PCPO, _TEST_ORACLE = "tests/algorithms/test_pcpo.py::test_epochs_step_by_step", "tests/oracles/test_rollout.py"
 _TEST_CALIBRATION, _TEST_JUDGE = "tests/theory/test_calibration.py", "tests/claims/test_contract.py"
-_TEST_INTERVALS = "tests/claims/test_faults.py"
+_TEST_PLANTED = "tests/claims/test_faults.py"
 
 _ELIMINATION = (
     Fault(
@@ -279,19 +279,19 @@ _COUNTS = (
 _STATISTICS = (
     Fault(
         "another_interval",
-        "Wilson's interval in place of Clopper-Pearson's",
+        "the upper limit of a fraction is Jeffreys' in place of Clopper-Pearson's",
         _INTERVALS,
-        'method="exact"',
-        'method="wilson"',
+        "float(1 - betaincinv(failures, successes + 1, tail)) if failures",
+        "float(1 - betaincinv(failures + 0.5, successes + 0.5, tail)) if failures",
         ["tests/test_statistics.py"],
     ),
     Fault(
-        "few_resamples",
-        "99 resamples behind a claim",
+        "skewness_reversed",
+        "intervals of means are skewed to the wrong side",
         _INTERVALS,
-        "RESAMPLES, _RESAMPLES_DRAWN = 9999, 2000",
-        "RESAMPLES, _RESAMPLES_DRAWN = 99, 2000",
-        [_TEST_INTERVALS],
+        "a = float(np.mean(u**3)",
+        "a = -float(np.mean(u**3)",
+        ["tests/test_statistics.py"],
     ),
     Fault(
         "control_on_the_claim",
@@ -305,9 +305,11 @@ _STATISTICS = (
         "control_without_family",
         "controls are judged without the correction of their claim",
         _JUDGE,
-        "row = _row(name, claim, wrong, min(1.0, family * wrong.p_value))",
-        "row = _row(name, claim, wrong, wrong.p_value)",
-        [_TEST_INTERVALS],
+        "wrong = claim.measure(control.tables(tables))\n"
+        "            row = _row(name, claim, wrong, min(1.0, sharing * claim.rule.against(wrong)))",
+        "wrong = claim.measure(control.tables(tables))\n"
+        "            row = _row(name, claim, wrong, claim.rule.against(wrong))",
+        [_TEST_PLANTED],
     ),
     Fault(
         "conditioned_on_success",
@@ -315,7 +317,7 @@ _STATISTICS = (
         "pcpo/evidence/scaling/measures.py",
         'frame.assign(used=frame["clean"] & ',
         'frame.assign(used=frame["clean"] & (frame["global_gap"] < frame["local_gap"]) & ',
-        [_TEST_INTERVALS],
+        [_TEST_PLANTED],
     ),
 )
 

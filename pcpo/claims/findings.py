@@ -8,6 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from statistics import NormalDist
+from typing import Any
+
+import pandas as pd
 
 from pcpo import statistics
 from pcpo.arrays import FloatArray
@@ -24,6 +27,7 @@ __all__ = [
     "mean_ratio",
     "mean_within",
     "near",
+    "violated",
     "violations",
     "within",
     "worst_failures",
@@ -99,6 +103,18 @@ def violations(count: int, trials: int, *, independent: int | None = None) -> Fi
         trials=trials if units != trials else 0,
         law=rate,
     )
+
+
+def violated(flags: pd.Series[bool], *units: pd.Series[Any]) -> Finding:
+    """Count the independent units in which something violates what must always hold.
+
+    Args:
+        flags: of everything that was looked at, true for a violation.
+        units: columns with the index of `flags`, whose values together tell independent units apart: the seed alone
+            where cells share what is drawn.
+    """
+    by_unit = flags.groupby(list(units)).any()
+    return violations(int(by_unit.sum()), len(flags), independent=len(by_unit))
 
 
 def bounded(

@@ -8,23 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pcpo import statistics
 from pcpo.claims.contract import Claim, Control, Finding, Power, Tables
 from pcpo.claims.judging import AtMost, judge
 from pcpo.evidence.scaling.measures import read_cells
-
-
-@pytest.mark.statistical
-def test_two_bootstraps_of_the_same_runs_agree() -> None:
-    """Limits at 2.5 % from B resamples scatter by √(.025·.975/B)/φ(1.96) = 2.67/√B standard errors of the mean.
-
-    That is 0.027 with B = 9,999, so two of them differ by less than 5·√2·0.027 = 0.19, and 0.27 each with B = 99.
-    """
-    runs = np.random.default_rng(7).standard_normal(200)
-    error = runs.std() / np.sqrt(len(runs))
-    found = [statistics.bootstrap(runs, lambda x: x.mean(axis=1), 0.0, seed=seed) for seed in range(6)]
-    for limits in ([one.low for one in found], [one.high for one in found]):
-        assert np.ptp(limits) < 0.19 * error
 
 
 def _given(tables: Tables) -> Finding:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from support.judging import LEVEL
 
 from pcpo.claims.contract import ALPHA, Verdict
-from pcpo.claims.findings import failures, mean, violations
+from pcpo.claims.findings import failures, mean, violated, violations
 from pcpo.claims.judging import AtMost, holm
 
 pytestmark = pytest.mark.statistical
@@ -129,3 +130,15 @@ def test_runs_that_differ_by_rounding_are_equal() -> None:
     assert mean(values, 1.0435).p_value == 1.0
     scattered = mean(values * (1 + 1e-9 * np.random.default_rng(0).standard_normal(30)), 0.5)
     assert scattered.low < scattered.estimate < scattered.high
+
+
+def test_runs_that_share_a_seed_are_one_unit() -> None:
+    """Ten seeds in three cells: two violations with one seed are one unit, and fewer units say less."""
+    seed = pd.Series(np.tile(np.arange(10), 3))
+    cell = pd.Series(np.repeat(list("abc"), 10))
+    flags = (seed == 4) & (cell != "a")
+    of_seeds, of_runs = violated(flags, seed), violated(flags, cell, seed)
+    assert (of_seeds.estimate, of_seeds.n_runs, of_seeds.trials) == (1, 10, 30)
+    assert (of_runs.estimate, of_runs.n_runs) == (2, 30)
+    assert of_seeds.high > of_runs.high
+    assert violated(flags[:0], seed[:0]).n_runs == 0

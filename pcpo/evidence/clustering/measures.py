@@ -10,7 +10,7 @@ import pandas as pd
 
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
-from pcpo.claims.findings import jackknife, violations
+from pcpo.claims.findings import jackknife, violated
 from pcpo.errors import ResultsError
 from pcpo.evidence.clustering.studies import early_epoch
 from pcpo.experiments.margins import worst_by_run
@@ -54,10 +54,9 @@ def implication(tables: Tables) -> Finding:
     rows = table[table["role"].isin(_PCPO)].sort_values(["cell", "seed", "epoch"])
     good = rows[rows.groupby(["cell", "seed"])["margin"].cummax() <= 1.0]
     wrong = (good["lost"] == 1) | ((good["epoch"] >= good["L"]) & (good["exact"] == 0))
-    by_run = wrong.groupby([good["cell"], good["seed"]]).any()
-    if by_run.empty:
+    if good.empty:
         raise ResultsError("study clustering: found no run that satisfies (22) in epoch 1, expected at least one")
-    return violations(int(by_run.sum()), len(by_run))
+    return violated(wrong, good["seed"])
 
 
 def rollout_slope(tables: Tables, predicted: float | None = None) -> Finding:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
-from pcpo.claims.findings import bounded, compared, mean, near, violations
+from pcpo.claims.findings import bounded, compared, mean, near, violated
 from pcpo.errors import ResultsError
 from pcpo.statistics import Interval, unknown
 from pcpo.theory import rounds as theory
@@ -58,9 +58,8 @@ def counted(tables: Tables, sweeps: tuple[str, ...] = _COUNTED) -> pd.DataFrame:
 
 
 def _wrong_runs(frame: pd.DataFrame, wrong: Callable[[pd.Series], bool]) -> Finding:
-    """Count the runs in which some epoch is wrong."""
-    flags = frame.apply(wrong, axis=1).groupby([frame["cell"], frame["seed"]]).any()
-    return violations(int(flags.sum()), len(flags))
+    """Count the seeds with a run of which some epoch is wrong."""
+    return violated(frame.apply(wrong, axis=1), frame["seed"])
 
 
 def rounds(tables: Tables) -> Finding:
@@ -145,7 +144,7 @@ def gap_nothing(tables: Tables) -> Finding:
     frame = counted(tables, ("gap",))
     kinds = frame.groupby(["seed", "epoch"])["rounds"].agg(["nunique", "size"])
     several = kinds[kinds["size"] > 1]
-    return violations(int((several["nunique"] > 1).sum()), len(several))
+    return violated(several["nunique"] > 1, several.index.to_frame()["seed"])
 
 
 def local_exponents(run: pd.DataFrame) -> FloatArray:
@@ -184,5 +183,4 @@ def fedlqr_rounds(tables: Tables) -> Finding:
     frame = counted(tables, ("time", "agents"))
     table2 = frame[(frame["schedule"] == "table2") & (frame["agents"] == frame["agents"].min())]
     by = table2.pivot_table(index=["seed", "epoch"], columns="sweep", values="rounds").dropna()
-    worse = (by["time"] > by["agents"]).groupby("seed").any()
-    return violations(int(worse.sum()), len(worse))
+    return violated(by["time"] > by["agents"], by.index.to_frame()["seed"])

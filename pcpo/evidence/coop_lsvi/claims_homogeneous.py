@@ -42,6 +42,8 @@ _REGRET_FIGURE, COMMUNICATION_FIGURE = "coop_regret", "coop_communication"
 SIZES_FIGURE = "coop_sizes"
 #: Failure probability of Theorem 1.
 _ALPHA = 0.05
+#: How far the exponent of S in the rounds may be from −1/2 at finite S.
+_ROUNDS_MARGIN = 0.1
 #: Words of the power of claims that one violation decides.
 PER_SEED = "one seed in ten violates"
 
@@ -53,7 +55,7 @@ _POOLED: Measure = partial(pooled_ratio, algorithm="shared", predicted=2.0)
 _BONUS: Measure = partial(bonus_exceeded, algorithm="shared", alpha=_ALPHA)
 _OPTIMISM: Measure = partial(optimism, algorithm="theorem", alpha=_ALPHA)
 _LEARNT: Measure = partial(learnt_ratio, algorithm="theorem", predicted=0.5)
-_ROUNDS: Measure = partial(rounds_exponent, target=-0.5, margin=0.1)
+_ROUNDS: Measure = partial(rounds_exponent, target=-0.5, margin=_ROUNDS_MARGIN)
 _BY_D: Measure = partial(size_exponent, varied="d", predicted=1.0)
 _BY_H: Measure = partial(size_exponent, varied="H", predicted=1.0)
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
-from pcpo.claims.findings import jackknife, mean, near, violations
+from pcpo.claims.findings import jackknife, mean, near, violated
 from pcpo.errors import ResultsError
 from pcpo.theory.rounds import log_square
 
@@ -42,6 +42,7 @@ __all__ = [
 RUNS, ROUNDS, BUDGET = "defects_runs", "defects_rounds", "defects_budget"
 PROOFS, NOISE = "defects_proofs", "defects_noise"
 _ROUNDING = 1e-12  # of offsets, relative: a few hundred steps with a rounding error of 1.1e-16 each
+_SQUARE_MARGIN = 0.15  # of the coefficient of (log_4 T)² from its limit, at a finite T
 _CONVERGED = 1e-6  # relative; after four epochs gradient descent has long converged
 
 
@@ -54,36 +55,23 @@ def rows_of(tables: Tables, study: str, *cells: str) -> pd.DataFrame:
     return frame[frame["cell"].isin(cells)]
 
 
-def _violating(flags: pd.Series) -> Finding:
-    """Count the runs whose flag says that they violate the claim."""
-    return violations(int(flags.sum()), len(flags))
-
-
-def _of_those(flags: pd.Series) -> Finding:
-    """Count the violations among the runs that a claim is about, of which there may be none."""
-    if flags.empty:
-        return Finding("number of violations; no run has separated", 0.0, math.nan, math.nan, 0.0, 1.0, 0)
-    return _violating(flags)
-
-
 def offsets(tables: Tables) -> Finding:
     """Count the runs in which an offset Y_i − Y_j changes by more than rounding, with exact answers or rollouts."""
     frame = rows_of(tables, RUNS, "single", "single_rollouts")
-    return _violating(frame.groupby(["cell", "seed"])["offset_change"].max() > _ROUNDING)
+    return violated(frame["offset_change"] > _ROUNDING, frame["seed"])
 
 
 def plateau(tables: Tables) -> Finding:
     """Count the runs whose final mean gap is off min_x of the mean gap of K* + x + d_i by more than a millionth."""
     frame = rows_of(tables, RUNS, "single")
     last = frame[frame["epoch"] == frame["epoch"].max()]
-    return _violating((last["gap"] / last["plateau"] - 1).abs() > _CONVERGED)
+    return violated((last["gap"] / last["plateau"] - 1).abs() > _CONVERGED, last["seed"])
 
 
 def no_progress(tables: Tables) -> Finding:
     """Count the runs whose mean gap falls by more than 1 % from epoch 2 to the last epoch, with exact answers."""
     wide = rows_of(tables, RUNS, "single").pivot(index="seed", columns="epoch", values="gap")
-    gaps = wide.to_numpy(dtype=np.float64)
-    return _violating(pd.Series(gaps[:, -1] < 0.99 * gaps[:, 1]))
+    return violated(wide.iloc[:, -1] < 0.99 * wide.iloc[:, 1], wide.index.to_series())
 
 
 def first_correct(frame: pd.DataFrame) -> pd.Series:
@@ -99,12 +87,17 @@ def _with_first(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.join(first_correct(frame).rename("first"), on=["cell", "seed"])
 
 
+def _of_runs(flags: pd.Series[bool]) -> Finding:
+    """Count the seeds with a violating run, of runs by cell and seed."""
+    return violated(flags, flags.index.to_frame()["seed"])
+
+
 def adoption(tables: Tables) -> Finding:
     """Count the runs in which event (22) fails, or (8) hands out no policy of infinite cost before L̃."""
     frame = _with_first(rows_of(tables, RUNS, "forked"))
     good = frame.groupby(["cell", "seed"])["event"].max() <= 1
     handed = (frame["reinitialised"] == 1) & (frame["destabilised"] > 0) & (frame["epoch"] < frame["first"])
-    return _violating(~(handed.groupby([frame["cell"], frame["seed"]]).any() & good))
+    return _of_runs(~(handed.groupby([frame["cell"], frame["seed"]]).any() & good))
 
 
 def repaired(tables: Tables) -> Finding:
@@ -112,32 +105,33 @@ def repaired(tables: Tables) -> Finding:
     frame = _with_first(rows_of(tables, RUNS, "forked"))
     bad = (frame["epoch"] >= frame["first"]) & (frame["destabilised"] > 0)
     bad |= (frame["epoch"] > frame["first"]) & (frame["saturated"] > 0)
-    return _violating(bad.groupby([frame["cell"], frame["seed"]]).any())
+    return violated(bad, frame["seed"])
 
 
 def no_partition(tables: Tables) -> Finding:
     """Count the runs in which the sets are a partition at every epoch, or are not symmetric at some epoch."""
     by = rows_of(tables, RUNS, "chain").groupby(["cell", "seed"])
-    return _violating((by["transitive"].min() == 1) | (by["symmetric"].min() == 0))
+    return _of_runs((by["transitive"].min() == 1) | (by["symmetric"].min() == 0))
 
 
 def inseparable(tables: Tables) -> Finding:
     """Count the runs in which clusters of equal cost are separated at some epoch."""
-    return _violating(rows_of(tables, RUNS, "equal").groupby(["cell", "seed"])["separated"].max() == 1)
+    frame = rows_of(tables, RUNS, "equal")
+    return violated(frame["separated"] == 1, frame["seed"])
 
 
 def local_output(tables: Tables) -> Finding:
     """Count the runs in which some policy at L̃ is no agent's local policy, among runs on rollouts that reach L̃."""
     frame = _with_first(rows_of(tables, RUNS, "pair_rollouts"))
     at = frame[frame["epoch"] == frame["first"]]
-    return _of_those(at["local_output"] == 0)
+    return violated(at["local_output"] == 0, at["seed"])
 
 
 def log_squared(tables: Tables) -> Finding:
     """Compare the coefficient of (log_4 T)² in the counted rounds with 1, in units of c_2·log 4/2, T as counted."""
     frame = rows_of(tables, ROUNDS, "agents_4")
     name = "the coefficient of (log_4 T)², with rounding of R_l,"
-    return near(name, log_square(frame), 1.0, 0.15, frame["seed"].nunique())
+    return near(name, log_square(frame), 1.0, _SQUARE_MARGIN, frame["seed"].nunique())
 
 
 def late_reset(tables: Tables) -> Finding:
@@ -148,23 +142,25 @@ def late_reset(tables: Tables) -> Finding:
     frame = _with_first(rows_of(tables, RUNS, "late")).sort_values(["seed", "epoch"])
     before = frame.groupby(["cell", "seed"])["first_separated"].shift(fill_value=0)
     at = frame[(frame["epoch"] == frame["first"]) & (before == 1)]
-    return _of_those(at["first_local"] == 0)
+    return violated(at["first_local"] == 0, at["seed"])
 
 
 def wrong_side(tables: Tables) -> Finding:
     """Count the fleets for which the T of the last line of Appendix C leads beyond epoch L."""
     frame = tables[PROOFS]
-    return _violating(frame["reached"] > frame["L"])
+    return violated(frame["reached"] > frame["L"], frame["cell"], frame["seed"])
 
 
 def whole_epochs(tables: Tables) -> Finding:
     """Count the fleets for which a budget cannot be four times what its finished epochs take."""
-    return _violating(tables[PROOFS]["leftover"] < 4)
+    frame = tables[PROOFS]
+    return violated(frame["leftover"] < 4, frame["cell"], frame["seed"])
 
 
 def early_lemma_5(tables: Tables) -> Finding:
     """Count the scalar systems in which no step of length ρ out of G⁰ violates (14)."""
-    return _violating(tables[PROOFS]["turn"].dropna() <= 1)
+    frame = tables[PROOFS].dropna(subset=["turn"])
+    return violated(frame["turn"] <= 1, frame["cell"], frame["seed"])
 
 
 def gaussian(tables: Tables) -> Finding:

@@ -221,7 +221,7 @@ RESOURCES: list[Claim] = [
                 _rounds(lambda rows: rows["rounds"] - rows["epoch"]),
             ),
         ],
-        share(_miscounted, 0.01),
+        share(_miscounted, 0.05),
         "rounds_grid",
         MODE,
     ),

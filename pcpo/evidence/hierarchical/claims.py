@@ -24,14 +24,18 @@ _SUMMED = "steps of Assumption 3 with the cost of the whole subpopulation in pla
 _PER_AGENT, _TOTAL = measures.exponent("per_agent"), measures.exponent("total")
 
 
-def _always(id: str, measure: Measure, least: int, controls: Sequence[Control], mode: Mode = "exact") -> Claim:
-    """Return a claim that one violation refutes and `least` trials without a violation support."""
+#: Seeds that support what must always hold, and the share of seeds with a violation that the checks promise to see.
+_SEEDS, _SHARE = 10, 0.15
+
+
+def _always(id: str, measure: Measure, controls: Sequence[Control], mode: Mode = "exact") -> Claim:
+    """Return a claim that one violation refutes and `_SEEDS` seeds without a violation support."""
     return Claim(
         id=id,
         measure=measure,
-        rule=Never(least),
+        rule=Never(_SEEDS),
         controls=controls,
-        power=share(measure, 0.01),
+        power=share(measure, _SHARE, f"a violation with {100 * _SHARE:g} % of the seeds"),
         figure=_CONVERGENCE_FIGURE,
         mode=mode,
     )
@@ -141,7 +145,6 @@ _ON_SIZES = [
     _always(
         "theorem_2",
         measures.iteration_bound,
-        100,
         [
             Control("slow", "steps of a hundredth of (15)", swapped(COMPLEXITY.name, "control:slow", "printed")),
             Control("tenth", "a tenth of the number", scaled(COMPLEXITY.name, "allowed", 0.1)),
@@ -180,7 +183,6 @@ _EXACT = [
     _always(
         "decomposition",
         measures.decomposition,
-        100,
         [
             Control("broken", "one agent is not exchangeable", scaled(SYSTEMS.name, "residual", 1.0, "broken")),
             Control(
@@ -193,7 +195,6 @@ _EXACT = [
     _always(
         "formulas",
         measures.formula("cost", "gradient", "state_value", "action_value"),
-        100,
         [
             Control(
                 "wrong",
@@ -205,13 +206,11 @@ _EXACT = [
     _always(
         "natural_gradient",
         measures.formula("natural_gradient"),
-        30,
         [Control("printed", "2E_K, as section 4.2 has it", scaled(FORMULAS.name, "residual", 1.0, "wrong"))],
     ),
     _always(
         "lemma_3",
         measures.gain_ratio("lower", "upper"),
-        200,
         [
             Control("lower", "‖Σ_K‖/σ_min(R) in the lower bound", scaled(GAINS.name, "lower", 1.0, "lower_loose")),
             Control("upper", "σ_min(Σ_K*) in the upper bound", scaled(GAINS.name, "upper", 1.0, "upper_narrow")),
@@ -220,19 +219,16 @@ _EXACT = [
     _always(
         "lemma_4",
         measures.gain_ratio("descent"),
-        100,
         [Control("far", "20 times the step", scaled(GAINS.name, "descent", 1.0, "descent_far"))],
     ),
     _always(
         "lemma_5",
         measures.weighted_ratio("lemma_5"),
-        100,
         [Control("blind", "errors as large as E_K", scaled(WEIGHTS.name, "lemma_5", 1.0, "lemma_5_blind"))],
     ),
     _always(
         "lemma_5_mended",
         measures.weighted_ratio("mended"),
-        100,
         [
             Control("far", "errors 10⁴ times as large", scaled(WEIGHTS.name, "mended", 1.0, "mended_far")),
             Control("printed", "the Λ of the proof", scaled(WEIGHTS.name, "mended", 1.0, "lemma_5")),
@@ -241,31 +237,26 @@ _EXACT = [
     _always(
         "theorem_3",
         measures.monotone,
-        1000,
         [Control("far", "20 times the step of (15)", swapped(DESCENT.name, "control:far", "general"))],
     ),
     _always(
         "theorem_3_rate",
         measures.contraction,
-        1000,
         [Control("short", "a hundredth of the step of (15)", swapped(DESCENT.name, "control:short", "section6"))],
     ),
     _always(
         "theorem_3_number",
         measures.allowed,
-        30,
         [Control("short", "a hundredth of the step of (15)", swapped(DESCENT.name, "control:short", "section6"))],
     ),
     _always(
         "local_rate",
         measures.local_rate,
-        30,
         [Control("double", "twice the rate", scaled(DESCENT.name, "predicted", 2.0))],
     ),
     _always(
         "lemma_15",
         measures.perturbation_fails,
-        100,
         [
             Control("drawn", "Q of the order of R", _smaller(0)),
             Control("next", "the second smallest ratio of Q to R", _smaller(1)),
@@ -315,20 +306,17 @@ _ESTIMATED = [
     _always(
         "theorem_2_allowed",
         measures.estimated_monotone("allowed"),
-        20,
         [Control("blind", "errors four times as large as E_K", _stand_in("control:blind", "allowed"))],
     ),
     _always(
         "theorem_2_estimated",
         measures.estimated_monotone("least_squares"),
-        20,
         [Control("few", "critics from short trajectories", _stand_in("control:few", "least_squares"))],
         "calibrated",
     ),
     _always(
         "premise",
         measures.premise_met,
-        20,
         [Control("allowed", "critics with errors of 0.9 δ_n", _stand_in("allowed:", "least_squares"))],
         "calibrated",
     ),

@@ -13,7 +13,7 @@ import pandas as pd
 
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
-from pcpo.claims.findings import mean, violations
+from pcpo.claims.findings import mean, violated, violations
 from pcpo.evidence.hierarchical.studies_critics import CRITIC, SAMPLES
 from pcpo.evidence.hierarchical.studies_exact import COMPLEXITY, DESCENT, FORMULAS, SYSTEMS
 from pcpo.evidence.hierarchical.studies_gains import GAINS, WEIGHTS
@@ -60,7 +60,7 @@ def _cells(tables: Tables, study: str, *names: str) -> pd.DataFrame:
 def decomposition(tables: Tables) -> Finding:
     """Count the identities that are missed by more than rounding."""
     frame = tables[SYSTEMS.name]
-    return violations(int((~(frame["residual"] <= frame["bound"])).sum()), len(frame))
+    return violated(~(frame["residual"] <= frame["bound"]), frame["seed"])
 
 
 def formula(*names: str) -> Callable[[Tables], Finding]:
@@ -69,7 +69,7 @@ def formula(*names: str) -> Callable[[Tables], Finding]:
     def measure(tables: Tables) -> Finding:
         frame = tables[FORMULAS.name]
         frame = frame[frame["formula"].isin(names)]
-        return violations(int((~(frame["residual"] <= frame["bound"])).sum()), len(frame))
+        return violated(~(frame["residual"] <= frame["bound"]), frame["seed"])
 
     return measure
 
@@ -78,8 +78,8 @@ def gain_ratio(*columns: str) -> Callable[[Tables], Finding]:
     """Return a measure that counts the ratios above 1 in columns of `hierarchical_gains`."""
 
     def measure(tables: Tables) -> Finding:
-        values = tables[GAINS.name][list(columns)].to_numpy(dtype=np.float64)
-        return violations(int(np.sum(~(values <= 1 + _ROUNDING))), values.size)
+        frame = tables[GAINS.name]
+        return violated((~(frame[list(columns)] <= 1 + _ROUNDING)).any(axis=1), frame["seed"])
 
     return measure
 
@@ -88,8 +88,8 @@ def weighted_ratio(column: str) -> Callable[[Tables], Finding]:
     """Return a measure that counts the values above 1 in a column of `hierarchical_weights`, at all Q/R."""
 
     def measure(tables: Tables) -> Finding:
-        values = tables[WEIGHTS.name][column].to_numpy(dtype=np.float64)
-        return violations(int(np.sum(~(values <= 1 + _ROUNDING))), values.size)
+        frame = tables[WEIGHTS.name]
+        return violated(~(frame[column] <= 1 + _ROUNDING), frame["seed"])
 
     return measure
 
@@ -97,40 +97,46 @@ def weighted_ratio(column: str) -> Callable[[Tables], Finding]:
 def perturbation_fails(tables: Tables) -> Finding:
     """Count the gains at which the bound of Lemma 15 holds, with the largest ratio of Q to R."""
     frame = tables[WEIGHTS.name]
-    values = frame.loc[frame["ratio"] == frame["ratio"].max(), "lemma_15"]
-    return violations(int((values <= 1).sum()), len(values))
+    frame = frame[frame["ratio"] == frame["ratio"].max()]
+    return violated(frame["lemma_15"] <= 1, frame["seed"])
+
+
+def _in_steps(frame: pd.DataFrame, column: str) -> Finding:
+    """Count the seeds with a step that a column of `hierarchical_descent` counts, among the steps of all paths."""
+    seeds = frame.groupby("seed")[column].sum()
+    return violations(int((seeds > 0).sum()), int(frame["steps"].sum()), independent=len(seeds))
 
 
 def monotone(tables: Tables) -> Finding:
     """Count the exact steps that do not lower the cost."""
     frame = _cells(tables, DESCENT.name)
-    return violations(int(frame["increases"].sum()), int(frame["steps"].sum()))
+    return _in_steps(frame, "increases")
 
 
 def contraction(tables: Tables) -> Finding:
     """Count the exact steps that remove less of the gap than (20) promises."""
     frame = _cells(tables, DESCENT.name)
-    return violations(int(frame["short"].sum()), int(frame["steps"].sum()))
+    return _in_steps(frame, "short")
 
 
 def local_rate(tables: Tables) -> Finding:
     """Count the paths that near the optimum fall more slowly than by max(1 − ηλ)² in a step."""
     frame = _cells(tables, DESCENT.name).dropna(subset=["rate"])
-    return violations(int((frame["rate"] > frame["predicted"] * (1 - _SECOND_ORDER)).sum()), len(frame))
+    return violated(frame["rate"] > frame["predicted"] * (1 - _SECOND_ORDER), frame["seed"])
 
 
 def allowed(tables: Tables) -> Finding:
     """Count the runs of one regulator that need more iterations than Theorem 3 allows."""
     frame = _cells(tables, DESCENT.name)
     known = frame[np.isfinite(frame["iterations"]) | (frame["tried"] >= frame["allowed"])]
-    return violations(int((known["iterations"] > known["allowed"]).sum()), len(known))
+    return violated(known["iterations"] > known["allowed"], known["seed"])
 
 
 def iteration_bound(tables: Tables) -> Finding:
     """Count the instances and sizes that need more iterations than Theorem 2 allows."""
     frame = _cells(tables, COMPLEXITY.name)
     known = frame[(frame["total"] >= 0) | (frame["tried"] >= frame["allowed"])]
-    return violations(int(((known["total"] < 0) | (known["total"] > known["allowed"])).sum()), len(known))
+    return violated((known["total"] < 0) | (known["total"] > known["allowed"]), known["seed"])
 
 
 def estimated_monotone(kind: str) -> Callable[[Tables], Finding]:
@@ -140,7 +146,7 @@ def estimated_monotone(kind: str) -> Callable[[Tables], Finding]:
         frame = _cells(tables, LEARNING.name)
         frame = frame[frame["kind"] == kind].sort_values(["cell", "seed", "iteration"])
         ratios = frame.groupby(["cell", "seed"])["gap"].pct_change().dropna()
-        return violations(int((~(ratios < 0)).sum()), len(ratios))
+        return violated(~(ratios < 0), frame.loc[ratios.index, "seed"])
 
     return measure
 
@@ -148,8 +154,8 @@ def estimated_monotone(kind: str) -> Callable[[Tables], Finding]:
 def premise_met(tables: Tables) -> Finding:
     """Count the iterations in which least-squares critics on simulated agents meet Assumption 4."""
     frame = _cells(tables, LEARNING.name)
-    missed = frame.loc[frame["kind"] == "least_squares", "missed"].dropna()
-    return violations(int((missed <= 1).sum()), len(missed))
+    frame = frame[frame["kind"] == "least_squares"].dropna(subset=["missed"])
+    return violated(frame["missed"] <= 1, frame["seed"])
 
 
 def exponents(frame: pd.DataFrame, x: str, y: pd.Series) -> FloatArray:

@@ -13,7 +13,7 @@ import scipy  # loads scipy.stats at its first use
 
 from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Finding, Tables
-from pcpo.claims.findings import bounded, failures, jackknife, mean, violations, worst_failures
+from pcpo.claims.findings import bounded, failures, jackknife, mean, violated, violations, worst_failures
 from pcpo.claims.power import binomial_power
 from pcpo.evidence.lemmas.costs import BIAS, PAIRS
 from pcpo.evidence.lemmas.estimates import ESTIMATES, MEAN
@@ -214,8 +214,7 @@ def recursion(tables: Tables) -> Finding:
     frame = paper_cells(tables, DESCENT.name)
     frame = frame[frame["gap"] <= frame["limit"]]
     above = frame["next_gap"] > recursion_bound(frame) * (1 + _ROUNDING)
-    learners = above.groupby([frame[column] for column in ("cell", "seed", "learner")]).any()
-    return violations(int(learners.sum()), len(above), independent=len(learners))
+    return violated(above, frame["cell"], frame["seed"], frame["learner"])
 
 
 def lemma_9(tables: Tables) -> Finding:
@@ -244,11 +243,11 @@ def above_one(tables: Tables, column: str, *, once: bool = False) -> Finding:
     frame = paper_cells(tables, PROOF_STEPS.name)
     if once:
         frame = frame[frame["epoch"] == frame["epoch"].min()]
-    return violations(int((frame[column] > 1 + _ROUNDING).sum()), len(frame))
+    return violated(frame[column] > 1 + _ROUNDING, frame["cell"], frame["seed"])
 
 
 def budget(tables: Tables) -> Finding:
     """Count the fleets and epochs that violate (36), the bound on R_l after it, or the bound on M_l that (37) gives."""
     frame = paper_cells(tables, PROOF_STEPS.name)
     worst = frame[["epochs", "iterations", "minibatch"]].max(axis=1)
-    return violations(int((worst > 1 + _ROUNDING).sum()), len(frame))
+    return violated(worst > 1 + _ROUNDING, frame["cell"], frame["seed"])

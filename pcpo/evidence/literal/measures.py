@@ -11,7 +11,7 @@ import pandas as pd
 from pcpo.arrays import FloatArray
 from pcpo.claims import findings
 from pcpo.claims.contract import Finding, Tables
-from pcpo.claims.findings import violations
+from pcpo.claims.findings import violated
 from pcpo.errors import ResultsError
 from pcpo.experiments.margins import worst_by_run
 
@@ -75,12 +75,7 @@ def apart(tables: Tables) -> Finding:
     rows = _several(tables)
     right = rows.sort_values("epoch", ascending=False).groupby(["seed", "cluster"])["correct"].cummin()
     counted = rows[right.reindex(rows.index) == 1]
-    differ = (counted["apart"] > 0).groupby([counted["seed"], counted["cluster"]]).any()
-    return violations(int(differ.sum()), len(differ)) if len(differ) else _nothing()
-
-
-def _nothing() -> Finding:
-    return Finding("number of violations; no cluster was ever right", 0.0, np.nan, np.nan, 0.0, 1.0, 0)
+    return violated(counted["apart"] > 0, counted["seed"])
 
 
 def _several(tables: Tables) -> pd.DataFrame:

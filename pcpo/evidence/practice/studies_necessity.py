@@ -66,7 +66,9 @@ class Population:
             open_loop=self.open_loop,
             separation=_SEPARATION,
         )
-        return draw_fleet(spec, stream(seed, Purpose.FLEET, 20), stream(seed, Purpose.FLEET, 21))
+        return draw_fleet(
+            spec, stream(seed, Purpose.FLEET, 20, *self.shape), stream(seed, Purpose.FLEET, 21, *self.shape)
+        )
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -149,7 +151,7 @@ def _partition_rows(cell: Population, seed: int) -> Iterator[dict[str, Any]]:
     fleet, guess = drawn.fleet, _GUESS * float(drawn.fleet.optimal_costs[0])
     local = local_constants(fleet, noise_law(_NOISE), max(initial_gap(fleet), guess))
     step = calibrated_constants(local, D=fleet.D, Delta0=guess).c1
-    starts = _starts(fleet, stream(seed, Purpose.FLEET, 22))
+    starts = _starts(fleet, stream(seed, Purpose.FLEET, 22, *cell.shape))
     found = _averaged(fleet, list(starts.values()), step, cell.steps)
     for (name, (_, sets)), happened in zip(starts.items(), found, strict=True):
         known = {"seed": seed, "sets": name, "common_gain": str(drawn.common), **cell.columns}
