@@ -297,14 +297,20 @@ def _student(centre: float, without: FloatArray, n: int, *, logarithm: bool = Fa
         return _constant(float(np.exp(centre)) if logarithm else centre, "none: the same without any run", n)
     a = float(np.mean(u**3) / np.mean(u**2) ** 1.5 / np.sqrt(n)) if skewed else 0.0
 
-    def straight(value: float) -> float:
-        """Return g(T) if the truth were the value."""
+    def straight(value: float, estimate: float = centre) -> float:
+        """Return g(T) if the truth were the value and runs of the same scatter had the estimate."""
         if logarithm:
             if value <= 0:
                 return np.inf
             value = float(np.log(value))
-        T = (centre - value) / error
+        T = (estimate - value) / error
         return T if a == 0 else 3 / a * _unskewed(1 + a * T / 3) + a / 6
+
+    def power(value: float, truth: float, level: float) -> float:
+        """Return P(refuted), with the shift that runs around the truth have: g is not linear."""
+        if logarithm:
+            truth = float(np.log(truth)) if truth > 0 else -np.inf
+        return _student_power(n - 1, straight(value, truth) - a / 6, level)
 
     def limit(quantile: float) -> float:
         """Return the value whose g(T) is the quantile."""
@@ -325,13 +331,15 @@ def _student(centre: float, without: FloatArray, n: int, *, logarithm: bool = Fa
         lambda value: float(stdtr(n - 1, straight(value))),
         lambda value: float(stdtr(n - 1, -straight(value))),
         lambda tail: (limit(-float(stdtrit(n - 1, tail))), limit(float(stdtrit(n - 1, tail)))),
-        lambda value, truth, level: _student_power(n - 1, straight(value) - straight(truth), level),
+        power,
         moved,
     )
 
 
 def proportion(successes: int, trials: int) -> Estimate:
-    """Estimate a probability with its Clopper-Pearson interval."""
+    """Estimate a probability with its Clopper-Pearson interval; without a trial it has none."""
+    if trials == 0:
+        return unknown(float("nan"), "none: no trial", 0)
     failures = trials - successes
 
     def limits(tail: float) -> tuple[float, float]:

@@ -73,7 +73,7 @@ def worst_failures(counts: Mapping[str, tuple[int, int]], bound: float, what: st
         what: the failure in words.
     """
     found = statistics.largest([statistics.proportion(*count) for count in counts.values()])
-    worst = max(counts, key=lambda name: counts[name][0] / counts[name][1])
+    worst = max(counts, key=lambda name: counts[name][0] / max(1, counts[name][1]))
     named = f"; worst: {worst}" if counts[worst][0] else ""
     name = f"largest fraction of runs with {what}, of {len(counts)} cells{named}"
     return compared(found, bound, name, trials=sum(runs for _, runs in counts.values()))

@@ -87,7 +87,7 @@ def verdict(claim: Claim, tables: Tables) -> Verdict:
 
 def test_the_group_is_complete() -> None:
     check_claims(GROUP.name, GROUP.claims)
-    assert all(set(figure.inputs) <= set(STUDIES) for figure in GROUP.figures.values())
+    assert all(set(figure.inputs) <= {study.name for study in GROUP.studies} for figure in GROUP.figures.values())
     for study in GROUP.studies:
         assert set(study.key) <= set(study.columns)
         assert cells_of(study, {})

@@ -33,7 +33,7 @@ from pcpo.theory.transfer import common_gain
 
 GROUP = load_group("practice")
 LAW = noise_law(NOISE)
-RUNS = 120
+RUNS = 300
 SMALL: dict[str, dict[str, Any]] = {
     "first_runs": {"agents": [2, 8]},
     "sensitivity": {name: [0.25, 1, 2] for name in SENSITIVITY.defaults},
@@ -202,7 +202,7 @@ def test_neither_kind_of_misled_runs_hides_behind_the_other() -> None:
         wrong = (frame["cell"] == cell) & (frame["seed"] % 4 == 0)
         calm = {**tables(), "failures": frame.assign(reinitialised=frame["reinitialised"].where(~wrong, found))}
         measured = declared.measure(calm)
-        assert (measured.estimate, measured.n_runs) == (0.25, 2 * RUNS)
+        assert (measured.estimate, measured.n_runs, measured.trials) == (0.25, RUNS, 2 * RUNS)
         assert declared.rule.verdict(measured, measured.p_value) is Verdict.REFUTED
 
 

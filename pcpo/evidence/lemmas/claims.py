@@ -278,25 +278,25 @@ CLAIMS: Sequence[Claim] = [
     Claim(
         id="error_bound",
         measure=_error,
-        rule=Never(100),
+        rule=Never(30),
         controls=[Control("wide", "the radius doubled", scaled(_STEPS, "error", 1.0, "error_wide"))],
-        power=share(_error, 0.05),
+        power=share(_error, 0.1),
         figure="lemmas_steps",
         mode="literal",
     ),
     Claim(
         id="step_length",
         measure=_step,
-        rule=Never(100),
+        rule=Never(30),
         controls=[Control("long", "η twice as long", scaled(_STEPS, "step", 2.0))],
-        power=share(_step, 0.05),
+        power=share(_step, 0.1),
         figure="lemmas_steps",
         mode="literal",
     ),
     Claim(
         id="epochs_of_rollouts",
         measure=budget,
-        rule=Never(100),
+        rule=Never(30),
         controls=[
             Control(
                 "without",
@@ -304,7 +304,7 @@ CLAIMS: Sequence[Claim] = [
                 scaled(_STEPS, "minibatch", 1.0, "minibatch_without"),
             )
         ],
-        power=share(budget, 0.05),
+        power=share(budget, 0.1),
         figure="lemmas_steps",
         mode="literal",
     ),

@@ -215,6 +215,8 @@ def _mean_square(ratios: FloatArray) -> float:
     """
     if not np.isfinite(ratios).all():
         return float("inf")
+    if len(ratios) < 2:
+        return float("nan")
     noise = ratios.var(axis=0, ddof=1) / len(ratios)
     return float(np.mean((ratios.mean(axis=0) - 1) ** 2 - noise))
 

@@ -39,7 +39,7 @@ SMALL: Mapping[str, tuple[int, dict[str, Any]]] = {
     DESCENT.name: (2, {"most": 250}),
     CRITIC.name: (10, {"first": 11, "last": 15}),
     SAMPLES.name: (10, {"sizes": [2, 6], "few_sizes": [2, 3], "steps": 1000}),
-    COMPLEXITY.name: (10, {"sizes": [50, 500], "few_sizes": [5, 10], "most": 300}),
+    COMPLEXITY.name: (30, {"sizes": [50, 500], "few_sizes": [5, 10], "most": 300}),
     LEARNING.name: (1, {"sizes": [10, 20], "precision": 0.01}),
     ACTORS.name: (10, {"sizes": [20, 80], "steps": [500, 4000], "precision": 0.05, "fine_precision": 0.01, "most": 8}),
 }
@@ -123,9 +123,10 @@ def test_rows_of_a_seed_do_not_depend_on_the_others(tables: Tables) -> None:
         count, options = SMALL[study.name]
         cells = cells_of(study, options)
         name = next(reversed(cells))
-        alone = study.simulate(cells[name], [count - 1])
+        seed = min(count, 10) - 1  # controls have fewer seeds
+        alone = study.simulate(cells[name], [seed])
         frame = tables[study.name]
-        chosen = frame[(frame["cell"] == name) & (frame["seed"] == count - 1)]
+        chosen = frame[(frame["cell"] == name) & (frame["seed"] == seed)]
         chosen = chosen.drop(columns="cell")[list(alone.columns)].reset_index(drop=True)
         pd.testing.assert_frame_equal(chosen, alone.reset_index(drop=True), check_exact=True, check_dtype=False)
 
