@@ -292,14 +292,14 @@ def rounds_exponent(tables: Tables, bound: float) -> Finding:
 
 
 def audit_ratio(tables: Tables, margin: float) -> Finding:
-    """Compare (mean local gap by oracle auto)/(by rollouts), geometric mean over cells and epochs, with 1 to a margin.
+    """Compare log((local gap by oracle auto)/(by rollouts)), mean over cells and epochs, with 0 to log(1 + margin).
 
     The replicate is a fleet with both of its runs.
     """
     rows = tables["grid_audit"]
     logs = _log(rows["local_gap"]).groupby([rows["seed"], rows["oracle"]]).mean().unstack()
     by_fleet = (logs["auto"] - logs["rollouts"]).to_numpy()
-    return findings.within(by_fleet, lambda r: float(np.exp(r.mean())), 1.0, margin, "auto/rollouts")
+    return findings.within(by_fleet, lambda r: float(r.mean()), 0.0, float(np.log1p(margin)), "log(auto/rollouts)")
 
 
 # ---------------------------------------------------------------------------------------------------------- methods

@@ -28,6 +28,7 @@ from pcpo.evidence.grid.runs import PREDICTED, SETTINGS, draw, experiment, rows_
 from pcpo.experiments import summaries
 from pcpo.experiments.experiment import Experiment
 from pcpo.experiments.tuning import Candidate, scaled
+from pcpo.fleets.fleet import Fleet
 
 __all__ = ["AUDIT", "METHODS", "STUDIES", "AuditCell", "MethodCell"]
 
@@ -175,13 +176,17 @@ METHODS = Study(
 # ------------------------------------------------------------------------------------------------------------ audit
 
 
+#: How often κ_M is halved at most, and the share of rollouts that auto must draw; costs are a 1,600th of them or less.
+_HALVINGS, _MOSTLY = 8, 0.999
+
+
 @dataclass(frozen=True)
 class AuditCell:
     """Describe a cell that is run twice, by `oracle: auto` and by rollouts throughout.
 
     Args:
         grid: the cell of the grid.
-        minibatch_scale: κ_M, small enough for rollouts.
+        minibatch_scale: largest κ_M; every fleet has the smallest of κ_M, κ_M/2, … at which auto draws from moments.
         epochs: epochs of a run.
     """
 
@@ -195,7 +200,7 @@ _AUDIT: Option = {
     "additionalProperties": False,
     "properties": {
         "cells": several(["base", "agents_4"], {"type": "string"}),
-        "minibatch_scale": {"type": "number", "exclusiveMinimum": 0, "default": 0.005},
+        "minibatch_scale": {"type": "number", "exclusiveMinimum": 0, "default": 0.08},
         "epochs": whole(2),
     },
     "default": {},
@@ -215,14 +220,30 @@ def _simulate_audit(cell: AuditCell, seeds: Sequence[int]) -> pd.DataFrame:
     """Run PCPO on the fleet of every seed by both oracles, with noise of their own."""
     frames = []
     for seed in seeds:
-        small = replace(cell.grid, minibatch_scale=cell.minibatch_scale)
-        fleet = draw(small, seed).fleet
-        setting = experiment(small, fleet, epochs=cell.epochs)
+        small, setting = _smallest_drawn(cell, draw(cell.grid, seed).fleet)
         for k, oracle in enumerate(("auto", "rollouts")):
             chosen = setting if oracle == "auto" else replace(setting, oracle="rollouts", known_thresholds=())
-            table = rows_of(chosen, PCPO(), run_seed(small, seed, 4, k))
+            table = rows_of(chosen, PCPO(), run_seed(cell.grid, seed, 4, k)).assign(**settings_of(small))
             frames.append(table.assign(seed=seed, oracle=oracle, drawn=_share_drawn(setting)))
-    return pd.concat(frames, ignore_index=True).assign(**settings_of(cell.grid))[list(_AUDIT_COLUMNS)]
+    return pd.concat(frames, ignore_index=True)[list(_AUDIT_COLUMNS)]
+
+
+def _smallest_drawn(cell: AuditCell, fleet: Fleet) -> tuple[Cell, Experiment]:
+    """Return the cell and the experiment with the smallest minibatches, near M*, at which auto draws all gradients.
+
+    With smaller minibatches auto simulates too, and rollouts would be compared with rollouts.
+    """
+    scales = cell.minibatch_scale / 2.0 ** np.arange(_HALVINGS)
+    found = None
+    for scale in scales.tolist():
+        small = replace(cell.grid, minibatch_scale=scale)
+        setting = experiment(small, fleet, epochs=cell.epochs)
+        if found is None or _share_drawn(setting) >= _MOSTLY:
+            found = small, setting
+        else:
+            break
+    assert found is not None
+    return found
 
 
 def _share_drawn(setting: Experiment) -> float:
