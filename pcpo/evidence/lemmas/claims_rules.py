@@ -32,7 +32,7 @@ __all__ = ["CLAIMS"]
 
 _FIGURE = "lemmas_rules"
 _LEAST = 10  # seeds, each with a fleet of every shape, that support an identity
-_SOME = 0.15  # share of fleets with a fault that the identities must reveal
+_SOME = 0.2  # share of fleets with a fault that the identities must reveal
 _PAIR = 0.12  # mean of the columns where two of three agents of a cluster share their rollouts
 _ONE = 0.04  # mean of the columns where the cost's estimate alone uses a rollout again
 
