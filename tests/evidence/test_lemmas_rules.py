@@ -179,6 +179,16 @@ def test_rollouts_that_are_shared_refute(fault: str, monkeypatch: pytest.MonkeyP
     assert faulty(claim, DRAWS, 40, ["2x1"]) is Verdict.REFUTED
 
 
+def test_a_horizon_is_read_off_a_cost_as_far_as_doubles_show_it() -> None:
+    whole, gamma = 20.0, horizon._GAMMA
+    for h in (1, 2, 28, 60):
+        assert horizon._stages(whole * (1 - gamma ** (h - 1)), whole) == h
+    longest = {horizon._stages(whole * (1 - gamma ** (h - 1)), whole) for h in (66, 95, 400)}
+    assert longest == {65.0}
+    assert horizon._stages(whole * (1 - 0.5 * (gamma**27 + gamma**28)), whole) == 0, "no whole number of stages"
+    assert horizon._stages(whole * 1.01, whole) == 0, "no rollout of these costs more than all stages"
+
+
 def test_half_the_horizon_refutes_in_the_oracle_and_in_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     cells = ["2x2"]
     assert faulty("horizon", HORIZON, 3, cells) is not Verdict.REFUTED

@@ -30,6 +30,7 @@ _GAMMA = 0.7
 _PROBES = {"1x1": 1, "2x2": 2, "3x3": 3}  # states and inputs
 _LARGEST = 5.0  # norm of a gain with A − BK = 0
 _FRACTIONS = (0.0, 0.5, 1.0)  # of the way from K* to the start
+_READABLE = 1e-10  # share of a cost that is a million roundings of the cost
 _TINY = 1e-13  # smoothing radius at which a rollout of a gradient shows the horizon, too
 
 
@@ -67,9 +68,14 @@ def _probe(size: int, rng: np.random.Generator) -> tuple[LinearSystem, FloatArra
 
 
 def _stages(cost: float, whole_cost: float) -> float:
-    """Return h of a rollout that costs C·(1 − γ^(h−1)); 0 if no whole h does, up to rounding."""
+    """Return h of a rollout that costs C·(1 − γ^(h−1)); 0 if no whole h does, up to rounding.
+
+    From the h on at which γ^(h−1) is `_READABLE` a cost in double precision does not show it: that h is returned then.
+    """
     left = 1 - cost / whole_cost
-    h = math.log(left) / math.log(_GAMMA) + 1 if left > 0 else math.inf
+    h = math.log(max(left, _READABLE)) / math.log(_GAMMA) + 1
+    if left < _READABLE:
+        return float(math.floor(h)) if left > -_READABLE else 0.0
     return float(round(h)) if abs(h - round(h)) < 0.1 else 0.0
 
 
@@ -115,7 +121,7 @@ HORIZON = Study(
     simulate=_horizon,
     columns={
         "seed": "run, and fleet",
-        "horizon": "stages of a rollout, read off its cost",
+        "horizon": "stages of a rollout, read off its cost; 65 and more are read as 65",
         "same": "1 if rollouts of costs and of gradients have the same stages, else 0",
         "bias": "largest C − C_h over 1 % of Δ_L̄/8",
         "bias_shorter": "the same with 0.85 h in place of h",
