@@ -143,7 +143,7 @@ def test_reference_is_of_the_declared_claims(repository: Path) -> None:
     assert provenance["judged_at"] == provenance["commit"]
     for name, digest in provenance["figures_sha256"].items():
         assert hashlib.sha256((folder / f"{name}.png").read_bytes()).hexdigest() == digest, name
-    own = {f"{name}.png" for name in provenance["figures_sha256"]} | {"verdicts.csv", "provenance.json"}
+    own = {f"{name}.png" for name in provenance["figures_sha256"]} | {"verdicts.csv", "provenance.json", TABLE}
     assert {path.name for path in folder.iterdir() if path.is_file()} == own
 
 
