@@ -38,6 +38,7 @@ NOT_RUN = {
     r"snakemake build/quick/figures/histogram\.pdf .*": "needs the new figure; test_adding.py writes and draws it",
     r"sed 's/scaling/noise/g' .*": "test_adding.py runs it",
     r"python -m tools\.sizes .*": "a pilot takes minutes; the tests of the tool run small ones",
+    r"python -m tools\.mutations.*": "it takes ten minutes; the tests of the tool plant single faults",
 }
 
 #: Commands that need a finished run: that they understand their arguments is seen from the sentence they end with.
