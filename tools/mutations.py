@@ -34,7 +34,7 @@ _RUNS = {"lemmas_rules": 3, "lemmas_horizon": 4, "lemmas_draws": 60, "lemmas_mea
 _OPTIONS = {"communication": {"epochs": 4, "agents": [2, 4]}}
 _FIRST = 6_000_000
 _LEFT_OUT = shutil.ignore_patterns(
-    ".git", ".venv", ".snakemake", "__pycache__", "build", "results", "docs", "notebooks", ".*_cache"
+    ".git", ".venv", ".snakemake", "__pycache__", "build", "results", "notebooks", ".*_cache"
 )
 _PASSED, _FAILED = 0, 1  # exit codes of pytest
 _TIMEOUT = 1800.0  # of one run of tests or verdicts (seconds)
