@@ -141,3 +141,19 @@ def test_a_study_is_not_measured_by_fleets(tmp_path: Path) -> None:
     assert lines(text, 5, tmp_path)[-1] == (
         "no estimate of the time to go; not counted: study, of which no job has finished"
     )
+
+
+def test_claims_are_counted_once_their_group_is_judged_by_this_command(tmp_path: Path) -> None:
+    """Negative controls: a control is no claim; a table from before the job, or of a job under way, does not count."""
+    table = "role,verdict\nclaim,supported\nclaim,supported\nclaim,inconclusive\nnegative_control,refuted\n"
+    for group in ("lemmas", "practice", "old"):
+        path = tmp_path / f"build/mine/results/verdicts/{group}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(table, encoding="utf-8")
+        written = (BEGUN + timedelta(seconds=-9 if group == "old" else 9)).timestamp()
+        os.utime(path, (written, written))
+    judging = begun(7, "Verdicts of group lemmas", 4) + begun(8, "Verdicts of group old", 4)
+    judging += begun(9, "Verdicts of group practice", 4)
+    done = finished(7, "verdicts_of_group", 10, 3) + finished(8, "verdicts_of_group", 10, 4)
+    assert "claims judged" not in "".join(lines(HEAD + judging, 12, tmp_path))
+    assert lines(HEAD + judging + done, 12, tmp_path)[1] == "claims judged by it: 2 supported, 1 inconclusive"
