@@ -11,11 +11,14 @@ PYTHON ?= python3
 CORES ?= all
 WORKERS ?= logical
 SNAKEMAKE_ARGS ?=
+# Snakemake's own log in place of the progress: `make VERBOSE=1`.
+VERBOSE ?=
 PYTEST_ARGS ?=
 LOCK_ARGS ?=
 
 VENV ?= .venv
 PY := $(VENV)/bin/python
+SNAKEMAKE = $(RUN) snakemake --cores $(CORES) $(if $(VERBOSE),--logger-pcpo-show snakemake) $(SNAKEMAKE_ARGS)
 STAMP := $(VENV)/.installed
 # Not exported for the whole file: the recipe that makes .venv needs the interpreter outside .venv.
 RUN := PATH="$$(cd $(VENV)/bin && pwd):$$PATH" $(PY) -m
@@ -40,12 +43,12 @@ endef
 all: $(STAMP)  ## run the main job (results/, figures/)
 	$(CHECK_HOME)
 	@echo "== main job on $(CORES) cores: results/ and figures/"
-	$(RUN) snakemake --cores $(CORES) $(SNAKEMAKE_ARGS)
+	$(SNAKEMAKE)
 
 quick: $(STAMP)  ## run a small version of the pipeline in minutes (build/quick/)
 	$(CHECK_HOME)
 	@echo "== quick job on $(CORES) cores: build/quick/"
-	$(RUN) snakemake --cores $(CORES) $(SNAKEMAKE_ARGS) --configfile config/quick.yaml
+	$(SNAKEMAKE) --configfile config/quick.yaml
 
 status: $(STAMP)  ## show what is running, progress and remaining time
 	@$(RUN) pcpo.pipeline.status

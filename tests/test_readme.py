@@ -25,6 +25,7 @@ DOCS = (
     "hierarchical",
     "methods",
     "paper",
+    "progress",
     "reading",
     "register",
     "tutorial",

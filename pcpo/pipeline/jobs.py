@@ -8,6 +8,7 @@ import logging
 import re
 import sys
 import time
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +39,8 @@ def job(log: str | Path, outputs: Iterable[str | Path] = ()) -> Iterator[logging
     """Run a job that logs to <results>/logs/…; at its end the checksums of its outputs are written.
 
     A PcpoError, or an error of the operating system such as a full disk, is printed as one sentence and ends the job
-    with exit code 1.  Warnings are printed too.
+    with exit code 1.  Warnings are printed too.  The traceback of any other error is in the log as well, since the log
+    is what Snakemake shows of a failed job.
 
     Args:
         log: the job's log file.
@@ -46,10 +48,8 @@ def job(log: str | Path, outputs: Iterable[str | Path] = ()) -> Iterator[logging
     """
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     loggers = [logging.getLogger("pcpo.job"), logging.getLogger("pcpo.planning")]
-    handlers: list[logging.Handler] = [
-        logging.FileHandler(log, mode="w", encoding="utf-8"),
-        logging.StreamHandler(sys.stderr),
-    ]
+    file = logging.FileHandler(log, mode="w", encoding="utf-8")
+    handlers: list[logging.Handler] = [file, logging.StreamHandler(sys.stderr)]
     handlers[1].setLevel(logging.WARNING)
     for handler in handlers:
         handler.setFormatter(logging.Formatter("%(message)s"))
@@ -63,6 +63,9 @@ def job(log: str | Path, outputs: Iterable[str | Path] = ()) -> Iterator[logging
     except (PcpoError, OSError) as error:
         loggers[0].error("%s: %s", type(error).__name__, error)
         raise SystemExit(1) from None
+    except Exception:
+        file.handle(logging.makeLogRecord({"msg": traceback.format_exc().rstrip()}))
+        raise
     finally:
         for handler in handlers:
             for logger in loggers:

@@ -41,8 +41,11 @@ def test_a_job_that_goes_well_logs_to_its_file_only(tmp_path: Path, capsys: pyte
 
 
 def test_other_errors_are_not_caught(tmp_path: Path) -> None:
+    """Their traceback is in the log too, which is what is shown of a failed job."""
     with pytest.raises(ZeroDivisionError), job(tmp_path / "a.log"):
         raise ZeroDivisionError
+    first, *_, last = (tmp_path / "a.log").read_text(encoding="utf-8").splitlines()
+    assert (first, last) == ("Traceback (most recent call last):", "ZeroDivisionError")
 
 
 def test_no_handler_stays_behind_and_a_log_is_begun_anew(tmp_path: Path) -> None:

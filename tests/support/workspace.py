@@ -49,7 +49,21 @@ clusters:
 initial_gains: zero
 """
 
-PARTS = ("Snakefile", "environment.yml", "workflow", "config", "profiles", "pcpo", "notebooks", "docs", "examples")
+LOGGER = "snakemake_logger_plugin_pcpo"
+PARTS = (
+    "Snakefile",
+    "environment.yml",
+    "workflow",
+    "config",
+    "profiles",
+    "pcpo",
+    "notebooks",
+    "docs",
+    "examples",
+    LOGGER,
+)
+#: The variable that says what is shown while jobs run.
+SHOW = "SNAKEMAKE_LOGGER_PCPO_SHOW"
 #: Snakemake's own records, logs and seals, which hold times: what a failed command may leave behind.
 BOOKKEEPING = re.compile(r"^\.snakemake/|/logs/|/seals/|/__pycache__/")
 
@@ -128,14 +142,16 @@ class Workspace:
         package: Path | None = None,
         directory: Path | None = None,
         timeout: float = 300,
+        show: str = "snakemake",
     ) -> Outcome:
         """Run Snakemake, as a person would; `--cores` is among the arguments.
 
         configuration: what --configfile names; without one the option is left out.
         package: the directory of the package that jobs import, by default the copy of this workspace.
         directory: where the command is started, by default in this workspace.
+        show: what is shown while jobs run, by default Snakemake's own log, in which tests find the jobs.
         """
-        environment = {**os.environ, "PYTHONPATH": str(package or self.root)}
+        environment = {**os.environ, "PYTHONPATH": str(package or self.root), SHOW: show}
         if package is None:  # machine code is kept beside the package, as at a user's
             environment.pop("NUMBA_CACHE_DIR", None)
         configured = [] if configuration is None else ["--configfile", configuration]
