@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.workspace import Once, Outcome, Workspace
+from support.workspace import SHOW, Once, Outcome, Workspace
 
 #: A fenced block, with the words before it that name a file: "In `file`:" or "In `file`, after the line `…`:".
 BLOCK = re.compile(
@@ -65,7 +65,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.workflow]
 def execute(workspace: Workspace, *command: str) -> Outcome:
     """Run a command in the copy, with the copy's package and this interpreter's programs."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**os.environ, "PYTHONPATH": str(workspace.root), "PATH": path}
+    environment = {**os.environ, "PYTHONPATH": str(workspace.root), "PATH": path, SHOW: "snakemake"}
     done = subprocess.run(
         command, cwd=workspace.root, env=environment, capture_output=True, text=True, timeout=300, check=False
     )

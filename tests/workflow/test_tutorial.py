@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from support.workspace import Once, Outcome, Workspace
+from support.workspace import SHOW, Once, Outcome, Workspace
 
 BLOCK = re.compile(r"(?:`([\w./]+)`[^`\n]*:\n\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MADE = "build/mine"
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.workflow]
 def execute(workspace: Workspace, language: str, code: str) -> subprocess.CompletedProcess[str]:
     """Run a block as a user would, with the commands of this interpreter; a warning in Python is an error."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**os.environ, "PYTHONPATH": str(workspace.root), "PATH": path}
+    environment = {**os.environ, "PYTHONPATH": str(workspace.root), "PATH": path, SHOW: "snakemake"}
     command = {"python": [sys.executable, "-W", "error", "-c", code], "sh": ["sh", "-eu", "-c", code]}[language]
     return subprocess.run(
         command, cwd=workspace.root, env=environment, capture_output=True, text=True, timeout=300, check=False
