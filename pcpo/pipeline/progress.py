@@ -151,7 +151,7 @@ class Progress:
         planned: set[str] = set()
         unknown: set[str] = set()
 
-        def each(rule: str, by_plan: float | None) -> float:
+        def each(rule: str, by_plan: float | None) -> float | None:
             if spent.get(rule):
                 took, plans = sum(spent[rule]), [expected.of_job(job) for job in finished if job.rule == rule]
                 planned_for = sum(plan for plan in plans if plan is not None)
@@ -163,15 +163,16 @@ class Progress:
                 return by_plan
             if rule in _LONG:
                 unknown.add(rule)
-            return sum(short) / len(short) if short and rule not in _LONG else 0.0
+                return None
+            return sum(short) / len(short) if short else 0.0
 
         left, begun = 0.0, Counter(job.kind for job in self.running)
         for job in self.running:
             wanted, so_far = each(job.kind, expected.of_job(job)), job.seconds(now)
-            left += max(wanted - so_far, _OVERDUE * so_far)
+            left += 0.0 if wanted is None else max(wanted - so_far, _OVERDUE * so_far)
         for rule, count in self.counts.items():
             if (waiting := count - len(spent[rule]) - begun[rule]) > 0:
-                left += waiting * each(rule, expected.of_rule(rule))
+                left += waiting * (each(rule, expected.of_rule(rule)) or 0.0)
         busy = sum(job.seconds(now) for job in [*finished, *self.running])
         at_once = busy / max(1.0, (now - self.begun).total_seconds())
         return Estimate(left / max(at_once, 0.1 if finished else 1.0), frozenset(planned), frozenset(unknown))
