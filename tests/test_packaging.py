@@ -199,6 +199,33 @@ def test_default_profile_names_options_of_snakemake() -> None:
     assert profile["rerun-incomplete"] is True
 
 
+def test_container_recipes_set_up_what_a_clone_does() -> None:
+    """Compare the two recipes with each other and with the Makefile; no image is built here."""
+    docker, apptainer = (
+        (ROOT / "containers" / name).read_text(encoding="utf-8") for name in ("Dockerfile", "apptainer.def")
+    )
+    image = re.findall(r"^(?:FROM|From:) (\S+)$", docker + apptainer, re.MULTILINE)
+    assert len(image) == 2
+    assert len(set(image)) == 1
+    oldest = re.fullmatch(r"python:(\d+\.\d+)-slim", image[0])
+    assert oldest is not None
+    python = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
+    assert f">={oldest[1]}" == python, "the Python of the lock"
+    needed = [re.findall(r"--no-install-recommends (.+?)(?: \\)?$", text, re.MULTILINE) for text in (docker, apptainer)]
+    assert needed == [["git make"]] * 2
+    assert re.findall(r"^(?:RUN|   ) make (\w+)", docker + apptainer, re.MULTILINE) == ["setup"] * 2
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    assert {".venv", "build", "results", "dist"} <= set(ignored), "left out of the image"
+    assert not {name.split("/")[0] for name in ignored} & {
+        "pcpo",
+        "config",
+        "workflow",
+        "notebooks",
+        "docs",
+        "profiles",
+    }
+
+
 def test_ci_script_can_be_executed() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     assert (ROOT / "pcpo" / "py.typed").is_file()
