@@ -32,7 +32,7 @@ endif
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: all quick status test test-all coverage bench lint format docs lock setup clean help
+.PHONY: all quick status test test-all coverage bench lint format docs wheel lock setup clean help
 
 # Without a folder for its cache, Snakemake stops with a traceback.
 define CHECK_HOME
@@ -93,6 +93,13 @@ docs: $(STAMP)  ## regenerate what pages take from the code and from docs/refere
 	$(RUN) tools.evidence_page
 	$(RUN) tools.captions
 	$(RUN) tools.cost
+	$(RUN) tools.version
+
+# What an earlier build has left in build/lib would become part of the wheel, removed modules included.
+wheel: $(STAMP)  ## build the package for installation elsewhere (dist/)
+	rm -rf build/lib build/bdist.*
+	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	rm -rf build/lib build/bdist.*
 
 lock: $(STAMP)  ## renew requirements.lock (LOCK_ARGS=--upgrade for newer versions)
 	$(VENV)/bin/uv pip compile pyproject.toml --extra dev --output-file requirements.lock --python-version 3.11 \

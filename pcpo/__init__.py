@@ -4,7 +4,23 @@ A replication of the paper in PMLR 331:1512-1541 (L4DC 2026), arXiv:2511.17489: 
 unknown cluster, learn feedback gains by zeroth-order policy gradients, find their clusters and average within
 them.  A short script needs one import::
 
-    from pcpo import Experiment, read_fleet
+    from pcpo import Experiment, example_fleet
+
+**What is public**, and changes only as CHANGELOG.md says: the names that `dir(pcpo)` lists, the command `pcpo`
+(`pcpo --help`), and these modules:
+
+- `pcpo.errors`: the errors that bad input causes;
+- `pcpo.fleets`: fleets, random fleets and fleet files;
+- `pcpo.lqr`: costs, gradients, optima and moments of linear systems, exact;
+- `pcpo.oracles`: simulated rollouts, exact moments, or a simulator of one's own;
+- `pcpo.algorithms`: PCPO, its schedule and server, the other methods, and what a method must offer;
+- `pcpo.theory`: constants, bounds and predictions of the paper;
+- `pcpo.experiments`: runs, their tables, and the tuning of methods.
+
+Everything else serves the replication itself and changes without notice: `pcpo.claims`, `pcpo.evidence`,
+`pcpo.figures`, `pcpo.report` and `pcpo.pipeline` judge, draw and run it; `pcpo.arrays`, `pcpo.moved`,
+`pcpo.neighbourhoods`, `pcpo.schema`, `pcpo.simulation`, `pcpo.statistics` and `pcpo.storage` are what the others are
+built on.  So do names that begin with an underscore, in every module.
 
 Names are loaded when they are first used, so `import pcpo` alone is fast.
 """
@@ -21,7 +37,7 @@ if TYPE_CHECKING:
     from pcpo.algorithms.registry import Entry, make_algorithm
     from pcpo.experiments.experiment import Experiment
     from pcpo.experiments.records import read_runs
-    from pcpo.fleets.files import read_fleet, write_fleet
+    from pcpo.fleets.files import example_fleet, read_fleet, write_fleet
     from pcpo.fleets.fleet import Fleet
     from pcpo.fleets.random import FleetSpec, random_fleet
     from pcpo.lqr.system import LinearSystem
@@ -40,6 +56,7 @@ __all__ = [
     "__version__",
     "alone",
     "descend",
+    "example_fleet",
     "load_results",
     "make_algorithm",
     "random_fleet",
@@ -48,7 +65,8 @@ __all__ = [
     "write_fleet",
 ]
 
-__version__ = "0.1.0"
+#: Raised as CONTRIBUTING.md says; `python -m tools.version` writes it into CITATION.cff.
+__version__ = "0.2.0"
 
 #: Where each offered name is defined.
 DOOR = {
@@ -62,6 +80,7 @@ DOOR = {
     "SingleEnvironment": "pcpo.oracles.plant",
     "alone": "pcpo.algorithms.baselines.base",
     "descend": "pcpo.algorithms.baselines.base",
+    "example_fleet": "pcpo.fleets.files",
     "load_results": "pcpo.report.view",
     "make_algorithm": "pcpo.algorithms.registry",
     "random_fleet": "pcpo.fleets.random",

@@ -23,6 +23,7 @@ DOCS = (
     "evidence",
     "fedlqr",
     "hierarchical",
+    "library",
     "methods",
     "paper",
     "progress",

@@ -5,6 +5,7 @@ The YAML form, for people, is described in `pcpo.fleets.yaml`; JSON has the same
 the two binary forms.
 
 `fleet_from` makes a fleet from its description in a configuration: a file, or a random fleet with a seed.
+`example_fleet` reads one of those that come with the package.
 """
 
 from __future__ import annotations
@@ -24,9 +25,20 @@ from pcpo.fleets.random import FleetSpec, random_fleet
 from pcpo.simulation.noise import Purpose, stream
 from pcpo.storage.files import read_limited, replacing
 
-__all__ = ["MAX_FILE_BYTES", "fleet_from", "read_fleet", "with_initial_gains", "write_fleet"]
+__all__ = [
+    "MAX_FILE_BYTES",
+    "example_fleet",
+    "example_names",
+    "fleet_from",
+    "read_fleet",
+    "with_initial_gains",
+    "write_fleet",
+]
 
 MAX_FILE_BYTES = 64 * 2**20
+
+#: Folder of the fleets that come with the package; in the checkout a link to config/fleets, which holds the files.
+_PUBLISHED = Path(__file__).with_name("published")
 
 READERS: dict[str, Callable[[bytes, Draw | None], Fleet]] = {
     ".yaml": fleet_yaml.loads,
@@ -73,6 +85,26 @@ def read_fleet(path: str | os.PathLike[str], draw: Draw | None = None) -> Fleet:
         return reader(data, draw)
     except FleetError as error:
         raise FleetError(f"{path}: {error}") from error
+
+
+def example_names() -> list[str]:
+    """List the names of the fleets that come with the package."""
+    return sorted(path.stem for path in _PUBLISHED.glob("*.yaml"))
+
+
+def example_fleet(name: str = "example", draw: Draw | None = None) -> Fleet:
+    """Read a fleet that comes with the package, wherever the package is installed.
+
+    Args:
+        name: "example", "mirror", "toso2023" or "wang2023"; the files say where their systems come from.
+        draw: random initial gains, as in `read_fleet`.
+
+    Raises:
+        FleetError: for another name, with the names that there are.
+    """
+    if name not in example_names():
+        raise FleetError(f"fleet: found {name!r}, expected one of {', '.join(example_names())}")
+    return read_fleet(_PUBLISHED / f"{name}.yaml", draw)
 
 
 def write_fleet(fleet: Fleet, path: str | os.PathLike[str]) -> None:

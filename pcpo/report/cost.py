@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pcpo.errors import ConfigError, command
-from pcpo.report.reference import read_reference
+from pcpo.report.reference import checkout, read_reference
 from pcpo.report.sentences import number
 from pcpo.schema import load_schema, validated
 from pcpo.storage.yaml import read_mapping
@@ -88,8 +88,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("configurations", nargs="+", type=Path, help="files, for example config/cluster.yaml")
     parser.add_argument("--repository", type=Path, default=Path(), help="the checkout (default: here)")
     chosen = parser.parse_args(arguments)
+    repository = checkout(chosen.repository, "docs/reference/provenance.json")
     for path in chosen.configurations:
-        print(sentence(path, chosen.repository))
+        print(sentence(path, repository))
     return 0
 
 

@@ -38,7 +38,7 @@ from pcpo.report.store import Store, open_store, read_verdicts
 from pcpo.storage.files import replacing, write_text
 from pcpo.storage.provenance import environment_versions, git_commit, machine
 
-__all__ = ["BEGIN", "END", "HEADLINES", "block", "main", "read_reference", "write_reference"]
+__all__ = ["BEGIN", "END", "HEADLINES", "block", "checkout", "main", "read_reference", "write_reference"]
 
 BEGIN, END = "<!-- reference: begin (python -m pcpo.report.reference) -->", "<!-- reference: end -->"
 
@@ -238,6 +238,21 @@ def _renewed(readme: Path, text: str) -> str:
     return page[: page.index(BEGIN)] + text + page[page.index(END) + len(END) :]
 
 
+def checkout(folder: Path, needed: str) -> Path:
+    """Return the folder, if it is a checkout of the project, which has what an installed package has not.
+
+    Args:
+        folder: the checkout.
+        needed: a file of the checkout, relative to the folder.
+
+    Raises:
+        ResultsError: if the file is missing.
+    """
+    if not (folder / needed).is_file():
+        raise ResultsError(f"repository: found no {needed} in {folder.resolve()}, expected a checkout of pcpo")
+    return folder
+
+
 def read_reference(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Read verdicts and provenance of docs/reference/."""
     provenance: dict[str, Any] = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
@@ -255,7 +270,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--groups", nargs="+", choices=list(GROUPS), default=list(GROUPS), help="default: all")
     chosen = parser.parse_args(arguments)
     groups = {name: load_group(name) for name in chosen.groups}
-    print(write_reference(chosen.root, chosen.repository, groups))
+    print(write_reference(chosen.root, checkout(chosen.repository, "README.md"), groups))
     return 0
 
 

@@ -90,6 +90,8 @@ def runnable(command: str) -> str | None:
             return "bash -n .ci/run"
         case ["python", "-m", "pytest", *_]:
             return f"{command} --collect-only -q"
+        case ["pcpo", *_]:
+            return f"python -m {command}"
         case ["python", *_]:
             return command.replace("<clone>", ".")
     return None
