@@ -21,7 +21,7 @@ import pcpo
 from pcpo.experiments.records import read_provenance, read_runs
 from pcpo.fleets.files import example_names, read_fleet
 
-RUN = ["run", "example", "--Delta0", "24", "--minibatch-scale", "0.01", "--epochs", "3"]
+RUN = ["run", "example", "--Delta0", "24"]
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_an_installed_wheel_in_a_new_environment(wheel: Path, repository: Path, 
         line.startswith(str(tmp_path / "venv")) for line in outside([python, "-c", code], tmp_path).stdout.split()
     )
     assert run("--version") == f"pcpo {pcpo.__version__}\n"
-    assert "the true clusters" in run(*RUN, "--output", "runs.parquet", "--figure", "elimination")
+    assert "], the true clusters\n" in run(*RUN, "--output", "runs.parquet", "--figure", "elimination")
     runs = read_runs([tmp_path / "work/runs.parquet"])
     assert runs["agent"].nunique() == read_fleet(repository / "config/fleets/example.yaml").N
     assert read_provenance(tmp_path / "work/runs.parquet")["commit"] == "unknown"
