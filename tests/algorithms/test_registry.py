@@ -82,8 +82,11 @@ def test_a_run_depends_on_the_methods_that_its_algorithm_builds_on_and_on_no_oth
 
 def test_the_table_of_methods_is_the_registry(repository: Path) -> None:
     text = (repository / "docs/methods.md").read_text(encoding="utf-8")
-    rows = [line.replace("\\|", "/").strip("| ").split("|") for line in text.splitlines() if line.startswith("| `")]
-    found = {row[0].strip(" `"): (row[3].strip(), set(re.findall("`(\\w+)`", "".join(row[4:])))) for row in rows}
+    rows = [line.replace("\\|", "/").strip("| ").split("|") for line in text.splitlines() if line.startswith("| [`")]
+    found = {
+        re.sub(r"\W+\(.*", "", row[0].strip(" [`")): (row[3].strip(), set(re.findall("`(\\w+)`", "".join(row[4:]))))
+        for row in rows
+    }
     assert found == {name: (entry.sees, set(entry.uses)) for name, entry in ALGORITHMS.items()}
     assert list(found) == list(ALGORITHMS)
 
