@@ -32,7 +32,7 @@ endif
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: all quick status test test-all coverage bench lint format docs wheel lock setup clean help
+.PHONY: all quick status test test-all coverage bench lint format docs pages wheel lock setup clean help
 
 # Without a folder for its cache, Snakemake stops with a traceback.
 define CHECK_HOME
@@ -87,7 +87,11 @@ format: $(STAMP)  ## format the code
 	$(VENV)/bin/ruff format .
 	$(RUN) snakefmt Snakefile workflow
 
-docs: $(STAMP)  ## regenerate what pages take from the code and from docs/reference
+docs: $(STAMP)  ## build the documentation as a site (build/site/index.html)
+	@echo "== site of all pages, the API and the figures: build/site/"
+	$(RUN) tools.site
+
+pages: $(STAMP)  ## regenerate what pages take from the code and from docs/reference
 	$(RUN) tools.head
 	$(RUN) tools.rulegraph
 	$(RUN) tools.evidence_page

@@ -18,7 +18,7 @@ def tables() -> str:
 
 def test_the_page_lists_the_declarations(tables: str, repository: Path) -> None:
     page = (repository / PATH).read_text(encoding="utf-8")
-    assert renewed(page, PART, tables) == page, "run `python -m tools.evidence_page`, or `make docs` for all pages"
+    assert renewed(page, PART, tables) == page, "run `python -m tools.evidence_page`, or `make pages` for all pages"
 
 
 def test_every_claim_is_listed_once(tables: str) -> None:
