@@ -16,7 +16,12 @@ import pytest
 import yaml
 from snakemake.cli import parse_args
 
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "config/README.md", "benchmarks/README.md", "figures/README.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/**/*.md",
+    *(f"{name}/README.md" for name in ("config", "benchmarks", "figures")),
+)
 LEFT_OUT = (".git", ".venv", ".snakemake", "build", "results", "dist", "tests", "*.pdf", "__pycache__", ".*_cache")
 
 #: Variables that are set for a command.
