@@ -5,10 +5,8 @@ The pieces are macros of templates/macros.html.j2; Jinja escapes every value tha
 
 from __future__ import annotations
 
-import base64
 import functools
 import re
-import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import unescape
@@ -18,15 +16,12 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from pcpo.errors import ResultsError
 from pcpo.report.formulas import anchor, plain, prose
+from pcpo.report.pictures import embedded
 
-__all__ = ["Fragment", "anchor", "badge", "embedded", "figure", "macro", "missing", "table", "template"]
+__all__ = ["Fragment", "anchor", "badge", "figure", "macro", "missing", "table", "template"]
 
 _SIGNS = {"supported": "✓", "refuted": "✗", "inconclusive": "?"}
-_PNG = b"\x89PNG\r\n\x1a\n"
-_END = b"IEND\xaeB`\x82"
-_PIXELS_PER_INCH, _CSS_PIXELS = 300, 96 * 1.2  # figures are drawn for paper; a screen is read from farther away
 
 
 @dataclass(frozen=True)
@@ -96,24 +91,6 @@ def table(
     if wrong := [row for row in filled if len(row) != len(head)]:
         raise ValueError(f"table {label!r}: found a row of {len(wrong[0])} cells, expected {len(head)}")
     return macro("table", label, [prose(name) for name in head], filled, frozenset(numeric))
-
-
-def embedded(path: Path) -> tuple[str, int, int]:
-    """Encode a PNG as a data URI; returns it with its width and height in CSS pixels.
-
-    Raises:
-        ResultsError: naming the file, if it is no whole PNG.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ResultsError(f"{path}: cannot be read ({error.strerror}), expected a PNG figure") from None
-    if not content.startswith(_PNG) or len(content) < 33 or not content.rstrip(b"\n").endswith(_END):
-        raise ResultsError(f"{path}: found no whole PNG image, it may be truncated; draw the figure again")
-    width, height = struct.unpack(">II", content[16:24])
-    scale = _CSS_PIXELS / _PIXELS_PER_INCH
-    uri = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
-    return uri, round(width * scale), round(height * scale)
 
 
 def figure(path: Path, name: str, title: str, caption: str, *, prefix: str = "figure") -> Markup:
