@@ -1,4 +1,4 @@
-"""Put the figures on disk into a page: at the resolution of print, in a quarter to a third of the bytes of the PNG files.
+"""Put the figures on disk into a page: at the resolution of print, in about a third of the bytes of the PNG files.
 
 A figure is encoded as WebP without loss, after the tones of its edges are rounded.  Size, resolution and every colour
 that fills a part of the figure stay; the rare colours, which smooth the edges of lines and letters, move by at most

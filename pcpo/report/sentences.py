@@ -6,6 +6,7 @@ Numbers have three significant digits, intervals the digits that their width des
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -26,11 +27,13 @@ __all__ = [
     "kinds_sentence",
     "number",
     "p_text",
+    "percent",
     "power_sentence",
     "replicates",
     "result_sentence",
     "sharp_text",
     "summary_sentence",
+    "value",
 ]
 
 #: Stands for a number that is not there.
@@ -88,6 +91,21 @@ def _counted(row: Row) -> bool:
     return str(row["refuted_if"]).startswith("one violation")
 
 
+def _rate(row: Row) -> bool:
+    """Say whether the row estimates the probability of a failure from a count of runs."""
+    return str(row["interval"]).startswith("Clopper-Pearson")
+
+
+def percent(share: float) -> str:
+    """Format a share with two significant digits: 4.5 %."""
+    return f"{number(100 * share, 2)} %"
+
+
+def value(row: Row, amount: float, digits: int = 3) -> str:
+    """Format an amount in the row's unit: probabilities of failure in percent, everything else as a number."""
+    return percent(amount) if _rate(row) else number(amount, digits)
+
+
 def _fixed(row: Row) -> bool:
     """Say whether there is no chance in the row: all runs are equal, or the interval bounds an error of arithmetic."""
     kind = str(row["interval"])
@@ -97,23 +115,50 @@ def _fixed(row: Row) -> bool:
 def estimated(row: Row) -> str:
     """Format what was found with the interval that it was judged by.
 
-    Of violations that is their number, the independent trials, and the limit of their rate; of a quantity without
-    chance, the number alone.
+    Failures and violations are counts with the limits of their rate, "0 failures in 840 runs, at most 0.44 %"; a
+    quantity without chance is the number alone.
     """
     if _counted(row):
         count, trials = round(float(row["estimate"])), round(float(row["n_runs"]))
-        limit = f": at most {number(proportion(count, trials).high, 2)}" if trials else ""
-        return f"{count} of {trials:,}{limit}"
+        found = proportion(count, trials)
+        return _count(count, trials, "violation", "", found.low, found.high) if trials else f"{count} violations in 0"
+    if _rate(row):
+        return _failures(row)
     if row["ci_low"] == row["ci_high"]:
         return number(row["estimate"], 4)
     return interval(row["estimate"], row["ci_low"], row["ci_high"])
+
+
+def _failures(row: Row) -> str:
+    """Format the share of runs that failed as a count, or in percent where it is of more than the independent runs."""
+    low, high, trials = float(row["ci_low"]), float(row["ci_high"]), round(float(row["n_runs"]))
+    count = round(float(row["estimate"]) * trials)
+    if not math.isclose(count, float(row["estimate"]) * trials, abs_tol=1e-6):
+        return f"{percent(row['estimate'])} [{percent(low)}, {percent(high)}]"
+    unit = " learners" if "fraction of learners" in str(row["statistic"]) else " runs"
+    if cells := _CELLS.search(str(row["interval"])):
+        unit += f" of {'each' if count == 0 else 'the worst'} of {cells[1]} cells"
+    return _count(count, trials, "failure", unit, low, high)
+
+
+_CELLS = re.compile(r"largest of (\d+)")
+
+
+def _count(count: int, trials: int, what: str, unit: str, low: float, high: float) -> str:
+    """Format a count with the limits of its rate that say something."""
+    found = f"{count:,} {what}{'' if count == 1 else 's'} in {trials:,}{unit}"
+    if count == 0:
+        return f"{found}, at most {percent(high)}"
+    if count == trials:
+        return f"{found}, at least {percent(low)}"
+    return f"{found}: {percent(count / trials)} [{percent(low)}, {percent(high)}]"
 
 
 def expected(row: Row) -> str:
     """Format the prediction, or the bound after ≤."""
     if _counted(row):
         return "never"
-    return ("≤ " if row["refuted_if"] == AtMost().refuted_if else "") + number(row["predicted"])
+    return ("≤ " if row["refuted_if"] == AtMost().refuted_if else "") + value(row, row["predicted"])
 
 
 def replicates(row: Row) -> str:
@@ -134,7 +179,7 @@ def context(row: Row) -> str:
 def result_sentence(row: Row, rule: Rule) -> str:
     """Say what was found, and why that is the verdict under the rule."""
     if isinstance(rule, Never):
-        return f"{estimated(row)} violated (limit of the rate: Clopper-Pearson): {_never(row, rule)}."
+        return f"{estimated(row)} (limits of the rate: Clopper-Pearson, 95 %): {_never(row, rule)}."
     of = "" if _fixed(row) else f"; n = {replicates(row)}"
     how = f"{row['statistic']}; {row['interval'] or '95 % interval'}{of}"
     return f"{estimated(row)} ({how}): {_because(row, rule)}{_p_values(row)}."
@@ -148,7 +193,7 @@ def _never(row: Row, rule: Never) -> str:
 
 
 def _because(row: Row, rule: Rule) -> str:
-    verdict, predicted = row["verdict"], number(row["predicted"])
+    verdict, predicted = row["verdict"], value(row, row["predicted"])
     if isinstance(rule, AtMost):
         return {
             "supported": f"the interval does not reach above the bound {predicted}",
@@ -178,12 +223,12 @@ def control_sentence(row: Row) -> str:
     outcome = (
         "as it must be" if row["verdict"] == row["expected"] else f"expected {row['expected']}: the check is in doubt"
     )
-    return f"{found}, compared with {number(row['predicted'])}: {row['verdict']}, {outcome}"
+    return f"{found}, compared with {value(row, row['predicted'])}: {row['verdict']}, {outcome}"
 
 
 def sharp_text(row: Row) -> str:
     """Say what the check says of runs at the alternative of its power, and how far that is."""
-    at = f"{number(row['estimate'])} for {number(row['predicted'])}" if not _counted(row) else "one violation"
+    at = f"{value(row, row['estimate'])} for {value(row, row['predicted'])}" if not _counted(row) else "one violation"
     return f"{at}, {row['verdict']}"
 
 

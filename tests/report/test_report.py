@@ -36,6 +36,7 @@ from pcpo.report.sentences import (
     result_sentence,
 )
 from pcpo.report.store import ROOT_VARIABLE, find_root, read_verdicts
+from pcpo.statistics import proportion
 
 
 @pytest.fixture(scope="module")
@@ -349,11 +350,15 @@ def test_sentences(rule: AtMost | Agrees | Never, verdict: str, words: str) -> N
 def test_rows_show_what_they_were_judged_by() -> None:
     """Rates of what must never happen, numbers without chance, bounds of arithmetic, and what n counts."""
     never = ROW | {"refuted_if": Never(3).refuted_if, "estimate": 0.0, "n_runs": 300.0, "trials": 14460.0}
-    assert (estimated(never), expected(never)) == ("0 of 300: at most 0.012", "never")
+    assert (estimated(never), expected(never)) == ("0 violations in 300, at most 1.2 %", "never")
     assert replicates(never) == "300 (of 14,460 looked at)"
-    assert estimated(never | {"estimate": 2.0}).startswith("2 of 300: at most 0.0")
+    assert estimated(never | {"estimate": 2.0}) == "2 violations in 300: 0.67 % [0.081 %, 2.4 %]"
+    assert estimated(never | {"estimate": 1.0}).startswith("1 violation in 300: ")
     pairs = never | {"n_runs": 14460.0}
-    assert (estimated(pairs), replicates(pairs)) == ("0 of 14,460: at most 2.6 × 10⁻⁴", "14,460")
+    assert (estimated(pairs), replicates(pairs)) == (
+        "0 violations in 14,460, at most 0.026 %",
+        "14,460",
+    )
     bound = ROW | {"refuted_if": AtMost().refuted_if}
     assert (estimated(bound), expected(bound), replicates(bound)) == ("0.50 [0.40, 0.60]", "≤ 0.55", "40")
     equal = bound | {"estimate": -2.5, "ci_low": -2.5, "ci_high": -2.5, "interval": "none: all runs are equal"}
@@ -362,6 +367,29 @@ def test_rows_show_what_they_were_judged_by() -> None:
     row = {"mode": "calibrated", "minibatch_scale": "0.08", "population": "one fleet"}
     assert context(row) == "calibrated; κ_M = 0.08; one fleet"
     assert context(row | {"minibatch_scale": ""}) == "calibrated; one fleet"
+
+
+def test_shares_of_runs_are_counts_in_words() -> None:
+    found = proportion(0, 840)
+    rate = ROW | {"refuted_if": AtMost().refuted_if, "interval": "Clopper-Pearson", "statistic": "fraction of runs"}
+    rate |= {"estimate": 0.0, "ci_low": found.low, "ci_high": found.high, "n_runs": 840.0, "predicted": 0.05}
+    assert estimated(rate) == "0 failures in 840 runs, at most 0.44 %"
+    assert expected(rate) == "≤ 5 %"
+    some = rate | {"estimate": 7 / 48, "ci_low": 0.0607, "ci_high": 0.2776, "n_runs": 48.0}
+    assert estimated(some) == "7 failures in 48 runs: 15 % [6.1 %, 28 %]"
+    cells = rate | {"interval": "Clopper-Pearson, largest of 10", "n_runs": 80.0, "ci_high": 0.04506}
+    assert estimated(cells) == "0 failures in 80 runs of each of 10 cells, at most 4.5 %"
+    worst = cells | {"estimate": 0.0125, "ci_high": 0.0677}
+    assert estimated(worst).startswith("1 failure in 80 runs of the worst of 10 cells: 1.2 % [")
+    assert (
+        estimated(some | {"estimate": 1.0, "ci_high": 1.0, "ci_low": 0.926}) == "48 failures in 48 runs, at least 93 %"
+    )
+    finer = rate | {"estimate": 0.00035, "ci_low": 2e-4, "ci_high": 6e-4, "n_runs": 2000.0}
+    assert estimated(finer) == "0.035 % [0.02 %, 0.06 %]", "of more things than the independent runs"
+    assert "the interval does not reach above the bound 5 %" in result_sentence(
+        rate | {"verdict": "supported"}, AtMost()
+    )
+    assert estimated(rate | {"interval": "normal"}).startswith("0 ["), "negative control: no share of runs"
 
 
 def test_claims_are_counted_by_kind_and_weak_supports_marked() -> None:
