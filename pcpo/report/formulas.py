@@ -27,6 +27,7 @@ _READ_AS: tuple[tuple[str, str], ...] = (
     (r"\\arg(?![a-zA-Z])", r"\\operatorname{arg}"),
 )
 _BRACES = (r">\{<", ">{<"), (r">\}<", ">}<")
+_NUMBERED = re.compile(r"&#x([0-9A-Fa-f]+);")
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -53,7 +54,13 @@ def mathml(formula: str, *, display: bool = False) -> Markup:
         raise ConfigError(f"formula ${formula}$: found LaTeX that is not known here ({error!r})") from None
     if unknown := re.search(r"\\[a-zA-Z]*", made):
         raise ConfigError(f"formula ${formula}$: found {unknown[0]}, expected a command of latex2mathml")
-    return Markup(made)
+    return Markup(_shortened(made))
+
+
+def _shortened(made: str) -> str:
+    """Leave out what HTML does not need: the name space, the default display, and numbers in place of letters."""
+    made = made.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "").replace(' display="inline"', "")
+    return _NUMBERED.sub(lambda match: escape(chr(int(match[1], 16))), made)
 
 
 def _depth(source: str) -> int:
@@ -147,5 +154,5 @@ def markdown(text: str, prefix: str, *, below: int = 0) -> Markup:
     """
     renderer = _Renderer(prefix, below)
     made = str(mistune.create_markdown(renderer=renderer, plugins=["table", cast("Any", _with_formulas)])(text))
-    box = '<div class="scroll" role="region" tabindex="0" aria-label="table">'
+    box = '<div class="scroll" role="group" tabindex="0" aria-label="table">'
     return Markup(made.replace("<table>", f"{box}<table>").replace("</table>", "</table></div>"))

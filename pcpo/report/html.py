@@ -19,7 +19,7 @@ from markupsafe import Markup
 from pcpo.report.formulas import anchor, plain, prose
 from pcpo.report.pictures import embedded
 
-__all__ = ["Fragment", "anchor", "badge", "figure", "macro", "missing", "table", "template"]
+__all__ = ["Fragment", "anchor", "badge", "figure", "macro", "missing", "table", "template", "unbroken"]
 
 _SIGNS = {"supported": "✓", "refuted": "✗", "inconclusive": "?"}
 
@@ -74,6 +74,11 @@ def badge(verdict: str) -> Markup:
 def missing(what: str) -> Markup:
     """Show a visible note in place of something missing."""
     return macro("missing", what)
+
+
+def unbroken(text: str) -> str:
+    """Keep numbers and their percent signs in one line."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def table(

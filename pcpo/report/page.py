@@ -13,10 +13,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pcpo.claims.contract import Claim, Group
+from pcpo.claims.contract import Group
 from pcpo.figures.registry import entries
 from pcpo.report import comparison
 from pcpo.report import sections as render
+from pcpo.report.answers import answers, not_shown
+from pcpo.report.claims import Shown, claim_rows
 from pcpo.report.formulas import markdown, prose
 from pcpo.report.html import anchor, badge, missing, table, template
 from pcpo.report.origin import origin_of, rollouts_by_kind, time_spent
@@ -33,6 +35,10 @@ _READING = Path(__file__).resolve().parents[2] / "docs/reading.md"
 def style() -> Markup:
     """Return the style sheet of report and notebooks, to be put inside the page."""
     return Markup(resources.files(__package__).joinpath("templates/report.css").read_text(encoding="utf-8"))
+
+
+def _script() -> Markup:
+    return Markup(resources.files(__package__).joinpath("templates/report.js").read_text(encoding="utf-8"))
 
 
 def build_report(
@@ -59,13 +65,17 @@ def build_report(
     if store.groups and joined.is_file():
         check_joined(joined, {name: rows for name in store.groups if len(rows := store.verdicts(name))})
     names = list(entries()) if figures is None else list(figures)
+    shown = Shown(store)
     page = template("templates/report.html.j2").render(
         style=style(),
+        script=_script(),
         missing=_missing(store, names, reading),
         summary=summary_sentence(store.verdicts()),
         by_kind=kinds_sentence(store.verdicts()).replace("*", ""),
-        overview=render.overview(store, store.groups.values(), linked=True),
-        sections=[_section(store, group) for group in store.groups.values()],
+        answers=answers(store, shown),
+        not_shown=not_shown(store),
+        claims=list(claim_rows(store, shown)),
+        sections=[_section(store, group, shown) for group in store.groups.values()],
         runs=comparison.runs_table(runs, titles or {}) if runs else None,
         comparison=_comparison(store, names),
         reading=_reading(reading),
@@ -98,28 +108,18 @@ def _has_notebook(store: Store, name: str) -> bool:
     return (store.root / "results" / _notebook(name)).is_file()
 
 
-def _section(store: Store, group: Group) -> dict[str, Any]:
-    """Show a group: each figure stands with the first claim that it shows, later claims point to it."""
-    shown: dict[str, Claim] = {}
-    claims = []
-    for claim in group.claims:
-        first = shown.setdefault(claim.figure, claim)
-        picture = render.claim_figure(store, group, claim.figure) if first is claim else _pointer(claim.figure, first)
-        body = render.claim_body(store, group, claim)
-        claims.append({"id": anchor("claim", claim.id), "title": prose(claim.title), "body": body, "figure": picture})
+def _section(store: Store, group: Group, shown: Shown) -> dict[str, Any]:
+    """Show what a group is about, the figures that no claim shows, and what was run."""
     return {
         "id": anchor("group", group.name),
+        "name": group.name,
         "title": prose(group.title),
         "introduction": prose(group.introduction),
-        "claims": claims,
-        "figures": [render.claim_figure(store, group, name) for name in group.figures if name not in shown],
+        "count": len(group.claims),
+        "figures": [render.claim_figure(store, group, name) for name in group.figures if name not in shown.places],
         "studies": render.studies_table(store, group),
         "notebook": _notebook(group.name) if _has_notebook(store, group.name) else None,
     }
-
-
-def _pointer(figure: str, first: Claim) -> Markup:
-    return Markup("<p>Figure {}, with the claim “{}” above.</p>").format(figure, prose(first.title))
 
 
 def _comparison(store: Store, names: Sequence[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from pcpo.claims.contract import Claim, Group
 from pcpo.report import sentences
 from pcpo.report.formulas import prose
-from pcpo.report.html import anchor, badge, figure, macro, missing, table
+from pcpo.report.html import badge, figure, macro, missing, table
 from pcpo.report.sentences import number
 from pcpo.report.store import Store
 
@@ -41,23 +41,20 @@ _HEAD = [
 _NUMERIC = (3, 5, 6, 10)
 
 
-def overview(store: Store, groups: Iterable[Group], *, linked: bool) -> Markup:
+def overview(store: Store, groups: Iterable[Group]) -> Markup:
     """Show the table of verdicts: a row for each claim with its negative controls and its power.
 
     Args:
         store: where the verdicts are.
         groups: whose claims are listed.
-        linked: whether titles link to the claims' sections on the same page.
     """
     weak = sentences.alone(store.verdicts())
-    rows = [_row(store, group, claim, weak, linked=linked) for group in groups for claim in group.claims]
+    rows = [_row(store, group, claim, weak) for group in groups for claim in group.claims]
     return table(_HEAD, rows, "verdicts", numeric=_NUMERIC)
 
 
-def _row(store: Store, group: Group, claim: Claim, weak: Collection[str], *, linked: bool) -> list[str | Markup]:
+def _row(store: Store, group: Group, claim: Claim, weak: Collection[str]) -> list[str | Markup]:
     title = prose(claim.title)
-    if linked:
-        title = macro("link", anchor("claim", claim.id), title)
     found = store.rows(group.name, claim.id, "claim")
     if not found:
         return [title, claim.kind, prose(claim.source), *[""] * 5, badge("missing"), "", ""]

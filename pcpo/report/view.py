@@ -39,7 +39,7 @@ class View:
         """Show the verdicts of a group with their negative controls and power."""
         if self.store.verdicts(group).empty:
             return Fragment(missing(f"verdicts of group {group} (results/verdicts/{group}.csv)"))
-        return Fragment(render.overview(self.store, [self.store.group(group)], linked=False))
+        return Fragment(render.overview(self.store, [self.store.group(group)]))
 
     def statement(self, claim: str) -> Fragment:
         """Show a claim in the paper's words and symbols."""

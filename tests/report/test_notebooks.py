@@ -178,7 +178,7 @@ def test_a_page_without_network_the_same_each_time(toy: Path, tmp_path: Path, ca
     assert "seen-aside" not in page
     assert "seen-aside" in caplog.text
     assert page.count("<math") > 10
-    assert page.count('<img src="data:image/png;base64,') == 2
+    assert page.count('<img src="data:image/webp;base64,') == 2
     assert TOY["clustering"].claims[0].id == "clustering.toy_event"
     assert "<pre>2</pre>" in page
 

@@ -57,7 +57,7 @@ def test_reference_is_the_run(tree: Path) -> None:
     assert page == f"# toy\n\n{block(verdicts, provenance, methods)}\n\n## Run it\n"
     assert "old" not in page
     assert "| The ratio is one | of the paper | Theorem 1, eq. (10) | **supported** |" in page
-    assert "| ≤ 0.025 |" in page
+    assert "| ≤ 2.5 % |" in page
     for name in ("gone.png", "gone.csv", "kept.json"):
         (folder / name).write_text("of an earlier reference", encoding="utf-8")
     write_reference(tree / "run", tree / "checkout", TOY)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from support.browser import Page, browser, executable
 from support.report_tree import TOY, toy_tree
 
@@ -53,6 +55,7 @@ def test_the_report_is_whole(report: Path, page: Page, width: int) -> None:
     page.requests.clear()
     page.errors.clear()
     page.open(report, width)
+    page.page.get_by_role("button", name="unfold or fold all").click()
     assert page.value("document.querySelectorAll('details').forEach(one => one.open = true)") is None
     sizes = page.value(IMAGES)
     assert len(sizes) >= len(TOY)
@@ -90,3 +93,108 @@ def test_faults_are_seen(page: Page, tmp_path: Path) -> None:
     assert page.value(WITHOUT_TARGET) == ["nowhere"]
     assert page.value(OVERFLOW)[0] > 360
     assert len(page.value(CUT_OFF)) >= 1
+
+
+def violations(page: Page) -> list[str]:
+    """List the rules of axe that the page breaks, with the first element that does."""
+    found = Axe().run(page.page).response["violations"]
+    return [f"{rule['id']}: {rule['nodes'][0]['html'][:120]}" for rule in found]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_is_accessible(report: Path, page: Page, scheme: Literal["light", "dark"]) -> None:
+    page.page.emulate_media(color_scheme=scheme)
+    page.open(report, 1200)
+    page.page.get_by_role("button", name="unfold or fold all").click()
+    page.value("document.querySelectorAll('details').forEach(one => one.open = true)")
+    paper = page.value("getComputedStyle(document.body).backgroundColor")
+    assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
+    assert violations(page) == []
+    page.page.emulate_media(color_scheme="light")
+
+
+def test_barriers_are_seen(page: Page, tmp_path: Path) -> None:
+    """Negative control: axe finds a picture without words, pale text and a field without a name."""
+    barred = tmp_path / "barred.html"
+    barred.write_text(
+        '<!DOCTYPE html><html lang="en"><title>x</title><main><h1>x</h1><img src="data:,"><input>'
+        '<p style="color: #bbb; background: #fff">pale</p></main></html>',
+        encoding="utf-8",
+    )
+    page.open(barred, 1200)
+    assert {text.split(":")[0] for text in violations(page)} >= {"image-alt", "label", "color-contrast"}
+
+
+VISIBLE = "[...document.querySelectorAll('#claims tbody')].filter(one => !one.hidden).map(one => one.id)"
+
+
+def test_the_table_filters_sorts_and_unfolds_by_keyboard(report: Path, page: Page) -> None:
+    page.open(report, 1200)
+    at = page.page
+    everything = page.value(VISIBLE)
+    assert len(everything) == 4
+    assert not at.locator(".claim").first.is_visible()
+    at.get_by_role("combobox", name="verdict").select_option("inconclusive")
+    assert page.value(VISIBLE) == ["claim-defects.toy_defect"]
+    assert at.locator("#shown").inner_text() == "1 of 4 claims"
+    at.get_by_role("button", name="show all").click()
+    at.get_by_label("words").fill("ratio MEAN")
+    assert page.value(VISIBLE) == ["claim-clustering.toy_ratio", "claim-defects.toy_defect"]
+    at.get_by_label("words").fill("nowhere to be found")
+    assert page.value(VISIBLE) == []
+    at.get_by_role("button", name="show all").press("Enter")
+    assert page.value(VISIBLE) == everything
+    sort = at.get_by_role("button", name="verdict", exact=True)
+    for state, first in (("ascending", "defects.toy_defect"), ("descending", None), (None, "clustering.toy_event")):
+        sort.press("Enter")
+        assert page.value("document.querySelectorAll('#claims thead th')[3].ariaSort") == state
+        order = page.value(VISIBLE)
+        assert sorted(order) == sorted(everything)
+        assert order[0] == f"claim-{first}" if first else order[-1] == "claim-defects.toy_defect"
+    assert page.value(VISIBLE) == everything
+    button = at.locator("#claim-clustering\\.toy_ratio .unfold")
+    button.focus()
+    at.keyboard.press("Enter")
+    assert button.get_attribute("aria-expanded") == "true"
+    body = at.locator("#claim-clustering\\.toy_ratio .claim")
+    assert body.is_visible()
+    assert "Negative control" in body.inner_text()
+    assert body.locator("img").is_visible(), "a copy: the figure stands with another claim"
+    at.keyboard.press("Enter")
+    assert not body.is_visible()
+
+
+def test_a_link_shows_its_claim_whatever_the_filter_says(report: Path, page: Page) -> None:
+    page.open(report, 1200)
+    page.page.get_by_role("combobox", name="verdict").select_option("inconclusive")
+    page.page.evaluate("location.hash = 'claim-clustering.toy_never'")
+    page.page.locator("#claim-clustering\\.toy_never .claim").wait_for(state="visible")
+    assert len(page.value(VISIBLE)) == 4
+    page.page.locator("a[data-group=defects]").click()
+    assert page.value(VISIBLE) == ["claim-defects.toy_defect"]
+
+
+def test_print_unfolds_what_the_filter_shows(report: Path, page: Page) -> None:
+    page.page.emulate_media(media="print", color_scheme="dark")
+    page.open(report, 1000)
+    assert page.value("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert all(one.is_visible() for one in page.page.locator(".claim").all())
+    assert all(one.is_visible() for one in page.page.locator("#claims img").all())
+    assert not page.page.locator("#filter").is_visible()
+    page.page.emulate_media(media="screen")
+    assert not page.page.locator(".claim").first.is_visible(), "negative control"
+    page.page.emulate_media(media="screen", color_scheme="light")
+
+
+def test_without_scripts_everything_can_be_read(report: Path, page: Page) -> None:
+    plain = report.with_name("plain.html")
+    text = report.read_text(encoding="utf-8")
+    plain.write_text(text[: text.index("<script>")] + text[text.index("</script>") :], encoding="utf-8")
+    page.open(plain, 1200)
+    assert not page.page.locator("#filter").is_visible()
+    assert len(page.value(VISIBLE)) == 4
+    summaries = page.page.locator("#claims summary").all()
+    assert len(summaries) == 4
+    for summary in summaries:
+        summary.press("Enter")
+    assert all(one.is_visible() for one in page.page.locator(".claim").all())
