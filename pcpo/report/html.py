@@ -77,8 +77,8 @@ def missing(what: str) -> Markup:
 
 
 def unbroken(text: str) -> str:
-    """Keep numbers and their percent signs in one line."""
-    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+    """Keep numbers in one line with their percent signs and with the ≤ before them."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%").replace("≤ ", "≤\N{NO-BREAK SPACE}")
 
 
 def table(
