@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pcpo.report.cost import sentence
-from tools.marks import renew
+from pcpo.report.marks import renew
 
 __all__ = ["CONFIGURATIONS", "PART", "PATH", "costs", "main"]
 

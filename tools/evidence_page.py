@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pcpo.claims.contract import Group
 from pcpo.evidence.registry import GROUPS, load_group
-from tools.marks import renew
+from pcpo.report.marks import renew
 
 __all__ = ["PART", "PATH", "described", "main"]
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pcpo.report.marks import renewed
 from pcpo.report.reference import BEGIN, END, block, read_reference
 from pcpo.report.standing import read_standing
 from pcpo.storage.files import write_text
-from tools.marks import renewed
 
 __all__ = ["main", "with_head"]
 

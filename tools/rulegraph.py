@@ -11,8 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pcpo.report import marks
 from pcpo.storage.files import write_text
-from tools import marks
 
 __all__ = ["COMMAND", "drawn", "edges_of", "main", "renewed"]
 

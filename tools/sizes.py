@@ -22,9 +22,9 @@ from pcpo.claims.tables import provenance_of, simulated, tables_by_study, write_
 from pcpo.errors import ConfigError, ResultsError, command
 from pcpo.evidence.registry import FAMILIES, GROUPS, load_claims, study_named
 from pcpo.pipeline.config import read_configuration, studies_of
+from pcpo.report.marks import renewed
 from pcpo.schema import load_schema, validated
 from pcpo.storage.files import write_text
-from tools.marks import renewed
 
 __all__ = ["FIRST", "PAGE", "described", "judged", "main", "run_pilot", "with_part"]
 

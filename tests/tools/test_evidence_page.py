@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pcpo.evidence.registry import GROUPS, load_group
+from pcpo.report.marks import renewed
 from tools.evidence_page import PART, PATH, described
-from tools.marks import renewed
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pcpo.errors import ResultsError
+from pcpo.report.marks import renew, renewed
 from tools import cost, head
-from tools.marks import renew, renewed
 
 PAGE = "# page\n\n<!-- a: begin (python -m tools.a) -->\nold\n<!-- a: end -->\n\nby hand\n"
 

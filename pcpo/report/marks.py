@@ -8,7 +8,7 @@ from pathlib import Path
 from pcpo.errors import ResultsError
 from pcpo.storage.files import write_text
 
-__all__ = ["renew", "renewed"]
+__all__ = ["renew", "renewed", "renewed_file"]
 
 
 def renewed(page: str, part: str, text: str) -> str:
@@ -26,6 +26,18 @@ def renewed(page: str, part: str, text: str) -> str:
     return page[: match.start()] + match[1] + text + match[2] + page[match.end() :]
 
 
+def renewed_file(path: Path, part: str, text: str) -> str:
+    """Return the text of a file with `text` between the marks of a part, and leave the file as it is.
+
+    Raises:
+        ResultsError: naming the file, unless it has these marks exactly once.
+    """
+    try:
+        return renewed(path.read_text(encoding="utf-8"), part, text)
+    except ResultsError as error:
+        raise ResultsError(f"{path}: {error}") from None
+
+
 def renew(path: Path, part: str, text: str) -> None:
-    """Write `text` between the marks of a part in a file; raises ResultsError as `renewed` does."""
-    write_text(path, renewed(path.read_text(encoding="utf-8"), part, text))
+    """Write `text` between the marks of a part in a file; raises ResultsError as `renewed_file` does."""
+    write_text(path, renewed_file(path, part, text))
