@@ -16,22 +16,10 @@ import yaml
 from pcpo.fleets.files import read_fleet
 from pcpo.schema import load_schema, validated
 
-DOCS = (
-    "adding",
-    "cluster",
-    "coop_lsvi",
-    "evidence",
-    "fedlqr",
-    "hierarchical",
-    "library",
-    "methods",
-    "paper",
-    "progress",
-    "reading",
-    "register",
-    "tutorial",
-)
-PAGES = ("README.md", "CONTRIBUTING.md", "config/README.md", *(f"docs/{name}.md" for name in DOCS))
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "CONTRIBUTING.md", "config/README.md", *(f"docs/{page.name}" for page in ROOT.glob("docs/*.md")))
+#: A reader who has never seen the project reads the first page to its end.
+MOST_LINES = 150
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -58,6 +46,22 @@ def executed(repository: Path, script: str) -> subprocess.CompletedProcess[str]:
     )
     assert done.returncode == 0, done.stderr
     return done
+
+
+def test_readme_is_short_and_begins_with_what_it_is_and_how_to_start(repository: Path) -> None:
+    lines = (repository / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= MOST_LINES
+    headings = [line for line in lines if line.startswith("#")]
+    assert headings[:3] == ["# pcpo", "## Quick start", "## What was found"]
+    first, *_ = blocks(repository / "README.md", "sh")
+    commands = [line.split("#")[0].strip() for line in first.splitlines()]
+    assert len(commands) == 4
+    assert commands[2:] == ["make", "make test"]
+
+
+def test_every_page_is_linked_from_the_readme(repository: Path) -> None:
+    text = (repository / "README.md").read_text(encoding="utf-8")
+    assert [page for page in PAGES if page != "README.md" and f"]({page}" not in text] == []
 
 
 def test_script_prints_the_true_clusters(repository: Path) -> None:
@@ -102,7 +106,8 @@ def test_links_lead_to_files(page: str, repository: Path) -> None:
 
 
 def test_make_targets_exist(repository: Path) -> None:
-    shown = set(re.findall(r"^make ([a-z-]+)", (repository / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
+    pages = "".join((repository / page).read_text(encoding="utf-8") for page in ("README.md", "docs/running.md"))
+    shown = set(re.findall(r"^make ([a-z-]+)", pages, re.MULTILINE))
     known = set(re.findall(r"^([a-z-]+):", (repository / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert {"test", "test-all", "quick"} <= shown <= known
 

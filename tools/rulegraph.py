@@ -1,4 +1,4 @@
-"""Draw the graph of rules in README.md: `python -m tools.rulegraph`.
+"""Draw the graph of rules in docs/running.md: `python -m tools.rulegraph`.
 
 It is `snakemake --rulegraph mermaid-js --configfile config/full.yaml` made plain: without colours, without the rule
 `all`, and without arrows that follow from others.
@@ -11,11 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pcpo.report import marks
-from pcpo.storage.files import write_text
+from pcpo.report.marks import renew
 
-__all__ = ["COMMAND", "drawn", "edges_of", "main", "renewed"]
+__all__ = ["COMMAND", "PART", "PATH", "drawn", "edges_of", "main"]
 
+PATH = Path("docs/running.md")
+#: Name of the marks on the page.
+PART = "rulegraph"
 COMMAND = ("-m", "snakemake", "--rulegraph", "mermaid-js", "--configfile", "config/full.yaml")
 _NAME = re.compile(r"^\s*(id\d+)\[(\w+)\]$", re.MULTILINE)
 _EDGE = re.compile(r"^\s*(id\d+) --> (id\d+)$", re.MULTILINE)
@@ -40,16 +42,10 @@ def _reaches(source: str, target: str, edges: set[tuple[str, str]]) -> bool:
     return target in nexts or any(_reaches(middle, target, edges) for middle in nexts)
 
 
-def renewed(page: str, graph: str) -> str:
-    """Return README.md with a graph between its marks; raises ResultsError if it has no marks."""
-    return marks.renewed(page, "rulegraph", graph)
-
-
 def main() -> None:
-    """Ask Snakemake for the graph and renew README.md of the working directory."""
+    """Ask Snakemake for the graph and renew the page of the working directory."""
     done = subprocess.run([sys.executable, *COMMAND], capture_output=True, text=True, check=True)
-    path = Path("README.md")
-    write_text(path, renewed(path.read_text(encoding="utf-8"), drawn(edges_of(done.stdout))))
+    renew(PATH, PART, drawn(edges_of(done.stdout)))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Write and read the reference results: verdicts, main figures and provenance of a run, kept in the repository.
 
 `python -m pcpo.report.reference --root build/full` takes them from a finished run of config/full.yaml, and writes
-docs/reference/ and the table of verdicts at the head of README.md.  Both are regenerated as a whole; do not edit them
-by hand.
+docs/reference/, the page docs/results.md and the results at the head of README.md.  All are regenerated as a whole; do
+not edit them by hand.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,39 +22,22 @@ from pcpo.claims.contract import Group
 from pcpo.errors import ResultsError, command
 from pcpo.evidence.registry import GROUPS, load_group
 from pcpo.figures.registry import entries
+from pcpo.report.marks import renewed_file
 from pcpo.report.origin import Source, core_seconds, origin_of, rollouts_by_kind, time_spent
-from pcpo.report.sentences import (
-    alone,
-    context,
-    estimated,
-    expected,
-    kinds_sentence,
-    number,
-    replicates,
-    summary_sentence,
-)
-from pcpo.report.standing import TABLE, read_standing, standing
+from pcpo.report.results import readme_block, results_page
+from pcpo.report.standing import TABLE, read_standing
 from pcpo.report.store import Store, open_store, read_verdicts
 from pcpo.storage.files import replacing, write_text
 from pcpo.storage.provenance import environment_versions, git_commit, machine
 
-__all__ = ["BEGIN", "END", "HEADLINES", "block", "checkout", "main", "read_reference", "write_reference"]
+__all__ = ["PAGE", "PART", "checkout", "main", "pages_of", "read_reference", "write_reference"]
 
-BEGIN, END = "<!-- reference: begin (python -m pcpo.report.reference) -->", "<!-- reference: end -->"
-
-#: The figures at the head of README.md: file, and what it shows.
-HEADLINES = {
-    "phase_diagram": "How often all neighbourhood sets are the true clusters, over rollouts and separation (Theorem 1)",
-    "population_scaling": "The gap of every fleet against cluster size and rollouts, beside a prediction with nothing "
-    "fitted (Theorem 2)",
-    "who_wins": "The gap of every method over that of PCPO, at the same rollouts, by cell",
-}
-#: The groups whose claims are the paper's theorems.
-_THEOREMS = ("grid",)
+#: Name of the marks in README.md, and the page that is written as a whole.
+PART, PAGE = "reference", Path("docs/results.md")
 
 
 def write_reference(root: Path, repository: Path, groups: Mapping[str, Group] | None = None) -> Path:
-    """Copy the reference of a finished run to docs/reference/, and renew the head of README.md.
+    """Copy the reference of a finished run to docs/reference/, and renew docs/results.md and the head of README.md.
 
     Args:
         root: of the finished run.
@@ -78,9 +61,8 @@ def write_reference(root: Path, repository: Path, groups: Mapping[str, Group] | 
     provenance = _provenance(store, figures)
     verdicts = store.verdicts()
     target = repository / "docs/reference"
-    readme = repository / "README.md"
     compared = figures["baselines"].parent
-    head = _renewed(readme, block(verdicts, provenance, read_standing(compared)))
+    pages = pages_of(repository, verdicts, provenance, read_standing(compared))
     copies = {path: path.name for path in figures.values()}
     copies |= {path: TABLE for path in [compared / TABLE] if path.is_file()}
     copies[root / "results/verdicts.csv"] = "verdicts.csv"
@@ -91,8 +73,30 @@ def write_reference(root: Path, repository: Path, groups: Mapping[str, Group] | 
     for path in target.glob("*.*"):
         if path.suffix in (".png", ".csv") and path.name not in copies.values():
             path.unlink()  # of an earlier reference
-    write_text(readme, head)
+    for page, text in pages.items():
+        write_text(page, text)
     return target
+
+
+def pages_of(
+    repository: Path, verdicts: pd.DataFrame, provenance: Mapping[str, Any], methods: pd.DataFrame | None
+) -> dict[Path, str]:
+    """Return the pages of a checkout that show results, with their texts renewed; nothing is written.
+
+    Args:
+        repository: the checkout.
+        verdicts: of the run.
+        provenance: of the run.
+        methods: the table behind figure `baselines`, if it is kept.
+
+    Raises:
+        ResultsError: if README.md has no marks for the results.
+    """
+    readme = repository / "README.md"
+    return {
+        readme: renewed_file(readme, PART, readme_block(verdicts, provenance, methods)),
+        repository / PAGE: results_page(verdicts, provenance, methods),
+    }
 
 
 def _figures(store: Store) -> dict[str, Path]:
@@ -155,87 +159,6 @@ def _commit(part: str, sources: Sequence[Source], root: Path) -> str:
             f"{root}: {part}: found tables made at {commit}, expected a commit without changes beside it"
         )
     return commit
-
-
-def block(verdicts: pd.DataFrame, provenance: Mapping[str, Any], methods: pd.DataFrame | None = None) -> str:
-    """Write the head of README.md in Markdown: summary, how PCPO stands, the table of all claims, figures.
-
-    Args:
-        verdicts: of the run.
-        provenance: of the run.
-        methods: the table behind figure `baselines`, if it is kept.
-    """
-    return "\n".join(_lines(verdicts, provenance, methods))
-
-
-def _lines(verdicts: pd.DataFrame, provenance: Mapping[str, Any], methods: pd.DataFrame | None) -> Iterator[str]:
-    claims = verdicts[verdicts["role"] == "claim"]
-    yield from (BEGIN, "")
-    yield f"**Results of `config/{provenance['configuration']}.yaml`**, by the theorems. {summary_sentence(verdicts)}"
-    drawn = set(provenance["figures_sha256"])
-    judged = {name for name, entry in GROUPS.items() if drawn & set(entry.figures)} | set(verdicts["group"])
-    if later := [name for name in GROUPS if name not in judged]:
-        yield f"Not in them: {', '.join(f'group `{name}`' for name in later)}, declared since."
-    if by_kind := kinds_sentence(verdicts):
-        yield by_kind
-    yield ""
-    weak = alone(verdicts)
-    yield from _table(_HEAD, _headline(claims, weak))
-    yield from ("", _NOTE if verdicts["p_support"].notna().any() else "")
-    yield ""
-    yield from standing(methods)
-    yield from ("<details>", f"<summary>All {len(claims)} claims</summary>", "")
-    yield from _table(_HEAD, [_cells(row, weak) for row in claims.to_dict("records")])
-    yield from ("", "</details>", "")
-    for name, words in HEADLINES.items():
-        yield from (f"![{words}](docs/reference/{name}.png)", "", f"*{words}.*", "")
-    yield from (_origin(provenance), "", END)
-
-
-_HEAD = ("claim", "kind", "source", "verdict", "estimate [limits]", "limits", "expected", "n", "runs")
-_NOTE = (
-    "*Limits* says how they were made: 95 % intervals, or bounds without chance; *n* counts what is independent. "
-    "*Runs* says of what: mode, factor κ_M of the minibatches, population, origin of the constants. The probability "
-    "that any true claim of the table is refuted is at most 5 %. A false claim is supported with a probability of at "
-    "most 2.5 %; without the mark *, also the probability that any of the supports is false is at most 5 % "
-    "([how](docs/evidence.md))."
-)
-
-
-def _headline(claims: pd.DataFrame, weak: Collection[str]) -> list[tuple[str, ...]]:
-    """Select the claims that stand for a theorem or a corollary as a whole, in their order."""
-    stated = claims["source"].str.match(r"(Theorem [12]|Corollary 3)") & claims["group"].isin(_THEOREMS)
-    return [_cells(row, weak) for row in claims[stated].to_dict("records")]
-
-
-def _cells(row: Mapping[Any, Any], weak: Collection[str]) -> tuple[str, ...]:
-    verdict = f"**{row['verdict']}**" + (r" \*" if row["claim"] in weak else "")
-    kinds = (row["title"], str(row["kind"]), row["source"], verdict)
-    return (*kinds, estimated(row), str(row["interval"]), expected(row), replicates(row), context(row))
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield "| " + " | ".join(head) + " |"
-    yield "|" + "---|" * len(head)
-    for row in rows:
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
-
-
-def _origin(provenance: Mapping[str, Any]) -> str:
-    place = f"{provenance['machine']['cores']} cores of {provenance['machine']['cpu']}"
-    return (
-        f"Tables of commit `{provenance['commit'][:12]}`, judged at `{provenance['judged_at'][:12]}`: "
-        f"{provenance['jobs']:,} jobs of together {number(provenance['job_hours'])} hours ({place}). "
-        "What the words mean: [docs/evidence.md](docs/evidence.md). "
-        "All figures, the table with its negative controls, and the provenance: [docs/reference/](docs/reference/)."
-    )
-
-
-def _renewed(readme: Path, text: str) -> str:
-    page = readme.read_text(encoding="utf-8")
-    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
-        raise ResultsError(f"{readme}: found no pair of the marks {BEGIN!r} and {END!r}, expected each once, in order")
-    return page[: page.index(BEGIN)] + text + page[page.index(END) + len(END) :]
 
 
 def checkout(folder: Path, needed: str) -> Path:

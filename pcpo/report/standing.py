@@ -12,7 +12,7 @@ import pandas as pd
 from pcpo.algorithms.registry import ALGORITHMS
 from pcpo.report.sentences import number
 
-__all__ = ["TABLE", "read_standing", "standing"]
+__all__ = ["TABLE", "read_standing", "standing", "standing_sentence"]
 
 #: The table, beside the figure of that name and in docs/reference.
 TABLE = "baselines.csv"
@@ -30,25 +30,38 @@ def standing(methods: pd.DataFrame | None) -> Iterator[str]:
 
     A run that ends with an infinite cost makes its method's gap infinite; how many do is said beside it.
     """
+    for title, rows in _compared(methods):
+        yield (
+            f"**PCPO against other methods, {title}**: mean gap at the end over that of PCPO at the same rollouts per "
+            f"agent, {int(rows['runs'].max())} runs; {_better(rows)} of {len(rows)} methods end below PCPO. "
+            + "; ".join(_words(row) for row in rows.to_dict("records"))
+            + "."
+        )
+        yield ""
+
+
+def standing_sentence(methods: pd.DataFrame | None) -> str:
+    """Count in one sentence the methods that end below PCPO, by scenario; empty without a comparison."""
+    counts = [f"{_better(rows)} of {len(rows)} on *{title}*" for title, rows in _compared(methods)]
+    return f"Other methods whose mean gap ends below that of PCPO: {', '.join(counts)}." if counts else ""
+
+
+def _compared(methods: pd.DataFrame | None) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield title and the rows of the other methods, best first, of the scenarios in which PCPO has a finite gap."""
     if methods is None:
         return
     for title, part in methods.groupby("title", sort=False):
         own = part.loc[part["algorithm"] == _PCPO, "gap"]
         if own.empty or not np.isfinite(own.iloc[0]):
             continue
-        others = part[part["algorithm"] != _PCPO]
-        rows = others.assign(ratio=others["gap"] / own.iloc[0])
-        if rows.empty:
-            continue
-        rows = rows.sort_values(["ratio", "algorithm"], kind="stable")
-        better = int((rows["ratio"] < 1).sum())
-        yield (
-            f"**PCPO against other methods, {title}**: mean gap at the end over that of PCPO at the same rollouts per "
-            f"agent, {int(part['runs'].max())} runs; {better} of {len(rows)} methods end below PCPO. "
-            + "; ".join(_words(row) for row in rows.to_dict("records"))
-            + "."
-        )
-        yield ""
+        rows = part[part["algorithm"] != _PCPO]
+        rows = rows.assign(ratio=rows["gap"] / own.iloc[0]).sort_values(["ratio", "algorithm"], kind="stable")
+        if not rows.empty:
+            yield str(title), rows
+
+
+def _better(rows: pd.DataFrame) -> int:
+    return int((rows["ratio"] < 1).sum())
 
 
 def _words(row: Mapping[Any, Any]) -> str:

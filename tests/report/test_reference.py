@@ -1,4 +1,4 @@
-"""docs/reference: taken whole from one commit's results, and README.md shows exactly what is kept there."""
+"""docs/reference: taken whole from one commit's results, and the pages show exactly what is kept there."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from support.report_tree import TOY, toy_tree
 
 from pcpo.errors import ResultsError
 from pcpo.evidence.registry import GROUPS, load_group
-from pcpo.report.reference import BEGIN, END, block, main, read_reference, write_reference
-from pcpo.report.standing import TABLE, read_standing, standing
+from pcpo.report.reference import PAGE, main, pages_of, read_reference, write_reference
+from pcpo.report.results import FIGURES, readme_block, results_page
+from pcpo.report.standing import TABLE, read_standing, standing, standing_sentence
 
+BEGIN, END = "<!-- reference: begin (by a tool) -->", "<!-- reference: end -->"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -54,10 +56,13 @@ def test_reference_is_the_run(tree: Path) -> None:
     methods = read_standing(folder)
     assert methods is not None
     assert (folder / TABLE).read_bytes() == (tree / "run/figures/baselines.csv").read_bytes()
-    assert page == f"# toy\n\n{block(verdicts, provenance, methods)}\n\n## Run it\n"
+    block, results = readme_block(verdicts, provenance, methods), results_page(verdicts, provenance, methods)
+    assert page == f"# toy\n\n{BEGIN}\n{block}{END}\n\n## Run it\n"
+    assert "Results of `config/run.yaml`" in page
     assert "old" not in page
-    assert "| The ratio is one | of the paper | Theorem 1, eq. (10) | **supported** |" in page
-    assert "| ≤ 2.5 % |" in page
+    assert (tree / "checkout" / PAGE).read_text(encoding="utf-8") == results
+    assert "| The ratio is one | of the paper | Theorem 1, eq. (10) | **supported** |" in results
+    assert "| ≤ 2.5 % |" in results
     for name in ("gone.png", "gone.csv", "kept.json"):
         (folder / name).write_text("of an earlier reference", encoding="utf-8")
     write_reference(tree / "run", tree / "checkout", TOY)
@@ -104,7 +109,7 @@ def _no_marks(tree: Path) -> None:
         (_no_figure, "found no figure toy_event"),
         (_no_comparison, "found no figure baselines"),
         (_no_verdicts, "found no results/verdicts.csv"),
-        (_no_marks, "found no pair of the marks"),
+        (_no_marks, r"README\.md: reference: found 0 pairs of marks, expected one"),
     ],
 )
 def test_refusals_write_nothing(tree: Path, spoil: Callable[[Path], None], message: str) -> None:
@@ -122,12 +127,17 @@ def test_command_line_says_what_is_missing(tree: Path, capsys: pytest.CaptureFix
     assert "found" in capsys.readouterr().err
 
 
-def test_readme_shows_the_reference(repository: Path) -> None:
-    """Every number at the head of README.md is that of docs/reference/."""
-    page = (repository / "README.md").read_text(encoding="utf-8")
-    shown = page[page.index(BEGIN) : page.index(END) + len(END)]
-    folder = repository / "docs/reference"
-    assert shown == block(*read_reference(folder), read_standing(folder))
+def shown(repository: Path, folder: Path) -> dict[Path, str]:
+    """The pages of the repository with the results of a folder."""
+    return pages_of(repository, *read_reference(folder), read_standing(folder))
+
+
+def test_the_pages_show_the_reference(repository: Path) -> None:
+    """Every number at the head of README.md and in docs/results.md is that of docs/reference/."""
+    pages = shown(repository, repository / "docs/reference")
+    assert set(pages) == {repository / "README.md", repository / PAGE}
+    for page, text in pages.items():
+        assert page.read_text(encoding="utf-8") == text, "run `python -m tools.head`"
 
 
 def test_reference_is_of_the_declared_claims(repository: Path) -> None:
@@ -148,14 +158,34 @@ def test_reference_is_of_the_declared_claims(repository: Path) -> None:
 
 
 def test_a_changed_reference_is_noticed(repository: Path, tmp_path: Path) -> None:
-    """Control of the comparison above: a verdict changed by hand no longer gives the page's table."""
+    """Control of the comparison above: a verdict changed by hand no longer gives the texts of the pages."""
     folder = Path(shutil.copytree(repository / "docs/reference", tmp_path / "reference"))
     text = (folder / "verdicts.csv").read_text(encoding="utf-8")
     changed = text.replace(",supported,the interval", ",refuted,the interval", 1)
     assert changed != text
     (folder / "verdicts.csv").write_text(changed, encoding="utf-8")
-    page = (repository / "README.md").read_text(encoding="utf-8")
-    assert block(*read_reference(folder), read_standing(folder)) not in page
+    for page, expected in shown(repository, folder).items():
+        assert page.read_text(encoding="utf-8") != expected
+
+
+def test_the_page_begins_with_what_is_refuted_then_undecided(tree: Path) -> None:
+    verdicts, provenance = read_reference(write_reference(tree / "run", tree / "checkout", TOY))
+    verdicts.loc[verdicts["role"] == "claim", "verdict"] = ["inconclusive", "supported", "refuted", "supported"]
+    first, rest = results_page(verdicts, provenance).split("\n## What is not supported\n")[1].split("\n## ", 1)
+    assert [line.split(" | ")[3] for line in first.splitlines() if "**" in line] == ["**refuted**", "**inconclusive**"]
+    table = rest.split("\n## All 4 claims\n")[1]
+    assert table.count("| **") == 4
+    verdicts["verdict"] = "supported"
+    assert "\n## What is not supported\n\nNone.\n" in results_page(verdicts, provenance)
+
+
+def test_figures_are_those_that_the_reference_has(tree: Path) -> None:
+    """The toy run has none of them."""
+    verdicts, provenance = read_reference(write_reference(tree / "run", tree / "checkout", TOY))
+    assert "![" not in readme_block(verdicts, provenance) + results_page(verdicts, provenance)
+    has = {**provenance, "figures_sha256": dict.fromkeys(FIGURES, "")}
+    assert readme_block(verdicts, has).count("](docs/reference/") == 1
+    assert results_page(verdicts, has).count("](reference/") == len(FIGURES) + 1
 
 
 def test_the_head_says_how_pcpo_stands_from_the_numbers_of_the_figure() -> None:
@@ -172,10 +202,14 @@ def test_the_head_says_how_pcpo_stands_from_the_numbers_of_the_figure() -> None:
     assert empty == ""
     assert "no common gain" in line
     assert "2 of 4 methods end below PCPO" in line
+    assert standing_sentence(table) == (
+        "Other methods whose mean gap ends below that of PCPO: 2 of 4 on *no common gain*."
+    )
     assert line.endswith(
         "Clustered sys-ID (told H, sees trajectories) 0.001; IFCA (told H) 0.2; Local PO 1.02; "
         "FedLQR, synchronised ∞ (10 of 10 runs lost)."
     )
     changed = table.assign(gap=table["gap"].where(table["algorithm"] != "local", 0.25))
     assert "Local PO 0.5;" in next(iter(standing(changed)))
+    assert standing_sentence(None) == ""
     assert list(standing(None)) == list(standing(table[table["algorithm"] == "local"])) == []

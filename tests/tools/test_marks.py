@@ -27,6 +27,12 @@ def test_marks_that_are_missing_or_twice_are_refused(page: str) -> None:
         renewed(page, "a", "new\n")
 
 
+def test_a_file_without_marks_is_named(tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text("by hand\n", encoding="utf-8")
+    with pytest.raises(ResultsError, match=r"page\.md: a: found 0 pairs of marks"):
+        renew(tmp_path / "page.md", "a", "new\n")
+
+
 def test_a_file_is_renewed(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     path.write_text(PAGE, encoding="utf-8")
@@ -39,9 +45,9 @@ def test_page_on_clusters_has_the_costs(repository: Path) -> None:
     assert renewed(page, cost.PART, cost.costs(repository)) == page, "run `python -m tools.cost`"
 
 
-def test_readme_has_the_results_that_are_kept(repository: Path) -> None:
-    page = (repository / "README.md").read_text(encoding="utf-8")
-    assert head.with_head(page, repository / "docs/reference") == page, "run `python -m tools.head`"
+def test_pages_have_the_results_that_are_kept(repository: Path) -> None:
+    for page, text in head.with_results(repository).items():
+        assert page.read_text(encoding="utf-8") == text, "run `python -m tools.head`"
 
 
 def test_one_command_runs_every_tool(repository: Path) -> None:

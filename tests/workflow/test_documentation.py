@@ -35,6 +35,7 @@ COMMAND = re.compile(
 #: Commands that are not run here, and why.
 NOT_RUN = {
     r"python3 -m venv \.venv|\. \.venv/bin/activate": "an environment exists, the one of this test",
+    r"git clone .*|cd pcpo": "a clone of this checkout exists, the one of this test",
     r"pip install .*": "needs the network; files and extras are checked below",
     r"conda (env create|activate) .*": "conda is not a requirement; the file is checked below",
     r"PCPO_ROOT=build/mine jupyter lab notebooks/|jupyter lab notebooks/": "jupyterlab is not a requirement",

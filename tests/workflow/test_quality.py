@@ -13,6 +13,7 @@ from support.warm import server
 from support.workspace import Outcome, Workspace, check_few_jobs
 
 from pcpo.pipeline.jobs import COMPUTED
+from pcpo.report.marks import renewed
 from tools import captions, rulegraph
 
 DIRECTIVES = ("log:", "benchmark:", "conda:", "message:", "script:")
@@ -57,13 +58,13 @@ def test_plan_of_a_large_configuration(name: str, compiled: Path, tmp_path: Path
     assert 100 < int(total[1]) < 2000
 
 
-def test_rulegraph_of_the_readme(repository: Path) -> None:
+def test_rulegraph_of_the_page(repository: Path) -> None:
     code, out, errors = server().run(rulegraph.COMMAND, repository, os.environ, timeout=120)
     assert code == 0, errors
-    page = (repository / "README.md").read_text(encoding="utf-8")
+    page = (repository / rulegraph.PATH).read_text(encoding="utf-8")
     edges = rulegraph.edges_of(out)
     assert ("runs", "figure") in edges
-    assert rulegraph.renewed(page, rulegraph.drawn(edges)) == page, "run `python -m tools.rulegraph`"
+    assert renewed(page, rulegraph.PART, rulegraph.drawn(edges)) == page, "run `python -m tools.rulegraph`"
 
 
 def test_an_arrow_that_others_imply_is_not_drawn() -> None:
