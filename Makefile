@@ -14,6 +14,7 @@ SNAKEMAKE_ARGS ?=
 # Snakemake's own log in place of the progress: `make VERBOSE=1`.
 VERBOSE ?=
 PYTEST_ARGS ?=
+LAB_ARGS ?= $(if $(filter 0,$(shell id -u)),--allow-root)
 LOCK_ARGS ?=
 
 VENV ?= .venv
@@ -32,7 +33,7 @@ endif
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: all quick status test test-all coverage bench lint format docs pages wheel lock setup clean help
+.PHONY: all quick status notebooks test test-all coverage bench lint format docs pages wheel lock setup clean help
 
 # Without a folder for its cache, Snakemake stops with a traceback.
 define CHECK_HOME
@@ -52,6 +53,10 @@ quick: $(STAMP)  ## run a small version of the pipeline in minutes (build/quick/
 
 status: $(STAMP)  ## show what is running, progress and remaining time
 	@$(RUN) pcpo.pipeline.status
+
+notebooks: $(STAMP)  ## open the notebooks in JupyterLab, on results/ or else build/quick/ (PCPO_ROOT=... for others)
+	@echo "== JupyterLab on notebooks/; end it with Ctrl-C"
+	$(RUN) jupyterlab $(LAB_ARGS) notebooks
 
 PYTEST := $(RUN) pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal
 

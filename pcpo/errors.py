@@ -18,6 +18,10 @@ _Arguments = ParamSpec("_Arguments")
 class PcpoError(ValueError):
     """Report what bad input can cause: the base class of all errors here; the message is one sentence for a person."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows under a cell in place of a traceback: the sentence alone."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class FleetError(PcpoError):
     """Report a linear system, a fleet or a fleet file that is not valid."""

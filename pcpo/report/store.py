@@ -17,6 +17,7 @@ from pcpo.claims.judging import VERDICT_COLUMNS
 from pcpo.claims.tables import provenance_of, read_tables
 from pcpo.errors import ConfigError, ResultsError
 from pcpo.evidence.registry import GROUPS, load_group
+from pcpo.experiments.records import read_runs
 from pcpo.report.origin import Source, read_sources
 
 __all__ = [
@@ -125,6 +126,8 @@ def check_joined(joined: Path, parts: Mapping[str, pd.DataFrame]) -> None:
 
 #: Directory that has results/ and figures/, if it is neither the current one nor above it.
 ROOT_VARIABLE = "PCPO_ROOT"
+#: Where config/quick.yaml leaves its results, in the checkout.
+QUICK = "build/quick"
 
 
 def declared_groups() -> Mapping[str, Group]:
@@ -135,8 +138,9 @@ def declared_groups() -> Mapping[str, Group]:
 def find_root(start: Path | None = None) -> Path:
     """Find the directory that has results/: $PCPO_ROOT if set, else `start` (here) or the nearest above it.
 
-    A relative $PCPO_ROOT is tried against `start`, then against the directories above it, up to the checkout: a kernel
-    that starts in notebooks/ finds build/mine as well.  A path with .. is tried against `start` only.
+    If there is none, it is build/quick of the checkout, where `make quick` leaves its results.  A relative $PCPO_ROOT
+    is tried against `start`, then against the directories above it, up to the checkout: a kernel that starts in
+    notebooks/ finds build/mine as well.  A path with .. is tried against `start` only.
 
     Raises:
         ResultsError: saying where results were looked for and what to do, if there are none.
@@ -144,7 +148,7 @@ def find_root(start: Path | None = None) -> Path:
     here = (start or Path.cwd()).resolve()
     places = (here, *here.parents)
     checkout = next((place for place in places if (place / "Snakefile").is_file()), None)
-    advice = f"{ROOT_VARIABLE}={(checkout or Path('/path/to/the/checkout')) / 'build/quick'}"
+    advice = f"{ROOT_VARIABLE}={(checkout or Path('/path/to/the/checkout')) / QUICK}"
     if named := os.environ.get(ROOT_VARIABLE):
         upward = checkout is not None and ".." not in Path(named).parts
         tried = [place / named for place in places[: places.index(checkout) + 1 if checkout and upward else 1]]
@@ -152,8 +156,10 @@ def find_root(start: Path | None = None) -> Path:
     for root in places:
         if (root / "results").is_dir():
             return root
+    if checkout is not None and (checkout / QUICK / "results").is_dir():
+        return checkout / QUICK
     raise ResultsError(
-        f"no folder results in {here} or above it; run the workflow first (make, or snakemake --cores all), "
+        f"no folder results in {here} or above it; run the workflow first (make, or make quick for a small run), "
         f"or name another tree: {advice}"
     )
 
@@ -264,7 +270,18 @@ class Store:
         studies = {one.name: one for group in self.groups.values() for one in group.studies}
         if study not in studies:
             raise ConfigError(f"study: found {study!r}, expected one of {', '.join(studies)}")
-        return read_tables(studies[study], self.study_files(studies[study]))
+        if not (files := self.study_files(studies[study])):
+            raise ResultsError(
+                f"study {study}: found no table under {self.root / 'results'}, expected one; `make` runs every study, "
+                "`make quick` only those of config/quick.yaml"
+            )
+        return read_tables(studies[study], files)
+
+    def runs(self) -> pd.DataFrame:
+        """Read the runs of all scenarios and methods, as `records.read_runs` does; raises ResultsError for none."""
+        if not (files := sorted((self.root / "results/runs").glob("*/*/*.parquet"))):
+            raise ResultsError(f"{self.root / 'results/runs'}: found no run, expected some; run `make` or `make quick`")
+        return read_runs(files)
 
     def missing(self) -> list[str]:
         """List what the declared groups need and what is missing on disk."""

@@ -10,7 +10,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from pcpo.claims.contract import Group
-from pcpo.errors import ConfigError
+from pcpo.errors import ConfigError, ResultsError
 from pcpo.figures.registry import entries
 from pcpo.report import comparison
 from pcpo.report import sections as render
@@ -95,6 +95,21 @@ class View:
     def table(self, study: str) -> pd.DataFrame:
         """Return the rows of a study."""
         return self.store.table(study)
+
+    def runs(self) -> pd.DataFrame:
+        """Return the runs of all scenarios and methods: a row for each run, epoch and agent."""
+        return self.store.runs()
+
+    def verdict(self, claim: str) -> pd.Series:
+        """Return the row of a claim in the table of verdicts; raises ResultsError if there is none."""
+        group, found = self.store.find(claim)
+        rows = self.store.verdicts(group.name)
+        rows = rows[(rows["claim"] == found.id) & (rows["role"] == "claim")]
+        if rows.empty:
+            place = self.store.root / f"results/verdicts/{group.name}.csv"
+            raise ResultsError(f"claim {claim}: found no verdict in {place}, expected one; run `make` or `make quick`")
+        chosen: pd.Series = rows.iloc[0]
+        return chosen
 
     def comparison(self, name: str) -> Fragment:
         """Show a figure of runs and its numbers."""

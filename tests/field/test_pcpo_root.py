@@ -39,6 +39,13 @@ def test_the_working_directory_comes_first(checkout: Path, monkeypatch: pytest.M
     assert find_root() == own
 
 
+def test_results_of_make_quick_are_found_if_there_are_no_others(checkout: Path) -> None:
+    (checkout / "build/quick/results").mkdir(parents=True)
+    assert find_root() == checkout / "build/quick"
+    (checkout / "results").mkdir()
+    assert find_root() == checkout
+
+
 def test_nothing_outside_the_checkout_is_taken(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (checkout.parent / "build/other/results").mkdir(parents=True)
     for named in ("build/other", "../build/other"):
