@@ -101,7 +101,7 @@ def headlines(verdicts: pd.DataFrame) -> Iterator[str]:
 def told_of(verdicts: pd.DataFrame) -> list[str]:
     """List what the runs behind the results are of: mode, κ_M, population; once if it is the same for all."""
     claims = verdicts[(verdicts["role"] == "claim") & verdicts["claim"].isin([one.claim for one in HEADLINES])]
-    return sorted({context(row) for row in claims.to_dict("records")})
+    return sorted({context({str(key): value for key, value in row.items()}) for row in claims.to_dict("records")})
 
 
 def sentence(headline: Headline, row: Mapping[Any, Any] | None, weak: Collection[str] = ()) -> str:
