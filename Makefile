@@ -45,11 +45,13 @@ all: $(STAMP)  ## run the main job (results/, figures/)
 	$(CHECK_HOME)
 	@echo "== main job on $(CORES) cores: results/ and figures/"
 	$(SNAKEMAKE)
+	@! test -f results/report.html || echo "== to read: results/report.html; in JupyterLab: make notebooks"
 
 quick: $(STAMP)  ## run a small version of the pipeline in minutes (build/quick/)
 	$(CHECK_HOME)
 	@echo "== quick job on $(CORES) cores: build/quick/"
 	$(SNAKEMAKE) --configfile config/quick.yaml
+	@! test -f build/quick/results/report.html || echo "== to read: build/quick/results/report.html"
 
 status: $(STAMP)  ## show what is running, progress and remaining time
 	@$(RUN) pcpo.pipeline.status
@@ -125,7 +127,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@awk '/^pip==/ {keep = 1} keep; !/\\$$/ {keep = 0}' $< > $(VENV)/pip.txt
 	@sed -nE 's/^(setuptools==[^ ]+).*/\1/p' $< > $(VENV)/build-constraint.txt
 	$(PYTHON) -m pip --python $(PY) install --quiet --no-deps --require-hashes -r $(VENV)/pip.txt
-	$(PY) -m pip install --progress-bar off --no-deps --require-hashes --build-constraint $(VENV)/build-constraint.txt -r $<
+	$(PY) -m pip install --quiet --no-deps --require-hashes --build-constraint $(VENV)/build-constraint.txt -r $<
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
