@@ -67,7 +67,7 @@ def test_a_wheel_without_its_data_is_seen(repository: Path, tmp_path: Path) -> N
     lines = [line for line in settings.splitlines(keepends=True) if not line.startswith('pcpo = ["py.typed"')]
     (source / "pyproject.toml").write_text("".join(lines), encoding="utf-8")
     left_out = expected(repository) - names(build(source, tmp_path))
-    assert {Path(name).suffix for name in left_out} == {".md", ".j2", ".css", ".yaml"}
+    assert {Path(name).suffix for name in left_out} == {".md", ".j2", ".css", ".js", ".yaml"}
 
 
 def test_metadata_of_the_wheel(wheel: Path, repository: Path) -> None:

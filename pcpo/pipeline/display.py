@@ -18,7 +18,7 @@ from pathlib import Path
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from pcpo.pipeline.progress import Expected, Job, Progress, counted, duration, last_line, read_costs, read_judged
-from pcpo.pipeline.screen import Screen, State
+from pcpo.pipeline.screen import JobsUnderWay, Screen
 
 __all__ = ["Display", "sentence"]
 
@@ -125,7 +125,7 @@ class Display:
         style = "green" if progress.done == progress.steps else "red"
         self._screen.say(f"{progress.done} of {progress.steps} steps done{took}{failed}{found}{log}", style)
 
-    def state(self) -> State:
+    def state(self) -> JobsUnderWay:
         """Return what there is to show now."""
         now, here = datetime.now(), Path()
         with self._lock:
@@ -136,7 +136,7 @@ class Display:
             found = [f"claims judged: {counted(self._found)}"] if self._found else []
             found += [f"{len(self._errors)} failed"] if self._errors else []
             seconds = (now - progress.begun).total_seconds() if progress.begun else 0.0
-            return State(progress.done, progress.steps, seconds, str(left or ""), running, ", ".join(found))
+            return JobsUnderWay(progress.done, progress.steps, seconds, str(left or ""), running, ", ".join(found))
 
     def _begin(self, record: logging.LogRecord) -> None:
         """Take the numbers of jobs by rule, which Snakemake gives before the first job, of a dry run at its end too."""

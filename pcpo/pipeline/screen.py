@@ -16,7 +16,7 @@ from pcpo.pipeline.progress import duration
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-__all__ = ["Lines", "Screen", "State", "Terminal", "screen"]
+__all__ = ["JobsUnderWay", "Lines", "Screen", "Terminal", "screen"]
 
 #: Seconds between two lines at the least where there is no terminal, and at the most while jobs run.
 OFTEN, SELDOM = 15.0, 120.0
@@ -25,7 +25,7 @@ _ROWS = 8
 
 
 @dataclass(frozen=True)
-class State:
+class JobsUnderWay:
     """Hold what is shown: steps done and in all, seconds so far, the time to go, jobs under way, and what was found."""
 
     done: int
@@ -45,7 +45,7 @@ class State:
 class Screen(Protocol):
     """Show lines that stay, and the state of a command, which is asked for when it is shown."""
 
-    def begin(self, state: Callable[[], State]) -> None:
+    def begin(self, state: Callable[[], JobsUnderWay]) -> None:
         """Begin to show the state, from now on until `close`."""
 
     def say(self, text: str, style: str = "") -> None:
@@ -63,10 +63,10 @@ class Lines:
 
     def __init__(self, write: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
         self._write, self._clock = write, clock
-        self._state: Callable[[], State] | None = None
+        self._state: Callable[[], JobsUnderWay] | None = None
         self._last, self._done = clock(), 0
 
-    def begin(self, state: Callable[[], State]) -> None:
+    def begin(self, state: Callable[[], JobsUnderWay]) -> None:
         """Begin to show the state."""
         self._state, self._last = state, self._clock()
 
@@ -104,11 +104,11 @@ class Terminal:
         self._live = Live(
             console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
         )
-        self._state: Callable[[], State] | None = None
+        self._state: Callable[[], JobsUnderWay] | None = None
         self._diverted: _Diverted | None = None
         self._lock = threading.Lock()
 
-    def begin(self, state: Callable[[], State]) -> None:
+    def begin(self, state: Callable[[], JobsUnderWay]) -> None:
         """Begin to show the state, and take what this process and its jobs write to the terminal."""
         self._state = state
         shown = [number for number in (1, 2) if os.isatty(number)]
@@ -140,7 +140,7 @@ class Terminal:
             self._diverted.terminal.close()
             self._diverted = None
 
-    def _drawn(self, state: State) -> RenderableType:
+    def _drawn(self, state: JobsUnderWay) -> RenderableType:
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table

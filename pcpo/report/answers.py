@@ -19,7 +19,7 @@ from pcpo.report.formulas import prose
 from pcpo.report.html import anchor, badge, macro, unbroken
 from pcpo.report.store import Store
 
-__all__ = ["QUESTIONS", "Question", "answer", "answers", "not_shown", "sentence"]
+__all__ = ["QUESTIONS", "Statement", "answer", "answers", "not_shown", "sentence"]
 
 Row = Mapping[str, Any]
 #: Verdicts, the worst first: a statement is as good as the worst of its checks.
@@ -27,7 +27,7 @@ _WORST_FIRST = ("refuted", "inconclusive", "supported")
 
 
 @dataclass(frozen=True)
-class Question:
+class Statement:
     """Say which claims answer for a statement of the paper.
 
     Args:
@@ -51,28 +51,28 @@ def _stated(source: str) -> Callable[[Claim], bool]:
 
 
 QUESTIONS = (
-    Question(
+    Statement(
         "Theorem 1",
         "every agent finds exactly the agents of its cluster",
         _stated("Theorem 1"),
         "phase_diagram",
         "grid.theorem_1_2",
     ),
-    Question(
+    Statement(
         "Theorem 2",
         "the gap shrinks with rollouts and cluster size without bias from other clusters",
         _stated("(discussion of )?Theorem 2"),
         "population_scaling",
         "grid.theorem_2_bound",
     ),
-    Question(
+    Statement(
         "Corollary 3",
         "little communication is enough",
         _stated("Corollary 3"),
         "rounds_grid",
         "grid.rounds_counted",
     ),
-    Question(
+    Statement(
         "Comparison",
         "PCPO gains over learning alone and loses little against known clusters",
         lambda claim: claim.figure == "who_wins",
@@ -133,7 +133,7 @@ def answers(store: Store, shown: Shown) -> list[dict[str, Any]]:
     return [answer(store, one, shown) for one in QUESTIONS if any(map(one.chosen, declared))]
 
 
-def answer(store: Store, question: Question, shown: Shown) -> dict[str, Any]:
+def answer(store: Store, question: Statement, shown: Shown) -> dict[str, Any]:
     """Return what the card of a question shows: verdict, sentence, the check that is quoted, and a picture."""
     checks = [check for check in _checks(store, "claim") if question.chosen(check.claim)]
     verdict = next((one for one in _WORST_FIRST if _with(checks, one)), "missing")

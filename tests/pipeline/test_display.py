@@ -12,7 +12,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from pcpo.pipeline.display import Display, sentence
 from pcpo.pipeline.progress import Expected
-from pcpo.pipeline.screen import OFTEN, SELDOM, Lines, State
+from pcpo.pipeline.screen import OFTEN, SELDOM, JobsUnderWay, Lines
 from pcpo.pipeline.status import read_progress
 
 BEGUN = datetime(2026, 3, 1, 12, 0, 0)
@@ -224,7 +224,9 @@ def test_lines_come_seldom() -> None:
     """No line before `OFTEN`; then one if a step was done; without a step one after `SELDOM`."""
     clock, written, done = Clock(), [], 0
     shown = Lines(written.append, clock)
-    shown.begin(lambda: State(done, 4, clock(), "about 0:01:00 to go", [(1.0, f"Study {n}", "") for n in range(3)]))
+    shown.begin(
+        lambda: JobsUnderWay(done, 4, clock(), "about 0:01:00 to go", [(1.0, f"Study {n}", "") for n in range(3)])
+    )
 
     def lines_at(seconds: float) -> int:
         clock.now = seconds

@@ -18,6 +18,7 @@ STUDIES = {study: module for entry in GROUPS.values() for study, module in entry
 #: Modules that import others by name: each offers a list of names, and `Scripts` adds what a job takes from it; the
 #: last one imports libraries only.
 BY_NAME = {
+    "__main__.py",
     "algorithms/__init__.py",
     "moved.py",
     "__init__.py",

@@ -32,7 +32,9 @@ def tree(repository: Path, tmp_path: Path) -> Path:
     for path in root.rglob("*.parquet"):
         relabel(path, COMMIT)
     (tmp_path / "checkout").mkdir()
-    (tmp_path / "checkout/README.md").write_text(f"# toy\n\n{BEGIN}\nold\n{END}\n\n## Run it\n", encoding="utf-8")
+    (tmp_path / "checkout/README.md").write_text(
+        f"# toy\n\n{BEGIN}\nof an earlier run\n{END}\n\n## Run it\n", encoding="utf-8"
+    )
     return tmp_path
 
 
@@ -59,7 +61,7 @@ def test_reference_is_the_run(tree: Path) -> None:
     block, results = readme_block(verdicts, provenance, methods), results_page(verdicts, provenance, methods)
     assert page == f"# toy\n\n{BEGIN}\n{block}{END}\n\n## Run it\n"
     assert "Results of `config/run.yaml`" in page
-    assert "old" not in page
+    assert "of an earlier run" not in page
     assert (tree / "checkout" / PAGE).read_text(encoding="utf-8") == results
     assert "| The ratio is one | of the paper | Theorem 1, eq. (10) | **supported** |" in results
     assert "| ≤ 2.5 % |" in results

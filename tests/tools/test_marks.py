@@ -53,7 +53,7 @@ def test_pages_have_the_results_that_are_kept(repository: Path) -> None:
 def test_one_command_runs_every_tool(repository: Path) -> None:
     modules = {path.stem for path in (repository / "tools").glob("*.py") if "\ndef main()" in path.read_text("utf-8")}
     recipe = (repository / "Makefile").read_text(encoding="utf-8").split("\npages: ")[1].split("\n\n")[0]
-    assert len(modules) == 5
+    assert len(modules) == 6
     assert {line.split("tools.")[1] for line in recipe.splitlines() if "tools." in line} == modules
     contributing = (repository / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert [name for name in modules if f"`python -m tools.{name}`" not in contributing] == []

@@ -87,13 +87,9 @@ def test_report_of_snakemake_has_captions_and_categories(clone: Workspace) -> No
     assert json.dumps("elimination_single") in page
 
 
-def test_catalogue_entry_and_container_recipes(repository: Path) -> None:
+def test_catalogue_entry(repository: Path) -> None:
     entry = yaml.safe_load((repository / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8"))
     assert entry["usage"]["report"] is True
-    for name in ("Dockerfile", "apptainer.def"):
-        text = (repository / "containers" / name).read_text(encoding="utf-8")
-        assert "--require-hashes --requirement requirements.lock" in text
-        assert "Not tested" in text
 
 
 def test_only_slow_tests_may_run_a_whole_pipeline(finished: tuple[Workspace, Outcome]) -> None:

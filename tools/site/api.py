@@ -36,10 +36,14 @@ def pages(root: Path) -> dict[str, str]:
 
 
 def layers(root: Path) -> list[str]:
-    """List the layers from the lowest up, as the contract of the imports in pyproject.toml declares them."""
+    """List the layers from the lowest up, as the contract of the imports in pyproject.toml declares them.
+
+    The topmost, `__main__`, is the command and not a module to import, so it is left out.
+    """
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     contract = next(one for one in project["tool"]["importlinter"]["contracts"] if one["type"] == "layers")
-    return [name.strip() for level in reversed(contract["layers"]) for name in level.split("|")]
+    names = [name.strip() for level in reversed(contract["layers"]) for name in level.split("|")]
+    return [name for name in names if name != "__main__"]
 
 
 def modules(root: Path) -> Iterator[tuple[str, str]]:
