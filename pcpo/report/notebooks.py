@@ -33,7 +33,8 @@ __all__ = ["execute", "notebook_page", "only_drawn", "read_notebook", "run_noteb
 _LOG = logging.getLogger("pcpo.job")
 _SECONDS = 600
 _LONGEST_SOCKET = 90  # of the 104 bytes that the shortest systems allow, with room for the port's number
-_COMPARISON = re.compile(r'r\.comparison\("(?P<figure>\w+)"\)')
+_INLINE = "module://matplotlib_inline.backend_inline"  # pictures become outputs of the cells that draw them
+_DRAWN = re.compile(r'r\.figure_numbers\("(?P<figure>\w+)"\)')
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -64,7 +65,6 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, root: Path, name: str
             km=manager,
             timeout=_SECONDS,
             record_timing=False,
-            store_widget_state=False,
             resources={"metadata": {"path": str(folder)}},
         )
         try:
@@ -91,7 +91,7 @@ def _manager(private: Path) -> AsyncKernelManager:
 
 def _environment(private: Path, root: Path) -> dict[str, str]:
     own = {name: str(private / name.lower()) for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")}
-    fixed = {"PYTHONHASHSEED": "0", "MPLBACKEND": "Agg", ROOT_VARIABLE: str(root)}
+    fixed = {"PYTHONHASHSEED": "0", "MPLBACKEND": _INLINE, ROOT_VARIABLE: str(root)}
     return {**os.environ, **own, **fixed}
 
 
@@ -130,12 +130,12 @@ def _words(text: str, root: Path) -> Markup:
 
 
 def only_drawn(notebook: nbformat.NotebookNode, figures: Collection[str]) -> nbformat.NotebookNode:
-    """Return the notebook without the cells that show a figure of runs that is not drawn, and the texts before them."""
+    """Return the notebook without the cells that read a figure of runs that is not drawn, and the texts before them."""
     kept: list[nbformat.NotebookNode] = []
     for cell in notebook.cells:
         kept.append(cell)
-        shown = _COMPARISON.fullmatch(cell.source.strip()) if cell.cell_type == "code" else None
-        if shown and shown["figure"] not in figures:
+        read = _DRAWN.findall(cell.source) if cell.cell_type == "code" else []
+        if not set(read) <= set(figures):
             kept.pop()
             while kept and kept[-1].cell_type == "markdown":
                 kept.pop()

@@ -1,32 +1,32 @@
-"""The notebooks: clean sources without logic, which run on results and become pages that need no network."""
+"""The notebooks: clean sources that compute estimates in the open, and run as pages that need no network."""
 
 from __future__ import annotations
 
-import ast
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
-import pandas as pd
 import pytest
-from support.report_tree import TOY, made_up, make_tree, toy_tree
+from support.notebook_tree import CLAIMS, comparison_tree, group_tree
+from support.report_tree import TOY, toy_tree
 
-from pcpo.claims.contract import Group
 from pcpo.errors import ResultsError
 from pcpo.figures.registry import entries
+from pcpo.report import load
 from pcpo.report.formulas import markdown
-from pcpo.report.html import Fragment
-from pcpo.report.notebooks import notebook_page, only_drawn, read_notebook, run_notebook
+from pcpo.report.notebooks import execute, notebook_page, only_drawn, read_notebook, run_notebook
 from pcpo.report.store import ROOT_VARIABLE, declared_groups
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
-ALLOWED = (ast.Import, ast.ImportFrom, ast.Assign, ast.Expr)
-LOGIC = (ast.Lambda, ast.IfExp, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.NamedExpr, ast.BinOp)
+#: Notebooks on the results of a run; `explore` makes its own.
+ON_RESULTS = [name for name in NAMES if name != "explore"]
+LONGEST = {"explore": 45}
+SECTIONS = ("title", "load-text", "exercises")
 
 
 def raw(name: str) -> dict[str, Any]:
@@ -38,15 +38,9 @@ def code(name: str) -> list[str]:
     return [cell.source for cell in read_notebook(FOLDER / f"{name}.ipynb").cells if cell.cell_type == "code"]
 
 
-def logic(source: str) -> list[str]:
-    """Whatever in a cell is more than imports, names for values, and calls."""
-    tree = ast.parse(source)
-    found = [type(node).__name__ for node in tree.body if not isinstance(node, ALLOWED)]
-    return found + [type(node).__name__ for node in ast.walk(tree) if isinstance(node, LOGIC)]
-
-
-def test_one_for_each_group_and_one_for_the_comparison() -> None:
-    assert set(NAMES) == {*declared_groups(), "comparison"}
+def test_one_for_each_group_one_for_the_comparison_and_one_to_explore() -> None:
+    assert set(NAMES) == {*declared_groups(), "comparison", "explore"}
+    assert set(CLAIMS) == set(declared_groups())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -63,15 +57,23 @@ def test_the_source_is_clean(name: str) -> None:
         assert cell["metadata"] == {}
         if cell["cell_type"] == "code":
             assert (cell["outputs"], cell["execution_count"]) == ([], None)
-            assert logic("".join(cell["source"])) == []
+            assert len(cell["source"]) <= LONGEST.get(name, 16), "a cell is read, and changed, at one glance"
+    assert len(json.dumps(notebook)) < 12_000
 
 
-def test_logic_is_found() -> None:
-    assert logic("for x in r.claims('a'):\n    x") == ["For"]
-    assert logic("def f():\n    pass") == ["FunctionDef"]
-    assert logic("[x for x in y]") == ["ListComp"]
-    assert logic("r.table('a') / 2") == ["BinOp"]
-    assert logic("from pcpo.report import load\n\nr = load()") == []
+@pytest.mark.parametrize("name", ON_RESULTS)
+def test_all_have_the_same_parts(name: str) -> None:
+    ids = [cell["id"].removeprefix(f"{name}-") for cell in raw(name)["cells"]]
+    assert [one for one in ids if one in SECTIONS] == list(SECTIONS)
+    assert (ids[0], ids[-1]) == ("title", "exercises")
+    texts = {cell.id.removeprefix(f"{name}-"): cell.source for cell in read_notebook(FOLDER / f"{name}.ipynb").cells}
+    assert re.search(r"\*\*The questions? of this notebook\.\*\* .*\?", texts["title"])
+    assert "one sentence says what to run" in texts["load-text"] or name == "comparison"
+    assert len(re.findall(r"^\d\. ", texts["exercises"], re.MULTILINE)) >= 3
+    claims = [f"{name}.{claim}" for claim in CLAIMS.get(name, ())]
+    asserted = re.findall(r"^assert .*$", "\n".join(code(name)), re.MULTILINE)
+    assert len(asserted) == max(1, len(claims))
+    assert all(any(f'r.verdict("{claim}")["estimate"]' in line for line in asserted) for claim in claims)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -83,49 +85,91 @@ def test_the_text_becomes_html_with_formulas(name: str) -> None:
     assert "$" not in re.sub(r"<code>.*?</code>", "", made)
 
 
-@pytest.fixture(scope="module")
-def declared(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made-up verdicts and figures for every claim that the project declares."""
-    root = tmp_path_factory.mktemp("declared")
-    groups: Mapping[str, Group] = declared_groups()
-    frames: dict[str, pd.DataFrame] = {name: made_up(group) for name, group in groups.items()}
-    make_tree(root, groups, frames)
-    return root
+@pytest.fixture
+def pictures(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Matplotlib without a screen, closed afterwards; cells are exec'd here, so settings are put back."""
+    plt = pytest.importorskip("matplotlib.pyplot")
+    monkeypatch.setattr(plt, "show", lambda: None)
+    backend = plt.get_backend()
+    plt.switch_backend("Agg")
+    with plt.rc_context():
+        yield plt
+    plt.close("all")
+    plt.switch_backend(backend)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_cell_runs(name: str, declared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(ROOT_VARIABLE, str(declared))
+def tree_of(name: str, root: Path, *, off: float = 0.0) -> Path:
+    return comparison_tree(root, off=off) if name == "comparison" else group_tree(root, name, off=off)
+
+
+@pytest.mark.parametrize("name", ON_RESULTS)
+def test_every_cell_runs_and_finds_the_estimate_of_the_verdict(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pictures: Any
+) -> None:
+    monkeypatch.setenv(ROOT_VARIABLE, str(tree_of(name, tmp_path)))
     names: dict[str, Any] = {}
-    shown = []
+    drawn = 0
     for source in code(name):
-        *_, last = ast.parse(source).body
-        if isinstance(last, ast.Expr):
-            shown.append(eval(source, names))
-        else:
+        exec(source, names)
+        for number in pictures.get_fignums():
+            pictures.figure(number).canvas.draw()
+            drawn += 1
+        pictures.close("all")
+    assert drawn >= 1
+
+
+@pytest.mark.parametrize("name", ON_RESULTS)
+def test_another_estimate_is_noticed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pictures: Any) -> None:
+    """Every estimate of the verdicts is moved: each `assert` fails, whatever the cells before it found."""
+    monkeypatch.setenv(ROOT_VARIABLE, str(tree_of(name, tmp_path, off=0.01)))
+    names: dict[str, Any] = {}
+    failed = 0
+    for source in code(name):
+        try:
             exec(source, names)
-    assert all(isinstance(value, Fragment) for value in shown)
-    html = "".join(value.html for value in shown)
-    if name == "comparison":
-        assert all(f'id="figure-{picture}"' in html for picture in entries())
-        return
-    group = declared_groups()[name]
-    assert all(f'id="figure-{claim.figure}"' in html for claim in group.claims)
-    assert html.count('class="result"') == len(group.claims)
-    assert html.count("<figcaption>") == len({claim.figure for claim in group.claims})
+        except AssertionError:
+            failed += 1
+            exec(re.sub(r"^assert .*$", "", source, flags=re.MULTILINE), names)
+        pictures.close("all")
+    assert failed == max(1, len(CLAIMS.get(name, ())))
+
+
+def test_what_is_missing_is_said_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    r = load(tmp_path)
+    with pytest.raises(ResultsError, match=r"^study scaling: found no table under .*results, expected one; `make` "):
+        r.table("scaling")
+    with pytest.raises(
+        ResultsError, match=r"^claim scaling\.overlay: found no verdict in .*scaling\.csv, expected one"
+    ):
+        r.verdict("scaling.overlay")
+    with pytest.raises(ResultsError, match=r"^.*results/runs: found no run, expected some; run `make`") as none:
+        r.runs()
+    assert none.value._render_traceback_() == [f"ResultsError: {none.value}"], "IPython shows this and no traceback"
 
 
 def test_figures_that_are_not_drawn_are_left_out_with_their_texts() -> None:
     notebook = read_notebook(FOLDER / "comparison.ipynb")
-    kept = only_drawn(notebook, ["fleets", "learning_curves", "elimination_other"])
-    assert [c.source for c in kept.cells if c.cell_type == "code"][1:] == [
-        'r.comparison("fleets")',
-        'r.comparison("learning_curves")',
-    ]
-    assert "load()" in kept.cells[2].source
+    kept = only_drawn(notebook, ["elimination", "learning_curves", "elimination_other"])
+    read = re.findall(r'figure_numbers\("(\w+)"\)', "\n".join(c.source for c in kept.cells if c.cell_type == "code"))
+    assert read == ["elimination", "learning_curves"]
     heads = [c.source.splitlines()[0] for c in kept.cells if c.source.startswith("#")]
-    assert heads == ["# Comparison with other methods", "## The fleets", "## Learning curves"]
+    assert heads == [
+        "# Comparison with other methods",
+        "## The runs",
+        "## The end of the budget",
+        "## Elimination",
+        "## Learning curves",
+        "## Exercises",
+    ]
     assert only_drawn(notebook, list(entries())) == notebook
+
+
+@pytest.mark.slow
+def test_explore_runs_and_shows_sliders(tmp_path: Path) -> None:
+    done = execute(read_notebook(FOLDER / "explore.ipynb"), FOLDER, tmp_path, "explore")
+    [shown] = [cell for cell in done.cells if cell.id == "explore-show"]
+    assert any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in shown.outputs)
 
 
 TOY_CODE = """\

@@ -89,9 +89,6 @@ if EVIDENCE:
         input:
             notebook=ancient(PLACES.of_checkout("notebooks/{group}.ipynb")),
             verdicts=f"{RESULTS}/verdicts/{{group}}.csv",
-            figures=lambda wildcards: [
-                f"{FIGURES}/{name}.{suffix}" for name in GROUPS[wildcards.group].figures for suffix in ("png", "csv")
-            ],
             tables=lambda wildcards: [path for s in GROUPS[wildcards.group].studies for path in tables_of(s)],
         output:
             page=f"{RESULTS}/notebooks/{{group}}.html",

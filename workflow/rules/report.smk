@@ -6,7 +6,8 @@ REPORT = [f"{RESULTS}/notebooks/comparison.html", f"{RESULTS}/report.html"]
 rule notebook_comparison:
     input:
         notebook=ancient(PLACES.of_checkout("notebooks/comparison.ipynb")),
-        figures=[f"{FIGURES}/{name}.{suffix}" for name in WANTED for suffix in ("png", "csv")],
+        figures=[f"{FIGURES}/{name}.csv" for name in WANTED],
+        runs=[path for s in SCENARIOS for algorithm in SCENARIOS[s]["algorithms"] for path in runs_of(s, algorithm)],
     output:
         page=f"{RESULTS}/notebooks/comparison.html",
     log:
