@@ -14,10 +14,10 @@ from playwright import sync_api
 __all__ = ["Page", "browser", "executable"]
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-#: For root in a container without a GPU and with a small /dev/shm; no name of a host resolves.
+#: For root in a container without a GPU and with a small /dev/shm; no host but the loopback interface is reached.
 OPTIONS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--allow-file-access-from-files"),
-    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 MILLISECONDS = 60_000
 
