@@ -95,7 +95,8 @@ def _title(part: pd.DataFrame) -> str:
     first, low = part.iloc[0], part.loc[part["quantity"] == "optimal_cost", "real"].min()
     gap = "one cluster"
     if np.isfinite(first["separation"]):
-        gap = rf"$\Delta$ = {first['separation']:.3g} ({100 * first['separation'] / low:.2g} %)"
+        share = f"{100 * first['separation'] / low:.2g}\N{NO-BREAK SPACE}%"
+        gap = rf"$\Delta$ = {first['separation']:.3g} ({share})"
     facts = rf"$n$={first['n']}, $m$={first['m']}, $N$={first['N']}, $\gamma$={first['gamma']:g}; {gap}"
     H = part["cluster"].nunique()
     if len(labelled_rows(H)) < H:

@@ -17,6 +17,7 @@ from pcpo.figures.style import (
     PAGE,
     as_written,
     bare_minor_ticks,
+    legend_above,
     modes,
     new_figure,
     panel_label,
@@ -106,8 +107,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
     counted = f"{runs[0]}" if len(runs) == 1 else f"{runs[0]} to {runs[-1]}"
     shown = dict(zip(*reversed(_legend_of(panels)), strict=True))
     heading = f"Mean over {counted} runs with 95 % jackknife-t interval (of {FEWEST} and more); mode: {modes(numbers)}"
-    heading = wrapped(heading, 0.97 * PAGE, 7)
-    figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=4, title=heading, title_fontsize=7)
+    legend_above(figure, list(shown.values()), list(shown), heading, ncols=4 if len(shown) <= 4 else 3)
     return figure
 
 
@@ -144,7 +144,7 @@ def _panel(axes: Axes, part: pd.DataFrame, title: str) -> None:
 
 
 def _series(axes: Axes, one: pd.DataFrame, series: str, panel: pd.DataFrame) -> None:
-    """Draw a curve, its interval and its prediction; an infinite mean is a triangle above, with the number of runs."""
+    """Draw a curve, its interval and its prediction; an infinite mean is a triangle above, with the count of runs."""
     label, colour, marker, line = _SERIES[series]
     finite = np.isfinite(one["gap"])
     axes.plot(one["rollouts"], one["gap"].where(finite), color=colour, marker=marker, linestyle=line, label=label)
@@ -154,15 +154,16 @@ def _series(axes: Axes, one: pd.DataFrame, series: str, panel: pd.DataFrame) -> 
     name = "steady state predicted, no fit"
     axes.plot(known["rollouts"], known["predicted"], color="black", linestyle=":", marker="_", ms=5, label=name)
     top = 3 * panel.loc[np.isfinite(panel["gap"]), "gap"].max()
-    for _, row in one[~finite].iterrows():
-        axes.plot(row["rollouts"], top, marker="^", color=colour, clip_on=False)
+    for place, (_, row) in enumerate(one[~finite].iterrows()):
+        key = None if place else f"{label}: infinite in k/n runs"
+        axes.plot(row["rollouts"], top, "^", color=colour, mfc="none", clip_on=False, label=key)
         axes.annotate(
-            f"∞ in {row['infinite']} of {row['runs']} runs",
+            f"{row['infinite']}/{row['runs']}",
             (row["rollouts"], top),
-            va="center",
+            ha="center",
             textcoords="offset points",
-            xytext=(5, 0),
-            fontsize=6.5,
+            xytext=(0, 5),
+            fontsize=7,
             color=colour,
         )
 

@@ -7,23 +7,22 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.lines import Line2D
 
 from pcpo.algorithms.registry import ALGORITHMS
 from pcpo.errors import ResultsError
 from pcpo.experiments.comparison import final_table
 from pcpo.figures.registry import ComparisonFigure, Configured, Results, Wanted
 from pcpo.figures.style import (
-    GLOBAL_COLOUR,
-    LOCAL_COLOUR,
     PAGE,
     as_written,
+    method_look,
     modes,
     new_figure,
     panel_label,
     plain_log_ticks,
     wrapped,
 )
+from pcpo.statistics import FEWEST
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +33,9 @@ __all__ = ["FIGURES", "draw", "table"]
 
 _TITLE = 5.2  # inches from the left end of the axes to the edge of the page
 _NAME = 1.9  # inches that the name of a method may take beside the axes
+_SEES = "trajectories"
+#: Stands behind the names of methods that see trajectories, and in the heading.
+_MARK = " ‡"
 
 
 def table(runs: pd.DataFrame, methods: Mapping[str, tuple[str, str]], titles: Mapping[str, str]) -> pd.DataFrame:
@@ -67,8 +69,11 @@ def table(runs: pd.DataFrame, methods: Mapping[str, tuple[str, str]], titles: Ma
 def draw(numbers: pd.DataFrame) -> Figure:
     """Draw a row of panels for each scenario: gap, failed runs, rounds, bytes."""
     scenarios = list(dict.fromkeys(numbers["scenario"]))
-    methods = list(dict.fromkeys(numbers["method"]))
-    names = {method: wrapped(as_written(method), _NAME, 7) for method in methods}
+    methods = dict(zip(numbers["method"], numbers["sees"], strict=True))
+    names = {
+        method: wrapped(as_written(method) + (_MARK if sees == _SEES else ""), _NAME, 7)
+        for method, sees in methods.items()
+    }
     extra = 0.12 * sum(name.count("\n") for name in names.values())
     figure = new_figure(PAGE, 0.9 + len(scenarios) * (0.55 + 0.16 * len(methods) + extra))
     panels = figure.subplots(len(scenarios), 4, squeeze=False, width_ratios=[2.2, 1, 1, 1], sharey="row")
@@ -83,29 +88,17 @@ def draw(numbers: pd.DataFrame) -> Figure:
         panel_label(row[0], wrapped(title, _TITLE))
         row[0].set_yticks(range(len(part)), part["method"].map(names))
         row[0].set_ylim(len(part) - 0.5, -0.5)
-    keys = [
-        Line2D([], [], marker="o", color=GLOBAL_COLOUR, lw=0, label="sees rollout costs"),
-        Line2D([], [], marker="D", color=LOCAL_COLOUR, lw=0, label="sees trajectories"),
-        Line2D([], [], marker=">", color="0.3", lw=0, label="mean is infinite"),
-    ]
-    keys = [key for key, shown in zip(keys, _shown(numbers), strict=True) if shown]
-    heading = f"95 % intervals: jackknife-t over runs (gap), Clopper-Pearson (failed); mode: {modes(numbers)}"
-    heading = wrapped(heading, 0.97 * PAGE, 7)
-    figure.legend(handles=keys, loc="outside upper center", ncols=3, title=heading, title_fontsize=7)
+    figure.suptitle(wrapped(_heading(numbers), 0.97 * PAGE, 7), fontsize=7)
     return figure
 
 
-def _shown(numbers: pd.DataFrame) -> list[bool]:
-    """Return the keys of the legend that occur."""
-    return [
-        (numbers["sees"] != "trajectories").any(),
-        (numbers["sees"] == "trajectories").any(),
-        (~np.isfinite(numbers["gap"])).any(),
-    ]
-
-
-def _look(row: pd.Series) -> tuple[object, str]:
-    return (LOCAL_COLOUR, "D") if row["sees"] == "trajectories" else (GLOBAL_COLOUR, "o")
+def _heading(numbers: pd.DataFrame) -> str:
+    """Say how intervals were made, in which mode, and what the marks mean that occur."""
+    gaps = "jackknife-t over runs" if numbers["runs"].min() >= FEWEST else f"none under {FEWEST} runs"
+    text = f"95 % intervals: {gaps} (gap), Clopper-Pearson (failed); mode: {modes(numbers)}"
+    if (numbers["sees"] == _SEES).any():
+        text += f";{_MARK} sees trajectories, the others see costs of rollouts"
+    return text + ("; ▶ the mean is infinite" if not np.isfinite(numbers["gap"]).all() else "")
 
 
 def _gaps(axes: Axes, part: pd.DataFrame) -> None:
@@ -113,7 +106,7 @@ def _gaps(axes: Axes, part: pd.DataFrame) -> None:
     finite = part[np.isfinite(part["gap"])]
     edge = 4 * finite["gap"].max() if len(finite) else 1.0
     for y, (_, row) in enumerate(part.iterrows()):
-        colour, marker = _look(row)
+        colour, marker, _ = method_look(row["algorithm"])
         if not np.isfinite(row["gap"]):
             axes.plot(edge, y, ">", color=colour, clip_on=False)
             continue
@@ -129,7 +122,7 @@ def _gaps(axes: Axes, part: pd.DataFrame) -> None:
 
 def _failures(axes: Axes, part: pd.DataFrame) -> None:
     for y, (_, row) in enumerate(part.iterrows()):
-        colour, marker = _look(row)
+        colour, marker, _ = method_look(row["algorithm"])
         axes.plot([row["fail_low"], row["fail_high"]], [y, y], color=colour, lw=1)
         axes.plot(row["fail_fraction"], y, marker, color=colour)
     axes.set_xlim(-0.05, 1.05)

@@ -16,8 +16,9 @@ from pcpo.figures.style import (
     PAGE,
     as_written,
     bare_minor_ticks,
-    cluster_colour,
     labelled_rows,
+    legend_above,
+    method_look,
     modes,
     new_figure,
     panel_label,
@@ -25,6 +26,7 @@ from pcpo.figures.style import (
     rows_height,
     wrapped,
 )
+from pcpo.statistics import FEWEST
 from pcpo.theory.transfer import shifted_plateaus
 
 if TYPE_CHECKING:
@@ -84,10 +86,14 @@ def draw(numbers: pd.DataFrame) -> Figure:
     _failures(panels[-1], ends)
     panels[-1].set_xticks(range(len(names)), names, rotation=rotation)
     panel_label(panels[-1], "Clopper-Pearson 95 %" if columns <= _MANY else "Clopper-Pearson\n95 %")
-    handles, labels = (panels[0] if H else panels[-1]).get_legend_handles_labels()
-    heading = f"Mean over {int(lines['runs'].max())} runs, 95 % jackknife-t interval; mode: {modes(lines)}"
-    heading = wrapped(heading, 0.97 * PAGE, 7)
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, title=heading, title_fontsize=7)
+    keys = {
+        label: handle
+        for axes in (panels[: 1 if many else H] if H else panels[-1:])
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    heading = f"Mean over {int(lines['runs'].max())} runs, 95 % jackknife-t interval (of {FEWEST} and more); "
+    heading += f"mode: {modes(lines)}"
+    legend_above(figure, list(keys.values()), list(keys), heading, ncols=4 if len(keys) <= 4 else 3)
     return figure
 
 
@@ -102,14 +108,22 @@ def _few_clusters(panels: Sequence[Axes], part: pd.DataFrame, title: str) -> Non
 def _curves(axes: Axes, part: pd.DataFrame) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
-    for k, (method, one) in enumerate(part.groupby("method", sort=False)):
-        colour, marker = cluster_colour(k)
+    known = part.loc[np.isfinite(part["gap"]), "gap"]
+    top = float(known.max()) if len(known) else 1.0
+    for method, one in part.groupby("method", sort=False):
+        colour, marker, line = method_look(one["algorithm"].iloc[0])
         one = one.sort_values("rollouts")
         finite = np.isfinite(one["gap"])
         label = as_written(str(method))
-        axes.plot(one["rollouts"], one["gap"].where(finite), color=colour, marker=marker, label=label)
+        axes.plot(one["rollouts"], one["gap"].where(finite), color=colour, marker=marker, ls=line, label=label)
         low, high = one["ci_low"].where(finite), one["ci_high"].where(finite)
         axes.fill_between(one["rollouts"], low, high, color=colour, alpha=0.2, lw=0)
+        lost = one.loc[~finite, "rollouts"]
+        if len(lost):
+            axes.plot(lost, np.full(len(lost), 3 * top), "^", color=colour, mfc="none", clip_on=False)
+    if not np.isfinite(part["gap"]).all():
+        axes.plot([], [], "^", color="0.3", mfc="none", label="infinite mean")
+    bare_minor_ticks(axes.xaxis)
     axes.axhline(part["plateau"].iloc[0], color="black", ls=":", lw=1, label=PLATEAU)
     axes.set_xlabel("rollouts per agent")
     axes.set_ylabel("gap $C-C^*$ (cost units)")
@@ -123,11 +137,11 @@ def _many_clusters(panels: Sequence[Axes], part: pd.DataFrame, title: str) -> No
     plateaus = part.drop_duplicates("cluster")
     middle.plot(plateaus["plateau"], plateaus["cluster"].map(level), "k|", ms=7)
     for k, (method, own) in enumerate(part.groupby("method", sort=False)):
-        colour, marker = cluster_colour(k)
+        colour, marker, line = method_look(own["algorithm"].iloc[0])
         own = own[np.isfinite(own["gap"])]
         by_epoch = own.groupby("epoch")
         rollouts, gaps = by_epoch["rollouts"].mean(), by_epoch["gap"]
-        left.plot(rollouts, gaps.median(), color=colour, marker=marker, label=as_written(str(method)))
+        left.plot(rollouts, gaps.median(), color=colour, marker=marker, ls=line, label=as_written(str(method)))
         left.fill_between(rollouts, gaps.min(), gaps.max(), color=colour, alpha=0.2, lw=0)
         end = own[own["epoch"] == part["epoch"].max()]
         middle.plot(end["gap"], end["cluster"].map(level) + 0.22 * (1 - k), marker, color=colour, ms=2.5)
@@ -136,6 +150,7 @@ def _many_clusters(panels: Sequence[Axes], part: pd.DataFrame, title: str) -> No
     left.set_yscale("log")
     left.set_xlabel("rollouts per agent")
     left.set_ylabel("gap $C-C^*$ (cost units)")
+    bare_minor_ticks(left.xaxis)
     middle.set_xscale("log")
     middle.set_xlabel("gap $C-C^*$ (cost units)")
     middle.set_ylabel("cluster $j$")
@@ -155,8 +170,8 @@ def _failures(axes: Axes, ends: pd.DataFrame) -> None:
     for s, scenario in enumerate(scenarios):
         part = ends[ends["scenario"] == scenario].set_index("method")
         for k, method in enumerate(m for m in methods if m in part.index):
-            colour, marker = cluster_colour(k)
             x, row = s + 0.22 * (k - (len(methods) - 1) / 2), part.loc[method]
+            colour, marker, _ = method_look(row["algorithm"])
             axes.plot([x, x], [row["fail_low"], row["fail_high"]], color=colour, lw=1)
             axes.plot(x, row["fail_fraction"], marker, color=colour, label=None if s else as_written(method))
     axes.set_xlim(-0.6, len(scenarios) - 0.4)

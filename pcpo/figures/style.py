@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pcpo.errors import ConfigError
 from pcpo.figures import fonts
@@ -24,19 +26,26 @@ __all__ = [
     "COLUMN",
     "GLOBAL_COLOUR",
     "LOCAL_COLOUR",
+    "METHOD_LOOKS",
     "PAGE",
+    "Look",
     "as_written",
     "bare_minor_ticks",
     "cluster_colour",
     "counted",
     "decade_ticks",
+    "heading",
     "labelled_rows",
+    "legend_above",
+    "method_look",
     "modes",
     "new_figure",
     "panel_label",
     "plain_log_ticks",
     "rows_height",
+    "runs_words",
     "save",
+    "styled",
     "whole_ticks",
     "wrapped",
 ]
@@ -53,6 +62,43 @@ _CLUSTERS = [_PALETTE[i] for i in (0, 1, 2, 4, 3, 5, 6, 7, 8, 9)]
 # The second row comes in after a hundred clusters.
 _MARKERS = "osD^vP*Xhd", "<>8pH"
 
+
+class Look(NamedTuple):
+    """Hold how a method is drawn: its colour, and marker and line style, which tell methods apart without colour."""
+
+    colour: str
+    marker: str
+    line: str | tuple[int, tuple[int, int]]
+
+
+_DARK = "#4D4D4D"
+#: How every figure draws a method, by its name in `pcpo.algorithms.registry.ALGORITHMS`. A method and its synchronised
+#: variant share a colour; variants of PCPO, which are compared with PCPO alone, take the colours of other methods.
+METHOD_LOOKS = {
+    "pcpo": Look(GLOBAL_COLOUR, "o", "-"),
+    "pcpo_sync": Look(GLOBAL_COLOUR, "8", ":"),
+    "pcpo_one_sequence": Look(_PALETTE[3], "s", "--"),
+    "pcpo_no_reinit": Look(_PALETTE[2], "^", "-."),
+    "pcpo_no_radius_scaling": Look(_PALETTE[4], "v", (0, (5, 3))),
+    "pcpo_no_elimination": Look(_PALETTE[5], "D", ":"),
+    "pcpo_eliminate_once": Look(_PALETTE[7], "X", "--"),
+    "pcpo_centred": Look(_PALETTE[4], "s", "--"),
+    "pcpo_two_point": Look(_PALETTE[2], "d", "-."),
+    "local": Look(LOCAL_COLOUR, "s", "--"),
+    "naive_average": Look(_PALETTE[3], "v", "-."),
+    "naive_average_sync": Look(_PALETTE[3], "^", ":"),
+    "oracle_clusters": Look(_PALETTE[2], "D", "--"),
+    "one_shot": Look(_PALETTE[4], "8", "-."),
+    "fedlqr": Look(_PALETTE[5], "P", "--"),
+    "fedlqr_sync": Look(_PALETTE[5], "H", ":"),
+    "ifca": Look(_PALETTE[9], "X", "-."),
+    "cfl": Look(_PALETTE[6], "*", "--"),
+    "cfl_sync": Look(_PALETTE[6], "<", ":"),
+    "maml_lqr": Look(_PALETTE[7], "h", "-."),
+    "maml_lqr_sync": Look(_PALETTE[7], ">", ":"),
+    "least_squares": Look(_DARK, "d", "--"),
+    "cluster_sysid": Look(_DARK, "p", "-"),
+}
 _RC: Any = {
     "font.family": [fonts.PRIMARY],
     "text.usetex": False,
@@ -83,6 +129,23 @@ def cluster_colour(cluster: int) -> tuple[str, str]:
     tens, colour = divmod(cluster, len(_CLUSTERS))
     markers = _MARKERS[tens // 10 % 2]
     return _CLUSTERS[colour], markers[(colour + tens) % len(markers)]
+
+
+def method_look(name: str) -> Look:
+    """Return how every figure draws a method; one that has no line in `METHOD_LOOKS` has a look made of its name."""
+    if name in METHOD_LOOKS:
+        return METHOD_LOOKS[name]
+    chosen = zlib.crc32(name.encode())
+    markers = _MARKERS[0] + _MARKERS[1]
+    return Look(_PALETTE[1 + chosen % 9], markers[chosen // 9 % len(markers)], ("--", "-.", ":")[chosen // 135 % 3])
+
+
+def styled(changes: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """Enter the settings of all figures with some of them changed, for figures of another size than a page's."""
+    from matplotlib import rc_context
+
+    settings: Any = {**_RC, **changes}
+    return rc_context(settings)
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -200,6 +263,25 @@ def whole_ticks(axis: Axis, most: int | None = None) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(integer=True) if most is None else MaxNLocator(nbins=most, integer=True))
+
+
+def heading(figure: Figure, text: str) -> None:
+    """Write a text of 7 points above a figure, in as many lines as it needs."""
+    figure.suptitle(wrapped(text, 0.97 * figure.get_figwidth(), 7), fontsize=7)
+
+
+def legend_above(figure: Figure, handles: Sequence[Any], labels: Sequence[str], text: str, ncols: int) -> None:
+    """Draw one key above all panels, below a text of 7 points in as many lines as it needs."""
+    words = wrapped(text, 0.97 * figure.get_figwidth(), 7)
+    look: Any = {"title": words, "title_fontsize": 7, "handlelength": 1.7, "columnspacing": 0.9}
+    figure.legend(handles, labels, loc="outside upper center", ncols=ncols, **look)
+
+
+def runs_words(counts: pd.Series, noun: str = "run") -> str:
+    """Say how many runs stand behind the points: "40 runs", or "12 to 40 runs"."""
+    known = counts.dropna().astype(int)
+    least, most = int(known.min()), int(known.max())
+    return counted(most, noun) if least == most else f"{least:,} to {counted(most, noun)}"
 
 
 def panel_label(axes: Axes, text: str) -> None:

@@ -15,7 +15,16 @@ from pcpo.arrays import FloatArray
 from pcpo.experiments.comparison import all_right, curves, rollouts_saved, run_means
 from pcpo.experiments.experiment import Experiment
 from pcpo.figures.registry import ComparisonFigure, Configured, Results, Wanted
-from pcpo.figures.style import COLUMN, as_written, cluster_colour, new_figure, panel_label, plain_log_ticks, wrapped
+from pcpo.figures.style import (
+    COLUMN,
+    as_written,
+    legend_above,
+    method_look,
+    new_figure,
+    panel_label,
+    plain_log_ticks,
+    wrapped,
+)
 from pcpo.oracles.protocol import Estimator
 from pcpo.simulation.noise import noise_law
 from pcpo.theory.predictions import steady_state_gap
@@ -104,10 +113,11 @@ def _with_savings(numbers: pd.DataFrame, by_run: pd.Series, algorithm: str) -> p
 
 def draw(numbers: pd.DataFrame) -> Figure:
     """Draw gaps against rollouts and the ratio to plain PCPO's; rollouts saved for the same gap stand in words."""
-    figure = new_figure(COLUMN, 5.2)
+    savings = _savings(numbers)
+    figure = new_figure(COLUMN, 4.7 + 0.115 * savings.count("\n"))
     upper, lower = figure.subplots(2, 1)
     for k, (_, part) in enumerate(numbers.groupby("method", sort=False)):
-        _curve(upper, part.sort_values("epoch"), k)
+        _curve(upper, part.sort_values("epoch"))
         if part["algorithm"].iloc[0] != "pcpo":
             _measured(lower, part[part["clean"]].sort_values("epoch"), k)
     labels = ("gap $C-C^*$ (cost units)", "gap / gap of PCPO")
@@ -121,37 +131,43 @@ def draw(numbers: pd.DataFrame) -> Figure:
         axes.set_ylabel(label)
         plain_log_ticks(axes.yaxis)
     panel_label(upper, "(a) global gap")
-    panel_label(lower, "\n".join(["(b) at equal rollouts", *_savings(numbers)]))
+    panel_label(lower, "(b) at equal rollouts")
+    figure.supxlabel(savings, fontsize=7, x=0.02, ha="left")
     handles, names = upper.get_legend_handles_labels()
-    shown = dict(zip(reversed(names), reversed(handles), strict=True))
+    shown = dict(zip(names, handles, strict=True))
     heading = f"{numbers['runs'].iloc[0]} runs, 95 % jackknife-t intervals; mode: {numbers['mode'].iloc[0]}"
-    heading = wrapped(heading, 0.97 * COLUMN, 7)
-    figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=2, title=heading, title_fontsize=7)
+    legend_above(figure, list(shown.values()), list(shown), heading, ncols=2)
     return figure
 
 
-def _savings(numbers: pd.DataFrame) -> list[str]:
-    """Say for each method how many times fewer rollouts reach PCPO's gap, at the last epoch whose gap it reaches."""
+def _savings(numbers: pd.DataFrame) -> str:
+    """Write a line for each method: how many times fewer rollouts reach PCPO's gap, at the last epoch it reaches."""
     lines = []
     for _, part in numbers[numbers["algorithm"] != "pcpo"].groupby("method", sort=False):
         reached = part[part["clean"] & part["saved"].notna()].sort_values("epoch")
         if len(reached):
             row = reached.iloc[-1]
-            span = f"[{row['saved_low']:.3g}, {row['saved_high']:.3g}]"
-            text = f"{as_written(row['method'])}: PCPO's gap of epoch {row['epoch']:g} with {row['saved']:.3g} {span} "
-            text += f"times fewer rollouts (predicted {row['predicted_saved']:.3g})"
-            lines.append(wrapped(text, 0.75 * COLUMN))
-    return lines
+            span = "" if np.isnan(row["saved_low"]) else f" [{_times(row['saved_low'])}, {_times(row['saved_high'])}]"
+            text = f"{as_written(row['method'])}: PCPO's gap of epoch {row['epoch']:g} with {_times(row['saved'])}"
+            text += f"{span} times fewer rollouts (predicted: {_times(row['predicted_saved'])})"
+            lines.append(wrapped(text, 0.95 * COLUMN, 7))
+    return "\n".join(lines)
 
 
-def _curve(axes: Axes, part: pd.DataFrame, k: int) -> None:
-    colour, marker = cluster_colour(k)
+def _times(factor: float) -> str:
+    """Write a factor with two digits, or as a whole number."""
+    return f"{factor:,.0f}" if factor >= 10 else f"{factor:.2g}"
+
+
+def _curve(axes: Axes, part: pd.DataFrame) -> None:
+    colour, marker, line = method_look(part["algorithm"].iloc[0])
     finite = np.isfinite(part["gap"])
     axes.plot(
         part["rollouts"],
         part["gap"].where(finite),
         color=colour,
         marker=marker,
+        ls=line,
         label=as_written(part["method"].iloc[0]),
     )
     low, high = part["ci_low"].where(finite), part["ci_high"].where(finite)
@@ -162,7 +178,7 @@ def _curve(axes: Axes, part: pd.DataFrame, k: int) -> None:
 
 def _measured(axes: Axes, part: pd.DataFrame, k: int) -> None:
     """Draw the ratio measured, with interval, and predicted; the two methods stand side by side."""
-    colour, marker = cluster_colour(k)
+    colour, marker, _ = method_look(part["algorithm"].iloc[0])
     value = part["ratio"]
     spread = [(value - part["ratio_low"]).clip(lower=0), (part["ratio_high"] - value).clip(lower=0)]
     x = part["rollouts"] * 1.08 ** (k - 1.5)

@@ -67,6 +67,10 @@ class Scripts:
         own = [Path(path) for path in extensions_of(algorithms=algorithms)]
         return self.shown(script, module_drawing(entry_of(figure)), *own)
 
+    def film(self, script: str) -> str:
+        """Return the digest of a job that makes the film of a run."""
+        return self.shown(script, f"{PACKAGE.name}.figures.film")
+
     def report(self, script: str) -> str:
         """Return the digest of a job that shows results of all groups and figures."""
         parts = [module for group in GROUPS for part in ("claims", "figures") for module in modules_of(group, part)]

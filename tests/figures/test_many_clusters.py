@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import numpy as np
 import pytest
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from support import legible
 from support.many_clusters import fleet_of, numbers_of
 
 from pcpo.figures import style
 
 FIGURES = ("fleets", "elimination", "learning_curves", "negative_transfer")
 LONG = "24 agents, all different (a long title that goes on for 60)"
-#: Pixels by which boxes of texts may touch: they are a little larger than the letters in them.
-SLACK = 3.0
 
 
 def test_no_colour_and_marker_twice() -> None:
@@ -25,61 +21,25 @@ def test_no_colour_and_marker_twice() -> None:
     assert looks[:10] == list(zip(style._CLUSTERS, "osD^vP*Xhd", strict=True)), "the first ten as ever"
 
 
-def shown(figure: Figure) -> list[Text]:
-    """List the texts that are drawn: not the labels of ticks beyond the ends of an axis."""
-    hidden = set()
-    for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            low, high = sorted(axis.get_view_interval())
-            ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
-            slack = 1e-9 * (high - low)
-            hidden |= {
-                label
-                for tick in ticks
-                for label in (tick.label1, tick.label2)
-                if not (low - slack <= tick.get_loc() <= high + slack) or not axes.axison
-            }
-    return [text for text in figure.findobj(Text) if text.get_visible() and text.get_text() and text not in hidden]
-
-
-def overlapping(figure: Figure) -> list[tuple[str, str]]:
-    boxes = [(text.get_text(), text.get_window_extent()) for text in shown(figure)]
-    return [
-        (a, b)
-        for (a, one), (b, two) in combinations(boxes, 2)
-        if min(one.x1, two.x1) - max(one.x0, two.x0) > SLACK and min(one.y1, two.y1) - max(one.y0, two.y0) > SLACK
-    ]
-
-
-def beyond(figure: Figure) -> list[str]:
-    """List the texts that the edge of the page cuts."""
-    page = figure.bbox
-    boxes = [(text.get_text(), text.get_window_extent()) for text in shown(figure)]
-    return [t for t, box in boxes if box.x0 < -1 or box.y0 < -1 or box.x1 > page.x1 + 1 or box.y1 > page.y1 + 1]
-
-
 def laid_out(name: str, H: int, per_cluster: int, title: str = LONG) -> Figure:
     table, draw = numbers_of(name, fleet_of(H, per_cluster), title)
-    with rc_context({**style._RC, "figure.dpi": 300}):
-        figure = draw(table)
-        figure.draw_without_rendering()
-    return figure
+    return legible.laid_out(draw, table)
 
 
 @pytest.mark.parametrize("H", [1, 2, 3, 10, 11, 24, 30])
 @pytest.mark.parametrize("name", FIGURES)
 def test_texts_stand_clear_of_each_other(name: str, H: int) -> None:
     figure = laid_out(name, H, 2)
-    assert overlapping(figure) == []
-    assert beyond(figure) == []
+    assert legible.overlapping(figure) == []
+    assert legible.beyond(figure) == []
 
 
 @pytest.mark.parametrize(("H", "per_cluster"), [(3, 67), (60, 2)])
 @pytest.mark.parametrize("name", FIGURES)
 def test_fleets_of_many_agents(name: str, H: int, per_cluster: int) -> None:
     figure = laid_out(name, H, per_cluster)
-    assert overlapping(figure) == []
-    assert beyond(figure) == []
+    assert legible.overlapping(figure) == []
+    assert legible.beyond(figure) == []
 
 
 def test_many_rows_are_labelled_at_equal_distances_and_the_title_says_so() -> None:
@@ -88,7 +48,7 @@ def test_many_rows_are_labelled_at_equal_distances_and_the_title_says_so() -> No
     labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     costs = fleet_of(60).optimal_costs[::2]
     assert labels == [f"1 agent, $C^*$ = {cost:.4g}" for cost in costs]
-    assert "30 of 60 clusters labelled" in figure.axes[0].get_title(loc="left")
+    assert "30 of 60 clusters labelled" in figure.axes[0].get_title(loc="left").replace("\n", " ")
 
 
 def test_every_cluster_is_in_the_picture_of_costs() -> None:

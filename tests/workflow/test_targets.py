@@ -175,3 +175,22 @@ def test_commands_of_the_pages_name_a_configuration_and_nothing_else_after_confi
     ]
     assert len(found) > 5
     assert [(page, words) for page, words in found if not re.fullmatch(r"\S+\.yaml[.;:,]?\s*\\?(#.*)?", words)] == []
+
+
+def test_a_film_is_made_when_it_is_asked_for(clone: Workspace) -> None:
+    """It is no part of the default target, and later commands leave it where it is."""
+    film = "build/tiny/figures/film_pair"
+    outcome = clone.snakemake("--cores", "1", f"{film}.gif")
+    assert outcome.code == 0, outcome.text
+    assert outcome.jobs == {"Film of scenario pair"}
+    files = clone.files()
+    assert {f"{film}.{suffix}" for suffix in ("gif", "png", "pdf", "csv")} <= set(files)
+    again = clone.snakemake("--cores", "1", "--force", "build/tiny/figures/fleets.pdf")
+    assert again.code == 0, again.text
+    assert clone.files()[f"{film}.gif"] == files[f"{film}.gif"]
+
+
+def test_a_film_of_an_unknown_scenario_is_refused(clone: Workspace) -> None:
+    outcome = clone.snakemake("-n", "build/tiny/figures/film_pear.gif")
+    assert outcome.code == 1
+    assert "film_pair.gif" in outcome.text

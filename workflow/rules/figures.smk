@@ -30,3 +30,37 @@ rule figure:
         "Figure {wildcards.picture}"
     script:
         "../scripts/draw_figure.py"
+
+
+#: Scenarios whose run of PCPO a film can show; films are made when they are asked for.
+FILMED = [name for name, scenario in SCENARIOS.items() if "pcpo" in scenario["algorithms"]]
+
+
+rule film:
+    input:
+        runs=lambda wildcards: runs_of(wildcards.filmed, "pcpo"),
+        fleet=lambda wildcards: fleet_of(wildcards.filmed),
+    output:
+        gif=f"{FIGURES}/film_{{filmed}}.gif",
+        png=f"{FIGURES}/film_{{filmed}}.png",
+        pdf=f"{FIGURES}/film_{{filmed}}.pdf",
+        csv=f"{FIGURES}/film_{{filmed}}.csv",
+    log:
+        f"{LOGS}/figures/film_{{filmed}}.log",
+    benchmark:
+        f"{BENCHMARKS}/figures/film_{{filmed}}.tsv"
+    wildcard_constraints:
+        filmed="|".join(map(re.escape, FILMED)) or "none",
+    conda:
+        "../../environment.yml"
+    params:
+        sources=lambda wildcards: SCRIPTS.film("draw_film.py"),
+        title=lambda wildcards: SCENARIOS[wildcards.filmed]["title"],
+    message:
+        "Film of scenario {wildcards.filmed}"
+    script:
+        "../scripts/draw_film.py"
+
+
+#: All that a film consists of.
+FILMS = [f"{FIGURES}/film_{name}.{suffix}" for name in FILMED for suffix in ("gif", "png", "pdf", "csv")]

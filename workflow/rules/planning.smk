@@ -33,15 +33,15 @@ def check_command(settings):
     named = {target for target in named if not target.startswith((f"{LOGS}/", f"{BENCHMARKS}/"))}
     known = [Path(path).stem for path in sorted((CHECKOUT / "docs/reference/known").glob("*.json"))]
     PLACES.check(provided())
-    check_targets(named, [*ASKED, *REPORT], single, drawable, many=many)
+    check_targets(named, [*ASKED, *REPORT, *FILMS], single, drawable, many=many)
     if "verify" in named:
         check_known_run(CONFIG["name"], KNOWN_RUN, known)
 
 
 def asked():
-    """List every file that the configuration or the command asks for, with its inputs."""
+    """List every file that the configuration or the command asks for, and what can be asked for: films."""
     reported = {*REPORT, "report", "notebook_comparison"} & REQUESTED
-    return [*ASKED, *(REPORT if reported else []), *REQUESTED]
+    return [*ASKED, *FILMS, *(REPORT if reported else []), *REQUESTED]
 
 
 def starting():

@@ -95,7 +95,7 @@ def _delays(axes: Axes, delays: pd.DataFrame) -> None:
             continue
         x = part["delay"].replace(np.inf, never) + 0.36 * (k - 0.5)
         bars = axes.bar(x, part["runs"] / part["runs"].sum(), 0.34, color=cluster_colour(k)[0], label=label)
-        axes.bar_label(bars, [f"{int(n)}" for n in part["runs"]], fontsize=6, padding=1)
+        axes.bar_label(bars, [f"{int(n)}" for n in part["runs"]], fontsize=7, padding=1)
     axes.axvline(0.5, color="black", ls="--", lw=1, label="later: against Theorem 1")
     whole_ticks(axes.xaxis)
     axes.set_ylim(0, 1.12)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.communication.measures import STUDY, counted
-from pcpo.figures.style import COLUMN, cluster_colour, new_figure, panel_label, whole_ticks
+from pcpo.figures.style import COLUMN, method_look, new_figure, panel_label, whole_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,10 +78,12 @@ def _draw(numbers: pd.DataFrame) -> Figure:
 
 def _time(axes: Axes, part: pd.DataFrame) -> None:
     """Draw the rounds of every method and schedule against T, and the closed form of PCPO's."""
-    for k, ((algorithm, schedule), name) in enumerate(_NAMES.items()):
+    for (algorithm, schedule), name in _NAMES.items():
         runs = part[(part["algorithm"] == algorithm) & (part["schedule"] == schedule)].sort_values("rollouts")
-        colour, marker = cluster_colour(k)
-        axes.plot(runs["rollouts"], runs["rounds"], marker + "-", color=colour, label=name)
+        colour, marker, _ = method_look(algorithm)
+        printed = schedule == "table2"  # hollow: the same method with another schedule
+        look: dict[str, Any] = {"ls": "-" if printed else ":", "mfc": colour if printed else "white"}
+        axes.plot(runs["rollouts"], runs["rounds"], marker=marker, color=colour, label=name, **look)
         if (algorithm, schedule) == ("pcpo", "table2"):
             axes.plot(runs["rollouts"], runs["closed"], "--", color="black", lw=0.8)
     axes.set_xscale("log")
@@ -93,7 +95,7 @@ def _time(axes: Axes, part: pd.DataFrame) -> None:
 def _against(axes: Axes, part: pd.DataFrame, x: str, label: str) -> None:
     """Draw counted rounds and their closed form against a column, on a logarithmic axis with a tick for every value."""
     part = part.sort_values(x)
-    colour, marker = cluster_colour(0)
+    colour, marker, _ = method_look("pcpo")
     axes.plot(part[x], part["rounds"], marker, color=colour)
     axes.plot(part[x], part["closed"], "--", color="black", lw=0.8)
     axes.set_xscale("log")

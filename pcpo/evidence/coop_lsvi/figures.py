@@ -135,7 +135,7 @@ def _pareto_table(tables: Tables) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-_BARS = " Bars: 95 % intervals of the mean over runs (none below ten runs)."
+_BARS = f" Bars: 95 % jackknife-t intervals of the mean over runs (none below {statistics.FEWEST} runs)."
 
 _REGRET_CAPTION = r"""Group regret of Algorithm 1 with homogeneous agents; contrast: factor of the differences between
 rewards. (a) Ways to share, with calibrated $\beta$. (b) At the last episode against $M$, each point at its worst

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pcpo.figures.style import COLUMN, cluster_colour, new_figure, panel_label, plain_log_ticks
+from pcpo.figures.style import (
+    COLUMN,
+    cluster_colour,
+    decade_ticks,
+    heading,
+    legend_above,
+    new_figure,
+    panel_label,
+    plain_log_ticks,
+    runs_words,
+)
+from pcpo.statistics import FEWEST
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,16 +54,26 @@ _MIXED = {
 }
 #: What varies in the panels of `coop_communication`, with its symbol.
 SWEPT = {"episodes": "T", "threshold": "S", "agents": "M", "dimension": "d"}
+_SWEPT_NAMES = {"episodes": "episodes", "threshold": "threshold", "agents": "agents", "dimension": "features"}
 #: What varies in the panels of `coop_sizes`: axis, and the exponent of its bound.
 _SIZES = {
-    "d": ("$d$", 1.5),
-    "H": ("$H$", 2.0),
-    "S": ("$S$", 0.5),
-    "k": ("$d+k$", 1.0),
-    "M": ("$M$, with contexts", 0.5),
+    "d": ("features, $d$", 1.5),
+    "H": ("horizon, $H$", 2.0),
+    "S": ("threshold, $S$", 0.5),
+    "k": ("with contexts, $d+k$", 1.0),
+    "M": ("agents with contexts, $M$", 0.5),
 }
+#: Numbers of the colours of the algorithms, the same in all figures of this study: "alone" is that of Local PO.
+_COLOURS = {
+    "shared": 0, "untold": 0, "alone": 1, "remark": 2, "contexts": 2, "theorem": 3, "told": 3, "pooled": 4, "greedy": 4,
+    "plain": 4, "third": 5, "ignored": 5, "proof": 7, "every": 9, "no_bonus": 9,
+    "S = 2": 0, "S = 8": 2, "S = 32": 3,
+}  # fmt: skip
 #: Points of a label's height with the space that it needs.
 _LINE = 8.0
+
+
+_MEANS = f"means, 95 % jackknife-t intervals over runs ({FEWEST} and more)"
 
 
 def _curve(axes: Axes, part: pd.DataFrame, k: int, style: str = "-", label: str = "") -> None:
@@ -104,10 +125,11 @@ def _ends(
 ) -> dict[str, tuple[float, int]]:
     """Draw the series of a panel and return where their lines end."""
     ends = {}
-    for k, (name, label) in enumerate(labels.items()):
+    for place, (name, label) in enumerate(labels.items()):
         part = numbers[numbers["series"] == name].sort_values("x")
         if part.empty:
             continue
+        k = _COLOURS.get(name, place)
         _curve(axes, part, k, style)
         x, y = float(part["x"].iloc[-1]), float(part["y"].iloc[-1])
         if len(part) > 1:
@@ -160,6 +182,7 @@ def draw_regret(numbers: pd.DataFrame) -> Figure:
         ends = _ends(axes, part, labels)
         _log_log(axes, titles[panel], "agents, $M$" if panel == "agents" else "episodes, $T$", "group regret (reward)")
         pending.append((axes, ends))
+    heading(figure, f"{runs_words(numbers['runs'])}; {_MEANS}; numbers in (b): slopes")
     return _finish(figure, pending, 0.74)
 
 
@@ -172,15 +195,17 @@ def draw_communication(numbers: pd.DataFrame) -> Figure:
             part = numbers[(numbers["panel"] == name) & (numbers["algorithm"] == algorithm)].sort_values("x")
             for bound, style, what in (("lemma", "-", ""), ("counted", "--", ", counted")):
                 own = part[part["bound"] == bound]
-                _curve(axes, own, k, style, f"Lemma {2 * k + 1}{what}")
+                _curve(axes, own, 2 * k, style, f"Lemma {2 * k + 1}{what}")
         axes.axhline(1, color="black", lw=0.6)
-        axes.set(xscale="log", yscale="log", xlabel=f"${symbol}$")
+        axes.set(xscale="log", yscale="log", xlabel=f"{_SWEPT_NAMES[name]}, ${symbol}$")
         plain_log_ticks(axes.xaxis)
     for axes in panels[::2]:
         axes.set_ylabel("rounds over bound")
         plain_log_ticks(axes.yaxis)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=2, fontsize=7, handlelength=2.5, columnspacing=1.0)
+    words = f"{runs_words(numbers['runs'])}; {_MEANS}; counted: bound of the proof, with its determinants"
+    legend_above(figure, handles, labels, words, ncols=2)
+    decade_ticks(panels[list(SWEPT).index("threshold")].xaxis, 4)
     settings = numbers.drop_duplicates("algorithm").set_index("algorithm")["settings"]
     figure.supxlabel(
         "\n".join(f"Algorithm {k + 1}: {settings[name]}" for k, name in enumerate(("parallel", "joint"))), fontsize=7
@@ -207,6 +232,7 @@ def draw_heterogeneity(numbers: pd.DataFrame) -> Figure:
         axes.set_xlabel(r"deviation, $\xi$" if panel == "xi" else r"rank of the contexts, $\chi$")
         pending.append((axes, ends))
     titles = ("(a) small deviations", "(b) contexts", "(c) information")
+    heading(figure, f"{runs_words(numbers['runs'])}; {_MEANS}")
     for (axes, _), title in zip(pending, titles, strict=True):
         panel_label(axes, title)
     return _finish(figure, pending, 0.8)
@@ -221,17 +247,19 @@ def draw_sizes(numbers: pd.DataFrame) -> Figure:
         _curve(axes, part, 0)
         x = part["x"].to_numpy(dtype=np.float64)
         axes.plot(x, part["y"].iloc[0] * (x / x[0]) ** exponent, ":", color="black", lw=0.9)
-        _log_log(axes, f"({'abcde'[k]}) {round(_slope(part), 2) + 0:g}, bound {exponent:g}", label, "regret")
+        _log_log(axes, f"({'abcde'[k]}) {round(_slope(part), 2) + 0:g}, bound {exponent:g}", label, "regret (reward)")
         axes.set_xticks(x, [f"{value:g}" for value in x])
         axes.set_xticks([], minor=True)
     part = numbers[numbers["panel"] == "width"]
     places = {"shared": 0, "alone": 1}
-    for k, (name, place) in enumerate(places.items()):
+    for name, place in places.items():
         own = part[part["series"] == name]
-        _curve(panels[5], own.assign(x=place), k, "")
+        _curve(panels[5], own.assign(x=place), _COLOURS[name], "")
     panels[5].axhline(1, color="black", lw=0.6)
     panels[5].set(xlim=(-0.5, 1.5), ylim=(0, None), ylabel="widths over bound")
     panels[5].set_xticks(list(places.values()), ["$S=0.01$", "alone"])
+    slopes = "above the panels: fitted slope, slope of the bound (dotted)"
+    heading(figure, f"{runs_words(numbers['runs'])}; {_MEANS}; {slopes}")
     panel_label(panels[5], f"(f) Lemma 9, $M={part['agents'].iloc[0]:g}$")
     return figure
 
@@ -247,7 +275,7 @@ def _front(axes: Axes, points: pd.DataFrame) -> None:
         colour = cluster_colour({"played": 3, "front": 0, "supported": 1}[kind])[0]
         inside = colour if filled else "none"
         axes.plot(part["x"], part["y"], marker, ms=size, color=colour, markerfacecolor=inside, label=label)
-    axes.set(xlabel="value of agent 1 (reward)", ylabel="value of agent 2")
+    axes.set(xlabel="value of agent 1 (reward)", ylabel="value of agent 2\n(reward)")
     legend = axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=0.8, borderaxespad=0)
     legend.set_in_layout(False)  # it has the room of the labels of the other panels
 
@@ -263,8 +291,9 @@ def draw_pareto(numbers: pd.DataFrame) -> Figure:
     pending.append((panels[2], _ends(panels[2], numbers[numbers["panel"] == "average"], labels)))
     bayes = numbers[numbers["panel"] == "bayes"]
     _ends(panels[2], bayes.assign(**{name: bayes[name].clip(lower=1e-6) for name in ("y", "low", "high")}), labels, ":")
-    panels[1].set(xscale="log", xlabel="episodes, $T$", ylabel="fraction of $v$", ylim=(-0.02, 1.02))
+    panels[1].set(xscale="log", xlabel="episodes, $T$", ylabel="fraction of\nscalarisations $v$", ylim=(-0.02, 1.02))
     panels[2].set(xscale="log", yscale="log", xlabel="episodes, $T$", ylabel="regret (reward)")
+    heading(figure, f"(a) one instance; (b), (c) {runs_words(numbers['runs'])}; {_MEANS}")
     titles = ("(a) one front", "(b) front recovered", r"(c) $\mathfrak{R}_C/T$, and dotted $\mathfrak{R}_B$")
     for axes, title in zip(panels, titles, strict=True):
         panel_label(axes, title)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from pcpo import statistics
 from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.defects.measures import ROUNDS, RUNS, rows_of
-from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label, whole_ticks
+from pcpo.figures.style import PAGE, method_look, new_figure, panel_label, whole_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,15 +19,16 @@ if TYPE_CHECKING:
 
 __all__ = ["FIGURES"]
 
+#: Titles of the cells, and the method that each draws; the second of two of one method is hollow and dotted.
 _SERIES = {
-    "single": "as printed",
-    "single_sync": "(8) once at epoch 1",
-    "forked": "as printed",
-    "forked_no_reinit": "without (8)",
-    "agents_4": r"$R_l$ of Table 2",
-    "constant_iterations": r"$R_l=R_1$",
-    "late": "as printed",
-    "late_touched": "(8) for agents it concerns",
+    "single": ("as printed", "pcpo"),
+    "single_sync": ("(8) once at epoch 1", "pcpo_sync"),
+    "forked": ("as printed", "pcpo"),
+    "forked_no_reinit": ("without (8)", "pcpo_no_reinit"),
+    "agents_4": (r"$R_l$ of Table 2", "pcpo"),
+    "constant_iterations": (r"$R_l=R_1$", "pcpo"),
+    "late": ("as printed", "pcpo"),
+    "late_touched": ("(8) for agents it concerns", "pcpo_sync"),
 }
 _COLUMNS = ["panel", "cell", "x", "y", "low", "high", "reference", "mode", "runs"]
 
@@ -101,9 +102,13 @@ def _draw(numbers: pd.DataFrame) -> Figure:
     panels["rounds"].set_ylim(bottom=0)
     panel_label(panels["rounds"], f"communication (one of {runs['rounds']} fleets)")
     panels["late"].set(xlabel="epoch $l$", ylabel="gap of the first cluster (cost units)", yscale="log")
-    panel_label(panels["late"], f"a cluster that separated in epoch 1 ({runs['late']} runs,\ngeometric mean, 95 %)")
-    for axes in panels.values():
-        axes.legend(loc="best")
+    words = f"a cluster that separated in epoch 1\n({runs['late']} runs, geometric mean, 95 % jackknife-t)"
+    panel_label(panels["late"], words)
+    low, high = panels["late"].get_ylim()
+    panels["late"].set_ylim(low, high * (high / low) ** 0.3)  # room for the key
+    places = {"gap": "center right", "destabilised": "upper right", "rounds": "upper left", "late": "upper right"}
+    for name, axes in panels.items():
+        axes.legend(loc=places[name])
     for name in ("destabilised", "rounds", "late"):
         whole_ticks(panels[name].xaxis)
     figure.suptitle(f"mode of the runs: {mode}", fontsize=7)
@@ -113,11 +118,13 @@ def _draw(numbers: pd.DataFrame) -> Figure:
 def _lines(axes: Axes, part: pd.DataFrame) -> None:
     """Draw a line for every cell, with intervals where there are any."""
     for k, (cell, line) in enumerate(part.groupby("cell", sort=False)):
-        colour, marker = cluster_colour(k)
+        label, name = _SERIES[str(cell)]
+        colour, marker, _ = method_look(name)
+        look: dict[str, Any] = {"color": colour, "ls": ":" if k else "-", "mfc": "white" if k else colour}
         line = line.sort_values("x")
         bars = bool(line["low"].notna().all())
         x = line["x"] + 0.06 * k if bars else line["x"]  # intervals side by side
-        axes.plot(x, line["y"], marker + "-", color=colour, label=_SERIES[str(cell)])
+        axes.plot(x, line["y"], marker=marker, label=label, **look)
         if bars:
             axes.vlines(x, line["low"], line["high"], color=colour, lw=1)
 

@@ -36,7 +36,7 @@ _RATIOS = {
     "spread_10": "spread, 10 copies",
     "spread_50": "spread, 50 copies",
 }
-_OTHERS = {"bias_low": "gap, ε 0 less 0.1", "bias_high": "gap, ε 0.1 less 0.5", "floor": "|log(growth/floor's)|"}
+_OTHERS = {"bias_low": "gap, ε 0 less 0.1", "bias_high": "gap, ε 0.1 less 0.5", "floor": "|log(growth / floor's)|"}
 
 
 def replication_table(tables: Tables) -> pd.DataFrame:
@@ -149,7 +149,7 @@ def draw_measures(numbers: pd.DataFrame) -> Figure:
     panel_label(right, "(b) final gaps")
     handles, labels = left.get_legend_handles_labels()
     runs = " or ".join(map(str, sorted(set(numbers["runs"]))))
-    title = f"{runs} runs, jackknife 95 %"
+    title = f"{runs} runs, 95 % jackknife-t intervals"
     figure.legend(handles, labels, loc="outside upper center", ncols=5, title=title, title_fontsize=7)
     return figure
 
@@ -167,7 +167,7 @@ def _rows(axes: Axes, numbers: pd.DataFrame, shown: dict[str, str]) -> None:
         axes.plot(own["noise_free"], y, label="without noise" if place else None, **quiet)
     bounds = numbers[numbers["measure"] == MEASURES[0]].set_index("claim")["bound"]
     rows = {claim: -row for row, claim in enumerate(shown)}
-    bar: dict[str, Any] = {"marker": "|", "ms": 14, "ls": "none"}
+    bar: dict[str, Any] = {"marker": "|", "ms": 9, "mew": 1.5, "ls": "none"}
     axes.plot(bounds[list(shown)], list(rows.values()), color="black", label="bound that is claimed", **bar)
     if linear := {claim.replace("speed", "linear"): row for claim, row in rows.items() if claim.startswith("speed")}:
         label = "linear speed-up, 1/M"

@@ -18,12 +18,11 @@ from pcpo.evidence.grid.panels import (
     base_words,
     cell_words,
     fleets_words,
-    heading,
     last_epochs,
     mode_of,
     number_words,
 )
-from pcpo.figures.style import COLUMN, cluster_colour, modes, new_figure, plain_log_ticks
+from pcpo.figures.style import COLUMN, Look, heading, method_look, modes, new_figure, plain_log_ticks
 from pcpo.statistics import FEWEST
 
 if TYPE_CHECKING:
@@ -32,16 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_winners", "winners_table"]
 
-#: Kinds of methods: what they are given that PCPO is not.
-_KINDS = {
-    "rollout costs alone": cluster_colour(0)[0],
-    "also told Δ, H or the clusters": cluster_colour(1)[0],
-    "sees trajectories": cluster_colour(2)[0],
-}
+#: Kinds of methods, by what they are given that PCPO is not, with the marks behind their names.
+_MARKS = {"rollout costs alone": "", "also told Δ, H or the clusters": " †", "sees trajectories": " ‡"}
 _SEES = "sees trajectories"
 #: Ratios beyond this factor are not drawn to scale.
 _FAR = 20.0
-_MARKERS = dict(zip(_KINDS, "osD", strict=True))
 
 
 def winners_table(tables: Tables) -> pd.DataFrame:
@@ -102,7 +96,7 @@ def _title(name: str) -> str:
 def _kind(name: str) -> str:
     """Return what a method is given."""
     known = name.partition(", ")[0]
-    alone, told, sees = _KINDS
+    alone, told, sees = _MARKS
     if ALGORITHMS[known].sees == "trajectories":
         return sees
     return told if make_algorithm(known).uses else alone
@@ -112,7 +106,7 @@ def draw_winners(numbers: pd.DataFrame) -> Figure:
     """Draw a row for each cell: ratios of gaps, the same as numbers with the lost runs, shares of fleets."""
     cells = list(dict.fromkeys(numbers["cell"]))
     parts = [numbers[numbers["cell"] == cell].reset_index(drop=True) for cell in cells]
-    figure = new_figure(COLUMN, 1.9 + sum(0.3 + 0.145 * len(part) for part in parts))
+    figure = new_figure(COLUMN, 1.6 + sum(0.3 + 0.145 * len(part) for part in parts))
     panels = figure.subplots(
         len(cells),
         3,
@@ -131,7 +125,6 @@ def draw_winners(numbers: pd.DataFrame) -> Figure:
     panels[-1, 0].set_xlabel("gap /\ngap of PCPO")
     panels[-1, 1].set_xlabel("the same\n(lost runs)")
     panels[-1, 2].set_xlabel("share:\nPCPO\nbetter", fontsize=7)
-    _keys(figure, numbers)
     heading(figure, _words(numbers))
     return figure
 
@@ -143,6 +136,8 @@ def _words(numbers: pd.DataFrame) -> str:
         f"after the last epoch, geometric mean over {fleets_words(numbers['fleets'])} per cell; 95 % intervals: {kind} "
         "(left), Clopper-Pearson (right); hollow: over fleets without a lost run"
     )
+    for kind, mark in _MARKS.items():
+        text += f";{mark} {kind}" if mark and kind in set(numbers["kind"]) else ""
     few = numbers[numbers["kind"] == _SEES]
     if len(few):
         own, others = few["rollouts"].median(), numbers.loc[numbers["kind"] != _SEES, "rollouts"].median()
@@ -158,13 +153,18 @@ def _edges(numbers: pd.DataFrame) -> tuple[float, float]:
     return min(found.min(initial=1.0), 0.7) / 1.3, max(found.max(initial=1.0), 1.5) * 1.3
 
 
+def _look(row: pd.Series) -> Look:
+    """Return the look of a method, whatever it is told."""
+    return method_look(row["algorithm"].partition(", ")[0])
+
+
 def _ratios(axes: Axes, part: pd.DataFrame, edges: tuple[float, float]) -> None:
     """Draw the gaps relative to PCPO's."""
     axes.set_xscale("log")
     axes.set_xlim(*edges)
     axes.axvline(1, color="black", lw=0.8, zorder=0)
     for y, (_, row) in enumerate(part.iterrows()):
-        colour, marker = _KINDS[row["kind"]], _MARKERS[row["kind"]]
+        colour, marker, _ = _look(row)
         face, middle = ("white" if row["lost"] else colour), row["ratio_finite"]
         if np.isfinite(row["ci_low"]) and row["algorithm"] != PCPO:
             axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=colour, lw=1)
@@ -174,7 +174,7 @@ def _ratios(axes: Axes, part: pd.DataFrame, edges: tuple[float, float]) -> None:
             axes.plot(edges[0], y, "<", color=colour, mfc=face, clip_on=False)
         else:
             axes.plot(middle, y, marker, color=colour, mfc=face)
-    axes.set_yticks(range(len(part)), part["method"])
+    axes.set_yticks(range(len(part)), part["method"] + part["kind"].map(_MARKS))
     axes.grid(axis="y", lw=0.3, color="0.85")
     plain_log_ticks(axes.xaxis)
     lost = int(part["pcpo_lost"].iloc[0])
@@ -199,7 +199,7 @@ def _numbers(axes: Axes, part: pd.DataFrame) -> None:
 def _shares(axes: Axes, part: pd.DataFrame) -> None:
     """Draw the share of fleets in which PCPO has the smaller gap."""
     for y, (_, row) in enumerate(part.iterrows()):
-        colour, marker = _KINDS[row["kind"]], _MARKERS[row["kind"]]
+        colour, marker, _ = _look(row)
         axes.plot([row["better_low"], row["better_high"]], [y, y], color=colour, lw=1)
         axes.plot(row["pcpo_better"], y, marker, color=colour, clip_on=False)
     axes.axvline(0.5, color="0.6", lw=0.8, ls=":", zorder=0)
@@ -207,16 +207,3 @@ def _shares(axes: Axes, part: pd.DataFrame) -> None:
     axes.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
     axes.set_yticks(range(len(part)), [])
     axes.grid(axis="y", lw=0.3, color="0.85")
-
-
-def _keys(figure: Figure, numbers: pd.DataFrame) -> None:
-    """Explain the markers."""
-    from matplotlib.lines import Line2D
-
-    present = set(numbers["kind"])
-    keys = [
-        Line2D([], [], marker=_MARKERS[kind], color=colour, lw=0, label=kind)
-        for kind, colour in _KINDS.items()
-        if kind in present
-    ]
-    figure.legend(handles=keys, loc="outside lower center", ncols=1, handletextpad=0.2)

@@ -15,12 +15,11 @@ from pcpo.evidence.grid.panels import (
     base_of,
     budgets,
     fleets_words,
-    heading,
     like_base,
     mode_of,
     pcpo_runs,
 )
-from pcpo.figures.style import COLUMN, decade_ticks, modes, new_figure, panel_label
+from pcpo.figures.style import COLUMN, decade_ticks, heading, modes, new_figure, panel_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

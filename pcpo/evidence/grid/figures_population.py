@@ -8,8 +8,17 @@ import numpy as np
 import pandas as pd
 
 from pcpo.claims.contract import Tables
-from pcpo.evidence.grid.panels import base_of, base_words, fleets_words, heading, mode_of, number_words, pcpo_runs
-from pcpo.figures.style import COLUMN, GLOBAL_COLOUR, modes, new_figure, panel_label, plain_log_ticks, rows_height
+from pcpo.evidence.grid.panels import base_of, base_words, fleets_words, mode_of, number_words, pcpo_runs
+from pcpo.figures.style import (
+    COLUMN,
+    GLOBAL_COLOUR,
+    heading,
+    modes,
+    new_figure,
+    panel_label,
+    plain_log_ticks,
+    rows_height,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,8 +9,8 @@ import pandas as pd
 
 from pcpo import statistics
 from pcpo.claims.contract import Tables
-from pcpo.evidence.grid.panels import BASE, Row, fleets_words, heading, like_base, mode_of, pcpo_runs
-from pcpo.figures.style import COLUMN, GLOBAL_COLOUR, bare_minor_ticks, modes, new_figure, panel_label
+from pcpo.evidence.grid.panels import BASE, Row, fleets_words, like_base, mode_of, pcpo_runs
+from pcpo.figures.style import COLUMN, GLOBAL_COLOUR, bare_minor_ticks, heading, modes, new_figure, panel_label
 from pcpo.statistics import FEWEST
 
 if TYPE_CHECKING:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from pcpo.errors import ResultsError
-from pcpo.figures.style import COLUMN, wrapped
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = [
     "BASE",
@@ -22,7 +18,6 @@ __all__ = [
     "budgets",
     "cell_words",
     "fleets_words",
-    "heading",
     "last_epochs",
     "like_base",
     "mode_of",
@@ -133,8 +128,3 @@ def power_words(value: float) -> str:
     """Write a positive number as a power of ten."""
     digits, _, exponent = f"{value:.1e}".partition("e")
     return rf"${digits}\times10^{{{int(exponent)}}}$"
-
-
-def heading(figure: Figure, text: str) -> None:
-    """Write a text of 7 points above a figure of one column, in as many lines as it needs."""
-    figure.suptitle(wrapped(text, 0.97 * COLUMN, 7), fontsize=7)

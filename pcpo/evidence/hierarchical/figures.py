@@ -11,7 +11,16 @@ from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.hierarchical.studies_critics import CRITIC
 from pcpo.evidence.hierarchical.studies_exact import COMPLEXITY
 from pcpo.evidence.hierarchical.studies_learning import ACTORS, LEARNING
-from pcpo.figures.style import COLUMN, bare_minor_ticks, cluster_colour, new_figure, panel_label, plain_log_ticks
+from pcpo.figures.style import (
+    COLUMN,
+    bare_minor_ticks,
+    cluster_colour,
+    heading,
+    new_figure,
+    panel_label,
+    plain_log_ticks,
+    runs_words,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,6 +89,13 @@ def _counted(frame: pd.DataFrame, column: str, panel: str, series: str) -> pd.Da
     return frame[["seed", "size"]].assign(panel=panel, series=series, iterations=iterations, reached=reached)
 
 
+#: Numbers of the colours of methods and critics, the same in both figures.
+_COLOURS = {
+    "instance": 2, "hierarchical": 2, "undecomposed": 3, "gtd": 0, "exact_gtd": 0, "least_squares": 1,
+    "exact_least_squares": 1, "least_squares:large": 9, "plain": 4, "control:harmonic": 3, "control:ball": 7,
+}  # fmt: skip
+
+
 def draw_complexity(numbers: pd.DataFrame) -> Figure:
     """Draw iterations against the size: total, per_agent, compared and estimated."""
     figure = new_figure(COLUMN, 7.4)
@@ -88,21 +104,23 @@ def draw_complexity(numbers: pd.DataFrame) -> Figure:
         part = numbers[numbers["panel"] == panel]
         wide = part.pivot(index="size", columns="seed", values="iterations")
         axes.plot(wide.index, wide, "-", lw=0.4, color="0.75")
-        _spread(axes, part, {"instance": "median and quartiles"})
+        _spread(axes, part, {"instance": "instances"})
     for axes, panel, labels in ((compared, "compared", _METHODS), (estimated, "estimated", _ESTIMATED)):
         _spread(axes, numbers[numbers["panel"] == panel], labels)
     for axes in (total, per_agent, compared, estimated):
         axes.set(xscale="log", yscale="log", ylabel="iterations")
         plain_log_ticks(axes.xaxis)
         plain_log_ticks(axes.yaxis)
-        axes.legend(loc="best", handlelength=1.5)
+    compared.legend(loc="upper right", handlelength=1.5)
     estimated.set(xlabel=_SIZE, ylim=(None, 6 * estimated.get_ylim()[1]))  # room for the legend
     plain_log_ticks(estimated.yaxis)
     estimated.legend(loc="upper left", ncols=2, handlelength=1.5, columnspacing=1.0)
-    panel_label(total, r"(a) exact critics, $C(K)-C(K^*)\leq 10^{-5}$")
-    panel_label(per_agent, "(b) exact critics, … per agent")
-    panel_label(compared, "(c) without decomposition, … per agent")
-    panel_label(estimated, "(d) estimated critics, coarser and per agent")
+    panel_label(total, r"(a) exact critics, total gap $\leq 10^{-5}$")
+    panel_label(per_agent, r"(b) exact critics, gap per agent $\leq 10^{-5}$")
+    panel_label(compared, r"(c) without decomposition, per agent $\leq 10^{-5}$")
+    panel_label(estimated, "(d) estimated critics, per agent, coarser")
+    instances = numbers.groupby(["panel", "series", "size"])["seed"].nunique()
+    heading(figure, f"medians, bars: quartiles over {runs_words(instances, 'instance')}, which are grey in (a) and (b)")
     return figure
 
 
@@ -114,7 +132,7 @@ def _spread(axes: Axes, part: pd.DataFrame, labels: dict[str, str]) -> None:
         own = found[found["series"] == series]
         place = own["size"] * 1.03 ** (k - (len(shown) - 1) / 2)
         exact = series.startswith("exact_")
-        colour, marker = cluster_colour(k // 2 if len(labels) > 2 else k)
+        colour, marker = cluster_colour(_COLOURS[series])
         bars = [own["middle"] - own["low"], own["high"] - own["middle"]]
         axes.errorbar(
             place,
@@ -194,24 +212,25 @@ def draw_convergence(numbers: pd.DataFrame) -> Figure:
     gap.set(xlabel="iteration $n$")
     critic.set(xscale="log", xlabel="iterations of the critic, $T$")
     critic.set(ylabel=r"$\|\hat\delta-\delta^*\|^2/\|\delta^*\|^2$")
-    actor.set(xscale="log", xlabel="steps of the critic, $T$")
+    actor.set(xscale="log", xlabel="iterations of the critic, $T$")
     bare_minor_ticks(actor.xaxis)
     low, high = critic.get_ylim()
-    critic.set(ylim=(low * (low / high) ** 0.6, high))  # room for the legend
+    critic.set(ylim=(low * (low / high) ** 0.55, high))  # room for the legend
     critic.legend(loc="lower left", ncols=2, handlelength=1.5, columnspacing=1.0)
     for axes in (gap, actor):
         axes.legend(handlelength=1.5)
+    heading(figure, f"medians, bands: quartiles over {runs_words(numbers['runs'], 'instance')}")
     panel_label(gap, "(a) Algorithm 2 beside the exact critic")
     panel_label(critic, "(b) critics of one gain")
-    panel_label(actor, "(c) Algorithm 2 by its critic's steps")
+    panel_label(actor, "(c) Algorithm 2 by its critic's iterations")
     return figure
 
 
 def _bands(axes: Axes, part: pd.DataFrame, labels: dict[str, str]) -> None:
     """Draw medians and bands from quartile to quartile; what is infinite is left out."""
-    for k, (series, label) in enumerate(labels.items()):
+    for series, label in labels.items():
         own = part[(part["series"] == series) & np.isfinite(part["middle"])].sort_values("x")
-        colour, marker = cluster_colour(k)
+        colour, marker = cluster_colour(_COLOURS[series])
         high = own["high"].where(np.isfinite(own["high"]), own["middle"])
         axes.plot(own["x"], own["middle"], marker=marker, ms=2.5, color=colour, label=label)
         axes.fill_between(own["x"], own["low"], high, color=colour, alpha=0.2, lw=0)

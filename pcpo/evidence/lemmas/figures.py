@@ -199,7 +199,7 @@ def _draw_averages(axes: Axes, part: pd.DataFrame) -> None:
         axes.vlines(x, one["low"], one["high"], color=colour, lw=1)
     ends = np.array([1.0, 16.0])
     axes.plot(ends, 1 / ends, color="black", lw=1, label=r"exact, $1/|\mathcal{M}|$")
-    axes.set(xscale="log", yscale="log", xlabel=r"$|\mathcal{M}|$", ylim=(0.004, 2))
+    axes.set(xscale="log", yscale="log", xlabel=r"agents averaged, $|\mathcal{M}|$", ylim=(0.004, 2))
     axes.set_ylabel(r"$E\|G-\nabla C_r\|^2$ / exact at $|\mathcal{M}|=1$")
     axes.set_xticks([1, 4, 16], ["1", "4", "16"])
     axes.minorticks_off()
@@ -227,7 +227,7 @@ def _draw_tails(axes: Axes, part: pd.DataFrame) -> None:
             axes.plot(none["x"], none["high"], marker=11, ls="", color=colour, mfc="none", label=name)
     x = np.array([min(_LEVELS), max(_LEVELS)])
     axes.plot(x, x, color="black", lw=1, label=r"nominal $\delta'$")
-    axes.set(xscale="log", yscale="log", xlabel=r"$\delta'$", ylim=(floor, 20))
+    axes.set(xscale="log", yscale="log", xlabel=r"$\delta'$", ylim=(floor, 200))
     axes.set_ylabel("fraction beyond (19)")
     axes.legend(loc="upper left", handlelength=1)
 
@@ -272,7 +272,7 @@ _FIRST: _Panels = {
 }
 _SECOND: _Panels = {
     "steps": ("recursion (29)", _draw_steps),
-    "tails": ("(19): 95 % intervals", _draw_tails),
+    "tails": ("(19): 95 % Clopper-Pearson", _draw_tails),
     "ends": ("Lemma 9: every learner", _draw_ends),
 }
 

@@ -13,7 +13,7 @@ from pcpo.evidence.lemmas.draws import DRAWS
 from pcpo.evidence.lemmas.horizon import HORIZON
 from pcpo.evidence.lemmas.measures import paper_cells
 from pcpo.evidence.lemmas.measures_rules import AGENTS, ANSWERS, USES
-from pcpo.figures.style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, cluster_colour, new_figure, panel_label
+from pcpo.figures.style import PAGE, cluster_colour, counted, method_look, new_figure, panel_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["RULES_FIGURE"]
 
 _EXPECTED = {**AGENTS, **USES, **ANSWERS}
-_SERIES = {"PCPO": GLOBAL_COLOUR, "pair": LOCAL_COLOUR, "cost": cluster_colour(2)[0]}
+_SERIES = {"PCPO": method_look("pcpo")[:2], "pair": cluster_colour(4), "cost": cluster_colour(3)}
 _NAMES = {"PCPO": "PCPO", "pair": "control: two agents share", "cost": "control: cost from local rollouts"}
 
 
@@ -47,16 +47,18 @@ def _table(tables: Tables) -> pd.DataFrame:
 def _draw_products(axes: Axes, part: pd.DataFrame) -> None:
     """Draw panel (a): a row for each kind of product or mean."""
     kinds = list(_EXPECTED)
-    for k, (series, colour) in enumerate(_SERIES.items()):
+    for k, (series, (colour, marker)) in enumerate(_SERIES.items()):
         one = part[part["series"] == series].set_index("label").loc[kinds]
         y = np.arange(len(kinds)) + 0.2 * (k - 1)
-        axes.plot(one["x"], y, "o", color=colour, ms=2.5, label=_NAMES[series])
+        axes.plot(one["x"], y, marker, color=colour, ms=2.5, label=_NAMES[series])
         axes.hlines(y, one["low"], one["high"], color=colour, lw=1)
     axes.axvline(0, color="black", lw=0.8)
     axes.set_yticks(range(len(kinds)), [kind.replace("_", " ") for kind in kinds])
     axes.invert_yaxis()
-    axes.set_xlabel("mean over runs, less its exact value")
-    axes.legend(loc="lower right", handlelength=1)
+    axes.set_xlabel("mean over runs, less its exact value (dimensionless)")
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(-0.4, 1.07), ncols=3, handlelength=1, columnspacing=1, borderaxespad=0
+    )
 
 
 _STAGES = {"bias": "$h$", "bias_shorter": "$0.85\\,h$", "bias_half": "$h/2$"}
@@ -67,7 +69,7 @@ def _draw_horizon(axes: Axes, part: pd.DataFrame) -> None:
     for k, (cell, one) in enumerate(part.groupby("label", sort=False)):
         colour, marker = cluster_colour(k)
         x = np.arange(len(one)) + 0.12 * (k - 1)
-        axes.plot(x, one["x"], marker, color=colour, ms=3, label=f"{cell}")
+        axes.plot(x, one["x"], marker, color=colour, ms=3, label=str(cell).replace("x", "×"))
         axes.vlines(x, one["low"], one["high"], color=colour, lw=1)
     axes.axhline(1, color="black", lw=0.8)
     axes.set_xticks(range(len(_STAGES)), list(_STAGES.values()))
@@ -77,12 +79,14 @@ def _draw_horizon(axes: Axes, part: pd.DataFrame) -> None:
 
 def _draw(numbers: pd.DataFrame) -> Figure:
     """Draw both panels."""
-    figure = new_figure(PAGE, 3.4)
+    figure = new_figure(PAGE, 3.6)
     panels = figure.subplots(1, 2, width_ratios=(1.4, 1))
     for axes, (panel, draw) in zip(panels, (("products", _draw_products), ("horizon", _draw_horizon)), strict=True):
         part = numbers[numbers["panel"] == panel]
         draw(axes, part)
-        panel_label(axes, f"({'a' if panel == 'products' else 'b'}) {part['runs'].max()} runs")
+        runs = counted(int(part["runs"].max()), "run")
+        words = f"(a) {runs}, 95 % jackknife-t" if panel == "products" else f"(b) median, range of {runs}; $n\\times m$"
+        panel_label(axes, words)
     return figure
 
 

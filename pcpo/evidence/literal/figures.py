@@ -5,6 +5,7 @@ Every number drawn is in the table that is written beside the figure.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from pcpo.figures.style import (
     bare_minor_ticks,
     cluster_colour,
     decade_ticks,
+    heading,
     new_figure,
     panel_label,
     plain_log_ticks,
@@ -99,15 +101,15 @@ def draw_looseness(numbers: pd.DataFrame) -> Figure:
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     beside = axes.secondary_yaxis("right")
-    beside.set_yticks(list(y.values()), [_rung_label(row) for row in shown.to_dict("records")], fontsize=6.5)
+    beside.set_yticks(list(y.values()), [_rung_label(row) for row in shown.to_dict("records")], fontsize=7)
     beside.tick_params(length=0)
     beside.spines["right"].set_visible(False)
     first = shown.iloc[0]
     axes.set_xlabel(rf"rollouts per agent to $\Delta_{{\bar L}}$, $\bar L={int(first['epochs'])}$")
-    heading = "From literal to calibrated constants, a fleet of each size;\n"
-    heading += "exact (closed forms); right: the bars' value, decades at the rung"
+    words = "From literal to calibrated constants, a fleet of each size;\n"
+    words += "exact (closed forms); right: the bars' value, decades at the rung"
     figure.legend(
-        loc="outside upper center", ncols=3, title=heading, title_fontsize=7, columnspacing=1, handletextpad=0.3
+        loc="outside upper center", ncols=3, title=words, title_fontsize=7, columnspacing=1, handletextpad=0.3
     )
     return figure
 
@@ -121,11 +123,11 @@ def _rung_label(row: Mapping[Any, Any]) -> str:
 
 
 _SERIES = {
-    "bound_9": (r"bound (9), by $T$", "0.55", "s", ":"),
+    "bound_9": (r"bound (9), by $T$", "0.55", "^", ":"),
     "bound_35": (r"bound (35), by $M_l$", "black", "D", "--"),
     "target": (r"$\Delta_l/8$, eq. (23a)", "0.55", "", "-"),
-    "local_gap": ("local gap", LOCAL_COLOUR, "o", "-"),
-    "global_gap": ("global gap", GLOBAL_COLOUR, "^", "-"),
+    "local_gap": ("local gap", LOCAL_COLOUR, "s", "--"),
+    "global_gap": ("global gap", GLOBAL_COLOUR, "o", "-"),
 }
 
 
@@ -169,11 +171,19 @@ def draw_literal(numbers: pd.DataFrame) -> Figure:
         panel_label(axes, f"{_TITLES[kind]}: $M_1=10^{{{np.log10(part['minibatch'].min()):.1f}}}$")
     panels[0].set_ylabel("cost units")
     handles, labels = panels[0].get_legend_handles_labels()
-    heading = f"{int(numbers['runs'].min())} runs of each fleet, jackknife-t 95 %; mode: {numbers['mode'].iloc[0]}\n"
-    heading += f"moments carried along: covariances within {numbers['covariance_error'].max():.0e} of the exact ones, "
-    heading += f"means within {numbers['mean_error'].max():.0e} standard deviations"
-    figure.legend(handles, labels, loc="outside upper center", ncols=5, title=heading, title_fontsize=7)
+    words = f"{int(numbers['runs'].min())} runs of each fleet, jackknife-t 95 %; mode: {numbers['mode'].iloc[0]}\n"
+    words += (
+        f"moments carried along: covariances within {_power(numbers['covariance_error'].max())} of the exact ones, "
+    )
+    words += f"means within {_power(numbers['mean_error'].max())} standard deviations"
+    figure.legend(handles, labels, loc="outside upper center", ncols=5, title=words, title_fontsize=7)
     return figure
+
+
+def _power(error: float) -> str:
+    """Write an error with one digit and a power of ten, rounded up."""
+    decade = math.floor(math.log10(error)) if error > 0 else 0
+    return rf"${math.ceil(error / 10**decade)}\times10^{{{decade}}}$"
 
 
 def _curves(axes: Axes, part: pd.DataFrame) -> None:
@@ -213,18 +223,18 @@ def draw_years(numbers: pd.DataFrame) -> Figure:
     axes.barh(y, last["years_total"], height=0.6, color=cluster_colour(0)[0], alpha=0.6)
     for k, row in enumerate(last.to_dict("records")):
         text = f"$T=10^{{{np.log10(row['total']):.1f}}}$, $R_l$ to $10^{{{np.log10(row['iterations']):.1f}}}$"
-        axes.text(1.5, k, text, va="center", fontsize=6.5)
+        axes.text(1.5, k, text, va="center", fontsize=7)
     axes.axvline(_AGE_OF_THE_UNIVERSE, color="black", ls="--", lw=0.8)
-    axes.text(_AGE_OF_THE_UNIVERSE, -0.75, "age of the universe", fontsize=6.5, ha="center")
+    axes.text(_AGE_OF_THE_UNIVERSE, -0.75, "age of the universe", fontsize=7, ha="center")
     axes.set_xscale("log")
     axes.set_xlim(1.0, last["years_total"].max() * 10)
     decade_ticks(axes.xaxis, most=7)
     shape = [f"{row.cell}\n$n={row.states},m={row.inputs}$" for row in last.itertuples()]
     axes.set_yticks(y, [label.replace("_", " ") for label in shape])
     axes.invert_yaxis()
-    axes.set_xlabel("years of one core per agent (measured speed)")
+    axes.set_xlabel("years of one core per agent")
     low, high = last["speed"].min(), last["speed"].max()
-    panel_label(axes, f"Literal mode, {low / 1e6:.1f} to {high / 1e6:.1f} million rollouts/s\n")
+    heading(figure, f"mode: literal; at the measured speed, {low / 1e6:.1f} to {high / 1e6:.1f} million rollouts/s")
     return figure
 
 
@@ -251,7 +261,7 @@ def draw_sizes(numbers: pd.DataFrame) -> Figure:
             sizes, sizes**-power, style, color="black", lw=0.8, label=rf"$|\mathcal{{M}}|^{{-1/{round(1 / power)}}}$"
         )
     last = numbers[numbers["epoch"] == numbers["epoch"].max()]
-    for series, colour, marker in (("local", LOCAL_COLOUR, "o"), ("global", GLOBAL_COLOUR, "^")):
+    for series, colour, marker in (("local", LOCAL_COLOUR, "s"), ("global", GLOBAL_COLOUR, "o")):
         part = last[last["series"] == series]
         bars = np.abs(np.stack([part["mean"] - part["low"], part["high"] - part["mean"]]))
         axes.errorbar(part["size"], part["mean"], bars, fmt=marker, color=colour, lw=1, label=f"{series} gap")
@@ -263,7 +273,7 @@ def draw_sizes(numbers: pd.DataFrame) -> Figure:
     axes.set(xlabel=r"cluster size $|\mathcal{M}|$", ylabel="mean gap / local prediction")
     axes.legend(loc="lower left")
     runs, epoch = int(last["runs"].max()), int(last["epoch"].max())
-    panel_label(axes, f"epoch {epoch}, {runs} runs, 95 %;\n{MODE}")
+    panel_label(axes, f"epoch {epoch}, {runs} runs, 95 % jackknife-t;\n{MODE}")
     return figure
 
 

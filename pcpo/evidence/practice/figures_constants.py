@@ -9,7 +9,7 @@ import pandas as pd
 
 from pcpo.claims.contract import Tables
 from pcpo.evidence.practice.measures import cell, ends, shown
-from pcpo.evidence.practice.panels import Row, fraction_row, heading, mean_row, points
+from pcpo.evidence.practice.panels import Row, explain, fraction_row, mean_row, points
 from pcpo.evidence.practice.studies import KNOBS
 from pcpo.figures.style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, cluster_colour, new_figure, panel_label
 
@@ -24,8 +24,8 @@ _CONDITIONS = {
     "sound": "sound",
     "step": "$\\eta$\n$\\times10$",
     "radius": "$r\\times4$,\nno cap",
-    "averaging": "forced\naveraging",
-    "adopted": "averaging\nand (8)",
+    "averaging": "forced\naver-\naging",
+    "adopted": "aver-\naging\nand (8)",
     "noise": "$M_l/12$",
     "close": r"$\Delta\to0$",
 }
@@ -76,7 +76,7 @@ def draw_sensitivity(numbers: pd.DataFrame) -> Figure:
     handles, labels = panels[0, 0].get_legend_handles_labels()
     more, names = panels[1, 0].get_legend_handles_labels()
     figure.legend(handles + more, labels + names, loc="outside lower center", ncols=5)
-    heading(figure, numbers)
+    explain(figure, numbers)
     return figure
 
 
@@ -111,7 +111,7 @@ def failures_table(tables: Tables) -> pd.DataFrame:
 def draw_failures(numbers: pd.DataFrame) -> Figure:
     """Draw signatures by condition, and what happens epoch by epoch."""
     figure = new_figure(PAGE, 3.0)
-    panels = figure.subplots(1, 3, width_ratios=[2.4, 1, 1])
+    panels = figure.subplots(1, 3, width_ratios=[3, 1, 1])
     marks = numbers[numbers["kind"] == "signature"]
     titles = list(dict.fromkeys(marks["condition"]))
     for k, (signature, title) in enumerate(_SIGNATURES.items()):
@@ -132,7 +132,7 @@ def draw_failures(numbers: pd.DataFrame) -> Figure:
     figure.legend(*titles_of_signatures, loc="outside lower left", ncols=1, title="(a)", title_fontsize=7)
     conditions = panels[2].get_legend_handles_labels()
     figure.legend(*conditions, loc="outside lower right", ncols=3, title="(b), (c)", title_fontsize=7)
-    heading(figure, numbers)
+    explain(figure, numbers)
     return figure
 
 
@@ -140,7 +140,8 @@ def _epochs(axes: Axes, part: pd.DataFrame) -> None:
     """Draw a curve over the epochs for each condition."""
     for k, (condition, one) in enumerate(part.groupby("condition", sort=False)):
         colour, marker = cluster_colour(k)
-        points(axes, one["x"] + 0.05 * k, one, colour, marker, label=str(condition).replace("\n", " "))
+        label = str(condition).replace("-\n", "").replace("\n", " ")
+        points(axes, one["x"] + 0.1 * k, one, colour, marker, label=label)
     axes.set_xticks(sorted(part["x"].unique()))
     axes.set_ylim(-0.04, 1.04)
     axes.set_xlabel("epoch")

@@ -9,14 +9,13 @@ import pandas as pd
 from pcpo import statistics
 from pcpo.claims.contract import Tables
 from pcpo.evidence.practice.measures import cell, ends
-from pcpo.evidence.practice.panels import Row, fraction_row, heading, mean_row, points
+from pcpo.evidence.practice.panels import Row, explain, fraction_row, mean_row, points
 from pcpo.figures.style import (
     COLUMN,
     GLOBAL_COLOUR,
-    LOCAL_COLOUR,
     PAGE,
     bare_minor_ticks,
-    cluster_colour,
+    method_look,
     new_figure,
     panel_label,
 )
@@ -29,6 +28,7 @@ __all__ = ["draw_first", "draw_limit", "first_table", "limit_table"]
 
 #: Titles of methods and sets, by their cells in the study.
 _METHODS = {"unforced": "PCPO", "forced": "averaging over all"}
+_ALGORITHMS = {"PCPO": "pcpo", "averaging over all": "naive_average"}
 _MIRROR = {"unforced_mirror": "PCPO", "forced_mirror": "averaging", "adopted_mirror": "averaging,\n(8) first"}
 _SETS = {"two_clusters": "PCPO", "never_prune": "without (7)"}
 
@@ -63,8 +63,8 @@ def draw_first(numbers: pd.DataFrame) -> Figure:
     _ratio_panel(ratio, numbers[numbers["kind"] == "ratio"])
     part = numbers[numbers["kind"] == "gap"]
     for k, (series, one) in enumerate(part.groupby("series", sort=False)):
-        colour, marker = cluster_colour(k)
-        points(gap, one["x"] + 0.06 * (k - 0.5), one, colour, marker, label=str(series))
+        colour, marker, line = method_look(_ALGORITHMS[str(series)])
+        points(gap, one["x"] + 0.06 * (k - 0.5), one, colour, marker, label=str(series), ls=line)
     gap.set_yscale("log")
     gap.axhline(part["overlay"].dropna().iloc[0], color="black", ls=":", lw=1, label="one policy for all")
     gap.set_xticks(sorted(part["x"].unique()))
@@ -74,7 +74,7 @@ def draw_first(numbers: pd.DataFrame) -> Figure:
     panel_label(gap, "(b) mean gap (cost units), a common gain exists")
     words.set_axis_off()
     words.text(0, 1, _in_words(numbers), transform=words.transAxes, fontsize=7, va="top", linespacing=1.4)
-    heading(figure, numbers, COLUMN)
+    explain(figure, numbers)
     return figure
 
 
@@ -128,9 +128,10 @@ def draw_limit(numbers: pd.DataFrame) -> Figure:
     figure = new_figure(PAGE, 2.6)
     panels = figure.subplots(1, 2, width_ratios=[1.6, 1])
     gaps = numbers[numbers["kind"] == "gap"]
-    for series, title, colour, marker in (("pcpo", "PCPO", GLOBAL_COLOUR, "o"), ("local", "alone", LOCAL_COLOUR, "s")):
+    for series, title in (("pcpo", "PCPO"), ("local", "alone")):
         one = gaps[gaps["series"] == series]
-        points(panels[0], one["x"], one, colour, marker, label=title)
+        colour, marker, line = method_look(series)
+        points(panels[0], one["x"], one, colour, marker, label=title, ls=line)
     own = gaps[gaps["series"] == "pcpo"]
     panels[0].plot(own["x"], own["overlay"], color="black", ls=":", lw=1, label="predicted if merged")
     panels[0].set_yscale("log")
@@ -145,5 +146,5 @@ def draw_limit(numbers: pd.DataFrame) -> Figure:
         axes.set_xscale("log")
         axes.axvline(last, color="grey", lw=0.8, ls="--")
         axes.set_xlabel(r"separation $\Delta$ (cost units); dashed: $\Delta_{\bar L}$")
-    heading(figure, numbers)
+    explain(figure, numbers)
     return figure

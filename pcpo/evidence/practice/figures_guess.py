@@ -9,7 +9,7 @@ import pandas as pd
 
 from pcpo.claims.contract import Tables
 from pcpo.evidence.practice.measures import CHEAP, cell, ends, to_exact
-from pcpo.evidence.practice.panels import Row, fraction_row, heading, mean_row, points
+from pcpo.evidence.practice.panels import Row, explain, fraction_row, mean_row, points
 from pcpo.figures.style import (
     COLUMN,
     GLOBAL_COLOUR,
@@ -63,7 +63,7 @@ def draw_guess(numbers: pd.DataFrame) -> Figure:
         axes.set_xlabel(r"initial guess $\Delta_0/\Delta$")
         panel_label(axes, label)
     _rule_panel(rule, numbers[numbers["kind"] == "run"])
-    heading(figure, numbers[numbers["kind"] != "run"], COLUMN)
+    explain(figure, numbers[numbers["kind"] != "run"])
     return figure
 
 

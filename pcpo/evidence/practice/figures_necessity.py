@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from pcpo.claims.contract import Tables
-from pcpo.evidence.practice.panels import Row, fraction_row, heading, points
-from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label
+from pcpo.evidence.practice.panels import Row, explain, fraction_row, points
+from pcpo.figures.style import PAGE, Look, method_look, new_figure, panel_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ __all__ = ["draw_necessities", "necessities_table"]
 
 _SETS = {
     "everyone": "[N]",
-    "blocks": "two random\nblocks",
+    "blocks": "two\nrandom\nblocks",
     "linked": "clusters,\none pair\nlinked",
     "everyone_sync": "[N],\n(8) first",
     "clusters_sync": "clusters,\n(8) first",
@@ -58,13 +58,20 @@ def draw_necessities(numbers: pd.DataFrame) -> Figure:
         (panels[1], "exact", "(b) fraction of fleets\nwith exact sets"),
     ):
         part = numbers[numbers["kind"] == kind]
-        points(axes, part["x"], part, cluster_colour(0)[0], "o", ls="")
+        for _, one in part.groupby("x"):
+            colour, marker, _ = _look(str(one["series"].iloc[0]))
+            points(axes, one["x"], one, colour, marker, ls="")
         axes.set_xticks(part["x"], part["series"], fontsize=7)
         axes.set_ylim(-0.05, 1.05)
         panel_label(axes, title)
     _gaps(panels[2], numbers[numbers["kind"] == "gap"])
-    heading(figure, numbers)
+    explain(figure, numbers)
     return figure
+
+
+def _look(title: str) -> Look:
+    """Return the look of a method by its title; what is no method, such as a kind of sets, is drawn as averaging."""
+    return method_look({title: name for name, title in _METHODS.items()}.get(title, "naive_average"))
 
 
 def _gaps(axes: Axes, part: pd.DataFrame) -> None:
@@ -75,9 +82,10 @@ def _gaps(axes: Axes, part: pd.DataFrame) -> None:
     for place, own in part.groupby("x"):
         x = float(str(place))
         known = own.loc[np.isfinite(own["y"]), "y"]
-        axes.plot(np.full(len(known), x), known, "_", color=cluster_colour(0)[0], ms=8)
+        colour, marker, _ = _look(str(own["series"].iloc[0]))
+        axes.plot(np.full(len(known), x), known, "_", color=colour, ms=8)
         if len(known):
-            axes.plot(x, known.median(), "o", color=cluster_colour(0)[0])
+            axes.plot(x, known.median(), marker, color=colour, mec="white", mew=0.5, ms=5)
         if lost := len(own) - len(known):
             axes.text(x, top, f"{lost} of {len(own)}\ninfinite", ha="center", va="bottom", fontsize=7)
     axes.axhline(1, color="black", ls=":", lw=0.8)

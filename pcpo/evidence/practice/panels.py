@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from pcpo import statistics
-from pcpo.figures.style import PAGE, wrapped
+from pcpo.figures.style import heading, runs_words
 from pcpo.statistics import FEWEST
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Row", "fraction_row", "heading", "mean_row", "points"]
+__all__ = ["Row", "explain", "fraction_row", "mean_row", "points"]
 
 #: A row of a figure's table.
 Row = dict[str, Any]
@@ -45,10 +45,8 @@ def points(axes: Axes, x: Any, rows: pd.DataFrame, colour: Any, marker: str, **o
     axes.errorbar(x, y, yerr=bars, color=colour, marker=marker, **style)
 
 
-def heading(figure: Figure, numbers: pd.DataFrame, width: float = PAGE) -> None:
-    """Write above the figure how many runs each point has, how intervals were made, and the mode; width in inches."""
-    runs = numbers["runs"].dropna().astype(int)
-    many = f"{runs.min()}" if runs.min() == runs.max() else f"{runs.min()} to {runs.max()}"
-    means = "jackknife-t" if runs.min() >= FEWEST else f"none (fewer than {FEWEST} runs)"
-    text = f"{many} runs per point; 95 % intervals: {means} for means and ratios, Clopper-Pearson for fractions"
-    figure.suptitle(wrapped(f"{text}; mode: {numbers['mode'].iloc[0]}", 0.97 * width, 7), fontsize=7)
+def explain(figure: Figure, numbers: pd.DataFrame) -> None:
+    """Write above the figure how many runs each point has, how intervals were made, and the mode."""
+    means = "jackknife-t" if numbers["runs"].min() >= FEWEST else f"none (fewer than {FEWEST} runs)"
+    text = f"{runs_words(numbers['runs'])} per point; 95 % intervals: {means} for means and ratios, "
+    heading(figure, f"{text}Clopper-Pearson for fractions; mode: {numbers['mode'].iloc[0]}")

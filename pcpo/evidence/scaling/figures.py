@@ -9,7 +9,7 @@ import pandas as pd
 
 from pcpo.claims.contract import EvidenceFigure, Finding, Tables
 from pcpo.evidence.scaling.measures import Cells, paired_ratio, read_cells, size_exponent, total_exponent
-from pcpo.figures.style import COLUMN, bare_minor_ticks, cluster_colour, new_figure, panel_label
+from pcpo.figures.style import COLUMN, bare_minor_ticks, cluster_colour, legend_above, new_figure, runs_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,11 +78,13 @@ def _draw_scaling(numbers: pd.DataFrame) -> Figure:
     _ratios(upper, lines)
     _distances(lower, numbers[numbers["kind"] == "number"])
     handles, labels = upper.get_legend_handles_labels()
-    heading = f"{int(lines['seeds'].max())} runs, 95 % intervals; {lines['mode'].iloc[0]}"
-    figure.legend(
-        handles, labels, loc="outside upper center", ncols=3, title=heading, title_fontsize=7, columnspacing=1
-    )
+    legend_above(figure, handles, labels, _words(lines), ncols=3)
     return figure
+
+
+def _words(lines: pd.DataFrame) -> str:
+    """Say how many runs stand behind the points, how the intervals were made, and the mode."""
+    return f"{runs_words(lines['seeds'])}, 95 % jackknife-t intervals; mode: {lines['mode'].iloc[0]}"
 
 
 def _ratios(axes: Axes, lines: pd.DataFrame) -> None:
@@ -96,31 +98,29 @@ def _ratios(axes: Axes, lines: pd.DataFrame) -> None:
         low, gap, high = (part[name] / part["overlay"] for name in ("ci_low", "gap", "ci_high"))
         bars = np.abs([gap - low, high - gap])
         axes.errorbar(x, gap, bars, fmt=marker, color=colour, lw=1, label=rf"$|\mathcal{{M}}|={size:g}$")
-    axes.errorbar([], [], [], fmt="_", color="0.7", lw=0.8, label="local gaps")
+    axes.errorbar([], [], [], fmt="_", color="0.7", lw=0.8, label="local gaps / theirs")
     axes.axhline(1, color="black", lw=0.8)
     middle = lines.drop_duplicates("minibatch").sort_values("minibatch")
-    axes.plot(
-        middle["minibatch"], middle["leading"] / middle["overlay"], color="black", ls=":", lw=1, label="leading order"
-    )
+    leading = middle["leading"] / middle["overlay"]
+    axes.plot(middle["minibatch"], leading, color="black", ls=":", lw=1, label="leading order in $r$")
     axes.set_xscale("log")
     axes.set_xticks(middle["minibatch"], [f"{M:,.0f}" for M in middle["minibatch"]])
     axes.minorticks_off()
-    axes.set(xlabel="minibatch $M_l$ (rollouts)", ylabel="measured / overlay")
+    axes.set(xlabel="minibatch $M_l$ (rollouts)", ylabel="measured / predicted gap")
 
 
 def _distances(axes: Axes, numbers: pd.DataFrame) -> None:
-    """Draw two slopes and the paired ratio as distances from the overlay's values, which stand beside them."""
+    """Draw two slopes and the paired ratio as distances from the predicted values, which stand beside them."""
     ticks = np.arange(len(numbers))[::-1]
     middle = (numbers["gap"] - numbers["overlay"]).to_numpy()
     bars = np.abs([numbers["gap"] - numbers["ci_low"], numbers["ci_high"] - numbers["gap"]])
     colour, marker = cluster_colour(0)
     axes.errorbar(middle, ticks, xerr=bars, fmt=marker, color=colour, lw=1.2)
     axes.axvline(0, color="black", lw=0.8)
-    axes.set_yticks(
-        ticks, [f"{label}\n({value:.3f})" for label, value in zip(numbers["label"], numbers["overlay"], strict=True)]
-    )
+    predicted = [f"{value:.3f}".replace("-", "−") for value in numbers["overlay"]]
+    axes.set_yticks(ticks, [f"{label}\n({value})" for label, value in zip(numbers["label"], predicted, strict=True)])
     axes.set_ylim(-0.6, len(numbers) - 0.4)
-    axes.set_xlabel("measured − overlay's (in brackets)")
+    axes.set_xlabel("measured − predicted (in brackets)")
 
 
 def _draw_collapse(numbers: pd.DataFrame) -> Figure:
@@ -141,16 +141,15 @@ def _draw_collapse(numbers: pd.DataFrame) -> Figure:
     upper.set_yscale("log")
     upper.set_ylabel("mean gap $C-C^*$\n(cost units)")
     lower.axhline(1, color="black", lw=0.8)
-    lower.set_ylabel("measured\n/ overlay")
+    lower.set_ylabel("measured /\npredicted")
     lower.set_ylim(bottom=0)
     lower.set_xlabel(r"$|\mathcal{M}|\,T$ (rollouts of the cluster)")
     bare_minor_ticks(lower.xaxis)
-    seeds, mode = int(numbers["seeds"].max()), numbers["mode"].iloc[0]
-    upper.legend(ncols=2, loc="lower left")
+    handles, labels = upper.get_legend_handles_labels()
+    legend_above(figure, handles, labels, f"{_words(numbers)}; coloured lines: predicted, no fit", ncols=3)
     missed = int(((numbers["ci_low"] > numbers["overlay"]) | (numbers["ci_high"] < numbers["overlay"])).sum())
     words = f"{missed} of {len(numbers)} intervals miss 1; {0.05 * len(numbers):.1g} expected"
     lower.text(0.02, 0.04, words, transform=lower.transAxes, fontsize=7)
-    panel_label(upper, f"{seeds} runs, 95 % intervals;\n{mode}")
     return figure
 
 
@@ -166,10 +165,10 @@ def _guide(axes: Axes, numbers: pd.DataFrame) -> None:
 FIGURES: dict[str, EvidenceFigure] = {
     "scaling": EvidenceFigure(
         title="Measured over predicted gaps, by minibatch and cluster size",
-        caption=r"Above: mean global gap of the collaborative epochs over its overlay, the linearised iteration to all "
-        r"orders in the radius without a fitted parameter, against the minibatch $M_l$; cluster sizes side by side, "
-        r"local gaps over theirs in grey, 95 % intervals over runs; dotted: leading order in the radius. Below: "
-        r"exponents of the mean global gap and the paired ratio, as distances from the overlay's values at the same "
+        caption=r"Above: mean global gap of the collaborative epochs over its prediction, the linearised iteration "
+        r"to all orders in the radius without a fitted parameter, against the minibatch $M_l$; cluster sizes side by "
+        r"side, local gaps over theirs in grey, 95 % intervals over runs; dotted: leading order in the radius. Below: "
+        r"exponents of the mean global gap and the paired ratio, as distances from the predicted values at the same "
         r"points.",
         table=_scaling_table,
         draw=_draw_scaling,
@@ -177,8 +176,8 @@ FIGURES: dict[str, EvidenceFigure] = {
     "collapse": EvidenceFigure(
         title="Gaps of all cluster sizes against the rollouts of the cluster",
         caption=r"The same mean global gaps against the rollouts $|\mathcal{M}|T$ of the whole cluster, with the "
-        r"overlay of every size (lines), above; measured over overlay, below, where a text counts the intervals that "
-        r"miss 1. 95 % intervals over runs; nothing is fitted.",
+        r"prediction for every size (lines), above; measured over predicted, below, where a text counts the intervals "
+        r"that miss 1. 95 % intervals over runs; nothing is fitted.",
         table=_curves,
         draw=_draw_collapse,
     ),

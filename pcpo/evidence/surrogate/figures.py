@@ -87,6 +87,7 @@ def _rows(cell: Tested, cells: int, role: str) -> list[dict[str, Any]]:
 
 def _draw(numbers: pd.DataFrame) -> Figure:
     """Draw three panels, one above the other."""
+    numbers = numbers.fillna({"role": ""})  # as read from the CSV
     figure = new_figure(COLUMN, 5.6)
     axes = figure.subplots(3, 1, sharex=True)
     for axis, panel in zip(axes, _PANELS, strict=True):
@@ -98,7 +99,7 @@ def _draw(numbers: pd.DataFrame) -> Figure:
     sizes = numbers.loc[numbers["role"] == "", "estimates"]
     panel_label(axes[0], f"(a) distribution; {sizes.min():,} to {sizes.max():,} estimates a point")
     panel_label(axes[1], "(b) mean")
-    panel_label(axes[2], "(c) variance, 95 % intervals of each point")
+    panel_label(axes[2], r"(c) variance, 95 % $\chi^2$ intervals")
     figure.legend(handles=kinds, loc="outside upper center", ncols=5, handlelength=1, columnspacing=1)
     return figure
 
