@@ -120,7 +120,7 @@ def test_on_a_terminal(toy: Path, repository: Path) -> None:
     text = ESCAPES.sub("", raw)
     assert code == 1
     assert [pattern for pattern in patterns if not re.search(pattern, text)] == []
-    assert re.search(r"(\x1b\[2K|\r|\n)beside one\r\n", raw), "torn by the display"
+    assert re.search(r"(\x1b\[2K|\x1b\[\?25l|\r|\n)beside one\r\n", raw), "torn by the display"
     assert raw.count("\x1b[?25h") >= 1, "the cursor is hidden for good"
     check_end(text.replace("\r\n", "\n"))
 
