@@ -221,5 +221,8 @@ def _slope_words(slopes: pd.DataFrame) -> list[str]:
             words.append(f"one value of {name} only: no slope")
             continue
         y, low, high, theory = (f"{float(found[c][label]):.2f}" for c in ("y", "ci_low", "ci_high", "predicted"))
-        words.append(f"slope in {name}: {y} [{low}, {high}], theory {theory}".replace("-", "−"))
-    return [*words, "(jackknife 95 %)"] if len(found) else words
+        limits = "" if "nan" in (low, high) else f" [{low}, {high}]"
+        words.append(f"slope in {name}: {y}{limits}, theory {theory}".replace("-", "−"))
+    if found.empty:
+        return words
+    return [*words, "(jackknife 95 %)" if found["ci_low"].notna().all() else "(too few fleets for intervals)"]

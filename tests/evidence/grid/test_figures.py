@@ -18,6 +18,7 @@ from pcpo.claims.options import with_defaults
 from pcpo.errors import ResultsError
 from pcpo.evidence.grid.cells import Cell, cells_of_grid
 from pcpo.evidence.grid.figures import FIGURES
+from pcpo.evidence.grid.figures_scaling import _slope_words
 from pcpo.evidence.grid.panels import base_of, cell_words, like_base, mode_of, number_words
 from pcpo.evidence.grid.runs import settings_of
 from pcpo.evidence.grid.studies import ALONE, GRID
@@ -311,3 +312,17 @@ def test_words() -> None:
     assert mode_of(frame) == "calibrated, oracle auto: moments in all epochs"
     mixed = frame.assign(mode="calibrated, oracle auto: moments in epochs 2 to 3")
     assert mode_of(mixed) == "calibrated, oracle auto: moments in epochs 2 to 3"
+
+
+@pytest.mark.parametrize(
+    ("low", "words"),
+    [
+        (-0.6, ["slope in $T$: −0.55 [−0.60, −0.40], theory −0.50", "(jackknife 95 %)"]),
+        (np.nan, ["slope in $T$: −0.55, theory −0.50", "(too few fleets for intervals)"]),
+    ],
+)
+def test_slopes_without_an_interval_show_no_limits(low: float, words: list[str]) -> None:
+    high = low if np.isnan(low) else -0.4
+    rows = [{"label": label, "y": -0.55, "ci_low": low, "ci_high": high, "predicted": -0.5} for label in ("T", "|M|")]
+    found = _slope_words(pd.DataFrame(rows))
+    assert [found[0], found[-1]] == words
