@@ -15,6 +15,7 @@ from pathlib import Path
 
 import jupyterlab
 import pytest
+from playwright.sync_api import expect
 from support.browser import Page, browser, executable
 
 CHROMIUM = executable()
@@ -25,9 +26,12 @@ pytestmark = [
 
 TOKEN = "lab"
 CELLS = 5  # of code in explore.ipynb
-MILLISECONDS = 240_000
-#: All cells stay in the page, also those that are out of sight.
-SETTINGS = "lab/user-settings/@jupyterlab/notebook-extension/tracker.jupyterlab-settings"
+MILLISECONDS = 120_000
+#: All cells stay in the page, also those that are out of sight; nothing asks for news, which may lie over a slider.
+SETTINGS = {
+    "notebook-extension/tracker": {"windowingMode": "none"},
+    "apputils-extension/notification": {"fetchNews": "false"},
+}
 #: Where pip puts what JupyterLab and its extensions show, also if they are borrowed from another environment.
 SHARED = Path(jupyterlab.__file__).resolve().parents[4] / "share/jupyter"
 
@@ -37,8 +41,10 @@ def address(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """Serve a copy of the notebooks on the loopback interface, with settings of its own; return the address."""
     root = tmp_path_factory.mktemp("lab")
     shutil.copytree(repository / "notebooks", root / "notebooks", ignore=shutil.ignore_patterns(".*"))
-    (root / "config" / SETTINGS).parent.mkdir(parents=True)
-    (root / "config" / SETTINGS).write_text(json.dumps({"windowingMode": "none"}), encoding="utf-8")
+    for name, values in SETTINGS.items():
+        path = root / "config/lab/user-settings/@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(values), encoding="utf-8")
     places = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "IPYTHONDIR": "ipython"}
     places["JUPYTER_RUNTIME_DIR"] = "runtime"
     own = {variable: str(root / folder) for variable, folder in places.items()}
@@ -94,7 +100,8 @@ def test_explore_runs_to_its_end_and_its_slider_moves(address: str, page: Page) 
     lab.set_viewport_size({"width": 1400, "height": 1000})
     lab.goto(f"{address}lab/tree/explore.ipynb?token={TOKEN}&reset", wait_until="load")
     lab.locator(".jp-Notebook").wait_for()
-    lab.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # before, running a cell asks for a kernel
+    idle = lab.get_by_text("Python 3 (ipykernel) | Idle")
+    idle.wait_for()  # before, running a cell asks for a kernel
     lab.locator(".lm-MenuBar-itemLabel", has_text="Run").click()
     lab.get_by_text("Run All Cells", exact=True).click()
     lab.get_by_text(f"[{CELLS}]:", exact=True).first.wait_for()
@@ -102,8 +109,12 @@ def test_explore_runs_to_its_end_and_its_slider_moves(address: str, page: Page) 
     assert lab.locator(".jp-Notebook [data-mime-type='application/vnd.jupyter.error']").count() == 0
     lab.locator(".jp-Notebook pre", has_text="epoch 1:").wait_for()
     slider = lab.locator(".widget-slider", has_text="epoch").locator(".noUi-handle")
-    slider.focus()
+    # The slider is drawn with the kernel's value, and the kernel is idle.
+    expect(slider).to_have_attribute("aria-valuenow", "1.0", timeout=MILLISECONDS)
+    idle.wait_for()
     slider.press("ArrowRight")
+    # The key reached the page; next the kernel answers.
+    expect(slider).to_have_attribute("aria-valuenow", "2.0", timeout=MILLISECONDS)
     lab.locator(".jp-Notebook pre", has_text="epoch 2:").wait_for()
     foreign = [
         url for url in page.requests if not url.startswith((address, address.replace("http", "ws"), "data:", "blob:"))
