@@ -53,11 +53,14 @@ def read_notebook(path: Path | str) -> nbformat.NotebookNode:
 def execute(notebook: nbformat.NotebookNode, folder: Path, root: Path, name: str) -> nbformat.NotebookNode:
     """Execute a notebook in `folder` on the results under `root`, with the interpreter that runs this.
 
-    Installed kernels and settings of the user are ignored.
+    Installed kernels and settings of the user are ignored, and so are tags of cells: in JupyterLab, a cell tagged
+    raises-exception may fail without stopping the others; in a page none may.
 
     Raises:
         ResultsError: with the last line of the error of the failing cell.
     """
+    for cell in notebook.cells:
+        cell.metadata.pop("tags", None)
     with tempfile.TemporaryDirectory(prefix="pcpo-") as private:
         manager = _manager(Path(private))
         client = NotebookClient(
