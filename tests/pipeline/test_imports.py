@@ -26,6 +26,7 @@ KERNELS = {"numba", "scipy.linalg"}
 MAY = {
     "draw_evidence": TABLES,
     "draw_figure": TABLES | KERNELS,
+    "draw_film": TABLES | KERNELS,
     "join_verdicts": TABLES | KERNELS,
     "judge_group": TABLES,
     "make_fleet": KERNELS,
