@@ -13,7 +13,7 @@ import pandas as pd
 
 from pcpo.experiments.clusters import by_cluster
 from pcpo.figures.registry import ComparisonFigure, Configured, Results, Wanted
-from pcpo.figures.style import PAGE, cluster_colour, counted, new_figure, panel_label, wrapped
+from pcpo.figures.style import PAGE, cluster_colour, counted, new_figure, panel_label, separate_clusters, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -152,11 +152,8 @@ def _matrix(axes: Axes, part: pd.DataFrame, what: str):  # type: ignore[no-untyp
     matrix[part["row"].astype(int), part["column"].astype(int)] = part["fraction"]
     image = axes.imshow(matrix, vmin=0, vmax=1, cmap="cividis", interpolation="nearest")
     cluster = part.drop_duplicates("row").sort_values("row")["cluster"].to_numpy()
-    edges = np.flatnonzero(np.diff(cluster)) + 0.5
-    width = 0.8 * min(1.0, _MANY / (len(edges) + 1))  # lines must not cover the cells between them
-    for edge in edges if what == "agent" else ():
-        axes.axhline(edge, color="white", lw=width)
-        axes.axvline(edge, color="white", lw=width)
+    if what == "agent":  # lines must not cover the cells between them
+        separate_clusters(axes, cluster, 0.8 * min(1.0, _MANY / (np.count_nonzero(np.diff(cluster)) + 1)))
     ends = [0, N - 1] if N > 1 else [0]
     axes.set_xticks(ends, [str(k + 1) for k in ends])
     axes.set_yticks(ends, [str(k + 1) for k in ends])

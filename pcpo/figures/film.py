@@ -28,6 +28,7 @@ from pcpo.figures.style import (
     bare_minor_ticks,
     cluster_colour,
     save,
+    separate_clusters,
     styled,
     wrapped,
 )
@@ -168,9 +169,7 @@ def _sets(axes: Axes, part: pd.DataFrame, known: pd.DataFrame | None) -> None:
     shown = np.repeat(part["cluster"].to_numpy()[:, None] + 1, len(part), axis=1) if known is None else _matrix(known)
     colours = [(0.93, 0.93, 0.93), *[to_rgb(cluster_colour(k)[0]) for k in range(int(part["cluster"].max()) + 1)]]
     axes.imshow(np.asarray(colours)[shown], interpolation="nearest", aspect="equal")
-    for edge in np.flatnonzero(np.diff(part["cluster"].to_numpy())) + 0.5:
-        axes.axhline(edge, color="white", lw=2)
-        axes.axvline(edge, color="white", lw=2)
+    separate_clusters(axes, part["cluster"].to_numpy(), 2)
     axes.set_xticks([])
     axes.set_yticks([])
 

@@ -15,6 +15,7 @@ from pcpo.figures.registry import ComparisonFigure, Configured, Results, Wanted
 from pcpo.figures.style import (
     PAGE,
     as_written,
+    heading,
     method_look,
     modes,
     new_figure,
@@ -88,7 +89,7 @@ def draw(numbers: pd.DataFrame) -> Figure:
         panel_label(row[0], wrapped(title, _TITLE))
         row[0].set_yticks(range(len(part)), part["method"].map(names))
         row[0].set_ylim(len(part) - 0.5, -0.5)
-    figure.suptitle(wrapped(_heading(numbers), 0.97 * PAGE, 7), fontsize=7)
+    heading(figure, _heading(numbers))
     return figure
 
 

@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from pcpo.errors import ConfigError
 from pcpo.figures import fonts
 
@@ -45,6 +47,8 @@ __all__ = [
     "rows_height",
     "runs_words",
     "save",
+    "second_look",
+    "separate_clusters",
     "styled",
     "whole_ticks",
     "wrapped",
@@ -138,6 +142,19 @@ def method_look(name: str) -> Look:
     chosen = zlib.crc32(name.encode())
     markers = _MARKERS[0] + _MARKERS[1]
     return Look(_PALETTE[1 + chosen % 9], markers[chosen // 9 % len(markers)], ("--", "-.", ":")[chosen // 135 % 3])
+
+
+def second_look(look: Look, *, second: bool) -> dict[str, Any]:
+    """Return the look of a method's line; of two in one panel the second is dotted, with hollow markers."""
+    line = {"ls": ":", "mfc": "white"} if second else {"ls": "-", "mfc": look.colour}
+    return {"color": look.colour, "marker": look.marker, **line}
+
+
+def separate_clusters(axes: Axes, clusters: np.ndarray[Any, Any], width: float) -> None:
+    """Draw white lines of that width between the clusters of a matrix of agents, which is sorted by cluster."""
+    for edge in np.flatnonzero(np.diff(clusters)) + 0.5:
+        axes.axhline(edge, color="white", lw=width)
+        axes.axvline(edge, color="white", lw=width)
 
 
 def styled(changes: Mapping[str, Any]) -> AbstractContextManager[None]:

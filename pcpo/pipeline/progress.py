@@ -183,6 +183,11 @@ def duration(seconds: float) -> str:
     return str(timedelta(seconds=round(min(seconds, 1e12))))
 
 
+def share(done: int, steps: int) -> str:
+    """Write the share of the steps that are done, " (44 %)", to follow their numbers; nothing without steps."""
+    return f" ({100 * done / steps:.0f} %)" if steps else ""
+
+
 def roots_below(directory: Path) -> list[Path]:
     """List the folders of results below a working directory: of the main job and of other configurations."""
     return [directory / "results", *directory.glob("build/*/results")]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from pcpo.pipeline.progress import duration
+from pcpo.pipeline.progress import duration, share
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -38,8 +38,8 @@ class JobsUnderWay:
     @property
     def head(self) -> str:
         """Return the steps and the times in one line."""
-        share = f" ({100 * self.done / self.steps:.0f} %)" if self.steps else ""
-        return f"{self.done} of {self.steps} steps{share}{', ' if self.to_go else ''}{self.to_go}"
+        steps = f"{self.done} of {self.steps} steps{share(self.done, self.steps)}"
+        return f"{steps}, {self.to_go}" if self.to_go else steps
 
 
 class Screen(Protocol):

@@ -11,7 +11,17 @@ from datetime import datetime
 from pathlib import Path
 
 from pcpo.errors import ResultsError, command
-from pcpo.pipeline.progress import Job, Progress, counted, duration, last_line, read_expected, read_judged, roots_below
+from pcpo.pipeline.progress import (
+    Job,
+    Progress,
+    counted,
+    duration,
+    last_line,
+    read_expected,
+    read_judged,
+    roots_below,
+    share,
+)
 
 __all__ = ["described", "main", "newest_log", "read_progress"]
 
@@ -60,10 +70,10 @@ def read_progress(lines: Iterable[str]) -> Progress:
 
 def described(progress: Progress, now: datetime, directory: Path) -> Iterator[str]:
     """Describe the progress in a few lines."""
-    share = f" ({100 * progress.done / progress.steps:.0f} %)" if progress.steps else ""
     state = "ended" if progress.ended else "under way, or killed"
     failed = f", {len(progress.failed)} failed" if progress.failed else ""
-    yield f"{progress.done} of {progress.steps} steps done{share}{failed}; the command is {state}"
+    done = f"{progress.done} of {progress.steps} steps done{share(progress.done, progress.steps)}"
+    yield f"{done}{failed}; the command is {state}"
     if judged := _judged(progress, directory):
         yield f"claims judged by it: {counted(judged)}"
     if progress.ended:

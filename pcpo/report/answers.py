@@ -14,16 +14,14 @@ from markupsafe import Markup
 
 from pcpo.claims.contract import Claim, Group
 from pcpo.report import sentences
-from pcpo.report.claims import Shown
+from pcpo.report.claims import WORST_FIRST, Shown
 from pcpo.report.formulas import prose
 from pcpo.report.html import anchor, badge, macro, unbroken
 from pcpo.report.store import Store
 
-__all__ = ["QUESTIONS", "Statement", "answer", "answers", "not_shown", "sentence"]
+__all__ = ["STATEMENTS", "Statement", "answer", "answers", "not_shown", "sentence"]
 
 Row = Mapping[str, Any]
-#: Verdicts, the worst first: a statement is as good as the worst of its checks.
-_WORST_FIRST = ("refuted", "inconclusive", "supported")
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ def _stated(source: str) -> Callable[[Claim], bool]:
     return lambda claim: claim.kind == "of the paper" and re.match(source, claim.source) is not None
 
 
-QUESTIONS = (
+STATEMENTS = (
     Statement(
         "Theorem 1",
         "every agent finds exactly the agents of its cluster",
@@ -128,24 +126,24 @@ def _listed(parts: list[str]) -> str:
 
 
 def answers(store: Store, shown: Shown) -> list[dict[str, Any]]:
-    """Answer the questions that the declared claims are about; what a card shows, each with its picture."""
+    """Answer for the statements that the declared claims are about; what a card shows, each with its picture."""
     declared = [claim for group in store.groups.values() for claim in group.claims]
-    return [answer(store, one, shown) for one in QUESTIONS if any(map(one.chosen, declared))]
+    return [answer(store, one, shown) for one in STATEMENTS if any(map(one.chosen, declared))]
 
 
-def answer(store: Store, question: Statement, shown: Shown) -> dict[str, Any]:
-    """Return what the card of a question shows: verdict, sentence, the check that is quoted, and a picture."""
-    checks = [check for check in _checks(store, "claim") if question.chosen(check.claim)]
-    verdict = next((one for one in _WORST_FIRST if _with(checks, one)), "missing")
+def answer(store: Store, statement: Statement, shown: Shown) -> dict[str, Any]:
+    """Return what the card of a statement shows: verdict, sentence, the check that is quoted, and a picture."""
+    checks = [check for check in _checks(store, "claim") if statement.chosen(check.claim)]
+    verdict = next((one for one in WORST_FIRST if _with(checks, one)), "missing")
     worst = _with(checks, verdict)
-    lead = next((check for check in worst if check.claim.id == question.lead), worst[0] if worst else None)
+    lead = next((check for check in worst if check.claim.id == statement.lead), worst[0] if worst else None)
     drawn = {name: group for group in store.groups.values() for name in group.figures}
-    figure = question.figure if question.figure in drawn else (lead.claim.figure if lead else None)
+    figure = statement.figure if statement.figure in drawn else (lead.claim.figure if lead else None)
     return {
-        "id": anchor("answer", question.name),
-        "name": question.name,
+        "id": anchor("answer", statement.name),
+        "name": statement.name,
         "badge": badge(verdict),
-        "sentence": sentence(question.says, [str(check.row["verdict"]) for check in checks]),
+        "sentence": sentence(statement.says, [str(check.row["verdict"]) for check in checks]),
         "quoted": _quoted(lead) if lead else None,
         "enlarge": anchor("figure", figure) if figure and figure not in shown.places else None,
         "picture": shown.show(drawn[figure], figure, Markup("at the head of the page")) if figure else None,

@@ -18,10 +18,10 @@ from pcpo.report.html import anchor, badge, macro, unbroken
 from pcpo.report.sentences import number
 from pcpo.report.store import Store
 
-__all__ = ["Shown", "claim_rows"]
+__all__ = ["WORST_FIRST", "Shown", "claim_rows"]
 
-#: Verdicts in the order in which the table sorts them.
-_RANKS = {"refuted": 0, "inconclusive": 1, "supported": 2}
+#: Verdicts, the worst first: the table sorts them so, and a statement is as good as the worst of its checks.
+WORST_FIRST = ("refuted", "inconclusive", "supported")
 
 
 @dataclass
@@ -75,7 +75,7 @@ def _verdict(store: Store, group: Group, claim: Claim, weak: Collection[str]) ->
     verdict = str(row["verdict"])
     return {
         "verdict": verdict,
-        "rank": _RANKS[verdict],
+        "rank": WORST_FIRST.index(verdict),
         "badge": badge(verdict) + (" *" if claim.id in weak else ""),
         "found": unbroken(sentences.estimated(row)),
         "expected": unbroken(sentences.expected(row)),

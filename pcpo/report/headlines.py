@@ -7,14 +7,14 @@ an exponent.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
 
 from pcpo.claims.contract import Verdict
-from pcpo.report.sentences import alone, context, number
+from pcpo.report.sentences import alone, context, number, percent
 
 __all__ = ["HEADLINES", "Headline", "headlines", "sentence", "told_of"]
 
@@ -101,7 +101,8 @@ def headlines(verdicts: pd.DataFrame) -> Iterator[str]:
 def told_of(verdicts: pd.DataFrame) -> list[str]:
     """List what the runs behind the results are of: mode, κ_M, population; once if it is the same for all."""
     claims = verdicts[(verdicts["role"] == "claim") & verdicts["claim"].isin([one.claim for one in HEADLINES])]
-    return sorted({context({str(key): value for key, value in row.items()}) for row in claims.to_dict("records")})
+    rows: Sequence[Mapping[Any, Any]] = claims.to_dict("records")
+    return sorted({context(row) for row in rows})
 
 
 def sentence(headline: Headline, row: Mapping[Any, Any] | None, weak: Collection[str] = ()) -> str:
@@ -133,7 +134,7 @@ def _value(headline: Headline, row: Mapping[Any, Any]) -> str:
 
 
 def _amount(headline: Headline, value: float) -> str:
-    return f"T^{number(value)}" if headline.unit == "exponent" else f"{number(100 * value, 2)} %"
+    return f"T^{number(value)}" if headline.unit == "exponent" else percent(value)
 
 
 def _limits(headline: Headline, row: Mapping[Any, Any]) -> str:

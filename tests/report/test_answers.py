@@ -11,7 +11,7 @@ from support.report_tree import TOY, toy_tables, toy_tree, write_verdicts
 
 from pcpo.claims.judging import judge
 from pcpo.evidence.registry import load_group
-from pcpo.report.answers import QUESTIONS, answers, not_shown, sentence
+from pcpo.report.answers import STATEMENTS, answers, not_shown, sentence
 from pcpo.report.claims import Shown, claim_rows
 from pcpo.report.html import Fragment
 from pcpo.report.store import Store, open_store
@@ -63,7 +63,7 @@ def test_a_sentence_is_right_for_any_verdicts(verdicts: list[str], expected: str
 
 
 def test_a_statement_is_as_good_as_the_worst_of_its_checks(tree: Path, frames: dict[str, pd.DataFrame]) -> None:
-    """All toy claims are sourced from Theorem 1 and of the paper; the other questions are not asked of them."""
+    """All toy claims are sourced from Theorem 1 and of the paper; the other statements are not about them."""
     [card] = answers(store := shown_by(tree, frames), Shown(store))
     assert card["name"] == "Theorem 1"
     assert 'class="badge inconclusive"' in card["badge"], "toy_defect"
@@ -100,15 +100,15 @@ def test_what_was_not_shown_is_listed(tree: Path, frames: dict[str, pd.DataFrame
     assert "0.97" in words(after["not-shown-power"][0])
 
 
-def test_every_question_has_checks_and_a_figure() -> None:
-    """The declared claims answer all questions; none of another paper is among them."""
+def test_every_statement_has_checks_and_a_figure() -> None:
+    """The declared claims answer for all statements; none of another paper is among them."""
     groups = [load_group(name) for name in ("grid", "literal", "communication", "hierarchical")]
     claims = [claim for group in groups for claim in group.claims]
     figures = {name for group in groups for name in group.figures}
-    for question in QUESTIONS:
-        chosen = [claim.id for claim in claims if question.chosen(claim)]
-        assert question.lead in chosen
-        assert question.figure in figures
+    for statement in STATEMENTS:
+        chosen = [claim.id for claim in claims if statement.chosen(claim)]
+        assert statement.lead in chosen
+        assert statement.figure in figures
         assert not [name for name in chosen if name.startswith("hierarchical")]
     assert any(re.match("Theorem 2", claim.source) for claim in groups[-1].claims), "negative control"
 

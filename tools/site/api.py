@@ -7,6 +7,8 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tools.site.markdown import escaped, menu
+
 __all__ = ["FOLDER", "imported_for_types", "layers", "modules", "pages"]
 
 #: Where the pages stand below the staged folder.
@@ -86,15 +88,14 @@ def _table(names: list[str], docstrings: Mapping[str, str], target: str) -> str:
 def _first(docstring: str) -> str:
     """Return the first sentence of a docstring as a cell of a Markdown table."""
     line = docstring.partition("\n\n")[0].replace("\n", " ").replace("`", "")
-    return "".join(f"\\{sign}" if sign in "\\*_|<>[]$" else sign for sign in line)
+    return escaped(line, also="$")
 
 
 def _tree(names: list[str]) -> str:
     """Return the directive that puts pages below this one; titles are the last parts of the names."""
     if not names:
         return ""
-    lines = [f"{name.rpartition('.')[2]} <{name}>" for name in names]
-    return "\n".join(["```{toctree}", ":hidden:", "", *lines, "```", ""])
+    return menu(f"{name.rpartition('.')[2]} <{name}>" for name in names)
 
 
 def _overview(root: Path, docstrings: Mapping[str, str]) -> str:

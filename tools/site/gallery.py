@@ -11,6 +11,7 @@ from pcpo.figures.registry import Configured, entries, module_drawing
 from pcpo.pipeline.config import read_configuration, studies_of
 from pcpo.report.formulas import plain
 from pcpo.schema import load_schema, validated
+from tools.site.markdown import escaped
 
 __all__ = ["page"]
 
@@ -62,7 +63,7 @@ def _figure(
     """Yield the blocks of a figure; `main` and `full` are the files that the configurations draw by its entry."""
     yield f"({name})=\n\n### {entry.title}\n"
     if (root / PICTURES / f"{name}.png").is_file():
-        yield f"![{_escaped(plain(entry.title))}]({PICTURES}/{name}.png)\n"
+        yield f"![{escaped(plain(entry.title))}]({PICTURES}/{name}.png)\n"
     else:
         yield "*No picture is kept of this figure; the command draws it.*\n"
     yield f"{_prose(entry.caption)}\n"
@@ -83,8 +84,4 @@ def _prose(text: str) -> str:
 
 
 def _outside_code(text: str) -> str:
-    return "`".join(part if k % 2 else _escaped(part) for k, part in enumerate(text.split("`")))
-
-
-def _escaped(text: str) -> str:
-    return "".join(f"\\{sign}" if sign in "\\*_|<>[]" else sign for sign in text)
+    return "`".join(part if k % 2 else escaped(part) for k, part in enumerate(text.split("`")))

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from pcpo.errors import ResultsError
 from tools.site import api, gallery
+from tools.site.markdown import menu
 
 __all__ = ["SECTIONS", "relinked", "stage", "written"]
 
@@ -59,8 +60,8 @@ def stage(root: Path, folder: Path) -> None:
     texts["gallery.md"] = gallery.page(root)
     texts |= api.pages(root)
     texts |= _sections(root)
-    texts["index.md"] += _tree(["guide", _entry(str(_METHODS)), "evidence", "gallery", "api/index"])
-    texts[str(_METHODS)] += _tree([f"methods/{page.stem}" for page in _methods(root)])
+    texts["index.md"] += "\n" + menu(["guide", _entry(str(_METHODS)), "evidence", "gallery", "api/index"])
+    texts[str(_METHODS)] += "\n" + menu(f"methods/{page.stem}" for page in _methods(root))
     pictures = {str(path.relative_to(root)): path for path in (root / gallery.PICTURES).glob("*.png")}
     wanted = {*texts, *shown, *pictures}
     for path in [path for path in folder.rglob("*") if path.is_file()]:
@@ -104,8 +105,7 @@ def _sections(root: Path) -> dict[str, str]:
     made = {}
     for name, (title, purpose, pages) in SECTIONS.items():
         entries = [_entry(page) for page in (*pages, *(sorted(rest) if name == _REST else ()))]
-        tree = "\n".join(["```{toctree}", ":maxdepth: 2", "", *entries, "```", ""])
-        made[f"{name}.md"] = f"# {title}\n\n{purpose}\n\n{tree}"
+        made[f"{name}.md"] = f"# {title}\n\n{purpose}\n\n{menu(entries, ':maxdepth: 2')}"
     return made
 
 
@@ -113,10 +113,6 @@ def _entry(page: str) -> str:
     """Return the line of a page in a menu."""
     document = page.removesuffix(".md")
     return f"{_MENU[page]} <{document}>" if page in _MENU else document
-
-
-def _tree(documents: list[str]) -> str:
-    return "\n".join(["", "```{toctree}", ":hidden:", "", *documents, "```", ""])
 
 
 def relinked(root: Path, page: PurePosixPath, shown: dict[str, str]) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.communication.measures import STUDY, counted
-from pcpo.figures.style import COLUMN, method_look, new_figure, panel_label, whole_ticks
+from pcpo.figures.style import COLUMN, method_look, new_figure, panel_label, second_look, whole_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,10 +80,8 @@ def _time(axes: Axes, part: pd.DataFrame) -> None:
     """Draw the rounds of every method and schedule against T, and the closed form of PCPO's."""
     for (algorithm, schedule), name in _NAMES.items():
         runs = part[(part["algorithm"] == algorithm) & (part["schedule"] == schedule)].sort_values("rollouts")
-        colour, marker, _ = method_look(algorithm)
-        printed = schedule == "table2"  # hollow: the same method with another schedule
-        look: dict[str, Any] = {"ls": "-" if printed else ":", "mfc": colour if printed else "white"}
-        axes.plot(runs["rollouts"], runs["rounds"], marker=marker, color=colour, label=name, **look)
+        look = second_look(method_look(algorithm), second=schedule != "table2")
+        axes.plot(runs["rollouts"], runs["rounds"], label=name, **look)
         if (algorithm, schedule) == ("pcpo", "table2"):
             axes.plot(runs["rollouts"], runs["closed"], "--", color="black", lw=0.8)
     axes.set_xscale("log")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from pcpo import statistics
 from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.defects.measures import ROUNDS, RUNS, rows_of
-from pcpo.figures.style import PAGE, method_look, new_figure, panel_label, whole_ticks
+from pcpo.figures.style import PAGE, method_look, new_figure, panel_label, second_look, whole_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,14 +119,13 @@ def _lines(axes: Axes, part: pd.DataFrame) -> None:
     """Draw a line for every cell, with intervals where there are any."""
     for k, (cell, line) in enumerate(part.groupby("cell", sort=False)):
         label, name = _SERIES[str(cell)]
-        colour, marker, _ = method_look(name)
-        look: dict[str, Any] = {"color": colour, "ls": ":" if k else "-", "mfc": "white" if k else colour}
+        look = second_look(method_look(name), second=k > 0)
         line = line.sort_values("x")
         bars = bool(line["low"].notna().all())
         x = line["x"] + 0.06 * k if bars else line["x"]  # intervals side by side
-        axes.plot(x, line["y"], marker=marker, label=label, **look)
+        axes.plot(x, line["y"], label=label, **look)
         if bars:
-            axes.vlines(x, line["low"], line["high"], color=colour, lw=1)
+            axes.vlines(x, line["low"], line["high"], color=look["color"], lw=1)
 
 
 def _gap_axes(axes: Axes, part: pd.DataFrame) -> None:
