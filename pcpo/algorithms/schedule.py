@@ -10,13 +10,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from pcpo.arrays import BoolArray, FloatArray, IntArray
 from pcpo.errors import ConfigError
 
-__all__ = ["Constants", "EpochPlan", "ProblemConstants", "Schedule", "literal_constants", "proof_constants"]
+__all__ = [
+    "Constants",
+    "EpochPlan",
+    "ModelFree",
+    "ProblemConstants",
+    "Schedule",
+    "literal_constants",
+    "proof_constants",
+]
 
 
 @dataclass(frozen=True)
@@ -200,3 +209,30 @@ class Schedule:
         while (spent := spent + self.plan(epochs + 1).rollouts) <= rollouts:
             epochs += 1
         return epochs
+
+
+@dataclass(frozen=True)
+class ModelFree:
+    """Plan nothing: the place of a schedule in experiments whose methods measure what they need, as `pcpo_auto` does.
+
+    Epochs of such methods get twice the rollouts of the one before, the first about `FIRST`, so their number is known
+    although nothing else is.
+    """
+
+    FIRST: ClassVar[int] = 3_000
+
+    @property
+    def mode(self) -> str:
+        """Return "model-free"."""
+        return "model-free"
+
+    def plan(self, epoch: int) -> EpochPlan:
+        """Raise ConfigError: there is no plan."""
+        raise ConfigError(
+            f"schedule: found none for epoch {epoch}, expected one (mode: calibrated), which every method needs that "
+            "does not measure its own"
+        )
+
+    def epochs_within(self, rollouts: int) -> int:
+        """Return how many epochs fit in a budget of rollouts per agent: 2 at least."""
+        return max(2, int(math.log2(max(rollouts, 1) / self.FIRST + 1)))

@@ -6,6 +6,7 @@ agents for single pairs, means and ranges for single estimates.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -247,7 +248,13 @@ def _wants(configured: Configured) -> dict[str, Wanted]:
     """Draw the featured scenario as `elimination`, every other one as `elimination_<scenario>`."""
     others = [name for name in configured.scenarios if name != configured.featured]
     names = {"elimination": configured.featured, **{f"elimination_{name}": name for name in others}}
-    return {name: Wanted([scenario], ["pcpo"], fleets=True) for name, scenario in names.items()}
+    methods = {one: _shown(configured.scenarios[one]["algorithms"]) for one in configured.scenarios}
+    return {name: Wanted([scenario], [methods[scenario]], fleets=True) for name, scenario in names.items()}
+
+
+def _shown(algorithms: Sequence[str]) -> str:
+    """Return the method that is drawn: PCPO, or the first where a scenario does not run it."""
+    return "pcpo" if "pcpo" in algorithms else algorithms[0]
 
 
 def _of_results(results: Results) -> pd.DataFrame:
