@@ -38,6 +38,10 @@ __all__ = ["Experiment", "OracleName", "discounted_horizon", "read_experiment", 
 
 OracleName = Literal["rollouts", "moments", "auto"]
 _ORACLES: Mapping[OracleName, str] = {"rollouts": "", "moments": ", moment oracle", "auto": ", oracle auto"}
+_NO_THRESHOLDS = (
+    "oracle: found 'auto' without a schedule, expected 'rollouts' or 'moments': the minibatch from which moments may "
+    "stand for rollouts is computed from the schedule"
+)
 #: What of a bounded cost the end of a rollout may leave out.
 _LEFT_OUT = 1e-4
 
@@ -81,10 +85,7 @@ class Experiment:
         _check_moments(self.oracle, self.plant, self.fleet)
         if self.oracle == "auto":
             if isinstance(self.schedule, ModelFree):
-                raise ConfigError(
-                    "oracle: found 'auto' without a schedule, expected 'rollouts' or 'moments': the minibatch from "
-                    "which moments may stand for rollouts is computed from the schedule"
-                )
+                raise ConfigError(_NO_THRESHOLDS)
             found = known_thresholds
             if found is None:
                 found = planned_thresholds(self.fleet, self.schedule, noise_law(self.noise), self.epochs)
@@ -170,6 +171,8 @@ class Experiment:
             ConfigError: for values out of range, and for a plant with another oracle than "rollouts".
         """
         noise_law(noise)
+        if oracle == "auto":
+            raise ConfigError(_NO_THRESHOLDS)
         if rollouts < 1:
             raise ConfigError(f"rollouts: found a budget of {rollouts:,} per agent, expected 1 or more")
         chosen = discounted_horizon(fleet.gamma) if horizon is None and oracle == "rollouts" else horizon
