@@ -28,9 +28,10 @@ from pcpo.oracles.moment import MomentOracle
 from pcpo.oracles.moment_rules import check_unknowns
 from pcpo.oracles.plant import PlantFactory, PlantOracle, plant_factory
 from pcpo.oracles.rollout import LedgerOracle, RolloutOracle
-from pcpo.simulation.noise import noise_law
+from pcpo.simulation.noise import NoiseLaw, noise_law
 from pcpo.storage.checkpoints import Checkpoint
 from pcpo.theory.calibration import calibrated_constants, horizon_for, local_constants
+from pcpo.theory.rates import balances
 from pcpo.theory.thresholds import planned_thresholds
 
 __all__ = ["Experiment", "OracleName", "read_experiment", "side_information"]
@@ -227,7 +228,8 @@ class Experiment:
     ) -> RunResult:
         """Run once, as `run` does, whatever it costs, and return what the algorithm reports, without an evaluation."""
         oracle = self.make_oracle(seed)
-        setting = Setting(self.fleet.initial_gains, self.schedule, side_information(self.fleet))
+        law = noise_law(self.noise) if "balances" in algorithm.uses else None
+        setting = Setting(self.fleet.initial_gains, self.schedule, side_information(self.fleet, law))
         with tqdm(total=self.budget, unit="rollout", unit_scale=True, disable=not progress, desc=algorithm.name) as bar:
             oracle.on_rollouts = bar.update
             found = run(algorithm, oracle, setting, self.budget, on_epoch=on_epoch, checkpoint=checkpoint)
@@ -280,8 +282,13 @@ def read_experiment(fleet: Fleet, path: Path) -> Experiment:
     return Experiment.from_dict(fleet, json.loads(path.read_text(encoding="utf-8")))
 
 
-def side_information(fleet: Fleet) -> SideInformation:
-    """Return all side information about a fleet; the driver hands over the fields that a method declares."""
+def side_information(fleet: Fleet, law: NoiseLaw | None = None) -> SideInformation:
+    """Return all side information about a fleet; the driver hands over the fields that a method declares.
+
+    Args:
+        fleet: the agents' systems.
+        law: of the noise, on which the balances depend; without it there are none.
+    """
     return SideInformation(
         labels=fleet.labels,
         separation=fleet.separation,
@@ -290,6 +297,7 @@ def side_information(fleet: Fleet) -> SideInformation:
         input_costs=fleet.stacked.R,
         cross_costs=fleet.stacked.N,
         gamma=fleet.gamma,
+        balances=None if law is None else balances(fleet, law),
     )
 
 
