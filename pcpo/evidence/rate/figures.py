@@ -10,7 +10,7 @@ import pandas as pd
 
 from pcpo import statistics
 from pcpo.algorithms.registry import ALGORITHMS
-from pcpo.arrays import FloatArray
+from pcpo.arrays import FloatArray, IntArray
 from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.rate.measures import means, rate, series
 from pcpo.evidence.rate.studies import METHODS
@@ -26,25 +26,26 @@ _PAPER = "pcpo"
 
 
 def _gaps(tables: Tables) -> pd.DataFrame:
-    """Tabulate mean gaps by method, size and epoch, with intervals, beside the closed form; and slopes by method."""
+    """Tabulate mean gaps by method and M|M|, with intervals, beside the closed form; and slopes by method.
+
+    Sizes and epochs with (nearly) the same M|M| make one mean, since they are of different systems.
+    """
     frame, rows = tables["rate"], []
-    total = frame.assign(total=frame["minibatch"] * frame["size"]).groupby(["size", "epoch"])["total"].mean()
     base = {name: series(tables, _PAPER, name, "best") for name in ("gap", "predicted")}
     for method in METHODS:
         found, form = (series(tables, method, name, "best") for name in ("gap", "predicted"))
-        slope = rate(tables, method, 0.0, 1.0)
-        for k in range(len(found.position)):
-            size, epoch = int(found.size[k]), int(found.epoch[k])
-            gap = statistics.jackknife(found.runs, partial(_mean, k), logarithm=True)
+        slope = -rate(tables, method, 0.0, 1.0).estimate
+        level = np.round(2 * (found.epoch + np.log(found.size) / np.log(4)))
+        for cells in (np.flatnonzero(level == one) for one in np.unique(level)):
+            gap = statistics.jackknife(found.runs, partial(_mean, cells), logarithm=True)
             paired = np.concatenate([found.runs, base["gap"].runs], axis=1)
-            won = statistics.jackknife(paired, partial(_ratio, k), logarithm=True)
-            predicted = means(form.runs)[k]
+            won = statistics.jackknife(paired, partial(_ratio, cells), logarithm=True)
+            predicted = _mean(cells, form.runs)
             rows.append(
                 {
                     "algorithm": method,
-                    "size": size,
-                    "epoch": epoch,
-                    "rollouts": float(total[size, epoch]),
+                    "sizes": len(cells),
+                    "rollouts": float(found.rollouts[cells].mean()),
                     "gap": gap.estimate,
                     "ci_low": gap.low,
                     "ci_high": gap.high,
@@ -52,22 +53,22 @@ def _gaps(tables: Tables) -> pd.DataFrame:
                     "won": won.estimate,
                     "won_low": won.low,
                     "won_high": won.high,
-                    "won_predicted": means(base["predicted"].runs)[k] / predicted,
-                    "slope": -slope.estimate,
+                    "won_predicted": _mean(cells, base["predicted"].runs) / predicted,
+                    "slope": slope,
                     "runs": len(found.values),
                 }
             )
     return pd.DataFrame(rows).assign(mode=frame["mode"].iloc[0])
 
 
-def _mean(cell: int, runs: FloatArray) -> float:
-    """Return the mean gap of a cell."""
-    return float(means(runs)[cell])
+def _mean(cells: IntArray, runs: FloatArray) -> float:
+    """Return the mean gap of some cells."""
+    return float(means(runs)[cells].mean())
 
 
-def _ratio(cell: int, runs: FloatArray) -> float:
+def _ratio(cells: IntArray, runs: FloatArray) -> float:
     """Return the mean gap of PCPO over that of a method, whose values and counts come first."""
-    return float(means(runs[:, 2:])[cell] / means(runs[:, :2])[cell])
+    return _mean(cells, runs[:, 2:]) / _mean(cells, runs[:, :2])
 
 
 def _draw_gaps(numbers: pd.DataFrame) -> Figure:
@@ -77,7 +78,8 @@ def _draw_gaps(numbers: pd.DataFrame) -> Figure:
     for k, (method, part) in enumerate(numbers.groupby("algorithm", sort=False)):
         part = part.sort_values("rollouts")
         colour, marker = cluster_colour(k)
-        label = f"{as_written(ALGORITHMS[str(method)].title)}: slope {part['slope'].iloc[0]:.2f}".replace("-", "−")
+        slope = f"{part['slope'].iloc[0]:.2f}".replace("-", "−")
+        label = f"{as_written(ALGORITHMS[str(method)].title)}: slope {slope}"
         _with_bars(upper, part, ("gap", "ci_low", "ci_high", "predicted"), colour, marker, label)
         if method != _PAPER:
             _with_bars(lower, part, ("won", "won_low", "won_high", "won_predicted"), colour, marker)
@@ -109,7 +111,7 @@ def _with_bars(
 _LOST = {
     "paper": ("gap_paper", "gap_best", "paper's radius, to all orders"),
     "no_log": ("closed_no_log", "closed_best", "the same without its logarithm"),
-    "combined": ("closed_paper", "closed_centred", "and one-point for centred or two-point"),
+    "combined": ("closed_paper", "closed_centred", "against the best of two-point estimates"),
 }
 
 
@@ -148,9 +150,10 @@ FIGURES: dict[str, EvidenceFigure] = {
     "radius_rate": EvidenceFigure(
         title="Gaps with the paper's radius and with the best one",
         caption=r"Above: mean global gap of collaborative epochs against the rollouts $M_l|\mathcal M|$ of an averaged "
-        r"gradient, all sizes and epochs, in units of the smallest gap that one-point estimates have from $10^6$ "
-        r"rollouts; lines: closed form at the radius that each method uses. Below: gap of PCPO over that of the "
-        r"method at equal rollouts. 95 % intervals over fleets; nothing is fitted but the slopes in the legend.",
+        r"gradient, in units of the smallest gap that one-point estimates have from $10^6$ rollouts; means over fleets "
+        r"and over sizes and epochs with the same $M_l|\mathcal M|$; lines: closed form at the radius that each method "
+        r"uses. Below: gap of PCPO over that of the method at equal rollouts. 95 % intervals over fleets; nothing is "
+        r"fitted but the slopes in the legend.",
         table=_gaps,
         draw=_draw_gaps,
     ),
