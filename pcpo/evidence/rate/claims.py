@@ -26,11 +26,14 @@ _GROWTH_MARGIN = 0.03
 
 
 def _exchanged(method: str, by: str) -> Callable[[Tables], Tables]:
-    """Return tables where the gaps of another method stand in for those of a method; the closed form stays its own."""
+    """Return tables where the gaps of another method stand in for those of a method.
+
+    With them comes the unit that slopes have; the closed form at every size and epoch stays the method's own.
+    """
 
     def apply(tables: Tables) -> Tables:
         frame = tables["rate"]
-        key, moved = ["seed", "cluster", "epoch"], ["gap", "clean"]
+        key, moved = ["seed", "cluster", "epoch"], ["gap", "clean", "middle"]
         own, other = (frame[frame["algorithm"] == name] for name in (method, by))
         swapped = own.drop(columns=moved).merge(other[key + moved], on=key)
         kept = frame[frame["algorithm"] != method]

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pcpo.algorithms.pcpo import PCPO
-from pcpo.algorithms.registry import make_algorithm
+from pcpo.algorithms.pcpo import PCPO, balanced, two_point
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.claims.contract import Study
 from pcpo.claims.options import key_of, number, several, whole
@@ -30,7 +29,9 @@ from pcpo.theory.rates import GapLaw, gap_law
 __all__ = ["METHODS", "REFERENCE", "STUDIES", "STUDY", "Cell", "draw_fleet", "experiment"]
 
 #: The methods: the paper's, with its radius exponent and its estimator changed one at a time, and both together.
-METHODS = ("pcpo", "pcpo_radius_1_6", "pcpo_two_point", "pcpo_two_point_radius_1_6")
+METHODS: Mapping[str, PCPO] = {
+    method.name: method for method in (PCPO(), balanced(), two_point(), balanced(estimator="two_point"))
+}
 #: Rollouts M·|M| of the gap that is the unit of all gaps of a system: the smallest one of one-point estimates.
 REFERENCE = 1e6
 _LAW = "signs"
@@ -119,7 +120,7 @@ def _simulate(cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
 def _of_run(cell: Cell, seed: int) -> pd.DataFrame:
     """Run a method on the fleet of a seed, beside the closed form."""
     setting = experiment(seed, cell.sizes, cell.epochs, cell.separation, cell.Delta0, cell.minibatch_scale)
-    runs = setting.run(make_algorithm(cell.algorithm), seed=seed, limits=None)
+    runs = setting.run(METHODS[cell.algorithm], seed=seed, limits=None)
     frame = (
         runs.groupby(["epoch", "cluster"])
         .agg(
@@ -179,8 +180,7 @@ def _closed_form(setting: Experiment, cell: Cell, frame: pd.DataFrame) -> dict[s
 
 def _gap(law: GapLaw, setting: Experiment, cell: Cell, plan: EpochPlan, size: int) -> float:
     """Return the closed form's gap of a method in a cluster of that size, with the paper's plan of an epoch."""
-    method = make_algorithm(cell.algorithm)
-    assert isinstance(method, PCPO)
+    method = METHODS[cell.algorithm]
     if "balances" in method.uses:
         balances = side_information(setting.fleet, noise_law(_LAW)).balances
         assert balances is not None
