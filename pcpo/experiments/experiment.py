@@ -29,9 +29,10 @@ from pcpo.oracles.moment import MomentOracle
 from pcpo.oracles.moment_rules import check_unknowns
 from pcpo.oracles.plant import PlantFactory, PlantOracle, plant_factory
 from pcpo.oracles.rollout import LedgerOracle, RolloutOracle
-from pcpo.simulation.noise import noise_law
+from pcpo.simulation.noise import NoiseLaw, noise_law
 from pcpo.storage.checkpoints import Checkpoint
 from pcpo.theory.calibration import calibrated_constants, horizon_for, local_constants
+from pcpo.theory.rates import balances
 from pcpo.theory.thresholds import planned_thresholds
 
 __all__ = ["Experiment", "OracleName", "discounted_horizon", "read_experiment", "side_information"]
@@ -280,7 +281,8 @@ class Experiment:
     ) -> RunResult:
         """Run once, as `run` does, whatever it costs, and return what the algorithm reports, without an evaluation."""
         oracle = self.make_oracle(seed)
-        setting = Setting(self.fleet.initial_gains, self.schedule, side_information(self.fleet))
+        law = noise_law(self.noise) if "balances" in algorithm.uses else None
+        setting = Setting(self.fleet.initial_gains, self.schedule, side_information(self.fleet, law))
         with tqdm(total=self.budget, unit="rollout", unit_scale=True, disable=not progress, desc=algorithm.name) as bar:
             oracle.on_rollouts = bar.update
             found = run(algorithm, oracle, setting, self.budget, on_epoch=on_epoch, checkpoint=checkpoint)
@@ -344,8 +346,13 @@ def discounted_horizon(gamma: float) -> int:
     return max(1, math.ceil(math.log(_LEFT_OUT) / math.log(gamma)))
 
 
-def side_information(fleet: Fleet) -> SideInformation:
-    """Return all side information about a fleet; the driver hands over the fields that a method declares."""
+def side_information(fleet: Fleet, law: NoiseLaw | None = None) -> SideInformation:
+    """Return all side information about a fleet; the driver hands over the fields that a method declares.
+
+    Args:
+        fleet: the agents' systems.
+        law: of the noise, on which the balances depend; without it there are none.
+    """
     return SideInformation(
         labels=fleet.labels,
         separation=fleet.separation,
@@ -354,6 +361,7 @@ def side_information(fleet: Fleet) -> SideInformation:
         input_costs=fleet.stacked.R,
         cross_costs=fleet.stacked.N,
         gamma=fleet.gamma,
+        balances=None if law is None else balances(fleet, law),
     )
 
 

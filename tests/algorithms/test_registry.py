@@ -24,13 +24,14 @@ from pcpo.oracles.rollout import ExactOracle, RolloutOracle
 from pcpo.simulation.noise import noise_law
 from pcpo.storage.sources import PACKAGE, closure
 
+LAW = noise_law("signs")
 FIELDS = {f.name for f in fields(SideInformation)}
 names = pytest.mark.parametrize("name", ALGORITHMS)
 scheduled = pytest.mark.parametrize("name", [name for name, entry in ALGORITHMS.items() if not entry.own_schedule])
 
 
 def setting_of(fleet: Fleet, Delta0: float = 16.0, c4: float = 40.0) -> Setting:
-    return Setting(fleet.initial_gains, schedule_for(fleet, Delta0=Delta0, c4=c4), side_information(fleet))
+    return Setting(fleet.initial_gains, schedule_for(fleet, Delta0=Delta0, c4=c4), side_information(fleet, LAW))
 
 
 def run_for(name: str, oracle: Oracle, setting: Setting, epochs: int) -> RunResult:
@@ -45,7 +46,7 @@ def test_a_name_may_occur_once() -> None:
 
 
 def test_titles_differ() -> None:
-    assert len({entry.title for entry in ALGORITHMS.values()}) == len(ALGORITHMS) == 24
+    assert len({entry.title for entry in ALGORITHMS.values()}) == len(ALGORITHMS) == 27
 
 
 @names
@@ -120,7 +121,7 @@ def test_the_driver_hides_what_is_not_declared(declared: frozenset[str]) -> None
 
 
 def test_undeclarable_names_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"uses: found \['A'\], expected some of cross_costs, gamma"):
+    with pytest.raises(ValueError, match=r"uses: found \['A'\], expected some of balances, cross_costs, gamma"):
         SideInformation().only(frozenset({"A"}))
 
 
