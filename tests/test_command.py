@@ -87,8 +87,12 @@ def test_run_prints_what_was_learned_and_writes_table_and_figure(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output, figure = tmp_path / "runs.parquet", tmp_path / "pictures/sets"
-    assert main(["run", "example", *SMALL, "--output", str(output), "--figure", str(figure)]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    page = tmp_path / "page.html"
+    wanted = ["--output", str(output), "--figure", str(figure), "--report", str(page)]
+    assert main(["run", "example", *SMALL, *wanted]) == 0
+    *lines, told = capsys.readouterr().out.splitlines()
+    assert told == f"report: {page}"
+    assert "The method says nothing of its run" in page.read_text(encoding="utf-8")
     runs, fleet = read_runs([output]), example_fleet()
     assert lines[:-2] == described(runs, fleet)
     assert len(lines) == fleet.N + 5
@@ -110,13 +114,40 @@ def test_the_line_of_sets_says_whether_they_are_the_true_clusters() -> None:
 
 def test_run_takes_a_file_and_another_method(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_fleet(example_fleet("mirror"), tmp_path / "mine.json")
-    assert main(["run", str(tmp_path / "mine.json"), "--method", "local", *SMALL]) == 0
+    page = tmp_path / "page.html"
+    assert main(["run", str(tmp_path / "mine.json"), "--method", "local", *SMALL, "--report", str(page)]) == 0
     assert capsys.readouterr().out.startswith("local on mirror, calibrated: epoch 2, ")
+
+
+def test_run_without_a_model_says_what_it_found_and_what_is_true(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "example", "--rollouts", "30000"]) == 0
+    shown = capsys.readouterr().out
+    found, true = shown.split("\nBy the true systems, which the method has not seen:\n")
+    assert found.startswith("cluster 1: agents 0, 6; cost ")
+    assert "rollouts per agent: probing " in found
+    assert true.startswith("pcpo_auto on example, model-free: epoch ")
+    assert "the true clusters\n" in true
+    assert "not the true clusters" not in true
+    assert shown.endswith("report: example_pcpo_auto.html\n")
+    page = (tmp_path / "example_pcpo_auto.html").read_text(encoding="utf-8")
+    rows = re.findall(r"<td>(\d)</td><td>([\d, ]+)</td>", page)
+    assert rows == [("1", "0, 6"), ("2", "1, 4, 7"), ("3", "2, 3, 5, 8")]
+    assert "//" not in re.sub(r"data:[^\"]*", "", page.partition("</style>")[2])
+    for line in true.splitlines()[:-1]:
+        assert line in page
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["example", "--method", "pcpo"], "--Delta0: missing, expected a first guess"),
+        (["example", "--method", "pcpo_auto", "--epochs", "3"], "--epochs: found with the method 'pcpo_auto'"),
+        (["example", "--rollouts", "100"], "budget: found 100 rollouts per agent, expected at least "),
+        (["example", "--rollouts", "0"], "rollouts: found a budget of 0 per agent"),
+        (["example", "--oracle", "auto"], "oracle: found 'auto' without a schedule"),
         (["exmaple", "--Delta0", "3"], "fleet: found 'exmaple', expected a file"),
         (["no.yaml", "--Delta0", "3"], "no.yaml"),
         (["example", "--Delta0", "-3"], "Delta0: found -3.0, expected a positive number"),
@@ -166,7 +197,7 @@ def test_commands_of_the_page(repository: Path) -> None:
     assert {word[1] for word in words} <= {*COMMANDS, "--help"}
     assert {name for name in re.findall(r"`pcpo ([a-z]+)", page)} <= set(COMMANDS)
     runs = [parser().parse_args(word[2:]) for word in words if word[1] == "run"]
-    assert [run.fleet in example_names() for run in runs] == [True]
+    assert [run.fleet in example_names() for run in runs] == [True, True]
 
 
 def test_script_of_the_page(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pcpo.algorithms.baselines.base import iterate
+from pcpo.algorithms.baselines.base import given, iterate
 from pcpo.algorithms.protocol import EpochReport, Setting
-from pcpo.algorithms.schedule import EpochPlan
+from pcpo.algorithms.schedule import BalancedPlan, EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import FloatArray, IntArray
 from pcpo.errors import ConfigError
@@ -26,6 +26,7 @@ from pcpo.simulation.noise import Purpose
 __all__ = [
     "PCPO",
     "PCPOState",
+    "balanced",
     "centred",
     "eliminate_once",
     "no_elimination",
@@ -69,6 +70,8 @@ class PCPO:
     estimator: "one_point" is (5).  Not the paper's, with the same M_l rollouts: "centred" spends ⌊√M_l⌋ of them on an
     estimate of C(K), which it subtracts from the costs of the others (the number balances the noise of the baseline and
     its price); "two_point" uses M_l/2 pairs C(K + rU; Z) − C(K − rU; Z').
+    radius_exponent: of M_l and |N_i| in the radii of lines 4 and 6, 1/4 in the paper.  1/6 is the other choice: the
+    mean gap of the estimator is then smallest (`pcpo.theory.rates`), for constants that are side information.
     """
 
     synchronise_first: bool = False
@@ -80,12 +83,15 @@ class PCPO:
     remember: bool = True
     reset: Literal["all", "touched"] = "all"
     estimator: Literal["one_point", "centred", "two_point"] = "one_point"
+    radius_exponent: float = EpochPlan.radius_exponent
 
     def __post_init__(self) -> None:
         if self.estimator not in ("one_point", "centred", "two_point"):
             raise ConfigError(f"estimator: found {self.estimator!r}, expected one_point, centred or two_point")
         if self.last_elimination is not None and not self.last_elimination >= 0:
             raise ConfigError(f"last_elimination: found {self.last_elimination}, expected an epoch, or 0 for none")
+        if self.radius_exponent not in (EpochPlan.radius_exponent, BalancedPlan.radius_exponent):
+            raise ConfigError(f"radius_exponent: found {self.radius_exponent}, expected 1/4 or 1/6")
         if not self.threshold > 0:
             raise ConfigError(f"threshold: found {self.threshold}, expected a positive multiple of Delta_l")
 
@@ -104,13 +110,14 @@ class PCPO:
             "_memoryless": not self.remember,
             "_reset_touched": self.reset == "touched",
             f"_{self.estimator}": self.estimator != "one_point",
+            "_radius_1_6": self._balanced,
         }
         return "pcpo" + "".join(suffix for suffix, present in deviations.items() if present)
 
     @property
     def uses(self) -> frozenset[str]:
-        """Return no field: PCPO has no side information."""
-        return frozenset()
+        """Return no field: PCPO has no side information.  The radius of exponent 1/6 needs the balances."""
+        return frozenset({"balances"} if self._balanced else ())
 
     def init(self, setting: Setting) -> PCPOState:
         """Start with K̂_i⁰ = X_i⁰ = K_i⁰, N_i⁰ = [N] (line 1)."""
@@ -125,7 +132,7 @@ class PCPO:
     def step(self, state: PCPOState, oracle: Oracle, server: Server) -> tuple[PCPOState, EpochReport]:
         """Run lines 3-15: local PO, cost estimation, global PO, elimination (7) and reinitialisation (8)."""
         epoch = state.epoch + 1
-        plan = state.setting.schedule.plan(epoch)
+        plan = self._plan(state.setting, epoch)
         R = plan.iterations
         before = oracle.nonfinite.copy()
 
@@ -168,6 +175,16 @@ class PCPO:
             traffic=server.traffic,
         )
         return PCPOState(state.setting, epoch, X, closing.global_gains, closing.set_sizes), report
+
+    @property
+    def _balanced(self) -> bool:
+        """Return whether radii have the exponent 1/6."""
+        return self.radius_exponent == BalancedPlan.radius_exponent
+
+    def _plan(self, setting: Setting, epoch: int) -> EpochPlan:
+        """Return the row of Table 2, with the radius that the exponent asks for."""
+        plan = setting.schedule.plan(epoch)
+        return plan.balanced(given(setting, "balances")[self.estimator]) if self._balanced else plan
 
     def _estimator(self, plan: EpochPlan) -> dict[str, Any]:
         """Return what `iterate` must know of the estimator: its name, and the rollouts of its baseline."""
@@ -222,3 +239,8 @@ def two_point(**options: Any) -> PCPO:
     The noise is independent; M_l rollouts are M_l/2 directions of two rollouts each.
     """
     return PCPO(estimator="two_point", **options)
+
+
+def balanced(**options: Any) -> PCPO:
+    """Make PCPO with radii ∝ (M_l|N_i|)^(−1/6), which balance noise and smoothing bias in the mean gap."""
+    return PCPO(radius_exponent=BalancedPlan.radius_exponent, **options)

@@ -6,7 +6,7 @@ neighbourhood sets N_i.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Protocol
@@ -71,6 +71,7 @@ class SideInformation:
         input_costs: R_i, ``(N, m, m)``.
         cross_costs: N_i of the cross term 2xᵀNu, ``(N, n, m)``; zeros in the paper.
         gamma: γ.
+        balances: by estimator, what fixes the radius of exponent 1/6 (`EpochPlan.balanced`), units of cost.
     """
 
     labels: IntArray | None = None
@@ -80,6 +81,7 @@ class SideInformation:
     input_costs: FloatArray | None = None
     cross_costs: FloatArray | None = None
     gamma: float | None = None
+    balances: Mapping[str, float] | None = None
 
     def only(self, uses: frozenset[str]) -> SideInformation:
         """Return these fields and no others; ValueError for a name that is no field."""
@@ -93,12 +95,14 @@ class SideInformation:
 class Setting:
     """Hold what the agents know at the start.
 
-    Initial gains ``(N, m, n)``, the common schedule, and side information.
+    Initial gains ``(N, m, n)``, the common schedule, side information, and the rollouts per agent of the run, which the
+    driver fills in; None where nobody has said.
     """
 
     initial_gains: FloatArray
     schedule: Planner
     side: SideInformation = field(default_factory=SideInformation)
+    budget: int | None = None
 
 
 @dataclass(frozen=True)
@@ -154,11 +158,15 @@ class Algorithm(Protocol):
 
 @dataclass(frozen=True)
 class RunResult:
-    """Hold a finished run: its epochs, and the names of the algorithm and of the schedule's mode."""
+    """Hold a finished run: its epochs, and the names of the algorithm and of the schedule's mode.
+
+    findings is what the algorithm itself says of its run, if it has a method `findings`; None for most.
+    """
 
     algorithm: str
     mode: str
     epochs: Sequence[EpochReport]
+    findings: Any = None
 
     @property
     def final(self) -> EpochReport:

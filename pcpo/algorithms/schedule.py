@@ -9,14 +9,24 @@ Neither is invariant to a rescaling of the cost: Δ_0, V, h, λ, φ, μ, G∞ ar
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import ClassVar
 
 import numpy as np
 
 from pcpo.arrays import BoolArray, FloatArray, IntArray
 from pcpo.errors import ConfigError
 
-__all__ = ["Constants", "EpochPlan", "ProblemConstants", "Schedule", "literal_constants", "proof_constants"]
+__all__ = [
+    "BalancedPlan",
+    "Constants",
+    "EpochPlan",
+    "ModelFree",
+    "ProblemConstants",
+    "Schedule",
+    "literal_constants",
+    "proof_constants",
+]
 
 
 @dataclass(frozen=True)
@@ -95,7 +105,11 @@ class EpochPlan:
         radius_uncapped: r̃_l.
         radius_cap: c_(p,6).
         step_size: η.
+        radius_exponent: of |N_i| in the radius of line 6, and of M_l in r̃_l but for the logarithm; the same for all
+            plans of a kind, so no field.
     """
+
+    radius_exponent: ClassVar[float] = 0.25
 
     epoch: int
     Delta: float
@@ -125,10 +139,31 @@ class EpochPlan:
     def radius_global(self, set_sizes: IntArray) -> tuple[FloatArray, BoolArray]:
         """Return r_(i,l)^(global) = min{c_(p,6), r̃_l / |N_i^(l−1)|^(1/4)} and whether the cap is active.
 
-        Both have shape ``(N,)``.
+        Both have shape ``(N,)``.  1/4 stands for `radius_exponent`.
         """
-        wanted = self.radius_uncapped / np.asarray(set_sizes, dtype=np.float64) ** 0.25
+        wanted = self.radius_uncapped / np.asarray(set_sizes, dtype=np.float64) ** self.radius_exponent
         return np.minimum(self.radius_cap, wanted), wanted > self.radius_cap
+
+    def balanced(self, balance: float) -> BalancedPlan:
+        """Return the plan with r̃_l = (η·balance/M_l)^(1/6) in place of Table 2's; all else stays the same.
+
+        Args:
+            balance: b = D²v/(8β), units of cost, where v/M is the variance of a mean cost and βr⁴ the gap that
+                smoothing leaves (`pcpo.theory.rates`).
+        """
+        kept = {one.name: getattr(self, one.name) for one in fields(self)}
+        kept["radius_uncapped"] = (self.step_size * balance / self.minibatch) ** (1 / 6)
+        return BalancedPlan(**kept)
+
+
+@dataclass(frozen=True)
+class BalancedPlan(EpochPlan):
+    """Hold the hyperparameters of an epoch whose radius balances noise and smoothing bias; not the paper's.
+
+    The global radius is min{c_(p,6), r̃_l/|N_i|^(1/6)}.
+    """
+
+    radius_exponent: ClassVar[float] = 1 / 6
 
 
 @dataclass(frozen=True)
@@ -200,3 +235,30 @@ class Schedule:
         while (spent := spent + self.plan(epochs + 1).rollouts) <= rollouts:
             epochs += 1
         return epochs
+
+
+@dataclass(frozen=True)
+class ModelFree:
+    """Plan nothing: the place of a schedule in experiments whose methods measure what they need, as `pcpo_auto` does.
+
+    Epochs of such methods get twice the rollouts of the one before, the first about `FIRST`, so their number is known
+    although nothing else is.
+    """
+
+    FIRST: ClassVar[int] = 3_000
+
+    @property
+    def mode(self) -> str:
+        """Return "model-free"."""
+        return "model-free"
+
+    def plan(self, epoch: int) -> EpochPlan:
+        """Raise ConfigError: there is no plan."""
+        raise ConfigError(
+            f"schedule: found none for epoch {epoch}, expected one (mode: calibrated), which every method needs that "
+            "does not measure its own"
+        )
+
+    def epochs_within(self, rollouts: int) -> int:
+        """Return how many epochs fit in a budget of rollouts per agent: 2 at least."""
+        return max(2, int(math.log2(max(rollouts, 1) / self.FIRST + 1)))

@@ -49,6 +49,7 @@ _NAMES = (
     "grid",
     "clustering",
     "scaling",
+    "rate",
     "communication",
     "lemmas",
     "defects",

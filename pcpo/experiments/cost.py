@@ -15,6 +15,7 @@ import numpy as np
 
 from pcpo import lqr
 from pcpo.algorithms.registry import ALGORITHMS
+from pcpo.algorithms.schedule import ModelFree
 from pcpo.errors import BudgetError
 from pcpo.simulation.estimators import noise_bytes
 from pcpo.simulation.kernels import MAX_INPUTS, MAX_STATES, flops_per_step
@@ -59,6 +60,8 @@ _ROW = 8 * 80  # bytes of a row of results, while a table is made
 _MEMBER = 12  # bytes of a member of a set of a row per agent: as an index, and in the file's table
 _OVERHEAD = 1.5  # what a run takes beyond its rollouts, by the reference run: 1.2 to 2
 _WORTH_A_WARNING = 300.0  # core seconds of one run
+#: Questions to the oracle of an epoch of `pcpo_auto`: iterations, curvatures, tests.
+_QUESTIONS_OF_AN_EPOCH = 400
 _LONG_HORIZON = 10_000  # steps
 _SMALLEST_MINIBATCH = 30  # a smaller minibatch is not proposed
 
@@ -188,8 +191,12 @@ def records_bytes(experiment: Experiment, rows: str) -> int:
         return _ROW * fleet.N + epochs * fleet.H * (_ROW + 8 * fleet.H)
     sizes, costs = np.bincount(fleet.labels), fleet.optimal_costs
     apart, pairs = np.abs(costs[:, None] - costs), np.outer(sizes, sizes)
-    plans = map(experiment.schedule.plan, range(1, epochs + 1))
-    members = sum(int(pairs[apart <= plan.Delta].sum()) for plan in plans)
+    schedule = experiment.schedule
+    if isinstance(schedule, ModelFree):  # what (7) can tell apart is not known beforehand
+        members = epochs * fleet.N**2
+    else:
+        plans = map(schedule.plan, range(1, epochs + 1))
+        members = sum(int(pairs[apart <= plan.Delta].sum()) for plan in plans)
     return epochs * fleet.N * _ROW + _MEMBER * members
 
 
@@ -201,6 +208,10 @@ def run_cost(experiment: Experiment, rollouts: int | None = None, rows: str = "a
     """
     fleet, spent = experiment.fleet, experiment.budget if rollouts is None else rollouts
     simulated, drawn, seconds = spent, 0, 0.0
+    if experiment.oracle == "moments" and isinstance(experiment.schedule, ModelFree):
+        questions = experiment.epochs * _QUESTIONS_OF_AN_EPOCH
+        return RunCost(0, fleet.N, 0, 0, 1e-6 * questions * fleet.N * _between(_MOMENTS, fleet.D), 0,
+                       records_bytes(experiment, rows), spent)  # fmt: skip
     if experiment.oracle != "rollouts":
         draws = experiment.draws(spent)
         simulated, drawn = sum(d.simulated for d in draws), sum(d.drawn for d in draws)
@@ -296,7 +307,8 @@ def check_configured(experiment: Experiment, config: Mapping[str, Any], scenario
     """Return the cost of a scenario of a validated configuration; raises BudgetError as the checks that it makes."""
     limits, settings = limits_of(config), config["scenarios"][scenario]
     where = f"scenarios.{scenario}"
-    run = check_run(experiment, limits, f"{where}.budget", settings["schedule"]["minibatch_scale"], settings["rows"])
+    scale = settings["schedule"]["minibatch_scale"] if "schedule" in settings else None
+    run = check_run(experiment, limits, f"{where}.budget", scale, settings["rows"])
     cost = scenario_cost(run, settings)
     check_scenario(cost, limits, where)
     return cost
@@ -315,6 +327,9 @@ def _proposals(experiment: Experiment, cost: RunCost, limits: Limits, scale: flo
             f"here {in_words(max(1.0, starts**2 / V))} times"
         )
     factor = limits.core_hours_per_run / cost.core_hours
+    if isinstance(schedule, ModelFree):
+        yield f"budget: {{rollouts: {int(_down(factor * experiment.budget))}}} is within the limit"
+        return
     fitting = [
         epochs
         for epochs in range(1, experiment.epochs)

@@ -6,6 +6,7 @@ All of a run but its seed.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from tqdm.auto import tqdm
 
 from pcpo.algorithms.protocol import Algorithm, EpochReport, RunResult, Setting, SideInformation
 from pcpo.algorithms.registry import make_algorithm
-from pcpo.algorithms.schedule import Constants, ProblemConstants, Schedule, literal_constants
+from pcpo.algorithms.schedule import Constants, ModelFree, ProblemConstants, Schedule, literal_constants
 from pcpo.errors import BudgetError, ConfigError
 from pcpo.experiments.cost import DEFAULT_LIMITS, Limits, check_run
 from pcpo.experiments.draws import EpochDraws, draws_of, in_epochs
@@ -28,14 +29,22 @@ from pcpo.oracles.moment import MomentOracle
 from pcpo.oracles.moment_rules import check_unknowns
 from pcpo.oracles.plant import PlantFactory, PlantOracle, plant_factory
 from pcpo.oracles.rollout import LedgerOracle, RolloutOracle
-from pcpo.simulation.noise import noise_law
+from pcpo.simulation.noise import NoiseLaw, noise_law
 from pcpo.storage.checkpoints import Checkpoint
 from pcpo.theory.calibration import calibrated_constants, horizon_for, local_constants
+from pcpo.theory.rates import balances
 from pcpo.theory.thresholds import planned_thresholds
 
-__all__ = ["Experiment", "OracleName", "read_experiment", "side_information"]
+__all__ = ["Experiment", "OracleName", "discounted_horizon", "read_experiment", "side_information"]
 
 OracleName = Literal["rollouts", "moments", "auto"]
+_ORACLES: Mapping[OracleName, str] = {"rollouts": "", "moments": ", moment oracle", "auto": ", oracle auto"}
+_NO_THRESHOLDS = (
+    "oracle: found 'auto' without a schedule, expected 'rollouts' or 'moments': the minibatch from which moments may "
+    "stand for rollouts is computed from the schedule"
+)
+#: What of a bounded cost the end of a rollout may leave out.
+_LEFT_OUT = 1e-4
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,7 @@ class Experiment:
 
     Attributes:
         fleet: the agents and their systems.
-        schedule: the plan of every epoch.
+        schedule: the plan of every epoch; `ModelFree` where the methods measure what they need.
         noise: name of the law.
         horizon: h of a rollout (steps), None for no end.
         budget: T, rollouts per agent.
@@ -60,7 +69,7 @@ class Experiment:
     """
 
     fleet: Fleet
-    schedule: Schedule
+    schedule: Schedule | ModelFree
     noise: str
     horizon: int | None
     budget: int
@@ -76,6 +85,8 @@ class Experiment:
             raise ConfigError("horizon: found None, expected a number of stages for simulated rollouts")
         _check_moments(self.oracle, self.plant, self.fleet)
         if self.oracle == "auto":
+            if isinstance(self.schedule, ModelFree):
+                raise ConfigError(_NO_THRESHOLDS)
             found = known_thresholds
             if found is None:
                 found = planned_thresholds(self.fleet, self.schedule, noise_law(self.noise), self.epochs)
@@ -138,6 +149,43 @@ class Experiment:
         budget, _ = _budget(schedule, epochs, rollouts)
         return cls(fleet, schedule, noise, horizon, budget, oracle)
 
+    @classmethod
+    def model_free(
+        cls,
+        fleet: Fleet,
+        *,
+        rollouts: int,
+        noise: str = "signs",
+        oracle: OracleName = "rollouts",
+        plant: str | PlantFactory | None = None,
+        horizon: int | None = None,
+    ) -> Experiment:
+        """Make an experiment for methods that measure what they need, such as `pcpo_auto`, from a budget of rollouts.
+
+        Nothing is computed from the systems; they serve to simulate and, afterwards, to say how good the gains are.
+
+        Args:
+            rollouts: T, per agent.
+            horizon: h of a rollout (steps), by default `discounted_horizon`.
+
+        Raises:
+            ConfigError: for values out of range, and for a plant with another oracle than "rollouts".
+        """
+        noise_law(noise)
+        if oracle == "auto":
+            raise ConfigError(_NO_THRESHOLDS)
+        if rollouts < 1:
+            raise ConfigError(f"rollouts: found a budget of {rollouts:,} per agent, expected 1 or more")
+        chosen = discounted_horizon(fleet.gamma) if horizon is None and oracle == "rollouts" else horizon
+        return cls(fleet, ModelFree(), noise, chosen, rollouts, oracle, plant)
+
+    @property
+    def planned(self) -> Schedule:
+        """Return the schedule; ConfigError if there is none."""
+        if isinstance(self.schedule, ModelFree):
+            raise ConfigError("schedule: found none, expected one, with mode calibrated or literal")
+        return self.schedule
+
     @property
     def mode(self) -> str:
         """Return the label of the results: the schedule's mode, the oracle if it does not simulate, a plant if any.
@@ -151,11 +199,17 @@ class Experiment:
     @property
     def short_mode(self) -> str:
         """Return the schedule's mode and the oracle: a label for cells whose epochs are drawn variously."""
-        oracle = {"rollouts": "", "moments": ", moment oracle", "auto": ", oracle auto"}
-        return self.schedule.mode + oracle[self.oracle]
+        return self.schedule.mode + _ORACLES[self.oracle]
+
+    def labelled(self, mode: str) -> str:
+        """Return the label of results of a method with a mode of its own: the mode, the oracle, a plant if any."""
+        name = self.plant if isinstance(self.plant, str) else getattr(self.plant, "__name__", "of one's own")
+        return mode + _ORACLES[self.oracle] + ("" if self.plant is None else f", plant {name}")
 
     def draws(self, rollouts: int | None = None) -> Sequence[EpochDraws]:
         """Return how Algorithm 1 gets each answer of each epoch within the budget, or within `rollouts` per agent."""
+        if isinstance(self.schedule, ModelFree):
+            return []
         last = self.schedule.epochs_within(self.budget if rollouts is None else rollouts)
         plans = (self.schedule.plan(epoch) for epoch in range(1, last + 1))
         return [draws_of(plan, self.oracle, self.thresholds) for plan in plans]
@@ -227,11 +281,12 @@ class Experiment:
     ) -> RunResult:
         """Run once, as `run` does, whatever it costs, and return what the algorithm reports, without an evaluation."""
         oracle = self.make_oracle(seed)
-        setting = Setting(self.fleet.initial_gains, self.schedule, side_information(self.fleet))
+        law = noise_law(self.noise) if "balances" in algorithm.uses else None
+        setting = Setting(self.fleet.initial_gains, self.schedule, side_information(self.fleet, law))
         with tqdm(total=self.budget, unit="rollout", unit_scale=True, disable=not progress, desc=algorithm.name) as bar:
             oracle.on_rollouts = bar.update
             found = run(algorithm, oracle, setting, self.budget, on_epoch=on_epoch, checkpoint=checkpoint)
-        return replace(found, mode=self.mode)
+        return replace(found, mode=self.mode if found.mode == self.schedule.mode else self.labelled(found.mode))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the fleet, for a JSON file; with the plan of every epoch, for people to read.
@@ -241,7 +296,8 @@ class Experiment:
         """
         if self.plant is not None and not isinstance(self.plant, str):
             raise ConfigError("plant: found a factory, expected the name of a plant, which can be written down")
-        plans = [{**asdict(p), "rollouts": p.rollouts} for p in map(self.schedule.plan, range(1, self.epochs + 1))]
+        planned = 0 if isinstance(self.schedule, ModelFree) else self.epochs
+        plans = [{**asdict(p), "rollouts": p.rollouts} for p in map(self.schedule.plan, range(1, planned + 1))]
         auto: dict[str, Any] = {}
         if self.oracle == "auto":
             plans = [{**plan, "drawn": draws.to_dict()} for plan, draws in zip(plans, self.draws(), strict=True)]
@@ -251,7 +307,7 @@ class Experiment:
             "horizon": self.horizon,
             "budget": self.budget,
             "oracle": self.oracle,
-            "schedule": asdict(self.schedule),
+            "schedule": {"mode": self.schedule.mode} if isinstance(self.schedule, ModelFree) else asdict(self.schedule),
             "epochs": plans,
             **({} if self.plant is None else {"plant": self.plant}),
             **auto,
@@ -262,11 +318,13 @@ class Experiment:
         """Rebuild an experiment from what `to_dict` returned; ConfigError if a key is missing or unknown."""
         try:
             schedule = dict(data["schedule"])
-            schedule["constants"] = Constants(**schedule["constants"])
+            planned: Schedule | ModelFree = ModelFree()
+            if schedule != {"mode": planned.mode}:
+                planned = Schedule(**{**schedule, "constants": Constants(**schedule["constants"])})
             oracle = data.get("oracle", "rollouts")
             settings = (data["noise"], data["horizon"], data["budget"], oracle, data.get("plant"))
             known = [EpochThresholds.from_dict(found) for found in data["thresholds"]] if oracle == "auto" else None
-            return cls(fleet, Schedule(**schedule), *settings, known)
+            return cls(fleet, planned, *settings, known)
         except (KeyError, TypeError) as error:
             raise ConfigError(f"experiment: found a description with a wrong or missing key ({error})") from None
 
@@ -280,8 +338,21 @@ def read_experiment(fleet: Fleet, path: Path) -> Experiment:
     return Experiment.from_dict(fleet, json.loads(path.read_text(encoding="utf-8")))
 
 
-def side_information(fleet: Fleet) -> SideInformation:
-    """Return all side information about a fleet; the driver hands over the fields that a method declares."""
+def discounted_horizon(gamma: float) -> int:
+    """Return the smallest h with γ^h ≤ 10⁻⁴: after so many steps, bounded stage costs hardly count.
+
+    It needs no model, unlike `pcpo.theory.calibration.horizon_for`.
+    """
+    return max(1, math.ceil(math.log(_LEFT_OUT) / math.log(gamma)))
+
+
+def side_information(fleet: Fleet, law: NoiseLaw | None = None) -> SideInformation:
+    """Return all side information about a fleet; the driver hands over the fields that a method declares.
+
+    Args:
+        fleet: the agents' systems.
+        law: of the noise, on which the balances depend; without it there are none.
+    """
     return SideInformation(
         labels=fleet.labels,
         separation=fleet.separation,
@@ -290,6 +361,7 @@ def side_information(fleet: Fleet) -> SideInformation:
         input_costs=fleet.stacked.R,
         cross_costs=fleet.stacked.N,
         gamma=fleet.gamma,
+        balances=None if law is None else balances(fleet, law),
     )
 
 

@@ -56,11 +56,11 @@ def candidates(grid: Mapping[str, Sequence[float]], algorithm: str) -> list[Cand
 
 def scaled(experiment: Experiment, candidate: Candidate) -> Experiment:
     """Return the experiment with c_(p,1) and c_(p,5) multiplied (r̃_l ∝ √c_(p,5)); all else stays the same."""
-    c = experiment.schedule.constants
+    c = experiment.planned.constants
     constants = replace(c, c1=c.c1 * candidate.step_scale, c5=c.c5 * candidate.radius_scale**2)
     # M* depends on the radii, not on the step.
     known = experiment.thresholds if candidate.radius_scale == 1 else None
-    return replace(experiment, schedule=replace(experiment.schedule, constants=constants), known_thresholds=known)
+    return replace(experiment, schedule=replace(experiment.planned, constants=constants), known_thresholds=known)
 
 
 def final_gaps(runs: pd.DataFrame) -> pd.Series:

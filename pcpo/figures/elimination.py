@@ -6,6 +6,7 @@ agents for single pairs, means and ranges for single estimates.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +51,12 @@ def table(runs: pd.DataFrame, optimal_costs: pd.DataFrame) -> pd.DataFrame:
     agents = runs.drop_duplicates("agent")[["agent", "cluster"]]
     order = agents.assign(star=agents["cluster"].map(star)).sort_values(["star", "agent"])
     rank = {agent: k for k, agent in enumerate(order["agent"])}
-    return pd.concat([_pairs(runs, rank), _costs(runs, rank, star)], ignore_index=True)
+    return pd.concat([_pairs(_one_Delta(runs), rank), _costs(runs, rank, star)], ignore_index=True)
+
+
+def _one_Delta(runs: pd.DataFrame) -> pd.DataFrame:
+    """Give every run the median Δ_l of its epoch: with a schedule all are equal, without one each run has its own."""
+    return runs.assign(Delta=runs.groupby("epoch")["Delta"].transform("median"))
 
 
 def _by_cluster(runs: pd.DataFrame, star: pd.Series) -> pd.DataFrame:
@@ -59,7 +65,7 @@ def _by_cluster(runs: pd.DataFrame, star: pd.Series) -> pd.DataFrame:
     rank = {cluster: k for k, cluster in enumerate(order)}
     n_runs, H = runs["seed"].nunique(), len(order)
     frames = []
-    for (epoch, Delta, cluster), part in runs.groupby(["epoch", "Delta", "cluster"]):
+    for (epoch, Delta, cluster), part in _one_Delta(runs).groupby(["epoch", "Delta", "cluster"]):
         place = {"epoch": epoch, "Delta": Delta, "row": rank[cluster], "cluster": cluster, "column": range(H)}
         shares = np.mean(np.stack(part["shares"].to_list()), axis=0)
         frames.append(pd.DataFrame({**place, "fraction": shares[order]}))
@@ -244,7 +250,13 @@ def _wants(configured: Configured) -> dict[str, Wanted]:
     """Draw the featured scenario as `elimination`, every other one as `elimination_<scenario>`."""
     others = [name for name in configured.scenarios if name != configured.featured]
     names = {"elimination": configured.featured, **{f"elimination_{name}": name for name in others}}
-    return {name: Wanted([scenario], ["pcpo"], fleets=True) for name, scenario in names.items()}
+    methods = {one: _shown(configured.scenarios[one]["algorithms"]) for one in configured.scenarios}
+    return {name: Wanted([scenario], [methods[scenario]], fleets=True) for name, scenario in names.items()}
+
+
+def _shown(algorithms: Sequence[str]) -> str:
+    """Return the method that is drawn: PCPO, or the first where a scenario does not run it."""
+    return "pcpo" if "pcpo" in algorithms else algorithms[0]
 
 
 def _of_results(results: Results) -> pd.DataFrame:

@@ -169,13 +169,13 @@ def _series(axes: Axes, one: pd.DataFrame, series: str, panel: pd.DataFrame) -> 
 
 
 def _wants(configured: Configured) -> dict[str, Wanted]:
-    scenarios = configured.untuned
+    scenarios = [name for name in configured.untuned if "schedule" in configured.scenarios[name]]
     return {"learning_curves": Wanted(scenarios, ["pcpo"], fleets=True, plans=True)} if scenarios else {}
 
 
 def _of_results(results: Results) -> pd.DataFrame:
     predicted = [
-        plan_gaps(e.fleet, e.schedule, e.epochs, noise_law(e.noise)).assign(scenario=name)
+        plan_gaps(e.fleet, e.planned, e.epochs, noise_law(e.noise)).assign(scenario=name)
         for name, e in results.experiments.items()
     ]
     return table(results.runs, pd.concat(predicted), results.titles)

@@ -16,7 +16,6 @@ import numpy as np
 
 from pcpo.arrays import FloatArray
 from pcpo.errors import ConfigError, PcpoError
-from pcpo.fleets.fleet import Fleet
 from pcpo.oracles.answers import (
     array_of,
     called,
@@ -35,7 +34,16 @@ from pcpo.simulation.kernels import BLOCK, SATURATION, accumulate, folded, satur
 from pcpo.simulation.noise import draw_directions
 from pcpo.simulation.trajectories import random_signs
 
-__all__ = ["PLANTS", "Plant", "PlantFactory", "PlantOracle", "SingleEnvironment", "check_plants", "plant_factory"]
+__all__ = [
+    "PLANTS",
+    "Agents",
+    "Plant",
+    "PlantFactory",
+    "PlantOracle",
+    "SingleEnvironment",
+    "check_plants",
+    "plant_factory",
+]
 
 #: Rollouts that a plant simulates at once. The order of the random numbers depends on it: never change it.
 CHUNK = 64 * BLOCK
@@ -155,7 +163,7 @@ class SingleEnvironment:
 
 
 #: Makes the plant of an agent of a fleet.
-PlantFactory = Callable[[Fleet, int], "Plant | SingleEnvironment"]
+PlantFactory = Callable[[Any, int], "Plant | SingleEnvironment"]
 
 #: Plants by name; the package has none, extensions bring them.
 PLANTS: dict[str, PlantFactory] = {}
@@ -182,6 +190,19 @@ def plant_factory(name: str) -> PlantFactory:
     return PLANTS[name]
 
 
+class Agents(Protocol):
+    """Define what a plant oracle reads of a fleet: N agents with m inputs, n states and the discount γ."""
+
+    @property
+    def N(self) -> int: ...
+    @property
+    def m(self) -> int: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def gamma(self) -> float: ...
+
+
 class PlantOracle(LedgerOracle):
     """Answer by rollouts of h stages of each agent's plant: C(K) = Σ_{t<h} γᵗ c(x_t, −K x_t)  (paper, eq. (4)).
 
@@ -193,7 +214,7 @@ class PlantOracle(LedgerOracle):
             dimensions, and later, if a plant fails or answers with other shapes.
     """
 
-    def __init__(self, fleet: Fleet, make: PlantFactory, *, seed: int, horizon: int) -> None:
+    def __init__(self, fleet: Agents, make: PlantFactory, *, seed: int, horizon: int) -> None:
         super().__init__(fleet.N, (fleet.m, fleet.n))
         self._plants = [_made(make, fleet, agent) for agent in range(fleet.N)]
         self._gamma, self._horizon = fleet.gamma, horizon
@@ -338,7 +359,7 @@ class _Checked:
         return after, costs
 
 
-def _made(make: PlantFactory, fleet: Fleet, agent: int) -> _Checked:
+def _made(make: PlantFactory, fleet: Agents, agent: int) -> _Checked:
     """Return the plant that a factory makes for an agent; ConfigError if it is no plant of the fleet's dimensions."""
     known = next((name for name, factory in PLANTS.items() if factory is make), None)
     if not callable(make):

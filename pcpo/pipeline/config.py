@@ -21,6 +21,7 @@ __all__ = [
     "OF_GRID",
     "check_jobs",
     "check_oracles",
+    "check_schedules",
     "check_seeds",
     "check_titles",
     "check_tuning",
@@ -158,6 +159,35 @@ def check_oracles(scenarios: Mapping[str, Mapping[str, Any]]) -> None:
                 f"scenarios.{name}.oracle: found {scenario['oracle']!r} with the plant {scenario['plant']!r}, expected "
                 "'rollouts': the moments of a plant are not known"
             )
+
+
+def check_schedules(scenarios: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check that a scenario has a schedule if a method needs one, and then PCPO; and what it may ask for without.
+
+    Raises:
+        ConfigError: naming the scenario, the key and the method.
+    """
+    for name, scenario in scenarios.items():
+        where, methods = f"scenarios.{name}", scenario["algorithms"]
+        if "schedule" in scenario:
+            if "pcpo" not in methods:
+                raise ConfigError(f"{where}.algorithms: found {', '.join(methods)}, expected 'pcpo' among them")
+            continue
+        free = [one for one, entry in ALGORITHMS.items() if entry.own_schedule]
+        if needing := [one for one in methods if one not in free]:
+            raise ConfigError(
+                f"{where}.schedule: missing, expected one for {', '.join(needing)}; or, without a model, "
+                f"algorithms: [{', '.join(free)}]"
+            )
+        if "rollouts" not in scenario["budget"]:
+            raise ConfigError(f"{where}.budget: found epochs without a schedule, expected rollouts per agent")
+        if scenario["oracle"] == "auto":
+            raise ConfigError(
+                f"{where}.oracle: found 'auto' without a schedule, expected 'rollouts' or 'moments': from which "
+                "minibatch moments may stand for rollouts follows from a schedule"
+            )
+        if "tuning" in scenario:
+            raise ConfigError(f"{where}.tuning: found it without a schedule, whose steps and radii it scales")
 
 
 def check_tuning(scenarios: Mapping[str, Mapping[str, Any]]) -> None:

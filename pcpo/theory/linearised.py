@@ -47,6 +47,7 @@ __all__ = [
     "Stationary",
     "epoch_gaps",
     "local_gaps",
+    "mean_gap",
     "run_of_means",
     "shared_gaps",
     "stationary",
@@ -193,7 +194,7 @@ def stationary(system: LinearSystem, *, step_size: float, radius: float, minibat
     return Stationary(K, covariance, H, step_size)
 
 
-def _mean_gap(system: LinearSystem, mean: FloatArray, covariance: FloatArray) -> float:
+def mean_gap(system: LinearSystem, mean: FloatArray, covariance: FloatArray) -> float:
     """Return C(m) − C* + ½ tr(∇²C(m) Σ)."""
     return float(lqr.suboptimality_gap(system, mean) + 0.5 * np.trace(lqr.hessian_at(system, mean) @ covariance))
 
@@ -225,8 +226,8 @@ def epoch_gaps(system: LinearSystem, schedule: Schedule, epoch: int, size: int, 
     eta = plan.step_size
     settled = stationary(system, step_size=eta, radius=radius, minibatch=minibatch, law=law)
     start = stationary(system, step_size=eta, radius=before.radius_local, minibatch=float(before.minibatch), law=law)
-    overlay = _mean_gap(system, *settled.after(plan.iterations, start))
-    limit = _mean_gap(system, settled.mean, settled.covariance)
+    overlay = mean_gap(system, *settled.after(plan.iterations, start))
+    limit = mean_gap(system, settled.mean, settled.covariance)
     leading = steady_state_gap(system, step_size=eta, radius=radius, minibatch=minibatch, law=law).gap
     return EpochGaps(leading, overlay, overlay / limit - 1)
 

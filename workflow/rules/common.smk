@@ -17,6 +17,7 @@ from pcpo.pipeline.abandoned import abandoned, move_away, sentence, waiting
 from pcpo.pipeline.config import (
     check_jobs,
     check_oracles,
+    check_schedules,
     check_seeds,
     check_titles,
     check_tuning,
@@ -67,6 +68,7 @@ def checked_config():
                 plant_factory(scenario["plant"])
         check_jobs(checked)
         check_oracles(checked["scenarios"])
+        check_schedules(checked["scenarios"])
         check_tuning(checked["scenarios"])
         check_evidence(studies_of(checked))
         if workflow.is_main_process:

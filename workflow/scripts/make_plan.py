@@ -1,4 +1,4 @@
-"""Calibrate the schedule of a scenario and write its experiment: constants, horizon, budget, plan of every epoch.
+"""Calibrate the schedule of a scenario, if it has one, and write its experiment: constants, horizon, budget, epochs.
 
 What the scenario costs is logged, and written beside the log; a scenario beyond the limits is refused here.
 """
@@ -42,18 +42,19 @@ def make_plan(
         costs: where the cost goes, for `pcpo.pipeline.status`; no job depends on it.
         log: gets the cost, a warning if a run takes long, and what an oracle "auto" draws how.
     """
-    schedule = scenario["schedule"]
-    experiment = Experiment.calibrated(
-        read_fleet(fleet),
-        Delta0=schedule["Delta0"],
-        delta=schedule["delta"],
-        minibatch_scale=schedule["minibatch_scale"],
-        noise=scenario["noise"],
-        epochs=scenario["budget"].get("epochs"),
-        rollouts=scenario["budget"].get("rollouts"),
-        oracle=scenario["oracle"],
-        plant=scenario.get("plant"),
-    )
+    common = {"noise": scenario["noise"], "oracle": scenario["oracle"], "plant": scenario.get("plant")}
+    if schedule := scenario.get("schedule"):
+        experiment = Experiment.calibrated(
+            read_fleet(fleet),
+            Delta0=schedule["Delta0"],
+            delta=schedule["delta"],
+            minibatch_scale=schedule["minibatch_scale"],
+            epochs=scenario["budget"].get("epochs"),
+            rollouts=scenario["budget"].get("rollouts"),
+            **common,
+        )
+    else:
+        experiment = Experiment.model_free(read_fleet(fleet), rollouts=scenario["budget"]["rollouts"], **common)
     cost = check_configured(experiment, config, name)
     log.log(logging.WARNING if takes_long(cost.run) else logging.INFO, "scenario %s: %s; %s", name, cost.run, cost)
     if experiment.thresholds:

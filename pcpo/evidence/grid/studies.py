@@ -51,7 +51,7 @@ def _simulate_grid(cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
 
 def _spent(setting: Experiment, epoch: int) -> float:
     """Return the rollouts per agent up to the end of an epoch."""
-    return float(setting.schedule.rollouts_for(epoch))
+    return float(setting.planned.rollouts_for(epoch))
 
 
 def _without_strangers(setting: Experiment, seed: int) -> pd.DataFrame:

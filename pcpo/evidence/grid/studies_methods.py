@@ -148,9 +148,9 @@ def _tuned_run(cell: MethodCell, setting: Experiment, method: Algorithm, seed: i
 
 def _with_rollouts(setting: Experiment, rollouts: int) -> Experiment:
     """Return the experiment with minibatches that spend about so many rollouts per agent in one epoch, simulated."""
-    c, plan = setting.schedule.constants, setting.schedule.plan(1)
+    c, plan = setting.planned.constants, setting.planned.plan(1)
     factor = rollouts / plan.rollouts
-    schedule = replace(setting.schedule, constants=replace(c, c4=c.c4 * factor))
+    schedule = replace(setting.planned, constants=replace(c, c4=c.c4 * factor))
     budget = schedule.rollouts_for(1)
     return replace(setting, schedule=schedule, budget=budget, oracle="rollouts")
 

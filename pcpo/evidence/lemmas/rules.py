@@ -207,7 +207,7 @@ def _rules(cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
         )
         oracle = _Listening(fleet, seed, cell.Delta0)
         result = run(cell.algorithm, oracle, Setting(fleet.initial_gains, experiment.schedule), experiment.budget)
-        table = by_hand.calibrated_rows(fleet, cell.Delta0, experiment.schedule.delta, cell.scale, cell.epochs)
+        table = by_hand.calibrated_rows(fleet, cell.Delta0, experiment.planned.delta, cell.scale, cell.epochs)
         sets, starts = np.ones((fleet.N, fleet.N), dtype=bool), (fleet.initial_gains, fleet.initial_gains)
         for row, report in zip(table, result.epochs, strict=True):
             found, sets = _epoch(row, sets, starts, oracle, report)

@@ -195,8 +195,8 @@ def _overlays(setting: Experiment, epochs: int) -> pd.DataFrame:
     sizes = np.bincount(setting.fleet.labels).tolist()
     for epoch in range(2, epochs + 1):
         for cluster, (system, size) in enumerate(zip(setting.fleet.systems, sizes, strict=True)):
-            own = epoch_gaps(system, setting.schedule, epoch, 1, law)
-            joint = epoch_gaps(system, setting.schedule, epoch, size, law)
+            own = epoch_gaps(system, setting.planned, epoch, 1, law)
+            joint = epoch_gaps(system, setting.planned, epoch, size, law)
             rows.append(
                 {
                     "epoch": epoch,

@@ -1,0 +1,1 @@
+"""Test the radius that makes the mean gap smallest: its rate, its constant and what it wins over the paper's."""
