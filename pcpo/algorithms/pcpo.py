@@ -9,12 +9,11 @@ Neither ablations nor extensions are the paper's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isqrt
 from typing import Any, Literal
 
 import numpy as np
 
-from pcpo.algorithms.baselines.base import iterate
+from pcpo.algorithms.baselines.base import AnyEstimator, asked, iterate
 from pcpo.algorithms.protocol import EpochReport, Setting
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
@@ -79,7 +78,7 @@ class PCPO:
     threshold: float = 0.5
     remember: bool = True
     reset: Literal["all", "touched"] = "all"
-    estimator: Literal["one_point", "centred", "two_point"] = "one_point"
+    estimator: AnyEstimator = "one_point"
 
     def __post_init__(self) -> None:
         if self.estimator not in ("one_point", "centred", "two_point"):
@@ -132,13 +131,13 @@ class PCPO:
         if self.two_sequences:
             X = state.local_gains
             r_local = np.full(oracle.n_agents, plan.radius_local)
-            X = iterate(X, R, plan, oracle, r_local, **self._estimator(plan))
+            X = iterate(X, R, plan, oracle, r_local, **asked(self.estimator, plan))
             C_hat = _cost_estimates(oracle, X, plan)
 
         Y = state.global_gains
         r_global, capped = plan.radius_global(state.set_sizes if self.scale_radius else np.ones_like(state.set_sizes))
         steps = R if self.two_sequences else 2 * R
-        Y = iterate(Y, steps, plan, oracle, r_global, server=server, **self._estimator(plan))
+        Y = iterate(Y, steps, plan, oracle, r_global, server=server, **asked(self.estimator, plan))
 
         if not self.two_sequences:
             X, C_hat = Y, _cost_estimates(oracle, Y, plan)
@@ -168,12 +167,6 @@ class PCPO:
             traffic=server.traffic,
         )
         return PCPOState(state.setting, epoch, X, closing.global_gains, closing.set_sizes), report
-
-    def _estimator(self, plan: EpochPlan) -> dict[str, Any]:
-        """Return what `iterate` must know of the estimator: its name, and the rollouts of its baseline."""
-        if self.estimator == "centred":
-            return {"aside": min(isqrt(plan.minibatch), plan.minibatch - 1)}
-        return {"estimator": self.estimator}
 
 
 def _cost_estimates(oracle: Oracle, gains: FloatArray, plan: EpochPlan) -> FloatArray:

@@ -102,7 +102,7 @@ def test_the_baseline_of_pcpo_is_paid_for_and_adds_its_own_noise() -> None:
     oracle = RolloutOracle(fleet, seed=42, horizon=HORIZON, law=law)
     plan = replace(schedule_for(fleet, Delta0=8.0).plan(1), minibatch=M, step_size=1.0)
     radii, parts = np.full(agents, R), 60
-    options = PCPO(estimator="centred")._estimator(plan)
+    options = asked("centred", plan)
     assert options == {"aside": 10}
     asked = [K - iterate(fleet.initial_gains, 1, plan, oracle, radii, **options) for _ in range(parts)]
     assert oracle.rollouts == parts * M
