@@ -119,6 +119,13 @@ ALGORITHMS = registry(
         _own("pcpo_eliminate_once", "eliminate_once", "PCPO, one elimination", "ablation"),
         _own("pcpo_centred", "centred", "PCPO, centred estimator", "extension"),
         _own("pcpo_two_point", "two_point", "PCPO, two-point estimator", "extension"),
+        Entry(
+            "pcpo_auto",
+            "pcpo.algorithms.model_free.auto:PCPOAuto",
+            "PCPO, model-free",
+            f"extension of {_PAPER}",
+            group="extension",
+        ),
         _baseline("local", "Local", "Local PO", "Malik et al. 2020"),
         _AVERAGE,
         _synchronised(_AVERAGE),
