@@ -79,7 +79,7 @@ class PCPOAuto:
     reprobe: bool = True
     curvature: CurvatureRule = "full"
     constants: tuple[float, float, float] | None = None
-    iterations: int = 64
+    iterations: int = 48
     stopping: bool = False
     cooling: bool = True
     step_scale: float = 0.5
@@ -122,7 +122,7 @@ class PCPOAuto:
             "_probe_once": not self.reprobe,
             f"_{self.curvature}": self.curvature != "full",
             "_given_constants": self.constants is not None,
-            f"_iterations_{self.iterations}": self.iterations != 64,
+            f"_iterations_{self.iterations}": self.iterations != 48,
             "_stopping": self.stopping,
             "_constant_steps": not self.cooling,
             f"_step_{self.step_scale:g}": self.step_scale != 0.5,

@@ -291,7 +291,7 @@ class Epoch:
             output_errors=np.where(changed, known.errors[leaders], known.output_errors),
             slower_output=np.where(changed, 1.0, known.slower_output),
         )  # fmt: skip
-        self.fallback = self.X[leaders]
+        self.leaders = leaders
         return bool(changed.any())
 
     def together(self) -> tuple[FloatArray, BoolArray]:
@@ -301,7 +301,7 @@ class Epoch:
         bent = known.curvature
         if self.shares.curvature and self.algorithm.safe:
             bent = self.counted(
-                "probing", curvature, self.oracle, at, bent.radius, int(self.shares.curvature * self.total),
+                "probing", curvature, self.oracle, at, bent.radius[self.leaders], int(self.shares.curvature * self.total),
                 epoch=self.epoch, rule=self.algorithm.curvature, together=server.average, sizes=sets.sizes,
             )  # fmt: skip
         steps = self.algorithm.step_scale / bent.largest * known.slower_output

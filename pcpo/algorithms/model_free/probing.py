@@ -202,7 +202,7 @@ def curvature(
     """Measure curvatures at gains whose costs are known, from about `total` rollouts per agent.
 
     A rise of the cost that is within three standard errors of zero is not believed: the curvature is then an upper
-    bound, and the radius grows twofold.
+    bound, and the radius does not shrink.
 
     Args:
         oracle: answers.
@@ -236,7 +236,7 @@ def curvature(
     scale = scale_of(at.costs, at.variance)
     mean = np.maximum(mean, 2 * _FLAT * scale / radii**2)
     wanted = np.clip(np.sqrt(2 * RISE * scale / mean), 0.5 * radii, 2 * radii)
-    return Curvature(mean, np.clip(largest, mean, D * mean), np.where(seen, wanted, 2 * radii))
+    return Curvature(mean, np.clip(largest, mean, D * mean), np.where(seen, wanted, np.maximum(wanted, radii)))
 
 
 def scale_of(costs: FloatArray, variance: FloatArray) -> FloatArray:

@@ -22,7 +22,7 @@ from pcpo.simulation.noise import Purpose
 __all__ = ["Grouping", "Shares", "adopted", "closed", "dearer", "grouped", "radii", "settled"]
 
 #: Excess of the cost that smoothing causes, over C·(relative rise of the mean cost)²; from fleets used for nothing else.
-_BIAS = 0.3
+_BIAS = 3.0
 _SMALLEST_RADIUS = 1e-3
 #: Groups that tests of gains can find in one epoch; any further ones are found by (7) alone.
 MOST_TESTS = 4
@@ -71,7 +71,7 @@ def radii(
     """Return smoothing radii r = r_cap·min(1, M_ref/M)^exponent, ``(N,)``.
 
     With ε the relative rise of the mean cost at r, noise leaves a gap of about ησ²D²h̄/(8CεM) and smoothing one of about
-    κCε², κ = 0.3; M_ref is the minibatch at which the best ε is the largest, 0.15.  From there on the sum is smallest
+    κCε², κ = 3; M_ref is the minibatch at which the best ε is the largest, 0.15.  From there on the sum is smallest
     for ε ∝ M^(−1/3), exponent 1/6; the paper's radius has 1/4.
 
     Args:
