@@ -27,7 +27,7 @@ __all__ = ["PCPOAuto", "InitialPhase"]
 
 #: Rollouts per agent of probing without a budget, and of the first epoch.
 _PROBING, _FIRST, _GROWTH = 6_000, 3_000, 2.0
-_SHARES = Shares(curvature=0.05, local=0.40, costs=0.10, tests=0.08, output=0.05)
+_SHARES = Shares(curvature=0.05, local=0.32, costs=0.10, tests=0.12, output=0.05)
 
 
 class InitialPhase(Protocol):

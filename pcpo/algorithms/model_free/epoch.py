@@ -239,17 +239,18 @@ class Epoch:
         else:
             sets = Neighbourhoods.everyone(len(self.X)).pruned(known.costs, self.Delta)
             nothing, far = np.zeros(len(self.X)), np.full(len(self.X), np.inf)
-            found = Grouping(sets.classes, sets.cheapest(known.costs), nothing, far)
+            lead = sets.cheapest(known.costs)
+            found = Grouping(sets.classes, lead, nothing, far, known.costs[lead], known.errors[lead])
         server.neighbourhoods = sets
         server.down(sets.sizes, self.X[found.leaders])
         if algorithm.safe:
-            self.adopt(found.leaders)
+            self.adopt(found)
         return found, sets
 
-    def adopt(self, leaders: IntArray) -> None:
-        """Continue the local sequence of an agent from its leader's gain, where that has a smaller cost."""
-        known, k = self.known, self.algorithm.errors
-        cheaper = dearer(known.costs, known.errors, known.costs[leaders], known.errors[leaders], k)
+    def adopt(self, found: Grouping) -> None:
+        """Continue the local sequence of an agent from its leader's gain, where that was cheaper in the agent's test."""
+        known, leaders = self.known, found.leaders
+        cheaper = dearer(known.costs, known.errors, found.costs, found.cost_errors, self.algorithm.errors)
 
         def taken(own: FloatArray) -> FloatArray:
             return np.where(cheaper, own[leaders], own)
@@ -257,9 +258,12 @@ class Epoch:
         bent = known.curvature
         self.X = np.where(cheaper[:, None, None], self.X[leaders], self.X)
         self.known = replace(
-            known, costs=taken(known.costs), errors=taken(known.errors), slower=np.where(cheaper, 1.0, known.slower),
+            known,
+            costs=np.where(cheaper, found.costs, known.costs),
+            errors=np.where(cheaper, found.cost_errors, known.errors),
+            slower=np.where(cheaper, 1.0, known.slower),
             curvature=Curvature(taken(bent.mean), taken(bent.largest), taken(bent.radius)),
-        )  # fmt: skip
+        )
 
     @property
     def widths(self) -> FloatArray:
@@ -281,14 +285,13 @@ class Epoch:
         if not self.algorithm.safe:
             changed[:] = changed.any()
         if self.algorithm.safe:
-            best, errors = known.costs[leaders], known.errors[leaders]
-            changed |= dearer(known.output_costs, known.output_errors, best, errors, k)
+            changed |= dearer(known.output_costs, known.output_errors, found.costs, found.cost_errors, k)
         changed = sets.average(changed.astype(np.float64)) > 0 if self.algorithm.safe else changed
         self.Y = np.where(changed[:, None, None], self.X[leaders], self.Y)
         self.known = replace(
             known, labels=found.labels, labels_before=known.labels, distances=found.distances, nearest=found.nearest,
-            output_costs=np.where(changed, known.costs[leaders], known.output_costs),
-            output_errors=np.where(changed, known.errors[leaders], known.output_errors),
+            output_costs=np.where(changed, found.costs, known.output_costs),
+            output_errors=np.where(changed, found.cost_errors, known.output_errors),
             slower_output=np.where(changed, 1.0, known.slower_output),
         )  # fmt: skip
         self.leaders = leaders

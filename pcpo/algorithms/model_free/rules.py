@@ -52,12 +52,16 @@ class Grouping:
         distances: difference of an agent's cost under its leader's gain from the leader's own, in standard errors;
             zero for leaders and where nothing was tested, ``(N,)``.
         nearest: the smallest such distance from a leader whose group the agent did not join; infinite without, ``(N,)``.
+        costs: estimated cost of the leader's gain at the agent, ``(N,)``.
+        cost_errors: standard errors of these.
     """
 
     labels: IntArray
     leaders: IntArray
     distances: FloatArray
     nearest: FloatArray
+    costs: FloatArray
+    cost_errors: FloatArray
 
     @property
     def sets(self) -> Neighbourhoods:
@@ -132,7 +136,7 @@ def grouped(at: Point, oracle: Oracle, server: Server, *, rollouts: int, epoch: 
     The cheapest agent of those without a group leads; all others of these try its gain, and join if their cost is
     within k standard errors of the leader's.  A cluster needs no optimal gains for this, and two clusters differ by at
     least the difference of their optimal costs and, unless they share gains, by the gap of one at the other's gain.
-    After `MOST_TESTS` leaders the closure of (7) groups the rest.
+    Each leader has half of the rollouts that are left.  After `MOST_TESTS` leaders the closure of (7) groups the rest.
 
     Args:
         at: the local gains, and what is known of their costs.
@@ -142,26 +146,32 @@ def grouped(at: Point, oracle: Oracle, server: Server, *, rollouts: int, epoch: 
         epoch: key of the streams.
         k: standard errors.
     """
-    N, size, costs = len(at.costs), max(1, rollouts // MOST_TESTS), at.costs
-    labels, leaders = np.full(N, -1, dtype=np.int64), np.arange(N)
-    distances, nearest = np.zeros(N), np.full(N, np.inf)
+    N, left = len(at.costs), rollouts
+    found = Grouping(
+        np.full(N, -1, dtype=np.int64), np.arange(N), np.zeros(N), np.full(N, np.inf), at.costs.copy(), at.errors.copy()
+    )
+    labels = found.labels
     for _ in range(MOST_TESTS):
         free = np.flatnonzero(labels < 0)
         if not free.size:
             break
-        leader = free[np.argmin(costs[free])]
+        leader = int(free[np.argmin(at.costs[free])])
         labels[leader] = leader
         waiting = labels < 0
         if not waiting.any():
             break
+        size = max(1, left // 2)
+        left -= size
         tried = np.where(waiting[:, None, None], at.gains[leader], at.gains)
-        far = _apart(_tried(tried, oracle, server, size, epoch), at, int(leader), size)
+        costs = _tried(tried, oracle, server, size, epoch)
+        far = _apart(costs, at, leader, size)
         joins = waiting & (far <= k)
-        labels[joins], leaders[joins], distances[joins] = leader, leader, far[joins]
-        left = waiting & ~joins
-        nearest[left] = np.minimum(nearest[left], far[left])
-    _close_rest(labels, leaders, at, k)
-    return Grouping(labels, leaders, distances, nearest)
+        labels[joins], found.leaders[joins], found.distances[joins] = leader, leader, far[joins]
+        found.costs[joins], found.cost_errors[joins] = costs[joins], np.sqrt(at.variance[joins] / size)
+        others = waiting & ~joins
+        found.nearest[others] = np.minimum(found.nearest[others], far[others])
+    _close_rest(labels, found.leaders, at, k)
+    return found
 
 
 def adopted(at: Point, labels: IntArray, oracle: Oracle, server: Server, *, rollouts: int, epoch: int, k: float) -> Grouping:
@@ -174,14 +184,20 @@ def adopted(at: Point, labels: IntArray, oracle: Oracle, server: Server, *, roll
     found = _tried(at.gains[leaders], oracle, server, rollouts, epoch)
     refuses = dearer(found, np.sqrt(at.variance / rollouts), at.costs, at.errors, k) & (leaders != np.arange(N))
     own = np.where(refuses, np.arange(N), leaders)
-    return Grouping(own, own, np.zeros(N), np.full(N, np.inf))
+    costs, errors = np.where(refuses, at.costs, found), np.where(refuses, at.errors, np.sqrt(at.variance / rollouts))
+    return Grouping(own, own, np.zeros(N), np.full(N, np.inf), costs, errors)
 
 
 def _apart(found: FloatArray, at: Point, leader: int, size: int) -> FloatArray:
-    """Return how far costs under the leader's gain are from the leader's own, in standard errors, ``(N,)``."""
-    spread = np.sqrt(at.variance[leader] / size + at.errors[leader] ** 2) + _rounding(at.costs[leader])
+    """Return how far costs under the leader's gain are from the leader's own, in standard errors, ``(N,)``.
+
+    The leader has tried its gain again with the others: of the cheapest of many, the first estimate alone is too small.
+    """
+    before = at.variance[leader] / at.errors[leader] ** 2 if at.errors[leader] > 0 else 0.0
     with np.errstate(over="ignore", invalid="ignore"):
-        far = np.abs(found - at.costs[leader]) / np.maximum(spread, 1e-300)
+        own = (before * at.costs[leader] + size * found[leader]) / (before + size)
+        spread = np.sqrt(at.variance[leader] * (1 / size + 1 / (before + size))) + _rounding(own)
+        far = np.abs(found - own) / np.maximum(spread, 1e-300)
     return np.asarray(np.where(np.isfinite(far), far, np.inf))
 
 
