@@ -52,8 +52,8 @@ def run(
     """Run `algorithm` until its next epoch would exceed `budget` rollouts per agent.
 
     Of the side information in `setting` the algorithm receives only the fields that it declares in `uses`.  The run
-    never fails for what happens to a policy: infinite costs are statuses of the records.  An algorithm with a `mode` has
-    a schedule of its own, and that of the setting is not read.
+    never fails for what happens to a policy: infinite costs are statuses of the records.  An algorithm with a `mode`
+    has a schedule of its own, and that of the setting is not read.
 
     Args:
         algorithm: what is run.

@@ -13,17 +13,18 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from pcpo.algorithms.model_free.epoch import PURPOSES, AutoState, Epoch
+from pcpo.algorithms.model_free.epoch import Epoch
 from pcpo.algorithms.model_free.findings import Findings, doubts
 from pcpo.algorithms.model_free.probing import CurvatureRule, fewest_rollouts, probe
 from pcpo.algorithms.model_free.rules import Shares
+from pcpo.algorithms.model_free.state import PURPOSES, AutoState
 from pcpo.algorithms.protocol import EpochReport, Setting
 from pcpo.algorithms.server import Server
 from pcpo.arrays import FloatArray
 from pcpo.errors import ConfigError
 from pcpo.oracles.protocol import Estimator, Oracle
 
-__all__ = ["PCPOAuto", "InitialPhase"]
+__all__ = ["InitialPhase", "PCPOAuto"]
 
 #: Rollouts per agent of probing without a budget, and of the first epoch.
 _PROBING, _FIRST, _GROWTH = 6_000, 3_000, 2.0
@@ -103,7 +104,12 @@ class PCPOAuto:
         for key, known in choices.items():
             if getattr(self, key) not in known:
                 raise ConfigError(f"{key}: found {getattr(self, key)!r}, expected one of {', '.join(known)}")
-        for key, low, high in (("probe_share", 0, 0.5), ("step_scale", 0, 2), ("radius_exponent", 0, 1), ("errors", 0, 100)):
+        for key, low, high in (
+            ("probe_share", 0, 0.5),
+            ("step_scale", 0, 2),
+            ("radius_exponent", 0, 1),
+            ("errors", 0, 100),
+        ):
             if not low < getattr(self, key) < high:
                 raise ConfigError(f"{key}: found {getattr(self, key)}, expected a number between {low} and {high}")
         if self.iterations < 1:
@@ -200,15 +206,14 @@ class PCPOAuto:
     def _epoch_rollouts(self, state: AutoState, spent: int) -> int:
         """Return the rollouts of the next epoch after `spent`: twice those of the one before, up to the budget.
 
-        With a budget T the epochs' sizes are T_1, 2T_1, 4T_1, …, with the largest number of epochs, 2 or more, for which T_1 is
-        at least 3,000.
+        With a budget the epochs' sizes are T_1, 2T_1, 4T_1, …, with the largest number of epochs for which T_1 is at
+        least 3,000.
         """
         budget = state.setting.budget
         if budget is None:
             return int(_FIRST * _GROWTH**state.epoch)
         left = budget - spent
-        behind = state.epochs_planned or max(2, int(math.log2(max(left, 1) / _FIRST + 1)))
-        ahead = behind - state.epoch
+        ahead = (state.epochs_planned or _epochs_in(left)) - state.epoch
         if ahead <= 0 or left < _FIRST:
             return max(left, _FIRST)
         return max(min(left, _FIRST), int(left / (_GROWTH**ahead - 1)))
@@ -227,7 +232,11 @@ class PCPOAuto:
         else:
             at, bent = Epoch.told(self.constants, oracle, gains)
         spent["probing"] = oracle.rollouts - before
-        planned = 0
-        if state.setting.budget is not None:
-            planned = max(2, int(math.log2(max(state.setting.budget - oracle.rollouts, 1) / _FIRST + 1)))
+        budget = state.setting.budget
+        planned = 0 if budget is None else _epochs_in(budget - sum(spent.values()))
         return state.measured(at, bent, spent, planned)
+
+
+def _epochs_in(rollouts: int) -> int:
+    """Return how many epochs, each twice the one before and the first of 3,000 or more, fit; at least 1."""
+    return max(1, int(math.log2(max(rollouts, 1) / _FIRST + 1)))

@@ -15,15 +15,16 @@ not last.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pcpo.algorithms.model_free.probing import Curvature, Measured, Point, curvature, measured
 from pcpo.algorithms.model_free.rules import Grouping, adopted, closed, dearer, grouped, radii, settled
-from pcpo.algorithms.protocol import EpochReport, Setting
+from pcpo.algorithms.model_free.state import AutoState
+from pcpo.algorithms.protocol import EpochReport
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import BoolArray, FloatArray, IntArray
@@ -34,82 +35,12 @@ from pcpo.simulation.noise import Purpose
 if TYPE_CHECKING:
     from pcpo.algorithms.model_free.auto import PCPOAuto
 
-__all__ = ["PURPOSES", "AutoState", "Epoch", "Known"]
-
-#: What rollouts are spent on, as findings list it.
-PURPOSES = ("initial", "probing", "local", "costs", "tests", "global")
+__all__ = ["Epoch"]
 
 _FEWEST_MINIBATCH, _WINDOW, _BATCHES, _FEW_BATCHES = 8, 16, 16, 4
 #: Parts of the local iterations in the first two epochs, between which curvatures are measured again.
 _PARTS, _EPOCHS_IN_PARTS = 4, 2
 _PART_COSTS = 0.08
-
-
-@dataclass(frozen=True)
-class Known:
-    """Hold what the agents know after an epoch, by agent ``(N,)``.
-
-    Attributes:
-        costs: Ĉ_i at X_i.
-        errors: standard errors of Ĉ_i.
-        variance: σ² of one rollout.
-        curvature: at X_i.
-        slower: factor of the local step sizes, below 1 after a return to an earlier gain.
-        slower_output: factor of the global step sizes.
-        labels: equal for agents of one group; −1 before any.
-        labels_before: those of the epoch before.
-        distances: of `Grouping`.
-        nearest: of `Grouping`.
-        output_costs: at K̂_i.
-        output_errors: standard errors of these.
-    """
-
-    costs: FloatArray
-    errors: FloatArray
-    variance: FloatArray
-    curvature: Curvature
-    slower: FloatArray
-    slower_output: FloatArray
-    labels: IntArray
-    labels_before: IntArray
-    distances: FloatArray
-    nearest: FloatArray
-    output_costs: FloatArray
-    output_errors: FloatArray
-
-
-@dataclass(frozen=True)
-class AutoState:
-    """Hold the state between epochs.
-
-    Local gains X_i, global gains K̂_i (both ``(N, m, n)``), what is known, rollouts per agent by purpose, and how many
-    epochs the budget is divided into (0: without a budget).
-    """
-
-    setting: Setting
-    epoch: int
-    epochs_planned: int
-    local_gains: FloatArray
-    global_gains: FloatArray
-    known: Known
-    spent: Mapping[str, int]
-
-    @classmethod
-    def start(cls, setting: Setting) -> AutoState:
-        """Return the state before anything is measured."""
-        gains = setting.initial_gains
-        N = len(gains)
-        nan, one, nobody = np.full(N, np.nan), np.ones(N), np.full(N, -1, dtype=np.int64)
-        known = Known(nan, nan, nan, Curvature(nan, nan, nan), one, one, nobody, nobody, nan, nan, nan, nan)
-        return cls(setting, 0, 0, gains, gains, known, dict.fromkeys(PURPOSES, 0))
-
-    def measured(self, at: Point, bent: Curvature, spent: Mapping[str, int], planned: int) -> AutoState:
-        """Return the state with which epoch 1 begins."""
-        known = replace(self.known, costs=at.costs, errors=at.errors, variance=at.variance, curvature=bent)
-        known = replace(known, output_costs=at.costs, output_errors=at.errors)
-        return replace(
-            self, epochs_planned=planned, local_gains=at.gains, global_gains=at.gains, known=known, spent=spent
-        )
 
 
 class Epoch:
@@ -248,7 +179,7 @@ class Epoch:
         return found, sets
 
     def adopt(self, found: Grouping) -> None:
-        """Continue the local sequence of an agent from its leader's gain, where that was cheaper in the agent's test."""
+        """Continue a local sequence from the leader's gain, where that was cheaper in the agent's test."""
         known, leaders = self.known, found.leaders
         cheaper = dearer(known.costs, known.errors, found.costs, found.cost_errors, self.algorithm.errors)
 
@@ -282,11 +213,11 @@ class Epoch:
         """Start groups that are new, or that have a cheaper local gain, from their leader's gain by (8)."""
         known, leaders, k = self.known, found.leaders, self.algorithm.errors
         changed = _changed(known.labels, found.labels)
-        if not self.algorithm.safe:
-            changed[:] = changed.any()
         if self.algorithm.safe:
             changed |= dearer(known.output_costs, known.output_errors, found.costs, found.cost_errors, k)
-        changed = sets.average(changed.astype(np.float64)) > 0 if self.algorithm.safe else changed
+            changed = sets.average(changed.astype(np.float64)) > 0
+        else:  # as printed: all agents, if any set has changed
+            changed = np.full(len(changed), changed.any())
         self.Y = np.where(changed[:, None, None], self.X[leaders], self.Y)
         self.known = replace(
             known, labels=found.labels, labels_before=known.labels, distances=found.distances, nearest=found.nearest,
@@ -304,8 +235,9 @@ class Epoch:
         bent = known.curvature
         if self.shares.curvature and self.algorithm.safe:
             bent = self.counted(
-                "probing", curvature, self.oracle, at, bent.radius[self.leaders], int(self.shares.curvature * self.total),
-                epoch=self.epoch, rule=self.algorithm.curvature, together=server.average, sizes=sets.sizes,
+                "probing", curvature, self.oracle, at, bent.radius[self.leaders],
+                int(self.shares.curvature * self.total), epoch=self.epoch, rule=self.algorithm.curvature,
+                together=server.average, sizes=sets.sizes,
             )  # fmt: skip
         steps = self.algorithm.step_scale / bent.largest * known.slower_output
         server.open_round()

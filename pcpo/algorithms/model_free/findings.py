@@ -42,7 +42,7 @@ class Findings:
     @property
     def intervals(self) -> FloatArray:
         """Return intervals of 95 % for the costs, ``(N, 2)``."""
-        return self.costs[:, None] + _NORMAL_95 * self.errors[:, None] * np.array([-1.0, 1.0])
+        return np.asarray(self.costs[:, None] + _NORMAL_95 * self.errors[:, None] * np.array([-1.0, 1.0]))
 
     def __str__(self) -> str:
         """Return the findings as a few lines of text."""
@@ -50,7 +50,9 @@ class Findings:
         for number, members in enumerate(self.clusters, 1):
             low, high = self.intervals[members].mean(axis=0)
             who = ", ".join(map(str, members))
-            lines.append(f"cluster {number}: agents {who}; cost {self.costs[members].mean():.4g} [{low:.4g}, {high:.4g}]")
+            lines.append(
+                f"cluster {number}: agents {who}; cost {self.costs[members].mean():.4g} [{low:.4g}, {high:.4g}]"
+            )
         spent = ", ".join(f"{purpose} {count:,}" for purpose, count in self.rollouts.items() if count)
         return "\n".join([*lines, f"rollouts per agent: {spent}", *self.warnings])
 

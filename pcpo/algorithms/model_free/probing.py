@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 
-from pcpo.arrays import BoolArray, FloatArray, IntArray
+from pcpo.arrays import FloatArray, IntArray
 from pcpo.errors import ConfigError
 from pcpo.oracles.protocol import Oracle
 from pcpo.simulation.noise import Purpose, stream
@@ -58,7 +58,7 @@ _COST, _TRIAL, _CURVATURE = 0.15, 0.03, 0.45
 _CLIFF = 10.0
 #: Share of the sum of squares that one batch of `_BATCHES` may have; of normal means one has about a sixth.
 _TAIL = 0.8
-#: Smallest curvature that is believed, as the rise of the cost at the radius where it is measured.
+#: Smallest upper bound on a curvature that is not seen, as the rise of the cost at the radius where it is measured.
 _FLAT = 0.005
 _ERRORS, _SEEN = 2.0, 3.0
 
@@ -149,7 +149,13 @@ def design(D: int, count: int, epoch: int, *, every_entry: bool) -> FloatArray:
 
 
 def second_differences(
-    oracle: Oracle, gains: FloatArray, costs: FloatArray, radii: FloatArray, directions: FloatArray, size: int, epoch: int
+    oracle: Oracle,
+    gains: FloatArray,
+    costs: FloatArray,
+    radii: FloatArray,
+    directions: FloatArray,
+    size: int,
+    epoch: int,
 ) -> FloatArray:
     """Return q(u) of every direction and agent ``(k, N)``, from `size` rollouts at each of K + ru and K − ru."""
     both = _both_sides(oracle, gains, radii, directions, size, epoch)
@@ -232,9 +238,8 @@ def curvature(
         largest = PRIOR_CONDITION**0.5 * mean if rule == "trace" else spread
     error = np.sqrt(noise / len(directions) + 4 * at.errors**2 / radii**4)
     seen = mean > _SEEN * error
-    mean = np.where(seen, mean, np.maximum(mean, 0.0) + 2 * error)
     scale = scale_of(at.costs, at.variance)
-    mean = np.maximum(mean, 2 * _FLAT * scale / radii**2)
+    mean = np.where(seen, mean, np.maximum(np.maximum(mean, 0.0) + 2 * error, 2 * _FLAT * scale / radii**2))
     wanted = np.clip(np.sqrt(2 * RISE * scale / mean), 0.5 * radii, 2 * radii)
     return Curvature(mean, np.clip(largest, mean, D * mean), np.where(seen, wanted, np.maximum(wanted, radii)))
 
@@ -250,9 +255,7 @@ def fewest_rollouts(D: int) -> int:
     return math.ceil(max(_BATCHES * 4 / _COST, 2 * directions * _FEWEST / _CURVATURE))
 
 
-def probe(
-    oracle: Oracle, gains: FloatArray, total: int, *, epoch: int, rule: CurvatureRule
-) -> tuple[Point, Curvature]:
+def probe(oracle: Oracle, gains: FloatArray, total: int, *, epoch: int, rule: CurvatureRule) -> tuple[Point, Curvature]:
     """Measure all constants at the initial gains, from at most `total` rollouts per agent.
 
     Raises:
@@ -261,13 +264,13 @@ def probe(
     """
     before = oracle.nonfinite.copy()
     at_start = measured(oracle, gains, int(_COST * total), purpose=Purpose.PROBING, epoch=epoch, batches=_BATCHES)
-    check_start(at_start, oracle.nonfinite - before)
+    _check_start(at_start, oracle.nonfinite - before)
     radii = _radii(oracle, gains, at_start, int(_TRIAL * total), epoch)
     found = Point(gains, at_start.mean, at_start.errors, at_start.variance)
     return found, curvature(oracle, found, radii, int(_CURVATURE * total), epoch=epoch, rule=rule)
 
 
-def check_start(found: Measured, lost: FloatArray | BoolArray) -> None:
+def _check_start(found: Measured, lost: IntArray) -> None:
     """Raise ConfigError for an agent whose first gain has no finite cost, or whose costs have no finite variance."""
     for i in np.flatnonzero((lost > 0) | ~np.isfinite(found.variance))[:1]:
         raise ConfigError(

@@ -21,7 +21,8 @@ from pcpo.simulation.noise import Purpose
 
 __all__ = ["Grouping", "Shares", "adopted", "closed", "dearer", "grouped", "radii", "settled"]
 
-#: Excess of the cost that smoothing causes, over C·(relative rise of the mean cost)²; from fleets used for nothing else.
+#: Excess of the cost that smoothing causes, over C·(relative rise of the mean cost)²; chosen on fleets of other seeds
+#: than those of any evidence.
 _BIAS = 3.0
 _SMALLEST_RADIUS = 1e-3
 #: Groups that tests of gains can find in one epoch; any further ones are found by (7) alone.
@@ -51,7 +52,7 @@ class Grouping:
         leaders: the agent whose gain an agent starts from, ``(N,)``.
         distances: difference of an agent's cost under its leader's gain from the leader's own, in standard errors;
             zero for leaders and where nothing was tested, ``(N,)``.
-        nearest: the smallest such distance from a leader whose group the agent did not join; infinite without, ``(N,)``.
+        nearest: the smallest such distance from a leader whose group the agent did not join; infinite without.
         costs: estimated cost of the leader's gain at the agent, ``(N,)``.
         cost_errors: standard errors of these.
     """
@@ -69,9 +70,7 @@ class Grouping:
         return Neighbourhoods.partition(self.labels)
 
 
-def radii(
-    bent: Curvature, at: Point, rollouts: FloatArray, steps: FloatArray, exponent: float
-) -> FloatArray:
+def radii(bent: Curvature, at: Point, rollouts: FloatArray, steps: FloatArray, exponent: float) -> FloatArray:
     """Return smoothing radii r = r_cap·min(1, M_ref/M)^exponent, ``(N,)``.
 
     With ε the relative rise of the mean cost at r, noise leaves a gap of about ησ²D²h̄/(8CεM) and smoothing one of about
@@ -174,7 +173,9 @@ def grouped(at: Point, oracle: Oracle, server: Server, *, rollouts: int, epoch: 
     return found
 
 
-def adopted(at: Point, labels: IntArray, oracle: Oracle, server: Server, *, rollouts: int, epoch: int, k: float) -> Grouping:
+def adopted(
+    at: Point, labels: IntArray, oracle: Oracle, server: Server, *, rollouts: int, epoch: int, k: float
+) -> Grouping:
     """Apply (8) within given groups, after a test: an agent for which the leader's gain is dearer forms its own group.
 
     Arguments are those of `grouped`, and the groups, ``(N,)``.
