@@ -88,14 +88,14 @@ def test_rollouts_and_moments_find_the_same() -> None:
     assert (fleet.gaps(result.final.global_gains) < 0.05 * fleet.optimal_costs.min()).all()
 
 
-def test_probing_with_a_fiftieth_of_the_rollouts_is_worse() -> None:
+def test_the_constants_of_another_fleet_are_worse() -> None:
     fleet = three_clusters()
 
     def gap(**options: Any) -> float:
         gaps = [fleet.gaps(on_fleet(fleet, 20_000, moments(fleet, s), **options).final.global_gains) for s in range(3)]
         return float(np.mean(gaps))
 
-    assert gap(constants=(0.5, 4_000.0, 4.0)) > 3 * gap()  # another fleet's constants: a curvature far too large
+    assert gap(constants=(0.5, 4_000.0, 4.0)) > 3 * gap()  # of a fleet whose curvature is far larger
 
 
 def test_the_same_seed_has_the_same_bits_and_a_resumed_run_too(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from pcpo.algorithms.model_free.epoch import Epoch
+from pcpo.algorithms.model_free.epoch import EPOCHS_IN_PARTS, Epoch
 from pcpo.algorithms.model_free.findings import Findings, doubts
 from pcpo.algorithms.model_free.probing import CurvatureRule, fewest_rollouts, probe
 from pcpo.algorithms.model_free.rules import Shares
@@ -29,6 +29,7 @@ __all__ = ["InitialPhase", "PCPOAuto"]
 #: Rollouts per agent of probing without a budget, and of the first epoch.
 _PROBING, _FIRST, _GROWTH = 6_000, 3_000, 2.0
 _SHARES = Shares(curvature=0.05, local=0.32, costs=0.10, tests=0.12, output=0.05)
+_LATER_LOCAL = 0.12
 
 
 class InitialPhase(Protocol):
@@ -148,11 +149,12 @@ class PCPOAuto:
         """Return no field: nothing but rollouts is used."""
         return frozenset()
 
-    @property
-    def shares(self) -> Shares:
-        """Return how the rollouts of an epoch are divided."""
-        known = _SHARES if self.reprobe and self.constants is None else replace(_SHARES, curvature=0.0)
-        return known if self.collaborate else replace(known, local=1 - known.curvature - 0.06, costs=0.06, output=0.0)
+    def shares_in(self, epoch: int) -> Shares:
+        """Return how the rollouts of an epoch are divided: local sequences need most of them in the first two."""
+        shares = _SHARES if epoch <= EPOCHS_IN_PARTS else replace(_SHARES, local=_LATER_LOCAL)
+        if not self.reprobe or self.constants is not None:
+            shares = replace(shares, curvature=0.0)
+        return shares if self.collaborate else replace(shares, local=0.94 - shares.curvature, costs=0.06, output=0.0)
 
     def init(self, setting: Setting) -> AutoState:
         """Start with K̂_i⁰ = X_i⁰ = K_i⁰; nothing is measured yet, and the setting's schedule is not read."""

@@ -35,11 +35,11 @@ from pcpo.simulation.noise import Purpose
 if TYPE_CHECKING:
     from pcpo.algorithms.model_free.auto import PCPOAuto
 
-__all__ = ["Epoch"]
+__all__ = ["EPOCHS_IN_PARTS", "Epoch"]
 
 _FEWEST_MINIBATCH, _WINDOW, _BATCHES, _FEW_BATCHES = 8, 16, 16, 4
 #: Parts of the local iterations in the first two epochs, between which curvatures are measured again.
-_PARTS, _EPOCHS_IN_PARTS = 4, 2
+EPOCHS_IN_PARTS, _PARTS = 2, 4
 _PART_COSTS = 0.08
 
 
@@ -58,7 +58,7 @@ class Epoch:
         self.algorithm, self.state, self.oracle, self.server = algorithm, state, oracle, server
         self.epoch, self.total, self.begun = state.epoch + 1, rollouts, oracle.rollouts
         self.X, self.Y, self.known = state.local_gains, state.global_gains, state.known
-        self.spent, self.shares = dict(state.spent), algorithm.shares
+        self.spent, self.shares = dict(state.spent), algorithm.shares_in(self.epoch)
         D, local = self.X[0].size, self.shares.local * rollouts
         self.iterations = max(1, min(algorithm.iterations, int(local / max(_FEWEST_MINIBATCH, D))))
 
@@ -109,7 +109,7 @@ class Epoch:
 
     def local(self) -> None:
         """Run the local iterations, in parts while gains are far from optimal, and end with costs of X_i."""
-        parts = _PARTS if self.epoch <= _EPOCHS_IN_PARTS and self.iterations >= 2 * _PARTS else 1
+        parts = _PARTS if self.epoch <= EPOCHS_IN_PARTS and self.iterations >= 2 * _PARTS else 1
         of_probing = self.shares.curvature * self.total * (2 if parts > 1 else 1) / parts
         minibatch = max(2, int(self.shares.local * self.total / self.iterations))
         for part in range(parts):
