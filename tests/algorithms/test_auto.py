@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.linear_plants import LinearPlant, linear_plant
 from support.rollout_only import FunctionOracle, NoSchedule, bowl, bowls
-from support.small_fleets import experiment, forked_fleet, three_clusters
+from support.small_fleets import experiment, forked_fleet, one_cluster, three_clusters
 
 from pcpo.algorithms.model_free.auto import PCPOAuto
 from pcpo.algorithms.model_free.findings import doubts
+from pcpo.algorithms.model_free.state import AutoState, Known
 from pcpo.algorithms.protocol import RunResult, Setting
 from pcpo.algorithms.registry import make_algorithm
 from pcpo.algorithms.server import Server
@@ -22,6 +24,7 @@ from pcpo.errors import BudgetError, ConfigError
 from pcpo.experiments.driver import run
 from pcpo.fleets.fleet import Fleet
 from pcpo.oracles.moment import MomentOracle
+from pcpo.oracles.plant import PlantOracle
 from pcpo.oracles.protocol import Oracle
 from pcpo.oracles.rollout import RolloutOracle
 from pcpo.simulation.noise import noise_law
@@ -160,16 +163,49 @@ def test_a_budget_below_what_probing_needs_says_how_much_is_needed() -> None:
         on_fleet(fleet, 1_000)
 
 
+def known(labels: list[int], before: list[int], **values: list[float]) -> Known:
+    """Return what three agents know, all of it certain but for `values`."""
+    start = AutoState.start(Setting(np.zeros((3, 1, 1)), NoSchedule())).known
+    certain = {
+        "distances": [0.0] * 3,
+        "nearest": [np.inf] * 3,
+        "output_costs": [1.0, 1.0, 2.0],
+        "output_errors": [0.1] * 3,
+    }
+    arrays = {key: np.array(value) for key, value in {**certain, **values}.items()}
+    return replace(start, labels=np.array(labels), labels_before=np.array(before), **arrays)
+
+
 def test_agents_that_the_data_do_not_separate_are_named() -> None:
-    labels, before = np.array([0, 0, 2]), np.array([0, 1, 2])
-    far, none = np.array([0.0, 3.2, 0.0]), np.full(3, np.inf)
-    told = doubts(labels, before, far, none, 0.5, 4.0)
+    one = [0, 0, 2]
+    assert doubts(known(one, one), 0.5, 4.0) == []
+    told = doubts(known(one, [0, 1, 2], distances=[0.0, 3.2, 0.0]), 0.5, 4.0)
     assert told[0].startswith("the cluster of agents 0, 1 changed in the last epoch")
     assert told[1].startswith("agent 1 is 3.2 standard errors from its cluster, 4 would separate it")
-    assert doubts(labels, labels, np.zeros(3), np.array([9.0, 9.0, 4.4]), 0.5, 4.0) == [
+    assert doubts(known(one, one, nearest=[9.0, 9.0, 4.4]), 0.5, 4.0) == [
         "agent 2 is only 4.4 standard errors from another cluster, 4 separate it"
     ]
-    assert doubts(labels, labels, np.zeros(3), none, 0.5, 4.0) == []
+    assert doubts(known(one, one, output_costs=[1.5, 1.0, 2.0]), 0.5, 4.0) == [
+        "agents 0 and 1 share a gain whose costs for them differ by 3.5 standard errors: they may be two clusters"
+    ]
+
+
+def test_plants_need_no_more_and_a_plant_that_answers_nan_is_refused() -> None:
+    fleet = one_cluster([[0.3, 0.1], [-0.2, 0.2]])
+    oracle = PlantOracle(fleet, linear_plant, seed=1, horizon=20)
+    result = on_fleet(fleet, 5_000, oracle)
+    assert fleet.gaps(result.final.global_gains).mean() < 0.5 * fleet.gaps(fleet.initial_gains).mean()
+
+    class Broken(LinearPlant):
+        def step(
+            self, states: FloatArray, actions: FloatArray, rng: np.random.Generator
+        ) -> tuple[FloatArray, FloatArray]:
+            after, costs = super().step(states, actions, rng)
+            return after, np.full_like(costs, np.nan)
+
+    broken = PlantOracle(fleet, lambda f, i: Broken(f.system_of(i), SIGNS), seed=1, horizon=20)
+    with pytest.raises(ConfigError, match="Broken of agent 0, step: found NaN as the stage cost"):
+        on_fleet(fleet, 5_000, broken)
 
 
 @dataclass(frozen=True)

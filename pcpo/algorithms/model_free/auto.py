@@ -183,7 +183,7 @@ class PCPOAuto:
         labels = known.labels
         order = sorted(np.unique(labels), key=lambda label: float(known.output_costs[labels == label].min()))
         resolution = float(self.errors * np.median(known.errors) * math.sqrt(2))
-        told = doubts(labels, known.labels_before, known.distances, known.nearest, resolution, self.errors)
+        told = doubts(known, resolution, self.errors)
         return Findings(
             clusters=tuple(np.flatnonzero(labels == label) for label in order),
             gains=state.global_gains,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pcpo.algorithms.model_free.state import Known
 from pcpo.arrays import FloatArray, IntArray
 
 __all__ = ["Findings", "doubts"]
@@ -57,19 +58,15 @@ class Findings:
         return "\n".join([*lines, f"rollouts per agent: {spent}", *self.warnings])
 
 
-def doubts(
-    labels: IntArray, before: IntArray, distances: FloatArray, nearest: FloatArray, resolution: float, k: float
-) -> list[str]:
+def doubts(known: Known, resolution: float, k: float) -> list[str]:
     """Return sentences that name the agents whose cluster is in doubt.
 
     Args:
-        labels: equal for agents of one cluster, ``(N,)``.
-        before: those of the epoch before, all −1 in the first.
-        distances: of each agent from its leader, in standard errors, ``(N,)``.
-        nearest: from the nearest leader of another cluster, ``(N,)``.
+        known: what the agents know at the end of a run.
         resolution: in units of cost.
         k: standard errors that separate two agents.
     """
+    labels, before, distances, nearest = known.labels, known.labels_before, known.distances, known.nearest
     found = []
     same, was = labels[:, None] == labels, before[:, None] == before
     moved = np.flatnonzero((same != was).any(axis=1) & (before >= 0).all())
@@ -80,6 +77,17 @@ def doubts(
             f"agent {i} is {distances[i]:.1f} standard errors from its cluster, {k:g} would separate it: "
             f"the data do not tell costs apart that differ by less than {resolution:.2g}"
         )
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        order = members[np.argsort(known.output_costs[members])]
+        low, high = int(order[0]), int(order[-1])
+        apart = known.output_costs[high] - known.output_costs[low]
+        error = float(np.hypot(known.output_errors[low], known.output_errors[high]))
+        if apart > (k - _NEAR / 2) * error:
+            found.append(
+                f"agents {min(low, high)} and {max(low, high)} share a gain whose costs for them differ by "
+                f"{apart / max(error, 1e-300):.1f} standard errors: they may be two clusters"
+            )
     for i in np.flatnonzero(nearest < k + _NEAR):
         found.append(f"agent {i} is only {nearest[i]:.1f} standard errors from another cluster, {k:g} separate it")
     return found
