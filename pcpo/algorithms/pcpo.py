@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pcpo.algorithms.baselines.base import AnyEstimator, asked, iterate
+from pcpo.algorithms.baselines.base import AnyEstimator, estimator_options, iterate
 from pcpo.algorithms.protocol import EpochReport, Setting
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
@@ -131,13 +131,13 @@ class PCPO:
         if self.two_sequences:
             X = state.local_gains
             r_local = np.full(oracle.n_agents, plan.radius_local)
-            X = iterate(X, R, plan, oracle, r_local, **asked(self.estimator, plan))
+            X = iterate(X, R, plan, oracle, r_local, **estimator_options(self.estimator, plan))
             C_hat = _cost_estimates(oracle, X, plan)
 
         Y = state.global_gains
         r_global, capped = plan.radius_global(state.set_sizes if self.scale_radius else np.ones_like(state.set_sizes))
         steps = R if self.two_sequences else 2 * R
-        Y = iterate(Y, steps, plan, oracle, r_global, server=server, **asked(self.estimator, plan))
+        Y = iterate(Y, steps, plan, oracle, r_global, server=server, **estimator_options(self.estimator, plan))
 
         if not self.two_sequences:
             X, C_hat = Y, _cost_estimates(oracle, Y, plan)

@@ -48,7 +48,9 @@ Tables = Mapping[str, pd.DataFrame]
 #: What a claim is about: the paper's own statement; a reading or a finding of ours about its method; a place where its
 #: text errs, where "supported" means that the error is there; the tools of this package; another paper.
 Kind = Literal["of the paper", "reading of ours", "defect", "self-test", "companion"]
-Mode = Literal["literal", "literal, moment oracle", "calibrated", "calibrated, oracle auto", "exact"]
+Mode = Literal[
+    "literal", "literal, moment oracle", "calibrated", "calibrated, oracle auto", "model-free, moment oracle", "exact"
+]
 
 
 class Verdict(StrEnum):

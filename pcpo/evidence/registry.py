@@ -55,6 +55,7 @@ _NAMES = (
     "surrogate",
     "literal",
     "practice",
+    "model_free",
     "fedlqr",
     "hierarchical",
     "coop_lsvi",

@@ -29,8 +29,8 @@ __all__ = [
     "Progress",
     "State",
     "alone",
-    "asked",
     "descend",
+    "estimator_options",
     "given",
     "iterate",
     "nobody_else",
@@ -208,7 +208,7 @@ def iterate(
     return gains
 
 
-def asked(estimator: AnyEstimator, plan: EpochPlan) -> dict[str, Any]:
+def estimator_options(estimator: AnyEstimator, plan: EpochPlan) -> dict[str, Any]:
     """Return what `iterate` must know of an estimator: its name, and the ⌊√M_l⌋ rollouts of a baseline if it has one.
 
     That number balances the noise of the baseline and its price.
@@ -226,7 +226,7 @@ def alone(
     Any other estimator than that of (5) is not the paper's.
     """
     radii = np.full(oracle.n_agents, plan.radius_local)
-    return iterate(gains, iterations, plan, oracle, radii, **asked(estimator, plan))
+    return iterate(gains, iterations, plan, oracle, radii, **estimator_options(estimator, plan))
 
 
 def descend(
@@ -242,7 +242,7 @@ def descend(
     Any other estimator than that of (5) is not the paper's.
     """
     radii, _ = plan.radius_global(set_sizes(server))
-    return iterate(gains, iterations, plan, oracle, radii, server=server, **asked(estimator, plan))
+    return iterate(gains, iterations, plan, oracle, radii, server=server, **estimator_options(estimator, plan))
 
 
 def synchronised(gains: FloatArray, plan: EpochPlan, oracle: Oracle, server: Server) -> FloatArray:

@@ -29,6 +29,8 @@ __all__ = ["FACTORS", "METHODS", "SHARE_OF_PROBING", "Method", "experiment", "tr
 
 #: δ, the failure probability of a run, and the epochs of a calibrated one.
 _DELTA, _EPOCHS = 0.05, 2
+#: Smallest minibatch: the two rollouts of a pair.
+_PAIR = 2
 _BISECTIONS = 60
 _SMALLEST, _LARGEST = 1e-12, 1e6
 #: Numbers of the fleets whose constants are used on others begin here.
@@ -165,11 +167,14 @@ def experiment(fleet: Fleet, rollouts: int, factor: float | None, oracle: Oracle
         oracle: of the runs.
 
     Raises:
-        BudgetError: if a calibrated schedule does not reach the end of epoch 1 within the budget.
+        BudgetError: if a calibrated schedule does not reach the end of epoch 1 within the budget, or leaves minibatches
+            of one rollout.
     """
     scale = _fitted_scale(fleet, rollouts) if factor is not None else 1.0
     schedule = _schedule(fleet, scale, factor or 1.0)
     if factor is not None and not schedule.epochs_within(rollouts):
         raise BudgetError(f"rollouts: found {rollouts:,}, expected at least {schedule.rollouts_for(1):,} for one epoch")
+    if factor is not None and schedule.plan(1).minibatch < _PAIR:
+        raise BudgetError(f"rollouts: found {rollouts:,}, which leaves minibatches of 1, expected a pair of rollouts")
     horizon = None if oracle == "moments" else horizon_for(fleet, _schedule(fleet, 1.0, 1.0), _EPOCHS)
     return Experiment(fleet, schedule, NOISE, horizon, rollouts, oracle)
