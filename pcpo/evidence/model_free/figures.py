@@ -15,8 +15,8 @@ FIGURES: dict[str, EvidenceFigure] = {
         title="PCPO without the model against PCPO with it",
         caption="Random fleets, all methods with the same rollouts. (a) Fraction of fleets that fail (wrong sets, or a "
         "policy of infinite cost) by condition number, with Clopper-Pearson 95 % intervals; known clusters fail by "
-        "lost policies alone. (b) Gap $C/C^*-1$ of each fleet, model-free against calibrated with the two-point estimator; "
-        "infinite gaps on the frame, the diagonal dotted. (c) Fraction of fleets that fail by $\\Delta/\\sigma$.",
+        "lost policies alone. (b) Gap $C/C^*-1$ of each fleet, model-free against calibrated with the two-point "
+        "estimator; infinite gaps on the frame, the diagonal dotted. (c) Fraction of fleets that fail by $\\Delta/\\sigma$.",
         table=compared_table,
         draw=draw_compared,
         inputs=("model_free_fleets",),
@@ -43,7 +43,7 @@ FIGURES: dict[str, EvidenceFigure] = {
         title="Constants from rollouts",
         caption="Estimate over truth at the initial gains of all agents: median, the middle half (thick), 95 % (thin) "
         "and extremes (dots), with the rollouts of `pcpo_auto`'s probing and with a fiftieth of them. Bands: the "
-        "factors of the claims.",
+        "factors of the claims. Numbers: agents whose estimate is off by a factor above 30, drawn on the frame.",
         table=constants_table,
         draw=draw_constants,
         inputs=("model_free_constants",),

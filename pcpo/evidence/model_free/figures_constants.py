@@ -23,6 +23,8 @@ _TITLES = {
     "largest_curvature": r"$h_{\max}$",
     "radius": "radius",
 }
+#: Estimates further off than this factor are drawn on the frame and counted.
+_TOP = 30.0
 _QUANTILES = {
     "least": 0.0,
     "low": 0.025,
@@ -42,11 +44,12 @@ def constants_table(tables: Tables) -> pd.DataFrame:
         for name, factor in FACTORS.items():
             values = part[name].dropna().to_numpy(dtype=float)
             shown = {key: float(np.quantile(values, q)) if len(values) else np.nan for key, q in _QUANTILES.items()}
+            beyond = int(((values > _TOP) | (values < 1 / _TOP)).sum())
             refused = int(part.groupby(["condition", "seed"])[name].apply(lambda v: v.isna().any()).sum())
             fleets = part.groupby(["condition", "seed"]).ngroups
             spent = float(part["spent"].median())
             rows.append({"role": role, "constant": name, "factor": factor, **shown, "agents": len(values),
-                         "fleets": fleets, "refused": refused, "rollouts": spent})  # fmt: skip
+                         "beyond": beyond, "fleets": fleets, "refused": refused, "rollouts": spent})  # fmt: skip
     return pd.DataFrame(rows).assign(mode="model-free, moment oracle")
 
 
@@ -60,20 +63,26 @@ def draw_constants(numbers: pd.DataFrame) -> Figure:
         for shift, colour, role in ((-0.15, GLOBAL_COLOUR, "grid"), (0.15, LOCAL_COLOUR, "control")):
             own = numbers[(numbers["constant"] == name) & (numbers["role"] == role)]
             for values in own[list(_QUANTILES)].to_numpy(dtype=float):
-                least, low, quarter, median, three_quarters, high, most = values.tolist()
+                shown = np.clip(values, 1 / _TOP, _TOP)
+                least, low, quarter, median, three_quarters, high, most = shown.tolist()
                 x = k + shift
                 axes.plot([x, x], [low, high], color=colour, lw=0.8)
                 axes.plot([x, x], [quarter, three_quarters], color=colour, lw=3, solid_capstyle="butt")
                 axes.plot([x, x], [least, most], ".", color=colour, ms=2)
                 axes.plot([x], [median], "_", color="k", ms=6)
+            for count in own.loc[own["beyond"] > 0, "beyond"].tolist():
+                axes.text(
+                    k + shift, 0.7 * _TOP, f"{count} ", rotation=90, fontsize=6, ha="right", va="top", color=colour
+                )
     axes.axhline(1.0, color="k", lw=0.6, ls=":")
     axes.set_yscale("log")
+    axes.set_ylim(0.8 / _TOP, 1.25 * _TOP)
     plain_log_ticks(axes.yaxis)
     axes.set_xticks(range(len(FACTORS)), [_TITLES[name] for name in FACTORS])
     axes.set_ylabel("estimate / truth")
     texts = []
-    for role, part in numbers.groupby("role", sort=False):
-        first = part.iloc[0]
+    for role in numbers["role"].unique():
+        first = numbers[numbers["role"] == role].iloc[0]
         side = {"grid": "left", "control": "right"}[str(role)]
         texts.append(f"{side}: {first['rollouts']:,.0f} rollouts, {first['fleets']} fleets, {first['refused']} refused")
     axes.set_title(wrapped("; ".join(sorted(texts)), 0.95 * COLUMN, 7), fontsize=7)

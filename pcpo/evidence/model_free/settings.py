@@ -100,7 +100,7 @@ _AUTO: Mapping[str, Method] = {
     "constant_steps": _auto("steps that stay as they are", cooling=False),
     "sets_by_costs": _auto("sets by (7)", sets="costs"),
     "unsafe": _auto("(7) and (8) as printed", sets="costs", safe=False),
-    "exponent_paper": _auto("radius with M^(−1/4)", radius_exponent=0.25),
+    "exponent_paper": _auto(r"radius with $M^{-1/4}$", radius_exponent=0.25),
     "one_point": _auto("one-point estimator", estimator="one_point"),
     "centred": _auto("centred estimator", estimator="centred"),
     "little_probing": _auto("a fiftieth of the probing", probe_share=SHARE_OF_PROBING),
