@@ -23,6 +23,7 @@ from pcpo.evidence.model_free.runs import COLUMNS, Cell, simulate
 from pcpo.evidence.model_free.settings import METHODS, experiment
 from pcpo.evidence.model_free.studies import COMPARED, CONTROLS, GUESSED, PARTS, STUDIES
 from pcpo.fleets.population import PopulationSpec, draw_clusters
+from pcpo.fleets.random import condition
 from pcpo.simulation.noise import stream
 
 #: A fleet of one state and one input.
@@ -35,20 +36,20 @@ def runs() -> pd.DataFrame:
     return simulate(CELL, [SEED])
 
 
-@pytest.mark.parametrize("condition", list(CONDITIONS))
-def test_strata_are_balanced_over_successive_numbers(condition: str) -> None:
-    found = [stratum(condition, k) for k in range(80000, 80200)]
-    for name, parts in (("open_loop", 2), ("ratio", 4), ("sizes", 4)):
-        counts = Counter(getattr(s, name) for s in found)
+@pytest.mark.parametrize("name", list(CONDITIONS))
+def test_strata_are_balanced_over_successive_numbers(name: str) -> None:
+    found = [stratum(name, k) for k in range(80000, 80200)]
+    for field, parts in (("open_loop", 2), ("ratio", 4), ("sizes", 4)):
+        counts = Counter(getattr(s, field) for s in found)
         assert len(counts) == parts
         assert max(counts.values()) - min(counts.values()) <= 4
     assert all(8 <= sum(s.sizes) <= 12 and max(s.sizes) >= 4 for s in found)
     assert {s.shape for s in found} >= {(n, m) for n in (2, 3, 4) for m in (1, 2)}
 
 
-@pytest.mark.parametrize(("condition", "number"), [("condition_3", 4), ("condition_10", 5), ("condition_30", 6)])
-def test_a_fleet_is_what_its_stratum_says(condition: str, number: int) -> None:
-    fleet, chosen, (low, high) = draw(condition, number), stratum(condition, number), CONDITIONS[condition]
+@pytest.mark.parametrize(("name", "number"), [("condition_3", 4), ("condition_10", 5), ("condition_30", 6)])
+def test_a_fleet_is_what_its_stratum_says(name: str, number: int) -> None:
+    fleet, chosen, (low, high) = draw(name, number), stratum(name, number), CONDITIONS[name]
     assert low < largest_condition(fleet) <= high
     assert (fleet.n, fleet.m, fleet.gamma) == (*chosen.shape, chosen.gamma)
     assert fleet.separation is not None
@@ -64,7 +65,7 @@ def test_a_least_condition_number_holds_for_one_cluster() -> None:
     spec = PopulationSpec(sizes=(1, 1, 1), condition_least=8.0, condition_limit=30.0, common_gain=True)
     for seed in range(3):
         systems = draw_clusters(spec, stream(seed, 0)).systems
-        numbers = [largest_condition(replace(draw("condition_3", 4), systems=(s,) * 3)) for s in systems]
+        numbers = [condition(system) for system in systems]
         assert 8 < max(numbers) <= 30
     with pytest.raises(FleetError, match=r"condition_least: found 30, expected a number from 1 to below"):
         PopulationSpec(condition_least=30)
@@ -80,6 +81,8 @@ def test_a_calibrated_schedule_spends_the_budget_and_not_more() -> None:
     assert too_large.epochs > 2
     with pytest.raises(BudgetError):
         experiment(fleet, 100_000, 1 / 30, "moments")
+    with pytest.raises(BudgetError, match="which leaves minibatches of 1, expected at least 2"):
+        experiment(fleet, 100_000, 30.0, "moments", least=2)
     with pytest.raises(BudgetError):
         experiment(fleet, 300, 1.0, "moments")
 
@@ -140,14 +143,14 @@ def invented(fleets: int = 250, failed: int = 0) -> dict[str, pd.DataFrame]:
 
     def rows(methods: tuple[str, ...], conditions: list[str], **fixed: object) -> pd.DataFrame:
         made = []
-        for condition in conditions:
+        for name in conditions:
             for method in methods:
                 lost = method == "unsafe" or method == "alone" or (method.startswith("guess"))
                 gap = gaps[method] * np.exp(0.3 * rng.standard_normal(fleets))
                 made.append(
                     pd.DataFrame(
                         {
-                            "cell": condition, "seed": np.arange(fleets), "condition": condition, "method": method,
+                            "cell": name, "seed": np.arange(fleets), "condition": name, "method": method,
                             "role": "grid", "oracle": "moments", "mode": "model-free, moment oracle",
                             "gap": gap, "kept_gap": gap, "large_gap": gap, "start_gap": 0.2, "spent": 100_000.0,
                             "probing": 9_000.0 + 100 * rng.standard_normal(fleets), "budget": 100_000.0,

@@ -16,7 +16,7 @@ FIGURES: dict[str, EvidenceFigure] = {
         caption="Random fleets, all methods with the same rollouts. (a) Fraction of fleets that fail (wrong sets, or a "
         "policy of infinite cost) by condition number, with Clopper-Pearson 95 % intervals; known clusters fail by "
         "lost policies alone. (b) Gap $C/C^*-1$ of each fleet, model-free against calibrated with the two-point "
-        "estimator; infinite gaps on the frame, the diagonal dotted. (c) Fraction of fleets that fail by $\\Delta/\\sigma$.",
+        "estimator; infinite gaps on the frame. (c) Fraction of fleets that fail by $\\Delta/\\sigma$.",
         table=compared_table,
         draw=draw_compared,
         inputs=("model_free_fleets",),
@@ -33,7 +33,7 @@ FIGURES: dict[str, EvidenceFigure] = {
     "auto_guesses": EvidenceFigure(
         title="Wrong guesses, and budgets",
         caption="(a) Fraction of fleets that fail by the factor by which $\\Delta_0$ is wrong: calibrated with the "
-        "two-point estimator, and `pcpo_auto` where it is made to use (7) and $\\Delta_0$. (b) Fraction that fail by "
+        "centred estimator, and `pcpo_auto` where it is made to use (7) and $\\Delta_0$. (b) Fraction that fail by "
         "the rollouts per agent. Clopper-Pearson 95 % intervals.",
         table=guesses_table,
         draw=draw_guesses,

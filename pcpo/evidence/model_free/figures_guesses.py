@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_guesses", "guesses_table"]
 
-_GUESSES = {"guess_": "calibrated, two-point", "auto_guess_": "model-free, with (7) and Δ_0"}
+_GUESSES = {"guess_": "calibrated, centred", "auto_guess_": "model-free, with (7) and Δ_0"}
 _BUDGETS = ("auto", "pcpo", "pcpo_two_point")
 
 

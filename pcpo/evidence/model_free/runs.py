@@ -113,7 +113,7 @@ def _run(cell: Cell, fleet: Fleet, name: str, seed: int) -> dict[str, Any]:
     """Run a method; a budget that is too small leaves every agent with its gain and [N]."""
     method = METHODS[name]
     try:
-        setting = experiment(fleet, cell.rollouts, method.factor, cell.oracle)
+        setting = experiment(fleet, cell.rollouts, method.factor, cell.oracle, method.least)
     except BudgetError:
         return _outcome(fleet, None)
     return _outcome(fleet, setting.result(method.make(fleet, cell.condition, seed), seed=seed))

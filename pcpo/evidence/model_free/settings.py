@@ -29,8 +29,6 @@ __all__ = ["FACTORS", "METHODS", "SHARE_OF_PROBING", "Method", "experiment", "tr
 
 #: δ, the failure probability of a run, and the epochs of a calibrated one.
 _DELTA, _EPOCHS = 0.05, 2
-#: Smallest minibatch: the two rollouts of a pair.
-_PAIR = 2
 _BISECTIONS = 60
 _SMALLEST, _LARGEST = 1e-12, 1e6
 #: Numbers of the fleets whose constants are used on others begin here.
@@ -49,16 +47,19 @@ class Method:
         make: from the fleet, its condition and its number to the algorithm.
         factor: by which Δ_0 of a calibrated schedule is wrong; None for a method with a schedule of its own.
         title: its name in figures.
+        least: smallest minibatch that its estimator can use: the two rollouts of a pair, or 1.
     """
 
     make: Callable[[Fleet, str, int], Algorithm]
     factor: float | None
     title: str
+    least: int = 1
 
 
 def _plain(algorithm: Algorithm, title: str, factor: float | None = 1.0) -> Method:
     """Return a method that is the same for every fleet."""
-    return Method(lambda fleet, condition, number: algorithm, factor, title)
+    least = 2 if getattr(algorithm, "estimator", "") == "two_point" else 1
+    return Method(lambda fleet, condition, number: algorithm, factor, title, least)
 
 
 def _auto(title: str, **fields: object) -> Method:
@@ -111,7 +112,10 @@ _AUTO: Mapping[str, Method] = {
 METHODS: Mapping[str, Method] = {
     **_AUTO,
     **_CALIBRATED,
-    **{f"guess_{_factor(f)}": _plain(PCPO(estimator="two_point"), f"calibrated, Δ_0 = {f:.3g} Δ", f) for f in FACTORS},
+    **{
+        f"guess_{_factor(f)}": _plain(PCPO(estimator="centred"), f"calibrated, centred, Δ_0 = {f:.3g} Δ", f)
+        for f in FACTORS
+    },
     **{f"auto_guess_{_factor(f)}": Method(partial(_told, f), None, f"(7), Δ_0 = {f:.3g} Δ") for f in FACTORS},
 }
 
@@ -155,7 +159,7 @@ def _fitted_scale(fleet: Fleet, rollouts: int) -> float:
     return math.exp(low)
 
 
-def experiment(fleet: Fleet, rollouts: int, factor: float | None, oracle: OracleName) -> Experiment:
+def experiment(fleet: Fleet, rollouts: int, factor: float | None, oracle: OracleName, least: int = 1) -> Experiment:
     """Make the experiment of a method.
 
     Args:
@@ -165,16 +169,17 @@ def experiment(fleet: Fleet, rollouts: int, factor: float | None, oracle: Oracle
             epochs changes.  None for a method that plans its epochs itself: then no schedule is read, and only the
             horizon is that of the right one.
         oracle: of the runs.
+        least: smallest minibatch that the method can use.
 
     Raises:
         BudgetError: if a calibrated schedule does not reach the end of epoch 1 within the budget, or leaves minibatches
-            of one rollout.
+            that are too small.
     """
     scale = _fitted_scale(fleet, rollouts) if factor is not None else 1.0
     schedule = _schedule(fleet, scale, factor or 1.0)
     if factor is not None and not schedule.epochs_within(rollouts):
         raise BudgetError(f"rollouts: found {rollouts:,}, expected at least {schedule.rollouts_for(1):,} for one epoch")
-    if factor is not None and schedule.plan(1).minibatch < _PAIR:
-        raise BudgetError(f"rollouts: found {rollouts:,}, which leaves minibatches of 1, expected a pair of rollouts")
+    if factor is not None and schedule.plan(1).minibatch < least:
+        raise BudgetError(f"rollouts: found {rollouts:,}, which leaves minibatches of 1, expected at least {least}")
     horizon = None if oracle == "moments" else horizon_for(fleet, _schedule(fleet, 1.0, 1.0), _EPOCHS)
     return Experiment(fleet, schedule, NOISE, horizon, rollouts, oracle)
