@@ -204,8 +204,10 @@ def _draw_systems(spec: PopulationSpec, rng: np.random.Generator, rejected: Coun
         try:
             system = draw_system(spec.n, spec.m, spec.gamma, (low, high), rng)
             found, least = condition(system), spec.condition_least if len(systems) == hardest else 0.0
-            reason = f"condition at K* not in ({least:g}, {spec.condition_limit:g}]"
-            if least < found <= spec.condition_limit:
+            reason = f"condition at K* above {spec.condition_limit:g}"
+            if found <= least:
+                reason = f"condition at K* up to {least:g}"
+            elif found <= spec.condition_limit:
                 reason = too_close(system, systems, _DISTANCE, _GAIN_DISTANCE) or ""
         except FleetError:
             reason = "no Riccati solution"

@@ -96,20 +96,19 @@ def _louder(tables: Tables) -> pd.Series[float]:
     return rows["kept_gap"] * np.where(rows["oracle"] == "rollouts", 2.0, 1.0)
 
 
+#: Of the claim on the conditions that every configuration runs with changed ingredients.
+_UNSAFE = Control("unsafe", "(7) and (8) as printed", _from("model_free_parts", auto="unsafe"))
 _NOTHING = Control("nothing", "every agent keeps its initial gain", _nothing)
 
 
-def _failing(claim: str, *conditions: str, primary: bool = False) -> Claim:
+def _failing(claim: str, *conditions: str, controls: Sequence[Control] = (), primary: bool = False) -> Claim:
     """Return the claim that few fleets fail in some conditions."""
     measure = failures(*conditions)
     return Claim(
         id=claim,
         measure=measure,
         rule=AtMost(),
-        controls=[
-            Control("unsafe", "(7) and (8) as printed", _from("model_free_parts", auto="unsafe")),
-            Control("alone", "every agent alone", _exchanged(auto="", alone="auto")),
-        ],
+        controls=[Control("alone", "every agent alone", _exchanged(auto="", alone="auto")), *controls],
         power=probability(measure, _OFTEN, f"a fraction {_OFTEN:g} of the fleets fails"),
         figure="auto_against_calibrated",
         mode=_MODE,
@@ -150,7 +149,7 @@ def _estimated(name: str) -> Claim:
 _TYPICAL = typical_ratio("pcpo_two_point", _GAP_MARGIN)
 
 CLAIMS: Sequence[Claim] = [
-    _failing("failures", *WELL_CONDITIONED, primary=True),
+    _failing("failures", *WELL_CONDITIONED, controls=[_UNSAFE], primary=True),
     _failing("failures_condition_30", "condition_30"),
     _compared("gap", gap_ratio("pcpo", _GAP_MARGIN), _GAP_MARGIN, [_NOTHING]),
     _compared("gap_same_estimator", gap_ratio("pcpo_two_point", _GAP_MARGIN), _GAP_MARGIN, [_NOTHING]),
