@@ -9,7 +9,7 @@ import pandas as pd
 
 from pcpo.claims.contract import Tables
 from pcpo.evidence.model_free.measures import FACTORS
-from pcpo.figures.style import COLUMN, GLOBAL_COLOUR, LOCAL_COLOUR, new_figure, plain_log_ticks, wrapped
+from pcpo.figures.style import COLUMN, GLOBAL_COLOUR, LOCAL_COLOUR, new_figure, plain_log_ticks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,5 +85,5 @@ def draw_constants(numbers: pd.DataFrame) -> Figure:
         first = numbers[numbers["role"] == role].iloc[0]
         side = {"grid": "left", "control": "right"}[str(role)]
         texts.append(f"{side}: {first['rollouts']:,.0f} rollouts, {first['fleets']} fleets, {first['refused']} refused")
-    axes.set_title(wrapped("; ".join(sorted(texts)), 0.95 * COLUMN, 7), fontsize=7)
+    axes.set_title("\n".join(sorted(texts)), fontsize=7)
     return figure
