@@ -9,12 +9,11 @@ Neither ablations nor extensions are the paper's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isqrt
 from typing import Any, Literal
 
 import numpy as np
 
-from pcpo.algorithms.baselines.base import given, iterate
+from pcpo.algorithms.baselines.base import AnyEstimator, estimator_options, given, iterate
 from pcpo.algorithms.protocol import EpochReport, Setting
 from pcpo.algorithms.schedule import BalancedPlan, EpochPlan
 from pcpo.algorithms.server import Server
@@ -82,7 +81,7 @@ class PCPO:
     threshold: float = 0.5
     remember: bool = True
     reset: Literal["all", "touched"] = "all"
-    estimator: Literal["one_point", "centred", "two_point"] = "one_point"
+    estimator: AnyEstimator = "one_point"
     radius_exponent: float = EpochPlan.radius_exponent
 
     def __post_init__(self) -> None:
@@ -139,13 +138,13 @@ class PCPO:
         if self.two_sequences:
             X = state.local_gains
             r_local = np.full(oracle.n_agents, plan.radius_local)
-            X = iterate(X, R, plan, oracle, r_local, **self._estimator(plan))
+            X = iterate(X, R, plan, oracle, r_local, **estimator_options(self.estimator, plan))
             C_hat = _cost_estimates(oracle, X, plan)
 
         Y = state.global_gains
         r_global, capped = plan.radius_global(state.set_sizes if self.scale_radius else np.ones_like(state.set_sizes))
         steps = R if self.two_sequences else 2 * R
-        Y = iterate(Y, steps, plan, oracle, r_global, server=server, **self._estimator(plan))
+        Y = iterate(Y, steps, plan, oracle, r_global, server=server, **estimator_options(self.estimator, plan))
 
         if not self.two_sequences:
             X, C_hat = Y, _cost_estimates(oracle, Y, plan)
@@ -185,12 +184,6 @@ class PCPO:
         """Return the row of Table 2, with the radius that the exponent asks for."""
         plan = setting.schedule.plan(epoch)
         return plan.balanced(given(setting, "balances")[self.estimator]) if self._balanced else plan
-
-    def _estimator(self, plan: EpochPlan) -> dict[str, Any]:
-        """Return what `iterate` must know of the estimator: its name, and the rollouts of its baseline."""
-        if self.estimator == "centred":
-            return {"aside": min(isqrt(plan.minibatch), plan.minibatch - 1)}
-        return {"estimator": self.estimator}
 
 
 def _cost_estimates(oracle: Oracle, gains: FloatArray, plan: EpochPlan) -> FloatArray:

@@ -49,7 +49,13 @@ Tables = Mapping[str, pd.DataFrame]
 #: text errs, where "supported" means that the error is there; the tools of this package; another paper.
 Kind = Literal["of the paper", "reading of ours", "defect", "self-test", "companion"]
 Mode = Literal[
-    "literal", "literal, moment oracle", "calibrated", "calibrated, moment oracle", "calibrated, oracle auto", "exact"
+    "literal",
+    "literal, moment oracle",
+    "calibrated",
+    "calibrated, moment oracle",
+    "calibrated, oracle auto",
+    "model-free, moment oracle",
+    "exact",
 ]
 
 

@@ -56,6 +56,7 @@ _NAMES = (
     "surrogate",
     "literal",
     "practice",
+    "model_free",
     "fedlqr",
     "hierarchical",
     "coop_lsvi",

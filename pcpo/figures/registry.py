@@ -134,8 +134,8 @@ class ComparisonFigure:
 @functools.cache
 def _modules() -> dict[str, str]:
     """Map the id of every figure to the module that declares it, without importing the modules."""
-    others = ("__init__", "film", "fonts", "registry", "style")
-    paths = [path for path in sorted(_FOLDER.glob("*.py")) if path.stem not in others]
+    shared = ("__init__", "film", "fonts", "points", "registry", "style")
+    paths = [path for path in sorted(_FOLDER.glob("*.py")) if path.stem not in shared]
     return {name: f"{__package__}.{path.stem}" for path in paths for name in declared_keys(path, "FIGURES")}
 
 

@@ -10,15 +10,16 @@ from K*, with C(K⁰)/C* log-uniform on `start`.  Draws that miss the limits are
 is this law conditioned on the limits:
 
 - a cluster whose Hessian at K* has a condition number above `condition_limit`, that has no Riccati solution, or that is
-  close to an earlier cluster in [A B] or in K*;
-- of open loop "unstable", a fleet whose clusters are not certified to have no common gain of finite cost;
+  close to an earlier cluster in [A B] or in K*; with `condition_least`, one cluster at random has at least that;
+- of open loop "unstable", a fleet whose clusters are not certified to have no common gain of finite cost, unless
+  `common_gain` allows one;
 - a start from which the straight way to K* has a curvature above `path_limit` times the smallest one at any cluster's
   K*, or a rate ‖∇C‖²/(2(C − C*)) below half of the latter, in units of each cluster's C*; a fleet with a cluster where
   hardly any start fits.
 
 The kinds of open loop: "stable", ρ(A) < 1; "unstable", √γ·ρ(A) > 1 in every cluster, so that K = 0 has infinite cost,
-and no gain has finite cost for all clusters; "mixed", every other cluster unstable, whether or not there is a common
-gain.
+and no gain has finite cost for all clusters (unless `common_gain`); "mixed", every other cluster unstable, whether or
+not there is a common gain.
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ class PopulationSpec:
         separation: Δ/C*_1, the distance of successive optimal costs; not used for one cluster.
         start: range of C(K⁰)/C*, above 1.
         condition_limit: largest condition number of a cluster's Hessian at K*.
+        condition_least: the condition number that one of the clusters exceeds; 1 for no such limit.
+        common_gain: whether unstable clusters may have a gain of finite cost for all.
         path_limit: largest curvature on the ways from the starts to K*, over the smallest one at any cluster's K*.
 
     Raises FleetError naming the field, what was found and what was expected.
@@ -86,6 +89,8 @@ class PopulationSpec:
     start: tuple[float, float] = (1.5, 5.0)
     condition_limit: float = 30.0
     path_limit: float = 200.0
+    condition_least: float = 1.0
+    common_gain: bool = False
 
     def __post_init__(self) -> None:
         if not self.sizes or min(self.sizes) < 1 or sum(self.sizes) > MAX_AGENTS:
@@ -94,12 +99,17 @@ class PopulationSpec:
             raise FleetError(f"shape: found {self.n, self.m}, expected up to {MAX_STATES} states, {MAX_INPUTS} inputs")
         if self.open_loop not in get_args(OpenLoop):
             raise FleetError(f"open_loop: found {self.open_loop!r}, expected {', '.join(get_args(OpenLoop))}")
-        if self.open_loop == "unstable" and len(self.sizes) == 1:
+        if self.open_loop == "unstable" and len(self.sizes) == 1 and not self.common_gain:
             raise FleetError("open_loop: found 'unstable' with one cluster, expected two: one system has a common gain")
         if not 0 < self.gamma < 1:
             raise FleetError(f"gamma: found {self.gamma}, expected 0 < gamma < 1")
         if not 0 < self.separation < np.inf:
             raise FleetError(f"separation: found {self.separation}, expected a positive number (units of C*)")
+        if not 1 <= self.condition_least < self.condition_limit:
+            raise FleetError(
+                f"condition_least: found {self.condition_least}, expected a number from 1 to below condition_limit, "
+                f"{self.condition_limit:g}"
+            )
         if not 1 < self.start[0] <= self.start[1] < np.inf:
             raise FleetError(f"start: found {self.start}, expected 1 < low ≤ high, the range of C(K⁰)/C*")
 
@@ -141,7 +151,8 @@ def draw_clusters(spec: PopulationSpec, rng: np.random.Generator) -> Clusters:
     for _ in range(_MOST_FLEETS):
         systems = tuple(_draw_systems(spec, rng, rejected))
         known = CommonGain.EXISTS if len(systems) == 1 else common_gain(systems, rng)
-        if spec.open_loop == "unstable" and known != (CommonGain.EXCLUDED if spec.m == 1 else CommonGain.NOT_FOUND):
+        excluded = spec.open_loop == "unstable" and not spec.common_gain
+        if excluded and known != (CommonGain.EXCLUDED if spec.m == 1 else CommonGain.NOT_FOUND):
             rejected["a common gain of finite cost exists, or is not excluded"] += 1
         elif not _reachable(spec, systems, rng):
             rejected[f"a cluster with under {_ENOUGH} such starts in {_TRIALS} draws"] += 1
@@ -183,6 +194,7 @@ def _none(what: str, rejected: Counter[str]) -> FleetError:
 def _draw_systems(spec: PopulationSpec, rng: np.random.Generator, rejected: Counter[str]) -> list[LinearSystem]:
     """Draw the systems of all clusters, without their cost levels."""
     systems: list[LinearSystem] = []
+    hardest = int(rng.integers(len(spec.sizes))) if spec.condition_least > 1 else -1
     for _ in range(_MOST_CLUSTERS):
         if len(systems) == len(spec.sizes):
             return systems
@@ -191,8 +203,11 @@ def _draw_systems(spec: PopulationSpec, rng: np.random.Generator, rejected: Coun
             low, high = (edge / np.sqrt(spec.gamma) for edge in _UNSTABLE)
         try:
             system = draw_system(spec.n, spec.m, spec.gamma, (low, high), rng)
+            found, least = condition(system), spec.condition_least if len(systems) == hardest else 0.0
             reason = f"condition at K* above {spec.condition_limit:g}"
-            if condition(system) <= spec.condition_limit:
+            if found <= least:
+                reason = f"condition at K* up to {least:g}"
+            elif found <= spec.condition_limit:
                 reason = too_close(system, systems, _DISTANCE, _GAIN_DISTANCE) or ""
         except FleetError:
             reason = "no Riccati solution"

@@ -10,8 +10,7 @@ from support.judging import LEVEL, SYSTEMS, Array, consistent, gain_near, mean_p
 from support.small_fleets import schedule_for
 
 from pcpo import lqr
-from pcpo.algorithms.baselines.base import iterate
-from pcpo.algorithms.pcpo import PCPO
+from pcpo.algorithms.baselines.base import estimator_options, iterate
 from pcpo.fleets.fleet import Fleet, LinearSystem
 from pcpo.oracles.rollout import RolloutOracle
 from pcpo.simulation.estimators import gradient_estimate
@@ -102,11 +101,11 @@ def test_the_baseline_of_pcpo_is_paid_for_and_adds_its_own_noise() -> None:
     oracle = RolloutOracle(fleet, seed=42, horizon=HORIZON, law=law)
     plan = replace(schedule_for(fleet, Delta0=8.0).plan(1), minibatch=M, step_size=1.0)
     radii, parts = np.full(agents, R), 60
-    options = PCPO(estimator="centred")._estimator(plan)
+    options = estimator_options("centred", plan)
     assert options == {"aside": 10}
-    asked = [K - iterate(fleet.initial_gains, 1, plan, oracle, radii, **options) for _ in range(parts)]
+    steps = [K - iterate(fleet.initial_gains, 1, plan, oracle, radii, **options) for _ in range(parts)]
     assert oracle.rollouts == parts * M
-    g = np.concatenate(asked).reshape(agents * parts, -1)
+    g = np.concatenate(steps).reshape(agents * parts, -1)
     mean = lqr.smoothed_gradient(system, K, R, horizon=HORIZON).value.ravel()
     assert mean_p_value(g, mean) > LEVEL
     errors = np.sum((g - mean) ** 2, axis=1)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from math import isqrt
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -22,18 +23,23 @@ from pcpo.oracles.protocol import Estimator, IteratingOracle, Oracle
 from pcpo.simulation.noise import Purpose
 
 __all__ = [
+    "AnyEstimator",
     "Averaging",
     "OneSequence",
     "Progress",
     "State",
     "alone",
     "descend",
+    "estimator_options",
     "given",
     "iterate",
     "nobody_else",
     "set_sizes",
     "synchronised",
 ]
+
+#: Names of gradient estimators: (5), (5) less a baseline, and differences; all but the first are not the paper's.
+AnyEstimator = Literal["one_point", "centred", "two_point"]
 
 
 @dataclass(frozen=True)
@@ -202,15 +208,41 @@ def iterate(
     return gains
 
 
-def alone(gains: FloatArray, iterations: int, plan: EpochPlan, oracle: Oracle) -> FloatArray:
-    """Run line 4 of Algorithm 1: K_i ← K_i − η·ZO_i(K_i, M_l, r_l^(loc)), a minibatch per iteration and no message."""
-    return iterate(gains, iterations, plan, oracle, np.full(oracle.n_agents, plan.radius_local))
+def estimator_options(estimator: AnyEstimator, plan: EpochPlan) -> dict[str, Any]:
+    """Return what `iterate` must know of an estimator: its name, and the ⌊√M_l⌋ rollouts of a baseline if it has one.
+
+    That number balances the noise of the baseline and its price.
+    """
+    if estimator == "centred":
+        return {"aside": min(isqrt(plan.minibatch), plan.minibatch - 1)}
+    return {"estimator": estimator}
 
 
-def descend(gains: FloatArray, iterations: int, plan: EpochPlan, oracle: Oracle, server: Server) -> FloatArray:
-    """Run lines 7-11 of Algorithm 1: K_i ← K_i − η·(mean of the gradients of N_i), a minibatch per iteration."""
+def alone(
+    gains: FloatArray, iterations: int, plan: EpochPlan, oracle: Oracle, estimator: AnyEstimator = "one_point"
+) -> FloatArray:
+    """Run line 4 of Algorithm 1: K_i ← K_i − η·ZO_i(K_i, M_l, r_l^(loc)), a minibatch per iteration and no message.
+
+    Any other estimator than that of (5) is not the paper's.
+    """
+    radii = np.full(oracle.n_agents, plan.radius_local)
+    return iterate(gains, iterations, plan, oracle, radii, **estimator_options(estimator, plan))
+
+
+def descend(
+    gains: FloatArray,
+    iterations: int,
+    plan: EpochPlan,
+    oracle: Oracle,
+    server: Server,
+    estimator: AnyEstimator = "one_point",
+) -> FloatArray:
+    """Run lines 7-11 of Algorithm 1: K_i ← K_i − η·(mean of the gradients of N_i), a minibatch per iteration.
+
+    Any other estimator than that of (5) is not the paper's.
+    """
     radii, _ = plan.radius_global(set_sizes(server))
-    return iterate(gains, iterations, plan, oracle, radii, server=server)
+    return iterate(gains, iterations, plan, oracle, radii, server=server, **estimator_options(estimator, plan))
 
 
 def synchronised(gains: FloatArray, plan: EpochPlan, oracle: Oracle, server: Server) -> FloatArray:

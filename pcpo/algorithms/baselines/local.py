@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pcpo.algorithms.baselines.base import OneSequence, Progress, State, alone, nobody_else
+from pcpo.algorithms.baselines.base import AnyEstimator, OneSequence, Progress, State, alone, nobody_else
 from pcpo.algorithms.protocol import Setting
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
@@ -21,10 +21,15 @@ __all__ = ["Local"]
 class Local(OneSequence):
     """Repeat K_i ← K_i − η·ZO_i(K_i, M_l, r_l^(loc)): all 2R_l + 1 minibatches of an epoch are iterations.
 
-    No message is sent.
+    No message is sent.  estimator: of the gradients, as in `PCPO`; all but "one_point" are deviations, named after it.
     """
 
-    name = "local"
+    estimator: AnyEstimator = "one_point"
+
+    @property
+    def name(self) -> str:
+        """Return "local", and the estimator after it if it is not that of (5)."""
+        return "local" + (f"_{self.estimator}" if self.estimator != "one_point" else "")
 
     def first_sets(self, setting: Setting) -> Neighbourhoods:
         """Return N_i = {i}."""
@@ -32,4 +37,4 @@ class Local(OneSequence):
 
     def advance(self, state: State, plan: EpochPlan, oracle: Oracle, server: Server) -> Progress:
         """Run 2R_l + 1 iterations."""
-        return Progress(alone(state.gains, 2 * plan.iterations + 1, plan, oracle))
+        return Progress(alone(state.gains, 2 * plan.iterations + 1, plan, oracle, self.estimator))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pcpo.algorithms.baselines.base import OneSequence, Progress, State, descend, given, synchronised
+from pcpo.algorithms.baselines.base import AnyEstimator, OneSequence, Progress, State, descend, given, synchronised
 from pcpo.algorithms.protocol import Setting
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
@@ -20,10 +20,17 @@ class OracleClusters(OneSequence):
 
     (8) is line 14 of Algorithm 1, which applies it when the sets become the clusters; within a cluster every member's
     gain has finite cost for all.  2R_l iterations in epoch 1 and 2R_l + 1 in the others, where PCPO takes R_l.
+    estimator: of the gradients, as in `PCPO`; all but "one_point" are deviations, named after the method.
     """
 
-    name = "oracle_clusters"
+    estimator: AnyEstimator = "one_point"
+
     uses = frozenset({"labels"})
+
+    @property
+    def name(self) -> str:
+        """Return "oracle_clusters", and the estimator after it if it is not that of (5)."""
+        return "oracle_clusters" + (f"_{self.estimator}" if self.estimator != "one_point" else "")
 
     def first_sets(self, setting: Setting) -> Neighbourhoods:
         """Return N_i = M_σ(i)."""
@@ -34,4 +41,4 @@ class OracleClusters(OneSequence):
         first = plan.epoch == 1
         gains = synchronised(state.gains, plan, oracle, server) if first else state.gains
         minibatches = 2 * plan.iterations + (not first)
-        return Progress(descend(gains, minibatches, plan, oracle, server), reinitialised=first)
+        return Progress(descend(gains, minibatches, plan, oracle, server, self.estimator), reinitialised=first)

@@ -9,8 +9,8 @@ import pandas as pd
 
 from pcpo.claims.contract import Tables
 from pcpo.evidence.practice.measures import cell, ends, shown
-from pcpo.evidence.practice.panels import Row, explain, fraction_row, mean_row, points
 from pcpo.evidence.practice.studies import KNOBS
+from pcpo.figures.points import Row, explain, fraction_row, mean_row, points
 from pcpo.figures.style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, cluster_colour, new_figure, panel_label
 
 if TYPE_CHECKING:

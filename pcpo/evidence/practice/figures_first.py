@@ -9,7 +9,7 @@ import pandas as pd
 from pcpo import statistics
 from pcpo.claims.contract import Tables
 from pcpo.evidence.practice.measures import cell, ends
-from pcpo.evidence.practice.panels import Row, explain, fraction_row, mean_row, points
+from pcpo.figures.points import Row, explain, fraction_row, mean_row, points
 from pcpo.figures.style import (
     COLUMN,
     GLOBAL_COLOUR,

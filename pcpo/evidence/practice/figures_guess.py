@@ -9,7 +9,7 @@ import pandas as pd
 
 from pcpo.claims.contract import Tables
 from pcpo.evidence.practice.measures import CHEAP, cell, ends, to_exact
-from pcpo.evidence.practice.panels import Row, explain, fraction_row, mean_row, points
+from pcpo.figures.points import Row, explain, fraction_row, mean_row, points
 from pcpo.figures.style import (
     COLUMN,
     GLOBAL_COLOUR,

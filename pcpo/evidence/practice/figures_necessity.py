@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pcpo.claims.contract import Tables
-from pcpo.evidence.practice.panels import Row, explain, fraction_row, points
+from pcpo.figures.points import Row, explain, fraction_row, points
 from pcpo.figures.style import PAGE, Look, method_look, new_figure, panel_label
 
 if TYPE_CHECKING:

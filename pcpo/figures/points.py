@@ -1,4 +1,4 @@
-"""Tabulate means and fractions of runs with intervals, and draw them: what the figures of this group share."""
+"""Tabulate means and fractions of runs with intervals, and draw them: what figures of several groups share."""
 
 from __future__ import annotations
 

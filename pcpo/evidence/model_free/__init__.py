@@ -1,0 +1,1 @@
+"""Test PCPO without the model on random fleets that no constant was tuned on."""
