@@ -56,7 +56,6 @@ class Purpose(IntEnum):
     TRAJECTORIES = 7
     PROBING = 8
     TESTS = 9
-    OUTPUT = 10
 
 
 def stream(seed: int, *key: int) -> np.random.Generator:
