@@ -93,12 +93,14 @@ class SideInformation:
 class Setting:
     """Hold what the agents know at the start.
 
-    Initial gains ``(N, m, n)``, the common schedule, and side information.
+    Initial gains ``(N, m, n)``, the common schedule, side information, and the rollouts per agent of the run, which the
+    driver fills in; None where nobody has said.
     """
 
     initial_gains: FloatArray
     schedule: Planner
     side: SideInformation = field(default_factory=SideInformation)
+    budget: int | None = None
 
 
 @dataclass(frozen=True)
@@ -154,11 +156,15 @@ class Algorithm(Protocol):
 
 @dataclass(frozen=True)
 class RunResult:
-    """Hold a finished run: its epochs, and the names of the algorithm and of the schedule's mode."""
+    """Hold a finished run: its epochs, and the names of the algorithm and of the schedule's mode.
+
+    findings is what the algorithm itself says of its run, if it has a method `findings`; None for most.
+    """
 
     algorithm: str
     mode: str
     epochs: Sequence[EpochReport]
+    findings: Any = None
 
     @property
     def final(self) -> EpochReport:

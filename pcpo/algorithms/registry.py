@@ -36,6 +36,7 @@ class Entry:
         citation: where the method comes from.
         sees: what its oracle shows it.
         preset: options that make the algorithm of this name out of the factory's.
+        own_schedule: whether it plans its epochs itself, from the budget; all others follow the schedule of the run.
         estimates_costs: whether every epoch has cost estimates; where not, they are NaN.
         group: the comparison figure that it belongs to: a method, an ablation of PCPO, or an
             extension of it.
@@ -51,6 +52,7 @@ class Entry:
     group: Kind = "method"
     module: str = ""
     preset: Mapping[str, Any] = field(default_factory=dict)
+    own_schedule: bool = False
 
     def make(self, **options: Any) -> Algorithm:
         """Make the algorithm with these options."""
@@ -119,6 +121,14 @@ ALGORITHMS = registry(
         _own("pcpo_eliminate_once", "eliminate_once", "PCPO, one elimination", "ablation"),
         _own("pcpo_centred", "centred", "PCPO, centred estimator", "extension"),
         _own("pcpo_two_point", "two_point", "PCPO, two-point estimator", "extension"),
+        Entry(
+            "pcpo_auto",
+            "pcpo.algorithms.model_free.auto:PCPOAuto",
+            "PCPO, model-free",
+            f"extension of {_PAPER}",
+            group="extension",
+            own_schedule=True,
+        ),
         _baseline("local", "Local", "Local PO", "Malik et al. 2020"),
         _AVERAGE,
         _synchronised(_AVERAGE),

@@ -52,7 +52,8 @@ def run(
     """Run `algorithm` until its next epoch would exceed `budget` rollouts per agent.
 
     Of the side information in `setting` the algorithm receives only the fields that it declares in `uses`.  The run
-    never fails for what happens to a policy: infinite costs are statuses of the records.
+    never fails for what happens to a policy: infinite costs are statuses of the records.  An algorithm with a `mode`
+    has a schedule of its own, and that of the setting is not read.
 
     Args:
         algorithm: what is run.
@@ -66,7 +67,7 @@ def run(
     Raises:
         BudgetError: if not even the first epoch fits; the message says how many rollouts it needs.
     """
-    setting = replace(setting, side=setting.side.only(algorithm.uses))
+    setting = replace(setting, side=setting.side.only(algorithm.uses), budget=budget)
     server = Server(oracle.n_agents)
     state, epochs = _begin(algorithm, oracle, server, setting, checkpoint)
     while oracle.rollouts + (needed := algorithm.next_rollouts(state)) <= budget:
@@ -88,7 +89,9 @@ def run(
             f"budget: found {budget:,} rollouts per agent, expected at least {needed:,}, "
             f"which the first epoch of {algorithm.name} needs"
         )
-    return RunResult(algorithm.name, setting.schedule.mode, tuple(epochs))
+    mode = getattr(algorithm, "mode", None) or setting.schedule.mode
+    findings = algorithm.findings(state) if hasattr(algorithm, "findings") else None
+    return RunResult(algorithm.name, mode, tuple(epochs), findings)
 
 
 def _begin(

@@ -231,7 +231,7 @@ class Experiment:
         with tqdm(total=self.budget, unit="rollout", unit_scale=True, disable=not progress, desc=algorithm.name) as bar:
             oracle.on_rollouts = bar.update
             found = run(algorithm, oracle, setting, self.budget, on_epoch=on_epoch, checkpoint=checkpoint)
-        return replace(found, mode=self.mode)
+        return replace(found, mode=self.mode.replace(self.schedule.mode, found.mode, 1))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the fleet, for a JSON file; with the plan of every epoch, for people to read.

@@ -54,6 +54,8 @@ class Purpose(IntEnum):
     EVALUATION = 5
     BASELINE = 6
     TRAJECTORIES = 7
+    PROBING = 8
+    TESTS = 9
 
 
 def stream(seed: int, *key: int) -> np.random.Generator:

@@ -26,6 +26,7 @@ from pcpo.storage.sources import PACKAGE, closure
 
 FIELDS = {f.name for f in fields(SideInformation)}
 names = pytest.mark.parametrize("name", ALGORITHMS)
+scheduled = pytest.mark.parametrize("name", [name for name, entry in ALGORITHMS.items() if not entry.own_schedule])
 
 
 def setting_of(fleet: Fleet, Delta0: float = 16.0, c4: float = 40.0) -> Setting:
@@ -44,7 +45,7 @@ def test_a_name_may_occur_once() -> None:
 
 
 def test_titles_differ() -> None:
-    assert len({entry.title for entry in ALGORITHMS.values()}) == len(ALGORITHMS) == 23
+    assert len({entry.title for entry in ALGORITHMS.values()}) == len(ALGORITHMS) == 24
 
 
 @names
@@ -77,6 +78,7 @@ def test_a_run_depends_on_the_methods_that_its_algorithm_builds_on_and_on_no_oth
     base = {"__init__", "base"}
     assert methods_in_the_closure("pcpo") == methods_in_the_closure("pcpo_no_reinit") == base | {"pcpo"}
     assert methods_in_the_closure("local") == base | {"local"}
+    assert methods_in_the_closure("pcpo_auto") == set()
     assert methods_in_the_closure("cluster_sysid") == base | {"cluster_sysid", "least_squares"}
 
 
@@ -127,7 +129,7 @@ def test_a_method_says_which_side_information_it_lacks(name: str) -> None:
         run_for(name, ExactOracle(fleet), bare, 2)
 
 
-@names
+@scheduled
 def test_everyone_spends_the_rollouts_of_the_schedule_and_reports_what_it_says(name: str) -> None:
     fleet, oracle = three_clusters(), ExactOracle(three_clusters())
     setting, told = setting_of(fleet), []
@@ -144,7 +146,7 @@ def test_everyone_spends_the_rollouts_of_the_schedule_and_reports_what_it_says(n
         np.testing.assert_array_equal(report.neighbourhoods, report.neighbourhoods.dense().T)
 
 
-@names
+@scheduled
 def test_infinite_costs_crash_nobody(name: str) -> None:
     """The forked fleet, on rollouts: several methods end with policies that explode; all reports stay numbers."""
     fleet = forked_fleet()
