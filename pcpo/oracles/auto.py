@@ -5,6 +5,7 @@ computes it before anything runs).  It belongs to an epoch and to what is asked:
 gradients, and the estimator of the gradients.  Each question is answered by a `RolloutOracle` or by a `MomentOracle`,
 whose streams of random numbers are apart, so an answer depends on the seed and on what was asked of the same one before
 in that epoch for that purpose.  The ledger counts every rollout as if all were simulated.
+Questions that carry discounts are always simulated: M* is that of γ.
 
 Rollouts end after h stages; moments are those of C itself, whose distance from C_h is under 1 % of Δ_L̄/8 in a
 calibrated plan (`pcpo.theory.calibration.horizon_for`).
@@ -104,6 +105,7 @@ class AutoOracle(LedgerOracle):
         self, fleet: Fleet, *, seed: int, horizon: int, law: NoiseLaw, thresholds: Sequence[EpochThresholds]
     ) -> None:
         super().__init__(fleet.N, (fleet.m, fleet.n))
+        self.discount = fleet.gamma
         self._thresholds = {found.epoch: found for found in thresholds}
         self._rollouts = RolloutOracle(fleet, seed=seed, horizon=horizon, law=law)
         self._moments = MomentOracle(fleet, seed=seed, law=law)
@@ -166,6 +168,10 @@ class AutoOracle(LedgerOracle):
     def _costs(self, gains: FloatArray, minibatch: int, purpose: int, epoch: int) -> Estimates:
         """Ask one of the two for costs."""
         return self._answering(minibatch, self._of_costs(epoch))._costs(gains, minibatch, purpose, epoch)
+
+    def _alone(self, agent: int, discount: float) -> LedgerOracle:
+        """Simulate: thresholds are those of γ."""
+        return self._rollouts._alone(agent, discount)
 
     def _answering(self, minibatch: int, threshold: int | None) -> LedgerOracle:
         """Return the one that answers."""

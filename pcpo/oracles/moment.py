@@ -13,7 +13,7 @@ error of the extrapolation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from pcpo.oracles.moment_kernels import descend_kernel
 from pcpo.oracles.moment_rules import fine_rule, narrow_rule, wide_rule
 from pcpo.oracles.moment_truncated import truncated_anchor
 from pcpo.oracles.protocol import Estimates, Estimator, Question
-from pcpo.oracles.rollout import LedgerOracle, OpenEpochs
+from pcpo.oracles.rollout import LedgerOracle, OpenEpochs, PartOfEpochs
 from pcpo.simulation.kernels import SATURATION
 from pcpo.simulation.noise import NoiseLaw, Purpose, stream
 
@@ -132,6 +132,7 @@ class MomentOracle(LedgerOracle):
         self, fleet: Fleet, *, seed: int, law: NoiseLaw, horizon: int | None = None, drift: float = DRIFT
     ) -> None:
         super().__init__(fleet.N, (fleet.m, fleet.n))
+        self.discount = fleet.gamma
         if not 0 < drift < 1:
             raise PcpoError(f"drift: found {drift}, expected a relative change of cost between 0 and 1")
         if horizon is not None and (isinstance(horizon, bool) or not horizon >= 1):
@@ -187,6 +188,19 @@ class MomentOracle(LedgerOracle):
             left -= count
         self._audit(epoch % self.n_agents, self._anchors_for(purpose, epoch, radii, draw.estimator), X, radii, draw)
         return X if self._shift is None else X + self._shift
+
+    def _alone(self, agent: int, discount: float) -> LedgerOracle:
+        """Return an oracle of one agent; errors of its moments are entered in those of this one."""
+        own = slice(agent, agent + 1)
+        return self._copy(
+            _matrices=tuple(X[own] for X in self._matrices),
+            _gamma=discount,
+            _shift=None if self._shift is None else self._shift[own],
+            _standard=(replace(self._standard[self._labels[agent]], gamma=discount),),
+            _labels=np.zeros(1, dtype=np.int64),
+            _streams=PartOfEpochs(self._streams, lambda source: [source[agent]]),
+            _anchors={},
+        )
 
     def _shifted(self, gains: FloatArray) -> FloatArray:
         """Return a copy of the gains of all agents, less R⁻¹Nᵀ if a stage cost has a cross term."""

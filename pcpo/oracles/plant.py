@@ -29,7 +29,7 @@ from pcpo.oracles.answers import (
     vector_length,
 )
 from pcpo.oracles.protocol import Estimates, Estimator, Question, Trajectories
-from pcpo.oracles.rollout import AgentStreams, LedgerOracle, agent_streams
+from pcpo.oracles.rollout import AgentStreams, LedgerOracle, PartOfEpochs, agent_streams
 from pcpo.simulation.kernels import BLOCK, SATURATION, accumulate, folded, saturate
 from pcpo.simulation.noise import draw_directions
 from pcpo.simulation.trajectories import random_signs
@@ -216,11 +216,17 @@ class PlantOracle(LedgerOracle):
 
     def __init__(self, fleet: Agents, make: PlantFactory, *, seed: int, horizon: int) -> None:
         super().__init__(fleet.N, (fleet.m, fleet.n))
+        self.discount = fleet.gamma
         self._plants = [_made(make, fleet, agent) for agent in range(fleet.N)]
         self._gamma, self._horizon = fleet.gamma, horizon
-        # A running product: unlike pow, it has the same bits on every machine.
-        self._discounts = np.multiply.accumulate(np.r_[1.0, np.full(horizon - 1, fleet.gamma)])
+        self._discounts = _powers(fleet.gamma, horizon)
         self._streams = agent_streams(seed, fleet.N)
+
+    def _alone(self, agent: int, discount: float) -> LedgerOracle:
+        """Return an oracle of one plant."""
+        streams = PartOfEpochs(self._streams, lambda source: [source[agent]])
+        powers = _powers(discount, self._horizon)
+        return self._copy(_plants=[self._plants[agent]], _gamma=discount, _discounts=powers, _streams=streams)
 
     def _gradients(self, question: Question) -> Estimates:
         """Estimate gradients by rollouts of the plants."""
@@ -309,6 +315,11 @@ class PlantOracle(LedgerOracle):
                 lost[i] |= ~(np.abs(numbers) < SATURATION).all(axis=(1, 2))
         states[lost], inputs[lost] = 0.0, 0.0
         return Trajectories(states, inputs, lost.sum(axis=1, dtype=np.int64))
+
+
+def _powers(discount: float, horizon: int) -> FloatArray:
+    """Return γᵗ for t < h, as a running product: unlike pow, it has the same bits on every machine."""
+    return np.multiply.accumulate(np.r_[1.0, np.full(horizon - 1, discount)])
 
 
 def _chunks(rollouts: int) -> Iterator[int]:

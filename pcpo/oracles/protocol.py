@@ -5,7 +5,7 @@ N agents, gains K of shape ``(m, n)``, D = m·n, minibatch M, smoothing radius r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from pcpo.arrays import BoolArray, FloatArray, IntArray
@@ -50,6 +50,12 @@ class Question:
     estimator: Estimator
     baseline: FloatArray | None
 
+    def of(self, agent: int) -> Question:
+        """Return the question to one agent alone."""
+        own = slice(agent, agent + 1)
+        baseline = None if self.baseline is None else self.baseline[own]
+        return replace(self, gains=self.gains[own], radii=self.radii[own], baseline=baseline)
+
 
 class Oracle(Protocol):
     """Define all that an algorithm may learn about the systems: zeroth-order answers, and a ledger of their cost."""
@@ -74,6 +80,10 @@ class Oracle(Protocol):
         a number, often an enormous one, before it overflows.  Whether a cost is infinite is read from the true system.
         """
 
+    @property
+    def discount(self) -> float | None:
+        """Return γ, the discount of a question that carries none; None where questions may not carry another."""
+
     def resume(self, rollouts: int, nonfinite: IntArray) -> None:
         """Enter what a resumed run had spent: rollouts per agent, and saturated ones by agent ``(N,)``."""
 
@@ -87,14 +97,24 @@ class Oracle(Protocol):
         epoch: int,
         estimator: Estimator = "one_point",
         baseline: FloatArray | None = None,
+        discounts: FloatArray | None = None,
     ) -> Estimates:
         """Estimate ZO_i(K_i, M, r_i) of every agent (paper, eq. (5)): ``(N, m, n)``, M rollouts per agent.
 
         Two extensions, not the paper's: a baseline ``(N,)`` is subtracted from every cost; "two_point" spends the M
         rollouts on ⌊M/2⌋ pairs C(K + rU; Z), C(K − rU; Z') of independent noise (an odd rollout is spent and not used).
+        A third: discounts ``(N,)``, each in (0, 1), replace γ in the agents' costs.
         """
 
-    def costs(self, gains: FloatArray, minibatch: int, *, purpose: int, epoch: int) -> Estimates:
+    def costs(
+        self,
+        gains: FloatArray,
+        minibatch: int,
+        *,
+        purpose: int,
+        epoch: int,
+        discounts: FloatArray | None = None,
+    ) -> Estimates:
         """Estimate the cost of every agent's gain by the mean of M rollouts (Algorithm 1, line 5): ``(N,)``."""
 
 

@@ -6,10 +6,11 @@ An algorithm never sees A, B, Q, R.  `RolloutOracle` answers with simulated roll
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from pcpo import lqr
 from pcpo.arrays import FloatArray, IntArray
 from pcpo.errors import PcpoError
 from pcpo.fleets.fleet import Fleet, LinearSystem
+from pcpo.lqr.system import SystemStack
 from pcpo.oracles.protocol import Estimates, Estimator, Question, Trajectories
 from pcpo.simulation.estimators import DEFAULT_CHUNK, cost_estimate, gradient_estimate
 from pcpo.simulation.kernels import SATURATION
@@ -24,7 +26,15 @@ from pcpo.simulation.minibatches import FleetKernel, Words
 from pcpo.simulation.noise import NoiseLaw, stream
 from pcpo.simulation.trajectories import random_signs, simulated
 
-__all__ = ["AgentStreams", "ExactOracle", "LedgerOracle", "OpenEpochs", "RolloutOracle", "agent_streams"]
+__all__ = [
+    "AgentStreams",
+    "ExactOracle",
+    "LedgerOracle",
+    "OpenEpochs",
+    "PartOfEpochs",
+    "RolloutOracle",
+    "agent_streams",
+]
 
 _MOST = 2**62 - 1  # counts of saturated rollouts stop here: two of them fit in an integer
 
@@ -35,7 +45,8 @@ _Source = TypeVar("_Source")
 class LedgerOracle(ABC):
     """Check the question, count the rollouts it spends and those that are saturated: the base of every oracle.
 
-    Subclasses answer `_gradients` and `_costs`; they return values and saturation counts for all agents.
+    Subclasses answer `_gradients` and `_costs`; they return values and saturation counts for all agents.  One whose
+    questions may carry discounts sets `discount` to γ and writes `_alone`.
     `on_rollouts`, if set, is called with the number of rollouts after every answer (for progress bars).
     """
 
@@ -45,6 +56,8 @@ class LedgerOracle(ABC):
         self.rollouts = 0
         self.nonfinite: IntArray = np.zeros(n_agents, dtype=np.int64)
         self.on_rollouts: Callable[[int], object] | None = None
+        self.discount: float | None = None
+        self._discounted: dict[int, tuple[float, LedgerOracle]] = {}
 
     def gradients(
         self,
@@ -56,8 +69,9 @@ class LedgerOracle(ABC):
         epoch: int,
         estimator: Estimator = "one_point",
         baseline: FloatArray | None = None,
+        discounts: FloatArray | None = None,
     ) -> Estimates:
-        """Estimate ZO_i(K_i, M, r_i) of every agent (paper, eq. (5)).
+        """Estimate ZO_i(K_i, M, r_i) of every agent (paper, eq. (5)), with discounts ``(N,)`` in place of γ if given.
 
         Spends M rollouts per agent, with either estimator.
         """
@@ -66,13 +80,26 @@ class LedgerOracle(ABC):
         if baseline is not None and baseline.shape != (self.n_agents,):
             raise PcpoError(f"baseline: found shape {baseline.shape}, expected one cost per agent ({self.n_agents},)")
         question = Question(gains, minibatch, radii, purpose, epoch, estimator, baseline)
-        answer = self._gradients(question)
-        return self._book(answer, minibatch)
+        if discounts is None:
+            return self._book(self._gradients(question), minibatch)
+        found = [oracle._gradients(question.of(i)) for i, oracle in self._at(discounts)]
+        return self._book(_joined(found), minibatch)
 
-    def costs(self, gains: FloatArray, minibatch: int, *, purpose: int, epoch: int) -> Estimates:
+    def costs(
+        self,
+        gains: FloatArray,
+        minibatch: int,
+        *,
+        purpose: int,
+        epoch: int,
+        discounts: FloatArray | None = None,
+    ) -> Estimates:
         """Estimate the cost of every agent's gain by the mean of M rollouts; spends M rollouts per agent."""
         self._check(gains, minibatch)
-        return self._book(self._costs(gains, minibatch, purpose, epoch), minibatch)
+        if discounts is None:
+            return self._book(self._costs(gains, minibatch, purpose, epoch), minibatch)
+        found = [oracle._costs(gains[i : i + 1], minibatch, purpose, epoch) for i, oracle in self._at(discounts)]
+        return self._book(_joined(found), minibatch)
 
     @abstractmethod
     def _gradients(self, question: Question) -> Estimates:
@@ -106,6 +133,28 @@ class LedgerOracle(ABC):
         """Enter what a resumed run had spent: rollouts per agent and saturated ones by agent ``(N,)``."""
         self._spend(rollouts, nonfinite)
 
+    def _at(self, discounts: FloatArray) -> Iterator[tuple[int, LedgerOracle]]:
+        """Yield every agent and the oracle that answers for it alone with its discount, kept while that stays."""
+        if self.discount is None:
+            name = type(self).__name__
+            raise PcpoError(f"discounts: found a {name}, expected an oracle whose questions may carry a discount")
+        if discounts.shape != (self.n_agents,) or not np.all((discounts > 0) & (discounts < 1)):
+            raise PcpoError(f"discounts: found {discounts!r}, expected {self.n_agents} numbers between 0 and 1")
+        for i, discount in enumerate(discounts.tolist()):
+            if self._discounted.get(i, (None,))[0] != discount:
+                self._discounted[i] = discount, self._alone(i, discount)
+            yield i, self._discounted[i][1]
+
+    def _alone(self, agent: int, discount: float) -> LedgerOracle:
+        """Return an oracle of one agent with another discount, which uses the agent's streams of this one."""
+        raise NotImplementedError
+
+    def _copy(self, **changes: Any) -> Self:
+        """Return a shallow copy for one agent with these attributes."""
+        found = copy.copy(self)
+        vars(found).update(n_agents=1, _discounted={}, **changes)
+        return found
+
     def _check(self, gains: FloatArray, minibatch: int) -> None:
         """Raise PcpoError for gains of another shape or a minibatch below 1."""
         expected = (self.n_agents, *self.gain_shape)
@@ -132,6 +181,11 @@ class LedgerOracle(ABC):
             self.on_rollouts(rollouts)
 
 
+def _joined(answers: list[Estimates]) -> Estimates:
+    """Return the answers of single agents as one."""
+    return Estimates(np.concatenate([a.values for a in answers]), np.concatenate([a.nonfinite for a in answers]))
+
+
 class OpenEpochs(Generic[_Source]):
     """Keep, for each purpose, the source of random numbers of its latest epoch, made at the first question."""
 
@@ -144,6 +198,17 @@ class OpenEpochs(Generic[_Source]):
         if purpose not in self._open or self._open[purpose][0] != epoch:
             self._open[purpose] = (epoch, self._make(purpose, epoch))
         return self._open[purpose][1]
+
+
+class PartOfEpochs(OpenEpochs[_Source]):
+    """Show a part of the sources of `whole`, such as the streams of one agent, which both advance."""
+
+    def __init__(self, whole: OpenEpochs[_Source], part: Callable[[_Source], _Source]) -> None:
+        super().__init__(lambda purpose, epoch: part(whole.at(purpose, epoch)))
+
+    def at(self, purpose: int, epoch: int) -> _Source:
+        """Return the part of the source of (purpose, epoch), as far as the whole has been used."""
+        return self._make(purpose, epoch)
 
 
 @dataclass(frozen=True)
@@ -200,6 +265,7 @@ class RolloutOracle(LedgerOracle):
 
     def __init__(self, fleet: Fleet, *, seed: int, horizon: int, law: NoiseLaw, chunk: int = DEFAULT_CHUNK) -> None:
         super().__init__(fleet.N, (fleet.m, fleet.n))
+        self.discount = fleet.gamma
         self._systems = [fleet.system_of(agent) for agent in range(fleet.N)]
         self._horizon = horizon
         self._law = law
@@ -207,6 +273,12 @@ class RolloutOracle(LedgerOracle):
         streams = agent_streams(seed, fleet.N)
         self._streams = OpenEpochs(lambda purpose, epoch: _FleetStreams(streams.at(purpose, epoch)))
         self._kernel = FleetKernel.of(fleet.systems, fleet.labels, horizon, law)
+
+    def _alone(self, agent: int, discount: float) -> LedgerOracle:
+        """Return an oracle of one agent, which asks `gradient_estimate`."""
+        streams = PartOfEpochs(self._streams, lambda source: _FleetStreams([source.generators()[agent]]))
+        system = replace(self._systems[agent], gamma=discount)
+        return self._copy(_systems=[system], _streams=streams, _kernel=None)
 
     def _asked(
         self, gains: FloatArray, purpose: int, epoch: int
@@ -275,17 +347,23 @@ class ExactOracle(LedgerOracle):
 
     def __init__(self, fleet: Fleet) -> None:
         super().__init__(fleet.N, (fleet.m, fleet.n))
-        self._fleet = fleet
+        self.discount = fleet.gamma
+        self._fleet, self._stacked = fleet, fleet.stacked
+
+    def _alone(self, agent: int, discount: float) -> LedgerOracle:
+        """Return an oracle of one agent."""
+        s, own = self._stacked, slice(agent, agent + 1)
+        return self._copy(_stacked=SystemStack(s.A[own], s.B[own], s.Q[own], s.R[own], discount, s.N[own]))
 
     def _gradients(self, question: Question) -> Estimates:
         """Return exact gradients."""
-        values = lqr.gradient(self._fleet.stacked, question.gains)
+        values = lqr.gradient(self._stacked, question.gains)
         finite = np.asarray(np.isfinite(values).all(axis=(1, 2)))
         return Estimates(np.where(finite[:, None, None], values, 0.0), np.where(finite, 0, question.minibatch))
 
     def _costs(self, gains: FloatArray, minibatch: int, purpose: int, epoch: int) -> Estimates:
         """Return exact costs."""
-        values = self._fleet.costs(gains)
+        values = lqr.cost_array(self._stacked, gains)
         finite = np.isfinite(values)
         return Estimates(np.where(finite, values, SATURATION), np.where(finite, 0, minibatch))
 

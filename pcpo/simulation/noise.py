@@ -56,6 +56,7 @@ class Purpose(IntEnum):
     TRAJECTORIES = 7
     PROBING = 8
     TESTS = 9
+    ANNEALING = 10
 
 
 def stream(seed: int, *key: int) -> np.random.Generator:

@@ -117,14 +117,32 @@ class Curvature:
     radius: FloatArray
 
 
-def measured(oracle: Oracle, gains: FloatArray, total: int, *, purpose: int, epoch: int, batches: int) -> Measured:
+def measured(
+    oracle: Oracle,
+    gains: FloatArray,
+    total: int,
+    *,
+    purpose: int,
+    epoch: int,
+    batches: int,
+    discounts: FloatArray | None = None,
+) -> Measured:
     """Estimate costs and the variance of a rollout from about `total` rollouts per agent, in equal batches.
+
+    Args:
+        oracle: answers.
+        gains: K_i, ``(N, m, n)``.
+        total: rollouts.
+        purpose: first key of the streams.
+        epoch: second key.
+        batches: number of batches, 2 or more.
+        discounts: in place of γ, ``(N,)``.
 
     Raises:
         ConfigError: naming the agent, for a mean that is no number.
     """
     size = max(1, total // batches)
-    means = np.array([_costs(oracle, gains, size, purpose, epoch) for _ in range(batches)])
+    means = np.array([_costs(oracle, gains, size, purpose, epoch, discounts) for _ in range(batches)])
     centre = means.mean(axis=0)
     with np.errstate(over="ignore", invalid="ignore"):
         squares = (means - centre) ** 2
@@ -335,9 +353,12 @@ def _both_sides(
     return answers
 
 
-def _costs(oracle: Oracle, gains: FloatArray, size: int, purpose: int, epoch: int) -> FloatArray:
+def _costs(
+    oracle: Oracle, gains: FloatArray, size: int, purpose: int, epoch: int, discounts: FloatArray | None = None
+) -> FloatArray:
     """Ask for mean costs; ConfigError for an answer that is no number."""
-    values = oracle.costs(gains, size, purpose=purpose, epoch=epoch).values
+    own = {} if discounts is None else {"discounts": discounts}
+    values = oracle.costs(gains, size, purpose=purpose, epoch=epoch, **own).values
     for i in np.flatnonzero(np.isnan(values))[:1]:
         raise ConfigError(f"costs of agent {i}: found NaN, expected a number, or an infinite cost to mark a failure")
     return values

@@ -169,7 +169,7 @@ def _closed_form(setting: Experiment, cell: Cell, frame: pd.DataFrame) -> dict[s
     """Return for every row the gap of the closed form, and two units: its own in the middle, and the best at 10⁶."""
     laws = [gap_law(system, noise_law(_LAW)) for system in setting.fleet.systems]
     found: dict[str, list[float]] = {"predicted": [], "middle": [], "best": []}
-    eta = setting.schedule.constants.c1
+    eta = setting.planned.constants.c1
     for cluster, epoch, size in frame[["cluster", "epoch", "size"]].to_numpy(np.int64).tolist():
         law, plan = laws[cluster], setting.schedule.plan(epoch)
         found["predicted"].append(_gap(law, setting, cell, plan, size))
