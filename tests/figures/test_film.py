@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 from PIL import Image
-from support import legible
 from support.many_clusters import fleet_of, runs_of
 
 from pcpo.errors import ResultsError
 from pcpo.figures import film
+from tools import legible
 
 FLEET = fleet_of(3, 2)
 

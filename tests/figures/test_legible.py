@@ -1,45 +1,16 @@
-"""Every figure can be read in a paper: type of 7 points, no text cut or on another, no key on data; all are drawn.
-
-The numbers in `numbers` are those of finished runs with four digits (`python -m tools.figure_numbers`).
-"""
+"""What cannot be read in a figure is found, one fault of each kind; figures of made-up runs have none."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from support import legible
+from support.many_clusters import fleet_of, numbers_of
 
-from pcpo.claims.contract import EvidenceFigure
-from pcpo.errors import ConfigError
-from pcpo.evidence.registry import load_figure as load_evidence
-from pcpo.figures import registry
-from pcpo.figures.registry import ComparisonFigure
-from pcpo.figures.style import COLUMN, PAGE, new_figure
-from tools.figure_numbers import FOLDER, figure_ids
-
-#: Figures whose numbers are too large to keep; those of the grid are drawn in tests/evidence/grid.
-WITHOUT = {"concentration", "population", "population_scaling"}
-
-
-def entry_of(name: str) -> ComparisonFigure | EvidenceFigure:
-    try:
-        return registry.load_figure(name)
-    except ConfigError:
-        return load_evidence(name)
-
-
-def test_there_are_numbers_of_every_figure() -> None:
-    assert {path.stem for path in FOLDER.glob("*.csv")} == set(figure_ids()) - WITHOUT, "run tools.figure_numbers"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(figure_ids()) - WITHOUT))
-def test_every_figure_can_be_read(name: str) -> None:
-    figure = legible.laid_out(entry_of(name).draw, pd.read_csv(FOLDER / f"{name}.csv"))
-    assert legible.faults(figure) == []
-    assert figure.get_figwidth() in (COLUMN, PAGE)
-    assert all(axes.has_data() or not axes.axison or axes.texts for axes in figure.axes), "a panel without data"
+from pcpo.figures.style import COLUMN, new_figure
+from tools import legible
 
 
 def bad(_: pd.DataFrame) -> Figure:
@@ -76,3 +47,37 @@ def test_a_key_beside_the_data_hides_nothing() -> None:
     axes.set_ylim(-0.2, 0.1)
     figure.draw_without_rendering()
     assert legible.hidden(figure) != []
+
+
+@pytest.mark.parametrize("H", [1, 2, 3])
+@pytest.mark.parametrize("name", ["fleets", "elimination", "learning_curves", "negative_transfer"])
+def test_figures_of_runs_can_be_read(name: str, H: int) -> None:
+    table, draw = numbers_of(name, fleet_of(H, 2))
+    assert legible.faults(legible.laid_out(draw, table)) == []
+
+
+def test_the_figures_of_a_folder_are_drawn_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, _ = numbers_of("fleets", fleet_of(2, 2))
+    table.to_csv(tmp_path / "fleets.csv", index=False)
+    assert legible.main([str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "1 figure, 0 faults\n"
+    monkeypatch.setattr(legible, "_draws", lambda name: bad)
+    assert legible.main([str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    assert "fleets: cut by the edge: 'far beyond the edge'" in said
+    assert said.endswith("1 figure, 4 faults\n")
+
+
+@pytest.mark.parametrize(("name", "words"), [("", "folders: found no CSV file"), ("pear.csv", "pear")])
+def test_a_folder_of_something_else_is_refused(
+    name: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if name:
+        (tmp_path / name).write_text("a\n1\n")
+    assert legible.main([str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("legible: ")
+    assert words in said
+    assert said.count("\n") == 1

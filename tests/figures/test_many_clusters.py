@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from support import legible
 from support.many_clusters import fleet_of, numbers_of
 
 from pcpo.figures import style
+from tools import legible
 
 FIGURES = ("fleets", "elimination", "learning_curves", "negative_transfer")
 LONG = "24 agents, all different (a long title that goes on for 60)"

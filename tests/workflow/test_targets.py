@@ -13,6 +13,7 @@ from support.workspace import Outcome, Workspace
 from pcpo.experiments.records import read_runs
 from pcpo.pipeline import status
 from pcpo.storage.verify import write_known
+from tools import legible
 
 FIGURES = ("elimination", "elimination_single", "learning_curves", "fleets")
 RUNS = {"pair/pcpo/000000-000001", "single/pcpo/000005-000005"}
@@ -35,6 +36,11 @@ def test_everything_is_made_under_build(finished: tuple[Workspace, Outcome]) -> 
     assert set(made(workspace)) == figures | runs | fleets | plans
     assert not (workspace.root / "results").exists()
     assert not (workspace.root / "figures").exists()
+
+
+def test_the_figures_can_be_read(finished: tuple[Workspace, Outcome], capsys: pytest.CaptureFixture[str]) -> None:
+    assert legible.main([str(finished[0].root / "build/tiny/figures")]) == 0
+    assert capsys.readouterr().out == f"{len(FIGURES)} figures, 0 faults\n"
 
 
 def test_only_the_scenarios_of_the_given_configuration_run(finished: tuple[Workspace, Outcome]) -> None:

@@ -1,19 +1,32 @@
-"""Find what cannot be read in a drawn figure: small type, texts that touch or are cut, keys that hide data."""
+"""Find what cannot be read in drawn figures: small type, texts that touch or are cut, keys that hide data.
+
+All figures of a finished run, drawn again from the numbers beside them:
+
+    python -m tools.legible build/quick/figures
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+import sys
+from collections.abc import Callable, Sequence
 from itertools import combinations, pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
-from pcpo.figures import style
+from pcpo.errors import ConfigError, PcpoError
+from pcpo.evidence import registry as evidence
+from pcpo.figures import film, registry
+from pcpo.figures.style import COLUMN, PAGE, counted, styled
+
+__all__ = ["SMALLEST", "beyond", "faults", "hidden", "laid_out", "main", "overlapping", "shown", "small"]
 
 #: Points of the smallest type; exponents and indices inside of mathematics are smaller.
 SMALLEST = 7.0
@@ -23,7 +36,7 @@ SLACK = 3.0
 
 def laid_out(draw: Callable[[pd.DataFrame], Figure], table: pd.DataFrame) -> Figure:
     """Draw a table in the style of the project, at 300 dpi, and lay it out."""
-    with rc_context({**style._RC, "figure.dpi": 300}):
+    with styled({"figure.dpi": 300}):
         figure = draw(table)
         figure.draw_without_rendering()
     return figure
@@ -48,7 +61,7 @@ def shown(figure: Figure) -> list[Text]:
 
 def small(figure: Figure) -> list[str]:
     """List the texts in small type."""
-    return [text.get_text() for text in shown(figure) if text.get_fontsize() < SMALLEST]
+    return [text.get_text() for text in shown(figure) if float(text.get_fontsize()) < SMALLEST]
 
 
 def overlapping(figure: Figure) -> list[tuple[str, str]]:
@@ -82,8 +95,8 @@ def _drawn(axes: Axes) -> np.ndarray:
     """Return the points of everything drawn from numbers, in pixels, with points between the ends of lines."""
     pieces = []
     for line in axes.get_lines():
-        if line.get_transform() == axes.transData and len(line.get_xdata()):
-            numbers = np.asarray(line.get_xydata(), dtype=float)
+        numbers = np.asarray(line.get_xydata(), dtype=float)
+        if line.get_transform() == axes.transData and len(numbers):
             pieces.append(_filled(axes.transData.transform(numbers), line))
     for collection in axes.collections:
         if isinstance(collection, LineCollection):
@@ -106,7 +119,7 @@ def _filled(points: np.ndarray, artist: object) -> np.ndarray:
     return np.concatenate([a + steps * (b - a) for a, b in pairwise(points)])
 
 
-def _inside(box, points: np.ndarray) -> float:  # type: ignore[no-untyped-def]
+def _inside(box: Bbox, points: np.ndarray) -> float:
     """Count the finite points in a box."""
     x, y = points.T
     return float(np.sum((x > box.x0) & (x < box.x1) & (y > box.y0) & (y < box.y1)))
@@ -120,3 +133,47 @@ def faults(figure: Figure) -> list[str]:
         *[f"cut by the edge: {text!r}" for text in beyond(figure)],
         *[f"a key on data: {text}" for text in hidden(figure)],
     ]
+
+
+def _draws(name: str) -> Callable[[pd.DataFrame], Figure]:
+    """Return what draws the figure of a file; raises ConfigError if nothing does."""
+    if name.startswith("film_"):
+        return film.draw
+    try:
+        return registry.load_figure(name).draw
+    except ConfigError:
+        return evidence.load_figure(name).draw
+
+
+def _faults_of(path: Path) -> list[str]:
+    """Draw a figure from its numbers, and list what cannot be read and panels in which there is nothing."""
+    figure = laid_out(_draws(path.stem), pd.read_csv(path))
+    found = faults(figure)
+    if not path.stem.startswith("film_") and figure.get_figwidth() not in (COLUMN, PAGE):
+        found.append(f"width: found {figure.get_figwidth():g} inches, expected that of one column or of two")
+    empty = [axes for axes in figure.axes if axes.axison and not axes.has_data() and not axes.texts]
+    return [*found, *["a panel without data"] * len(empty)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draw all figures of finished runs again from their CSV files, and list what cannot be read in them."""
+    parser = argparse.ArgumentParser(prog="python -m tools.legible", description=main.__doc__)
+    parser.add_argument("folders", nargs="+", type=Path, help="folders of figures of finished runs")
+    paths = [path for folder in parser.parse_args(arguments).folders for path in sorted(folder.glob("*.csv"))]
+    count = 0
+    try:
+        if not paths:
+            raise ConfigError("folders: found no CSV file, expected those of the figures of a finished run")
+        for path in paths:
+            for fault in _faults_of(path):
+                print(f"{path.stem}: {fault}")
+                count += 1
+    except PcpoError as error:
+        print(f"legible: {error}", file=sys.stderr)
+        return 1
+    print(f"{counted(len(paths), 'figure')}, {counted(count, 'fault')}")
+    return 1 if count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
