@@ -5,6 +5,7 @@ Matplotlib is imported inside the functions that draw, since most jobs import th
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import zlib
@@ -250,12 +251,17 @@ def modes(numbers: pd.DataFrame) -> str:
 
 
 def plain_log_ticks(axis: Axis) -> None:
-    """Put ticks at 1, 2 and 5 times powers of ten, as plain numbers, on a log axis of less than two decades."""
-    from matplotlib.ticker import FuncFormatter, LogLocator
+    """Put ticks at 1, 2 and 5 times powers of ten, as plain numbers, on a log axis of less than two decades.
+
+    Where an axis shows at most one of these, it has a few ticks at equal distances instead.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
     low, high = axis.get_view_interval()
     if axis.get_scale() == "log" and high < 100 * low:
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        shown = [m * 10.0**k for k in decades for m in (1, 2, 5) if low <= m * 10.0**k <= high]
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if len(shown) > 1 else MaxNLocator(3))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         bare_minor_ticks(axis)
 
@@ -287,10 +293,21 @@ def heading(figure: Figure, text: str) -> None:
     figure.suptitle(wrapped(text, 0.97 * figure.get_figwidth(), 7), fontsize=7)
 
 
-def legend_above(figure: Figure, handles: Sequence[Any], labels: Sequence[str], text: str, ncols: int) -> None:
-    """Draw one key above all panels, below a text of 7 points in as many lines as it needs."""
+def legend_above(
+    figure: Figure, handles: Sequence[Any], labels: Sequence[str], text: str, ncols: int, *, length: float = 1.7
+) -> None:
+    """Draw one key above all panels, below a text of 7 points in as many lines as it needs.
+
+    Args:
+        figure: whose key it is.
+        handles: what is explained.
+        labels: what it is called.
+        text: what stands above the key.
+        ncols: columns of the key.
+        length: of the lines in the key, in letters; dashes behind a marker are told from a solid line from 3 on.
+    """
     words = wrapped(text, 0.97 * figure.get_figwidth(), 7)
-    look: Any = {"title": words, "title_fontsize": 7, "handlelength": 1.7, "columnspacing": 0.9}
+    look: Any = {"title": words, "title_fontsize": 7, "handlelength": length, "columnspacing": 0.9}
     figure.legend(handles, labels, loc="outside upper center", ncols=ncols, **look)
 
 

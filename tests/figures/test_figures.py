@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from pcpo.figures import elimination, fleets, learning_curves, style
-from pcpo.figures.style import save
+from pcpo.figures.style import COLUMN, new_figure, plain_log_ticks, save
 from pcpo.fleets.fleet import Fleet, LinearSystem
 from pcpo.statistics import FEWEST
 
@@ -132,3 +132,18 @@ def test_all_modes_are_named_once() -> None:
     named = pd.DataFrame({"mode": ["calibrated", "calibrated, plant x", "calibrated"]})
     assert style.modes(named) == "calibrated; calibrated, plant x"
     assert style.modes(named.iloc[[0, 2]]) == "calibrated"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "count"), [(0.7, 12.0, 4), (0.37, 0.46, None), (3.1, 3.3, None), (0.9, 1.1, None)]
+)
+def test_short_logarithmic_axes_have_a_few_plain_ticks(low: float, high: float, count: int | None) -> None:
+    """With one or no tick at 1, 2 and 5, matplotlib's locator of logarithmic axes would put up to ten ticks."""
+    axes = new_figure(COLUMN, 2.0).subplots()
+    axes.set(xscale="log", xlim=(low, high))
+    plain_log_ticks(axes.xaxis)
+    ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
+    assert 2 <= len(ticks) <= 5
+    assert count is None or len(ticks) == count
+    axes.figure.draw_without_rendering()
+    assert all("10^" not in label.get_text() for label in axes.get_xticklabels())

@@ -204,7 +204,7 @@ def draw_communication(numbers: pd.DataFrame) -> Figure:
         plain_log_ticks(axes.yaxis)
     handles, labels = panels[0].get_legend_handles_labels()
     words = f"{runs_words(numbers['runs'])}; {_MEANS}; counted: bound of the proof, with its determinants"
-    legend_above(figure, handles, labels, words, ncols=2)
+    legend_above(figure, handles, labels, words, ncols=2, length=3.2)
     decade_ticks(panels[list(SWEPT).index("threshold")].xaxis, 4)
     settings = numbers.drop_duplicates("algorithm").set_index("algorithm")["settings"]
     figure.supxlabel(
@@ -235,7 +235,7 @@ def draw_heterogeneity(numbers: pd.DataFrame) -> Figure:
     heading(figure, f"{runs_words(numbers['runs'])}; {_MEANS}")
     for (axes, _), title in zip(pending, titles, strict=True):
         panel_label(axes, title)
-    return _finish(figure, pending, 0.8)
+    return _finish(figure, pending, 0.78)
 
 
 def draw_sizes(numbers: pd.DataFrame) -> Figure:

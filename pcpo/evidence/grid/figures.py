@@ -15,7 +15,7 @@ __all__ = ["FIGURES"]
 FIGURES: dict[str, EvidenceFigure] = {
     "phase_diagram": EvidenceFigure(
         title="When all sets are exact",
-        caption=r"Share of random fleets whose sets are all exact after $T$ rollouts per agent, by separation "
+        caption=r"Random fleets, per cent, whose sets are all exact after $T$ rollouts per agent, by separation "
         r"$\Delta/C^*$ and by number of agents $N$, everything else as in the base cell. The state at budget $T$ is "
         r"that of the last epoch that ends within $T$; before the first epoch the sets are $[N]$. Italic numbers: half "
         r"of the runs or more had ended before $T$; their last state counts. Lines are from theory: the median over "

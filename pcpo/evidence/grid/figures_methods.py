@@ -133,16 +133,16 @@ def _words(numbers: pd.DataFrame) -> str:
     """Say what stands behind the points."""
     kind = "jackknife-t" if numbers["fleets"].min() >= FEWEST else f"none (under {FEWEST} fleets)"
     text = (
-        f"after the last epoch, geometric mean over {fleets_words(numbers['fleets'])} per cell; 95 % intervals: {kind} "
-        "(left), Clopper-Pearson (right); hollow: over fleets without a lost run"
+        f"last epoch, geometric mean over {fleets_words(numbers['fleets'])} per cell; 95 % intervals: {kind} (left), "
+        "Clopper-Pearson (right)"
     )
+    text += "; hollow: fleets without a lost run" if numbers["lost"].any() else ""
     for kind, mark in _MARKS.items():
         text += f";{mark} {kind}" if mark and kind in set(numbers["kind"]) else ""
     few = numbers[numbers["kind"] == _SEES]
     if len(few):
         own, others = few["rollouts"].median(), numbers.loc[numbers["kind"] != _SEES, "rollouts"].median()
-        text += f"; {few['method'].iloc[0]}: {number_words(own)} rollouts per agent, "
-        text += f"the others {number_words(others)} (medians)"
+        text += f", with {number_words(own)} rollouts per agent in place of {number_words(others)} (medians)"
     return f"{text}; {numbers['base'].iloc[0]}; mode: {modes(numbers)}"
 
 

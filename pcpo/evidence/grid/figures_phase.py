@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pcpo import statistics
+from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Tables
 from pcpo.evidence.grid.panels import (
     Row,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.collections import QuadMesh
     from matplotlib.figure import Figure
 
-__all__ = ["draw_phase", "phase_table"]
+__all__ = ["draw_phase", "percent", "phase_table"]
 
 #: Budgets up to which the numbers fit into the cells.
 _MOST_NUMBERS = 9
@@ -90,7 +91,7 @@ def draw_phase(numbers: pd.DataFrame) -> Figure:
     for one, panel in zip(axes, panels, strict=True):
         panel_label(one, panel)
     axes[-1].set_xlabel("$T$ (rollouts per agent)")
-    words = f"share of fleets with exact sets; {fleets_words(numbers['fleets'])} per cell"
+    words = f"fleets with exact sets, per cent; {fleets_words(numbers['fleets'])} per cell"
     if numbers["rollouts"].nunique() <= _MOST_NUMBERS:
         words += "; italic: half of the runs had ended before $T$"
     else:
@@ -101,6 +102,20 @@ def draw_phase(numbers: pd.DataFrame) -> Figure:
     )
     heading(figure, f"{words}; mode: {modes(numbers)}")
     return figure
+
+
+def percent(share: float) -> str:
+    """Write a share in per cent; 0 and 100 stand for none and all."""
+    return str(round(100 * share) if share in (0, 1) else min(max(round(100 * share), 1), 99))
+
+
+def _beside(middle: float, lines: FloatArray, step: float) -> float:
+    """Return where a number stands in a cell of a given width: in its middle, or beside a line that runs there."""
+    nearest = lines[np.argmin(np.abs(lines - middle))]
+    away = 0.34 * step - abs(nearest - middle)
+    if away <= 0:
+        return middle
+    return float(middle + (1 if nearest <= middle else -1) * min(away, 0.3 * step))
 
 
 def _map(axes: Axes, part: pd.DataFrame) -> QuadMesh:
@@ -116,8 +131,11 @@ def _map(axes: Axes, part: pd.DataFrame) -> QuadMesh:
     axes.set_xscale("log")
     if len(x) <= _MOST_NUMBERS:
         for row in rows:
-            for T, share, over in zip(10**x, wide.to_numpy()[row], ended[row], strict=True):
-                written = axes.text(float(T), float(row), f"{share:.2f}", ha="center", va="center", fontsize=7)
+            own = part[part["value"] == wide.index.to_numpy()[row]]
+            crossed = np.log10(own[[name for name, _, _ in _THEORY]].to_numpy(dtype=float)[0])
+            for log_T, share, over in zip(x, wide.to_numpy()[row], ended[row], strict=True):
+                place = 10 ** _beside(log_T, crossed, step=float(np.diff(edges).min()))
+                written = axes.text(place, float(row), percent(share), ha="center", va="center", fontsize=7)
                 written.set_color("white" if share < 0.55 else "black")
                 written.set_fontstyle("italic" if over >= 0.5 else "normal")
                 written.set_path_effects([withStroke(linewidth=2, foreground=mesh.cmap(share))])

@@ -150,14 +150,14 @@ def _slopes(used: pd.DataFrame, points: list[Row]) -> list[Row]:
 def draw_scaling(numbers: pd.DataFrame) -> Figure:
     """Draw the ratios of every fleet by cell above, and the collapse below."""
     means = numbers[numbers["kind"] == "mean"].reset_index(drop=True)
-    figure = new_figure(COLUMN, 3.6 + rows_height(len(means)))
-    above, below = figure.subplots(2, 1, height_ratios=[0.6 + rows_height(len(means)), 2.0])
+    figure = new_figure(COLUMN, 2.9 + rows_height(len(means)))
+    above, below = figure.subplots(2, 1, height_ratios=[0.1 + rows_height(len(means)), 1.5])
     _draw_ratios(above, numbers[numbers["kind"] == "fleet"], means)
     _draw_collapse(below, numbers)
-    kind = "95 % jackknife-t over fleets" if means["fleets"].min() >= FEWEST else f"none (under {FEWEST} fleets)"
+    kind = "95 % jackknife-t" if means["fleets"].min() >= FEWEST else f"none (under {FEWEST} fleets)"
     words = (
-        f"{fleets_words(means['fleets'])} per cell; {numbers['base'].iloc[0]}; intervals of means: {kind}; "
-        f"nothing is fitted; mode: {modes(numbers)}"
+        f"ticks: {fleets_words(means['fleets'])} per cell, dots: means, intervals: {kind}; nothing is fitted; "
+        f"{numbers['base'].iloc[0]}; mode: {modes(numbers)}"
     )
     heading(figure, words)
     return figure
@@ -167,15 +167,13 @@ def _draw_ratios(axes: Axes, fleets: pd.DataFrame, means: pd.DataFrame) -> None:
     """Draw a point per fleet, and the mean of each cell with its interval."""
     row = {cell: k for k, cell in enumerate(means["cell"])}
     finite = fleets[np.isfinite(fleets["y"]) & (fleets["y"] > 0)]
-    axes.plot(finite["y"], finite["cell"].map(row), "|", color="0.6", ms=4, mew=0.6, zorder=1, label="a fleet")
+    axes.plot(finite["y"], finite["cell"].map(row), "|", color="0.6", ms=4, mew=0.6, zorder=1)
     axes.axvline(1, color="black", lw=0.8, zorder=0)
     axes.set_xscale("log")
     y, ticks = means["y"].to_numpy(dtype=float), np.arange(len(means))
     ok = np.isfinite(y)
     bars = np.nan_to_num(np.abs(np.stack([y - means["ci_low"], means["ci_high"] - y])))
-    axes.errorbar(
-        y[ok], ticks[ok], xerr=bars[:, ok], fmt="o", color=GLOBAL_COLOUR, ms=3, lw=1.2, label="mean over fleets"
-    )
+    axes.errorbar(y[ok], ticks[ok], xerr=bars[:, ok], fmt="o", color=GLOBAL_COLOUR, ms=3, lw=1.2)
     for k in ticks[np.isinf(y)]:
         axes.annotate("infinite", (0.99, k), xycoords=("axes fraction", "data"), ha="right", va="center", fontsize=7)
     without = np.where(means["without"] > 0, means["without"].map(lambda count: f" ({count} without)"), "")
@@ -184,7 +182,6 @@ def _draw_ratios(axes: Axes, fleets: pd.DataFrame, means: pd.DataFrame) -> None:
     axes.set_ylim(len(means) - 0.5, -0.5)
     axes.set_xlabel("gap / predicted gap")
     plain_log_ticks(axes.xaxis)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0, handletextpad=0.2)
 
 
 def _draw_collapse(axes: Axes, numbers: pd.DataFrame) -> None:
@@ -209,7 +206,7 @@ def _draw_collapse(axes: Axes, numbers: pd.DataFrame) -> None:
         return
     plain_log_ticks(axes.xaxis)
     plain_log_ticks(axes.yaxis)
-    axes.legend(loc="lower left", handletextpad=0.2)
+    axes.legend(loc="lower left", handletextpad=0.2, labelspacing=0.2)
     axes.set_title("\n".join(_slope_words(slopes)), loc="right", fontsize=7)
 
 

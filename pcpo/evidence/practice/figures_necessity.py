@@ -63,6 +63,7 @@ def draw_necessities(numbers: pd.DataFrame) -> Figure:
             points(axes, one["x"], one, colour, marker, ls="")
         axes.set_xticks(part["x"], part["series"], fontsize=7)
         axes.set_ylim(-0.05, 1.05)
+        axes.margins(x=0.05 if kind == "lost" else 0.12)
         panel_label(axes, title)
     _gaps(panels[2], numbers[numbers["kind"] == "gap"])
     explain(figure, numbers)
@@ -92,4 +93,5 @@ def _gaps(axes: Axes, part: pd.DataFrame) -> None:
     axes.set_ylim(top=30 * top)
     ticks = part.drop_duplicates("x")
     axes.set_xticks(ticks["x"], ticks["series"], fontsize=7)
+    axes.margins(x=0.12)
     panel_label(axes, "(c) gap / gap of PCPO\n(ticks: fleets, dots: medians)")

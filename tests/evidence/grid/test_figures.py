@@ -18,6 +18,7 @@ from pcpo.claims.options import with_defaults
 from pcpo.errors import ResultsError
 from pcpo.evidence.grid.cells import Cell, cells_of_grid
 from pcpo.evidence.grid.figures import FIGURES
+from pcpo.evidence.grid.figures_phase import _beside, percent
 from pcpo.evidence.grid.figures_scaling import _slope_words
 from pcpo.evidence.grid.panels import base_of, cell_words, like_base, mode_of, number_words
 from pcpo.evidence.grid.runs import settings_of
@@ -186,6 +187,18 @@ def test_many_budgets_are_drawn_in_colours_alone() -> None:
     assert figure.axes[-1].get_ylabel() == "share of fleets"
 
 
+def test_only_none_and_all_are_0_and_100_per_cent() -> None:
+    assert [percent(share) for share in (0.0, 0.001, 0.475, 0.999, 1.0)] == ["0", "1", "48", "99", "100"]
+
+
+@pytest.mark.parametrize("line", [3.0, 3.1, 2.9, 3.2, 2.8, 3.4])
+def test_numbers_stand_beside_boundaries_and_inside_their_cells(line: float) -> None:
+    place = _beside(3.0, np.array([9.0, line]), step=0.5)
+    assert abs(place - line) >= 0.29 * 0.5
+    assert abs(place - 3.0) <= 0.31 * 0.5
+    assert (place == 3.0) == (line == 3.2 or line == 2.8 or line == 3.4)
+
+
 def test_panels_are_those_that_were_run() -> None:
     def panels(options: Mapping[str, Any]) -> dict[str, list[float]]:
         found = FIGURES["phase_diagram"].table(grid(options, 2))
@@ -259,7 +272,8 @@ def test_methods_are_named_by_what_they_are_told() -> None:
         "sees trajectories": 1,
     }
     heading = FIGURES["who_wins"].draw(found.reset_index()).get_suptitle().replace("\n", " ")
-    assert "Clustered sys-ID: 10,000 rollouts per agent, the others" in heading.replace(r"$1.0\times10^{4}$", "10,000")
+    words = "‡ sees trajectories, with 10,000 rollouts per agent in place of"
+    assert words in heading.replace(r"$1.0\times10^{4}$", "10,000")
 
 
 def test_the_population_has_a_row_for_every_fleet() -> None:
