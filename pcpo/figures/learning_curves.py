@@ -145,6 +145,8 @@ def _panel(axes: Axes, part: pd.DataFrame, title: str) -> None:
 
 def _series(axes: Axes, one: pd.DataFrame, series: str, panel: pd.DataFrame) -> None:
     """Draw a curve, its interval and its prediction; an infinite mean is a triangle above, with the count of runs."""
+    from matplotlib.patheffects import withStroke
+
     label, colour, marker, line = _SERIES[series]
     finite = np.isfinite(one["gap"])
     axes.plot(one["rollouts"], one["gap"].where(finite), color=colour, marker=marker, linestyle=line, label=label)
@@ -165,6 +167,7 @@ def _series(axes: Axes, one: pd.DataFrame, series: str, panel: pd.DataFrame) -> 
             xytext=(0, 5),
             fontsize=7,
             color=colour,
+            path_effects=[withStroke(linewidth=2, foreground="white")],
         )
 
 

@@ -77,6 +77,7 @@ class Look(NamedTuple):
 
 
 _DARK = "#4D4D4D"
+_INDIGO = "#332288"  # the pale pink of the palette hardly shows on white, and looks like sky blue to some
 #: How every figure draws a method, by its name in `pcpo.algorithms.registry.ALGORITHMS`. A method and its synchronised
 #: variant share a colour; variants of PCPO, which are compared with PCPO alone, take the colours of other methods.
 METHOD_LOOKS = {
@@ -97,8 +98,8 @@ METHOD_LOOKS = {
     "fedlqr": Look(_PALETTE[5], "P", "--"),
     "fedlqr_sync": Look(_PALETTE[5], "H", ":"),
     "ifca": Look(_PALETTE[9], "X", "-."),
-    "cfl": Look(_PALETTE[6], "*", "--"),
-    "cfl_sync": Look(_PALETTE[6], "<", ":"),
+    "cfl": Look(_INDIGO, "*", "--"),
+    "cfl_sync": Look(_INDIGO, "<", ":"),
     "maml_lqr": Look(_PALETTE[7], "h", "-."),
     "maml_lqr_sync": Look(_PALETTE[7], ">", ":"),
     "least_squares": Look(_DARK, "d", "--"),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from support.many_clusters import METHODS, fleet_of, numbers_of
 
 from pcpo.algorithms.registry import ALGORITHMS
@@ -17,6 +17,21 @@ from pcpo.evidence.practice.figures_necessity import _METHODS, _SETS
 from pcpo.evidence.registry import load_figure as load_evidence
 from pcpo.figures import registry, style
 from pcpo.figures.style import METHOD_LOOKS, method_look
+
+#: Linear RGB to XYZ (sRGB), and to the linear RGB that colour-blind eyes see (Machado, Oliveira and Fernandes, 2009).
+XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+EYES = {
+    "normal": np.eye(3),
+    "no red cones": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "no green cones": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+    "no blue cones": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+    ),
+}
 
 
 def test_every_method_of_the_package_has_a_look_of_its_own() -> None:
@@ -41,8 +56,41 @@ def test_methods_that_are_compared_differ_in_colour_and_in_marker(kinds: tuple[s
         assert not related or a.line != b.line, (one, other)
 
 
-def test_colours_are_safe_for_the_colour_blind() -> None:
-    assert {look.colour for look in METHOD_LOOKS.values()} <= {*style._PALETTE, style._DARK}
+def linear(colour: str) -> np.ndarray:
+    """Return the linear RGB of a colour."""
+    c = np.asarray(to_rgb(colour))
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb: np.ndarray) -> np.ndarray:
+    """Return CIELAB coordinates, white D65, of linear RGB."""
+    t = XYZ @ np.clip(rgb, 0, 1) / XYZ.sum(axis=1)
+    f = np.where(t > 0.008856, np.cbrt(t), 7.787 * t + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def nearest(colours: set[str], seen: np.ndarray) -> float:
+    """Return the smallest distance in CIELAB of two colours as an eye sees them."""
+    shown = [lab(seen @ linear(colour)) for colour in sorted(colours)]
+    return min(float(np.linalg.norm(a - b)) for a, b in combinations(shown, 2))
+
+
+@pytest.mark.parametrize("eye", list(EYES))
+@pytest.mark.parametrize("kinds", [("method",), ("ablation",), ("extension",)])
+def test_colours_of_methods_are_told_apart_by_every_eye(kinds: tuple[str, ...], eye: str) -> None:
+    """A distance of about 2 is just seen side by side."""
+    colours = {method_look(name).colour for name, entry in ALGORITHMS.items() if name == "pcpo" or entry.group in kinds}
+    assert nearest(colours, EYES[eye]) > 10
+
+
+def test_colours_of_methods_show_on_white() -> None:
+    contrast = {look.colour: 1.05 / (float(XYZ[1] @ linear(look.colour)) + 0.05) for look in METHOD_LOOKS.values()}
+    assert min(contrast.values()) > 2, contrast
+
+
+def test_colours_that_some_eyes_confuse_are_noticed() -> None:
+    assert nearest({"#882255", style._DARK}, EYES["normal"]) > 30
+    assert nearest({"#882255", style._DARK}, EYES["no green cones"]) < 3
 
 
 def test_learning_alone_and_together_have_the_colours_of_local_and_global_gains() -> None:
