@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from support.rollout_only import Cost, FunctionOracle, bowl
@@ -152,6 +154,28 @@ def test_costs_without_a_finite_variance_are_refused() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("law", "least", "most"),
+    [
+        (lambda rng, count: np.abs(rng.standard_cauchy(count)), 14, 20),
+        (lambda rng, count: rng.standard_normal(count) ** 2, 0, 0),
+        (lambda rng, count: rng.standard_exponential(count), 0, 0),
+    ],
+    ids=["Cauchy", "chi-square", "exponential"],
+)
+def test_tails_are_told_from_skewness(
+    law: Callable[[np.random.Generator, int], FloatArray], least: int, most: int
+) -> None:
+    found = 0
+    for seed in range(20):
+        oracle = FunctionOracle([lambda K, rng: K[:, 0, 0] ** 2 + law(rng, len(K))], (1, 1), seed)
+        try:
+            probe(oracle, np.full((1, 1, 1), 2.0), 8_000, epoch=1, rule="full")
+        except ConfigError as error:
+            found += "expected costs of finite variance" in str(error)
+    assert least <= found <= most
+
+
 def test_costs_that_are_no_number_are_refused() -> None:
     refused(lambda K, rng: np.full(len(K), np.nan), "costs of agent 1: found NaN, expected a number")
 
@@ -169,6 +193,29 @@ def test_second_differences_of_a_bowl_are_its_quadratic_form() -> None:
     H = np.array([[4.0, 1.0], [1.0, 2.0]])
     oracle = FunctionOracle([bowl(np.zeros((1, 2)), 2.0, H, noise=0.0)], (1, 2))
     gains, U = np.array([[[0.3, 0.4]]]), design(2, 0, 1, every_entry=True)
-    costs = oracle.costs(gains, 1, purpose=Purpose.PROBING, epoch=1).values
-    q = second_differences(oracle, gains, costs, np.array([0.1]), U, 1, 1)
+    q, used, noise = second_differences(oracle, exact_point(oracle, gains), np.array([0.1]), U, 2, 1)
     np.testing.assert_allclose(q[:, 0], np.einsum("ki,ij,kj->k", U, H, U))
+    assert used == 0.1
+    assert noise == 0
+
+
+def test_one_direction_of_infinite_cost_does_not_make_a_curvature_infinite() -> None:
+    """A bowl with an edge, as closed loops have: its curvature is found within the edge, and far beyond it is finite."""
+    smooth = bowl(np.zeros((1, 2)), 1.0, np.eye(2), noise=0.0)
+
+    def edged(K: FloatArray, rng: np.random.Generator) -> FloatArray:
+        return np.where(K[:, 0, 0] > 0.4, 1e30, smooth(K, rng))
+
+    oracle = FunctionOracle([edged, smooth], (1, 2))
+    at = exact_point(oracle, np.full((2, 1, 2), 0.3))
+    U = design(2, 0, 1, every_entry=True)
+    q, used, _ = second_differences(oracle, at, np.array([0.2, 0.2]), U, 10, 1)
+    np.testing.assert_allclose(used, [0.05, 0.2])
+    np.testing.assert_allclose(q, np.ones((4, 2)))
+    for r, expected in ((0.2, 1.0), (8.0, 2 * 10 * 1.09 / 2.0**2)):
+        bent = curvature(oracle, at, np.array([r, 0.2]), 80, epoch=1, rule="full")
+        assert bent.largest[1] == pytest.approx(1.0)
+        assert expected / 2 < bent.largest[0] < 2 * expected
+        assert bent.radius[0] <= r / 2
+    unguarded = (1e30 - at.costs[0]) / 0.2**2
+    assert unguarded > 1e31

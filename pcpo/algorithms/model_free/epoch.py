@@ -59,6 +59,7 @@ class Epoch:
         self.epoch, self.total, self.begun = state.epoch + 1, rollouts, oracle.rollouts
         self.X, self.Y, self.known = state.local_gains, state.global_gains, state.known
         self.spent, self.shares = dict(state.spent), algorithm.shares_in(self.epoch)
+        self.worst = self.known.worst
         D, local = self.X[0].size, self.shares.local * rollouts
         self.iterations = max(1, min(algorithm.iterations, int(local / max(_FEWEST_MINIBATCH, D))))
 
@@ -87,6 +88,7 @@ class Epoch:
                 nearest=np.full(N, np.inf), output_costs=self.known.costs, output_errors=self.known.errors,
             )  # fmt: skip
             used, capped = self.radii_local, np.zeros(N, dtype=np.bool_)
+        self.known = replace(self.known, worst=self.worst)
         state = AutoState(
             self.state.setting, self.epoch, self.state.epochs_planned, self.X, self.Y, self.known, self.spent
         )
@@ -325,6 +327,7 @@ class Epoch:
         variance = self.known.variance
         if batches == _BATCHES:
             variance = 0.5 * (variance + found.variance)
+            self.worst = np.maximum(self.worst, found.worst)
         return replace(found, variance=variance)
 
     def counted(self, what: str, function: Callable[..., Any], /, *args: Any, **named: Any) -> Any:

@@ -16,6 +16,9 @@ __all__ = ["Findings", "doubts"]
 #: has to be beyond k.
 _NEAR = 1.5
 _NORMAL_95 = 1.959963984540054
+#: Share of one batch of 16 in the variance of costs from which tails are called heavy; of normal means the largest is
+#: above with probability 5e-5.
+_HEAVY = 0.75
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,10 @@ class Findings:
         """Return the findings as a few lines of text."""
         lines = []
         for number, members in enumerate(self.clusters, 1):
-            low, high = self.intervals[members].mean(axis=0)
-            who = ", ".join(map(str, members))
+            who, mean = ", ".join(map(str, members)), float(self.costs[members].mean())
+            within = _NORMAL_95 * float(np.linalg.norm(self.errors[members])) / len(members)
             lines.append(
-                f"cluster {number}: agents {who}; cost {self.costs[members].mean():.4g} [{low:.4g}, {high:.4g}]"
+                f"cluster {number}: agents {who}; mean cost {mean:.4g} [{mean - within:.4g}, {mean + within:.4g}]"
             )
         spent = ", ".join(f"{purpose} {count:,}" for purpose, count in self.rollouts.items() if count)
         return "\n".join([*lines, f"rollouts per agent: {spent}", *self.warnings])
@@ -88,6 +91,11 @@ def doubts(known: Known, resolution: float, k: float) -> list[str]:
                 f"agents {min(low, high)} and {max(low, high)} share a gain whose costs for them differ by "
                 f"{apart / max(error, 1e-300):.1f} standard errors: they may be two clusters"
             )
+    for i in np.flatnonzero(known.worst > _HEAVY):
+        found.append(
+            f"the costs of agent {i} have heavy tails: one of 16 batches of rollouts has {known.worst[i]:.0%} of all "
+            "variance; if the variance is infinite, intervals and tests mean nothing"
+        )
     for i in np.flatnonzero(nearest < k + _NEAR):
         found.append(f"agent {i} is only {nearest[i]:.1f} standard errors from another cluster, {k:g} separate it")
     return found

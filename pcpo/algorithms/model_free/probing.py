@@ -50,14 +50,18 @@ RISE = 0.15
 #: Condition number that "trace" assumes.
 PRIOR_CONDITION = 10.0
 
-_BATCHES, _FEWEST = 32, 8
+_BATCHES, _LOOKS, _SMALLEST_BATCH, _FEWEST = 32, 4, 2, 8
 _TRIALS, _DIRECTIONS, _STEP = 13, 4, 4.0
 #: Shares of the probing's rollouts: cost and variance, all trials of a radius, curvature.
 _COST, _TRIAL, _CURVATURE = 0.15, 0.03, 0.45
 #: A cost beyond this multiple of the cost at the gain itself is taken for infinite.
 _CLIFF = 10.0
-#: Share of the sum of squares that one batch of `_BATCHES` may have; of normal means one has about a sixth.
-_TAIL = 0.8
+#: Share of the sum of squares that one batch of `_BATCHES` may have, as a mean of `_LOOKS` such shares; of normal means
+#: one has about a sixth.  Where costs are of the law of |Cauchy|, 0.87 of agents are above, and 0.11 where they are
+#: squares of Student's t with 5 degrees of freedom, in batches of 9.
+_TAIL = 0.5
+#: Radius of the second half of second differences over that of the first, where the first met a cliff.
+_SHRUNK = 0.25
 #: Smallest upper bound on a curvature that is not seen, as the rise of the cost at the radius where it is measured.
 _FLAT = 0.005
 _ERRORS, _SEEN = 2.0, 3.0
@@ -71,7 +75,8 @@ class Measured:
         mean: Ĉ_i, ``(N,)``.
         variance: of one rollout, from the spread of the means of batches, ``(N,)``.
         rollouts: behind each mean.
-        worst: largest share of one batch in the sum of squared deviations, ``(N,)``.
+        worst: largest share of one batch in the sum of squared deviations of 32 batches or fewer, the mean of such
+            shares if there are more batches, ``(N,)``.
     """
 
     mean: FloatArray
@@ -145,10 +150,18 @@ def measured(
     means = np.array([_costs(oracle, gains, size, purpose, epoch, discounts) for _ in range(batches)])
     centre = means.mean(axis=0)
     with np.errstate(over="ignore", invalid="ignore"):
-        squares = (means - centre) ** 2
-        total_squares = squares.sum(axis=0)
-        worst = np.where(total_squares > 0, squares.max(axis=0) / total_squares, 0.0)
-    return Measured(centre, size * total_squares / (batches - 1), size * batches, worst)
+        total_squares = ((means - centre) ** 2).sum(axis=0)
+        looks = np.array([_largest_share(part) for part in np.array_split(means, -(-batches // _BATCHES))])
+    return Measured(centre, size * total_squares / (batches - 1), size * batches, looks.mean(axis=0))
+
+
+def _largest_share(means: FloatArray) -> FloatArray:
+    """Return the largest share of one batch in the sum of squared deviations; 0 if these are rounding, ``(N,)``."""
+    centre = means.mean(axis=0)
+    squares = (means - centre) ** 2
+    total = squares.sum(axis=0)
+    noisy = total > len(means) * (1e-12 * centre) ** 2
+    return np.asarray(np.where(noisy, squares.max(axis=0) / np.where(noisy, total, 1.0), 0.0))
 
 
 def design(D: int, count: int, epoch: int, *, every_entry: bool) -> FloatArray:
@@ -167,17 +180,35 @@ def design(D: int, count: int, epoch: int, *, every_entry: bool) -> FloatArray:
 
 
 def second_differences(
-    oracle: Oracle,
-    gains: FloatArray,
-    costs: FloatArray,
-    radii: FloatArray,
-    directions: FloatArray,
-    size: int,
-    epoch: int,
-) -> FloatArray:
-    """Return q(u) of every direction and agent ``(k, N)``, from `size` rollouts at each of K + ru and K − ru."""
-    both = _both_sides(oracle, gains, radii, directions, size, epoch)
-    return np.asarray((both.sum(axis=1) - 2 * costs) / radii**2)
+    oracle: Oracle, at: Point, radii: FloatArray, directions: FloatArray, size: int, epoch: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Measure q(u) along every direction, from about `size` rollouts at each of K + ru and K − ru, in two halves.
+
+    Where the first half meets a cost that is `_CLIFF` times that of the gain, or infinite, the agent drops it and takes
+    the second half at a quarter of its radius; a cost that is still as high there counts as that multiple.  So one
+    direction of instability makes a curvature large, not infinite.
+
+    Args:
+        oracle: answers.
+        at: the gains and what is known there.
+        radii: r, ``(N,)``.
+        directions: u, ``(k, D)``.
+        size: rollouts.
+        epoch: key of the streams.
+
+    Returns:
+        q, ``(k, N)``; the radii of q, and the variance of every q that the noise at K ± ru makes, ``(N,)``.
+    """
+    half = max(1, size // 2)
+    first = _both_sides(oracle, at.gains, radii, directions, half, epoch)
+    scale = scale_of(at.costs, at.variance)
+    cliff = (np.abs(first - at.costs) > _CLIFF * scale).any(axis=(0, 1))
+    used = np.where(cliff, _SHRUNK * radii, radii)
+    second = _both_sides(oracle, at.gains, used, directions, half, epoch)
+    second = np.clip(second, at.costs - _CLIFF * scale, at.costs + _CLIFF * scale)
+    both = np.where(cliff, second, 0.5 * np.where(cliff, second, first) + 0.5 * second)
+    q = (both.sum(axis=1) - 2 * at.costs) / used**2
+    return np.asarray(q), used, np.asarray(2 * at.variance / np.where(cliff, half, 2 * half) / used**4)
 
 
 def hessians(differences: FloatArray, D: int) -> FloatArray:
@@ -242,11 +273,10 @@ def curvature(
     every_entry = rule == "full" and D <= MOST_ENTRIES
     directions = design(D, max(D, 3 * _DIRECTIONS), epoch, every_entry=every_entry)
     size = max(2, total // (2 * len(directions)))
-    q = second_differences(oracle, at.gains, at.costs, radii, directions, size, epoch)
-    shared = np.ones(len(radii)) if sizes is None else sizes
-    if together is not None:
-        q = together(q.T).T
-    noise = 2 * at.variance / (size * shared) / radii**4
+    q, radii, noise = second_differences(oracle, at, radii, directions, size, epoch)
+    if together is not None and sizes is not None:
+        averages = together(np.column_stack([q.T, noise]))
+        q, noise = averages[:, :-1].T, averages[:, -1] / sizes
     if every_entry:
         eigenvalues = np.linalg.eigvalsh(hessians(q, D))
         mean, largest = eigenvalues.mean(axis=1), eigenvalues[:, -1]
@@ -270,7 +300,7 @@ def scale_of(costs: FloatArray, variance: FloatArray) -> FloatArray:
 def fewest_rollouts(D: int) -> int:
     """Return the smallest number of rollouts per agent with which `probe` measures anything."""
     directions = D**2 if D <= MOST_ENTRIES else max(D, 3 * _DIRECTIONS)
-    return math.ceil(max(_BATCHES * 4 / _COST, 2 * directions * _FEWEST / _CURVATURE))
+    return math.ceil(max(_BATCHES * _LOOKS * _SMALLEST_BATCH / _COST, 2 * directions * _FEWEST / _CURVATURE))
 
 
 def probe(oracle: Oracle, gains: FloatArray, total: int, *, epoch: int, rule: CurvatureRule) -> tuple[Point, Curvature]:
@@ -281,7 +311,8 @@ def probe(oracle: Oracle, gains: FloatArray, total: int, *, epoch: int, rule: Cu
             costs that do not rise however far the gain is moved.
     """
     before = oracle.nonfinite.copy()
-    at_start = measured(oracle, gains, int(_COST * total), purpose=Purpose.PROBING, epoch=epoch, batches=_BATCHES)
+    batches = _BATCHES * _LOOKS
+    at_start = measured(oracle, gains, int(_COST * total), purpose=Purpose.PROBING, epoch=epoch, batches=batches)
     _check_start(at_start, oracle.nonfinite - before)
     radii = _radii(oracle, gains, at_start, int(_TRIAL * total), epoch)
     found = Point(gains, at_start.mean, at_start.errors, at_start.variance)
@@ -297,8 +328,8 @@ def _check_start(found: Measured, lost: IntArray) -> None:
         )
     for i in np.flatnonzero(found.worst > _TAIL)[:1]:
         raise ConfigError(
-            f"costs of agent {i}: found that one of {_BATCHES} batches has {found.worst[i]:.0%} of all variance, "
-            "expected costs of finite variance; a gain near instability or rewards with heavy tails do that"
+            f"costs of agent {i}: found that one of {_BATCHES} batches of rollouts has {found.worst[i]:.0%} of all "
+            "variance, expected costs of finite variance; a gain near instability or rewards with heavy tails do that"
         )
 
 
@@ -327,7 +358,8 @@ def _radii(oracle: Oracle, gains: FloatArray, start: Measured, total: int, epoch
         limit = np.sqrt(3 * RISE / np.maximum(steepest, 1e-12))
         factor = np.where(steepest > 4 * RISE, np.minimum(factor, limit), factor)
         factor = np.where(cliff, 1 / _STEP, np.clip(factor, 1 / _STEP, _STEP))
-        highest = np.maximum(highest, np.where(cliff, np.inf, rise / np.maximum(error, 1e-300)))
+        sure = np.where(rise > 1e-9, rise / np.maximum(error, 1e-300), 0.0)  # less than 1e-9 is rounding
+        highest = np.maximum(highest, np.where(cliff, np.inf, sure))
         found = seen & ~cliff & (np.abs(np.log(factor)) < math.log(1.5))
         radii = np.where(done, radii, radii * factor)
         done |= found

@@ -34,6 +34,7 @@ class Known:
         nearest: of `Grouping`.
         output_costs: at K̂_i.
         output_errors: standard errors of these.
+        worst: the largest share of one batch of 16 in the variance of the costs of any epoch.
     """
 
     costs: FloatArray
@@ -48,6 +49,7 @@ class Known:
     nearest: FloatArray
     output_costs: FloatArray
     output_errors: FloatArray
+    worst: FloatArray
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,9 @@ class AutoState:
         gains = setting.initial_gains
         N = len(gains)
         nan, one, nobody = np.full(N, np.nan), np.ones(N), np.full(N, -1, dtype=np.int64)
-        known = Known(nan, nan, nan, Curvature(nan, nan, nan), one, one, nobody, nobody, nan, nan, nan, nan)
+        known = Known(
+            nan, nan, nan, Curvature(nan, nan, nan), one, one, nobody, nobody, nan, nan, nan, nan, np.zeros(N)
+        )
         return cls(setting, 0, 0, gains, gains, known, dict.fromkeys(PURPOSES, 0))
 
     def measured(self, at: Point, bent: Curvature, spent: Mapping[str, int], planned: int) -> AutoState:
