@@ -200,7 +200,7 @@ def test_second_differences_of_a_bowl_are_its_quadratic_form() -> None:
 
 
 def test_one_direction_of_infinite_cost_does_not_make_a_curvature_infinite() -> None:
-    """A bowl with an edge, as closed loops have: its curvature is found within the edge, and far beyond it is finite."""
+    """A bowl with an edge, as closed loops have: within it the curvature is found, and beyond it is finite."""
     smooth = bowl(np.zeros((1, 2)), 1.0, np.eye(2), noise=0.0)
 
     def edged(K: FloatArray, rng: np.random.Generator) -> FloatArray:
