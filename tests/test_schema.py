@@ -106,7 +106,7 @@ def scenario(change: Callable[[dict[str, Any]], object]) -> Callable[[dict[str, 
             r"separation: found 0, expected a number above 0",
         ),
         (scenario(lambda s: s["seeds"].update(count=0)), r"seeds.count: found 0, expected a number of at least 1"),
-        (scenario(lambda s: s.update(algorithms=["local"])), r"scenarios.a.algorithms"),
+        (scenario(lambda s: s.update(algorithms=[])), r"scenarios.a.algorithms"),
     ],
 )
 def test_a_wrong_key_is_named(change: Callable[[dict[str, Any]], object], message: str) -> None:

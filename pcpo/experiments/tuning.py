@@ -49,7 +49,8 @@ class Trial:
 
 def candidates(grid: Mapping[str, Sequence[float]], algorithm: str) -> list[Candidate]:
     """List all points of {"step_scale": […], "radius_scale": […]}; (1, 1) for an algorithm that takes neither."""
-    if ALGORITHMS[algorithm].sees == "trajectories":
+    entry = ALGORITHMS[algorithm]
+    if entry.sees == "trajectories" or entry.own_schedule:
         return [Candidate(1.0, 1.0)]
     return [Candidate(*point) for point in product(grid["step_scale"], grid["radius_scale"])]
 

@@ -79,7 +79,7 @@ class Look(NamedTuple):
 _DARK = "#4D4D4D"
 _INDIGO = "#332288"  # the pale pink of the palette hardly shows on white, and looks like sky blue to some
 #: How every figure draws a method, by its name in `pcpo.algorithms.registry.ALGORITHMS`. A method and its synchronised
-#: variant share a colour; variants of PCPO, which are compared with PCPO alone, take the colours of other methods.
+#: variant share a colour, and so do two exponents of the radius; variants of PCPO, which are compared with PCPO alone, take the colours of other methods.
 METHOD_LOOKS = {
     "pcpo": Look(GLOBAL_COLOUR, "o", "-"),
     "pcpo_sync": Look(GLOBAL_COLOUR, "8", ":"),
@@ -90,6 +90,10 @@ METHOD_LOOKS = {
     "pcpo_eliminate_once": Look(_PALETTE[7], "X", "--"),
     "pcpo_centred": Look(_PALETTE[4], "s", "--"),
     "pcpo_two_point": Look(_PALETTE[2], "d", "-."),
+    "pcpo_radius_1_6": Look(GLOBAL_COLOUR, "v", "--"),
+    "pcpo_centred_radius_1_6": Look(_PALETTE[4], "X", ":"),
+    "pcpo_two_point_radius_1_6": Look(_PALETTE[2], "P", (0, (5, 3))),
+    "pcpo_auto": Look(_PALETTE[3], "*", "-"),
     "local": Look(LOCAL_COLOUR, "s", "--"),
     "naive_average": Look(_PALETTE[3], "v", "-."),
     "naive_average_sync": Look(_PALETTE[3], "^", ":"),

@@ -137,7 +137,7 @@ BAD = {
     ),
     "peeks": (
         METHOD.replace("name =", 'uses = frozenset({"A"})\n    name ='),
-        "algorithm 'mine': uses: found ['A'], expected some of cross_costs, gamma",
+        "algorithm 'mine': uses: found ['A'], expected some of balances, cross_costs, gamma",
     ),
     "plant's name": ("PLANTS = {'; rm': print}\n", "plant: found the name '; rm', expected letters, digits and _"),
     "no factory": ("PLANTS = {'still': 1}\n", "plant 'still': found a int, expected a factory (fleet, agent)"),

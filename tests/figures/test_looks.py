@@ -43,15 +43,13 @@ def test_every_method_of_the_package_has_a_look_of_its_own() -> None:
 
 @pytest.mark.parametrize("kinds", [("method",), ("ablation",), ("extension",)])
 def test_methods_that_are_compared_differ_in_colour_and_in_marker(kinds: tuple[str, ...]) -> None:
-    """Variants that begin with (8) share the colour of their method, and differ in marker and line."""
+    """Variants that begin with (8), or have another exponent of the radius, share the colour of their method."""
     names = [name for name, entry in ALGORITHMS.items() if name == "pcpo" or entry.group in kinds]
     for one, other in combinations(names, 2):
         a, b = method_look(one), method_look(other)
         assert a.marker != b.marker, (one, other)
-        related = one.removesuffix("_sync") == other.removesuffix("_sync") or {one, other} == {
-            "least_squares",
-            "cluster_sysid",
-        }
+        bases = [name.removesuffix("_sync").removesuffix("_radius_1_6") for name in (one, other)]
+        related = bases[0] == bases[1] or {one, other} == {"least_squares", "cluster_sysid"}
         assert (a.colour == b.colour) == related, (one, other)
         assert not related or a.line != b.line, (one, other)
 

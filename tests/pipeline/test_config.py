@@ -10,7 +10,7 @@ import pytest
 from snakemake.utils import update_config
 
 from pcpo.errors import ConfigError
-from pcpo.pipeline.config import check_seeds, check_tuning, read_configuration
+from pcpo.pipeline.config import check_schedules, check_seeds, check_tuning, read_configuration
 
 FIRST = "name: a\nscenarios:\n  motors: {title: two, seeds: {first: 0, count: 010}, list: [1, 2]}\nreport: true\n"
 SECOND = "scenarios:\n  motors: {seeds: {count: 2e1}, list: [3]}\n  other: {}\nreport: {a: 1}\n"
@@ -121,3 +121,28 @@ def test_seeds_of_tuning_and_comparison_differ(first: int, count: int, shared: i
     else:
         with pytest.raises(ConfigError, match=rf"scenarios\.a\.tuning\.seeds: found {shared}, which is also"):
             check_tuning(scenarios)
+
+
+#: A scenario without a schedule, and one with.
+FREE: dict[str, Any] = {"algorithms": ["pcpo_auto"], "budget": {"rollouts": 10_000}, "oracle": "rollouts"}
+PLANNED: dict[str, Any] = {"algorithms": ["pcpo"], "schedule": {}, "budget": {"epochs": 2}, "oracle": "auto"}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "message"),
+    [
+        (FREE, None),
+        (PLANNED, None),
+        ({**PLANNED, "algorithms": ["local"]}, r"algorithms: found local, expected 'pcpo' among them"),
+        ({**FREE, "algorithms": ["pcpo_auto", "local"]}, r"schedule: missing, expected one for local; or, .*pcpo_auto"),
+        ({**FREE, "budget": {"epochs": 2}}, r"budget: found epochs without a schedule, expected rollouts per agent"),
+        ({**FREE, "oracle": "auto"}, r"oracle: found 'auto' without a schedule"),
+        ({**FREE, "tuning": {}}, r"tuning: found it without a schedule"),
+    ],
+)
+def test_a_schedule_is_there_where_a_method_needs_one(scenario: dict[str, Any], message: str | None) -> None:
+    if message is None:
+        check_schedules({"a": scenario})
+    else:
+        with pytest.raises(ConfigError, match=rf"^scenarios\.a\.{message}"):
+            check_schedules({"a": scenario})

@@ -35,7 +35,7 @@ def stop(report: EpochReport) -> None:
 @pytest.fixture(scope="module")
 def experiment(repository: Path) -> Experiment:
     fleet = read_fleet(repository / "config/fleets/example.yaml")
-    return Experiment.calibrated(fleet, Delta0=24.0, minibatch_scale=0.001, epochs=3)
+    return Experiment.calibrated(fleet, Delta0=24.0, minibatch_scale=0.003, epochs=3)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
