@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pcpo.algorithms.baselines.base import OneSequence, Progress, alone, descend
     from pcpo.algorithms.registry import Entry, make_algorithm
     from pcpo.experiments.experiment import Experiment
+    from pcpo.experiments.learning import Plants, learn
     from pcpo.experiments.records import read_runs
     from pcpo.fleets.files import example_fleet, read_fleet, write_fleet
     from pcpo.fleets.fleet import Fleet
@@ -51,12 +52,14 @@ __all__ = [
     "FleetSpec",
     "LinearSystem",
     "OneSequence",
+    "Plants",
     "Progress",
     "SingleEnvironment",
     "__version__",
     "alone",
     "descend",
     "example_fleet",
+    "learn",
     "load_results",
     "make_algorithm",
     "random_fleet",
@@ -76,11 +79,13 @@ DOOR = {
     "FleetSpec": "pcpo.fleets.random",
     "LinearSystem": "pcpo.lqr.system",
     "OneSequence": "pcpo.algorithms.baselines.base",
+    "Plants": "pcpo.experiments.learning",
     "Progress": "pcpo.algorithms.baselines.base",
     "SingleEnvironment": "pcpo.oracles.plant",
     "alone": "pcpo.algorithms.baselines.base",
     "descend": "pcpo.algorithms.baselines.base",
     "example_fleet": "pcpo.fleets.files",
+    "learn": "pcpo.experiments.learning",
     "load_results": "pcpo.report.view",
     "make_algorithm": "pcpo.algorithms.registry",
     "random_fleet": "pcpo.fleets.random",

@@ -79,7 +79,8 @@ class Look(NamedTuple):
 _DARK = "#4D4D4D"
 _INDIGO = "#332288"  # the pale pink of the palette hardly shows on white, and looks like sky blue to some
 #: How every figure draws a method, by its name in `pcpo.algorithms.registry.ALGORITHMS`. A method and its synchronised
-#: variant share a colour, and so do two exponents of the radius; variants of PCPO, which are compared with PCPO alone, take the colours of other methods.
+#: variant share a colour, and so do two exponents of the radius; variants of PCPO, which are compared with PCPO alone,
+#: take the colours of other methods.
 METHOD_LOOKS = {
     "pcpo": Look(GLOBAL_COLOUR, "o", "-"),
     "pcpo_sync": Look(GLOBAL_COLOUR, "8", ":"),

@@ -55,7 +55,8 @@ def test_every_block_works(followed: tuple[Workspace, Outcome]) -> None:
         assert f"{suffix} 4 agents, optimal costs" in outcome.text
     of_files = {line.partition(" ")[2] for line in outcome.text.splitlines() if " agents, optimal costs" in line}
     assert len(of_files) == 1, "the three files hold different fleets"
-    assert "calibrated, plant saturating" in outcome.text
+    assert "model-free, plant saturating" in outcome.text
+    assert "cluster 2: agents" in outcome.text
     drawn = re.findall(r"^Job \d+: Figure learning_curves$", outcome.text, re.MULTILINE)
     assert len(drawn) == 2, "made once, and once more by itself"
     assert {p.name for p in workspace.root.iterdir()} >= {"mine", "mine.yaml", "build"}
@@ -66,7 +67,7 @@ def test_the_report_is_about_the_scenarios_of_the_tutorial(followed: tuple[Works
     page = (followed[0].root / MADE / "results/report.html").read_text(encoding="utf-8")
     assert "This report is partial" not in page
     assert "missing:" not in page
-    for word in ("two motors", "saturating motors", "halfway", "calibrated, plant saturating", "no claim is tested"):
+    for word in ("two motors", "saturating motors", "halfway", "model-free, plant saturating", "no claim is tested"):
         assert word in page
     assert 'id="verdicts"' not in page
     shown = ("fleets", "elimination", "elimination_saturating", "learning_curves", "baselines")
@@ -81,7 +82,7 @@ def test_the_report_is_about_the_scenarios_of_the_tutorial(followed: tuple[Works
 
 REPORT = {"Notebook comparison", "Report"}
 HALFWAY = {"Tuning halfway in scenario motors", "Runs of halfway in scenario motors, seeds 000000-000001"}
-SATURATING = {"Runs of pcpo in scenario saturating, seeds 000000-000001"}
+SATURATING = {"Runs of pcpo_auto in scenario saturating, seeds 000000-000001"}
 CHANGES = {
     "mine/halfway.py": HALFWAY | {"Figure baselines"} | REPORT,
     "mine/saturating.py": SATURATING | {"Figure elimination_saturating", "Figure learning_curves"} | REPORT,
