@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from pcpo import statistics
+from pcpo.algorithms.registry import ALGORITHMS
+from pcpo.algorithms.schedule import ModelFree
 from pcpo.experiments.comparison import all_right, run_means, share_right
 from pcpo.figures.registry import ComparisonFigure, Configured, Results, Wanted
 from pcpo.figures.style import (
@@ -44,8 +46,9 @@ def table(runs: pd.DataFrame, predictions: pd.DataFrame, titles: Mapping[str, st
     """Average the runs' mean gaps over agents, with 95 % BCa intervals over runs, by scenario and epoch.
 
     Args:
-        runs: rows of runs.
-        predictions: columns scenario, epoch, local, global (`pcpo.theory.predictions.plan_gaps`), not fitted.
+        runs: rows of runs, of PCPO or, where a scenario has none, of `pcpo_auto`, whose rollouts are means over runs.
+        predictions: columns scenario, epoch, local, global (`pcpo.theory.predictions.plan_gaps`), not fitted; without
+            rows for a scenario that has no schedule.
         titles: what figures call the scenarios.
 
     Returns:
@@ -57,6 +60,7 @@ def table(runs: pd.DataFrame, predictions: pd.DataFrame, titles: Mapping[str, st
     predicted = predictions.set_index(["scenario", "epoch"])
     for scenario, title in titles.items():
         own = runs[runs["scenario"] == scenario]
+        own = own[own["algorithm"] == ("pcpo" if (own["algorithm"] == "pcpo").any() else "pcpo_auto")]
         clean = _clean_before(own)
         for epoch, part in own.groupby("epoch"):
             for series in _SERIES:
@@ -68,11 +72,11 @@ def table(runs: pd.DataFrame, predictions: pd.DataFrame, titles: Mapping[str, st
                         "title": title,
                         "series": series,
                         "epoch": epoch,
-                        "rollouts": part["rollouts"].iloc[0],
+                        "rollouts": part["rollouts"].mean(),
                         "gap": found.estimate,
                         "ci_low": found.low,
                         "ci_high": found.high,
-                        "predicted": predicted.loc[(scenario, epoch), series],
+                        "predicted": predicted[series].get((scenario, epoch), np.nan),
                         "clean": clean[epoch],
                         "correct": share_right(part),
                         "infinite": int((~np.isfinite(gaps)).sum()),
@@ -152,9 +156,10 @@ def _series(axes: Axes, one: pd.DataFrame, series: str, panel: pd.DataFrame) -> 
     axes.plot(one["rollouts"], one["gap"].where(finite), color=colour, marker=marker, linestyle=line, label=label)
     low, high = one["ci_low"].where(finite), one["ci_high"].where(finite)
     axes.fill_between(one["rollouts"], low, high, color=colour, alpha=0.25, lw=0)
-    known = one[(one["clean"] > 0.5) | (series == "local")]
-    name = "steady state predicted, no fit"
-    axes.plot(known["rollouts"], known["predicted"], color="black", linestyle=":", marker="_", ms=5, label=name)
+    known = one[((one["clean"] > 0.5) | (series == "local")) & one["predicted"].notna()]
+    if len(known):
+        name = "steady state predicted, no fit"
+        axes.plot(known["rollouts"], known["predicted"], color="black", linestyle=":", marker="_", ms=5, label=name)
     top = 3 * panel.loc[np.isfinite(panel["gap"]), "gap"].max()
     for place, (_, row) in enumerate(one[~finite].iterrows()):
         key = None if place else f"{label}: infinite in k/n runs"
@@ -172,16 +177,19 @@ def _series(axes: Axes, one: pd.DataFrame, series: str, panel: pd.DataFrame) -> 
 
 
 def _wants(configured: Configured) -> dict[str, Wanted]:
-    scenarios = [name for name in configured.untuned if "schedule" in configured.scenarios[name]]
-    return {"learning_curves": Wanted(scenarios, ["pcpo"], fleets=True, plans=True)} if scenarios else {}
+    scenarios = configured.untuned
+    methods = ["pcpo", *(name for name, entry in ALGORITHMS.items() if entry.own_schedule)]
+    return {"learning_curves": Wanted(scenarios, methods, fleets=True, plans=True)} if scenarios else {}
 
 
 def _of_results(results: Results) -> pd.DataFrame:
     predicted = [
         plan_gaps(e.fleet, e.planned, e.epochs, noise_law(e.noise)).assign(scenario=name)
         for name, e in results.experiments.items()
+        if not isinstance(e.schedule, ModelFree)
     ]
-    return table(results.runs, pd.concat(predicted), results.titles)
+    nothing = pd.DataFrame({"scenario": [], "epoch": [], "local": [], "global": []})
+    return table(results.runs, pd.concat(predicted) if predicted else nothing, results.titles)
 
 
 FIGURES: dict[str, ComparisonFigure] = {
@@ -189,7 +197,8 @@ FIGURES: dict[str, ComparisonFigure] = {
         place=30,
         title="Learning curves",
         caption=r"Exact gap $C-C^*$ (cost units) of the local and the global gain against rollouts per agent: mean "
-        "over runs with 95 % jackknife-t interval, beside the predicted steady state, which has no fitted parameter.",
+        "over runs with 95 % jackknife-t interval, beside the predicted steady state, which has no fitted parameter and "
+        "needs a schedule.",
         wants=_wants,
         table=_of_results,
         draw=draw,
