@@ -197,8 +197,8 @@ FIGURES: dict[str, ComparisonFigure] = {
         place=30,
         title="Learning curves",
         caption=r"Exact gap $C-C^*$ (cost units) of the local and the global gain against rollouts per agent: mean "
-        "over runs with 95 % jackknife-t interval, beside the predicted steady state, which has no fitted parameter and "
-        "needs a schedule.",
+        "over runs with 95 % jackknife-t interval, beside the predicted steady state, which has no fitted "
+        "parameter and needs a schedule.",
         wants=_wants,
         table=_of_results,
         draw=draw,
