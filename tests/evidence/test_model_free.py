@@ -17,7 +17,8 @@ from pcpo.errors import BudgetError, ConfigError, FleetError, ResultsError
 from pcpo.evidence.model_free import studies_constants
 from pcpo.evidence.model_free.claims import CLAIMS
 from pcpo.evidence.model_free.figures import FIGURES
-from pcpo.evidence.model_free.measures import FACTORS, failures
+from pcpo.evidence.model_free.figures_compared import compared_table
+from pcpo.evidence.model_free.measures import FACTORS, failures, gap_ratio
 from pcpo.evidence.model_free.population import CONDITIONS, deviation, draw, largest_condition, stratum
 from pcpo.evidence.model_free.runs import COLUMNS, Cell, simulate
 from pcpo.evidence.model_free.settings import METHODS, experiment
@@ -110,6 +111,22 @@ def test_a_row_does_not_depend_on_the_other_seeds(runs: pd.DataFrame) -> None:
     again = simulate(replace(CELL, methods=("auto",)), [SEED + 1, SEED])
     ours, theirs = again[again["seed"] == SEED].reset_index(drop=True), runs[runs["method"] == "auto"]
     pd.testing.assert_frame_equal(ours, theirs.reset_index(drop=True))
+
+
+def test_methods_that_are_compared_may_run_on_some_of_the_fleets() -> None:
+    cell = replace(CELL, methods=("alone", "local"), rollouts=6_000, others_every=2)
+    found = simulate(cell, [SEED, SEED + 1])
+    even, odd = sorted([SEED, SEED + 1], key=lambda seed: seed % 2)
+    assert [(row.seed, row.method) for row in found.sort_values(["seed", "method"]).itertuples()] == sorted(
+        [(even, "alone"), (even, "local"), (odd, "alone")]
+    )
+    tables = invented()
+    some = tables["model_free_fleets"]
+    some = some[(some["method"] == "auto") | (some["seed"] % 3 == 0)]
+    few = {**tables, "model_free_fleets": some}
+    assert gap_ratio("local", 1.25)(few).n_runs == 3 * -(-250 // 3)
+    assert failures("condition_3")(few).n_runs == 250
+    assert {row["kind"] for _, row in compared_table(few).iterrows()} == {"condition", "ratio", "gap"}
 
 
 def test_unknown_methods_and_conditions_are_refused() -> None:

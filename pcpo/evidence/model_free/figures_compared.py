@@ -11,7 +11,7 @@ from pcpo.claims.contract import Tables
 from pcpo.evidence.model_free.population import CONDITIONS
 from pcpo.evidence.model_free.settings import METHODS
 from pcpo.figures.points import Row, explain, fraction_row, points
-from pcpo.figures.style import PAGE, cluster_colour, decade_ticks, new_figure, panel_label
+from pcpo.figures.style import PAGE, cluster_colour, decade_ticks, method_look, new_figure, panel_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +32,7 @@ def compared_table(tables: Tables) -> pd.DataFrame:
         for kind, by in (("condition", "condition"), ("ratio", "ratio")):
             for value, part in failed.groupby(own[by]):
                 rows.append(fraction_row(part > 0, kind=kind, series=method, x=str(value)))
-    gaps = runs.pivot(index=["condition", "seed"], columns="method", values="gap")
+    gaps = runs.pivot(index=["condition", "seed"], columns="method", values="gap").dropna()
     many = len(gaps)
     for condition, pairs in gaps.groupby("condition"):
         rows += [
@@ -51,7 +51,7 @@ def draw_compared(numbers: pd.DataFrame) -> Figure:
     ends = {"condition_3": "up to 3", "condition_10": "3 to 10", "condition_30": "10 to 30"}
     left.set_xticks(range(len(names)), [ends[name] for name in names])
     left.set_xlabel("condition number at $K^*$")
-    left.legend(fontsize=6)
+    left.legend(fontsize=7)
     panel_label(left, "(a) fraction of fleets that fail")
     _gaps(middle, numbers[numbers["kind"] == "gap"], ends)
     panel_label(middle, "(b) gap $C/C^*-1$ of a fleet")
@@ -70,8 +70,9 @@ def _fractions(axes: Axes, part: pd.DataFrame, places: list[str]) -> None:
     for k, method in enumerate(_SHOWN):
         own = part[part["series"] == method]
         x = np.array([places.index(str(value)) for value in own["x"]]) + 0.08 * (k - 1.5)
-        colour, marker = cluster_colour(k)
-        points(axes, x, own, colour, marker, ls="", ms=4, label=METHODS[method].title)
+        look = method_look(METHODS[method].look)
+        face = "none" if method == "known" else look.colour
+        points(axes, x, own, look.colour, look.marker, ls="", ms=4, mfc=face, label=METHODS[method].title)
     axes.set_ylim(-0.03, 1.03)
 
 
@@ -94,4 +95,4 @@ def _gaps(axes: Axes, part: pd.DataFrame, ends: dict[str, str]) -> None:
     decade_ticks(axes.yaxis, 5)
     axes.set_xlabel(METHODS[_OTHER].title)
     axes.set_ylabel(METHODS["auto"].title)
-    axes.legend(fontsize=6, title="condition", title_fontsize=6)
+    axes.legend(fontsize=7, title="condition", title_fontsize=7)

@@ -11,7 +11,7 @@ from pcpo.claims.contract import Tables
 from pcpo.evidence.model_free.measures import WELL_CONDITIONED
 from pcpo.evidence.model_free.settings import METHODS
 from pcpo.figures.points import Row, explain, fraction_row, points
-from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label
+from pcpo.figures.style import PAGE, method_look, new_figure, panel_label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_guesses", "guesses_table"]
 
 _GUESSES = {"guess_": "calibrated, centred", "auto_guess_": "model-free, with (7) and Δ_0"}
+_GUESS_LOOKS = {"guess_": "pcpo_centred", "auto_guess_": "pcpo_auto"}
 _BUDGETS = ("auto", "pcpo", "pcpo_two_point")
 
 
@@ -36,13 +37,14 @@ def guesses_table(tables: Tables) -> pd.DataFrame:
     for prefix, title in _GUESSES.items():
         for method, part in guessed[guessed["method"].str.startswith(prefix)].groupby("method"):
             x = _factor(str(method), prefix)
-            rows.append(fraction_row(part["failed"] > 0, kind="guess", series=title, x=x))
+            rows.append(fraction_row(part["failed"] > 0, kind="guess", series=title, look=_GUESS_LOOKS[prefix], x=x))
     runs = pd.concat([tables["model_free_budgets"], tables["model_free_fleets"]])
     runs = runs[runs["condition"].isin(WELL_CONDITIONED)]
     for method in _BUDGETS:
         for budget, part in runs[runs["method"] == method].groupby("budget"):
             x = float(str(budget))
-            rows.append(fraction_row(part["failed"] > 0, kind="budget", series=METHODS[method].title, x=x))
+            one = METHODS[method]
+            rows.append(fraction_row(part["failed"] > 0, kind="budget", series=one.title, look=one.look, x=x))
     return pd.DataFrame(rows).assign(mode=runs.loc[runs["method"] == "auto", "mode"].iloc[0])
 
 
@@ -58,20 +60,20 @@ def draw_guesses(numbers: pd.DataFrame) -> Figure:
         part = numbers[numbers["kind"] == kind]
         for k, series in enumerate(part["series"].unique()):
             own = part[part["series"] == series].sort_values("x")
-            colour, marker = cluster_colour(k if kind == "budget" else 2 - k if k else 2)
+            look = method_look(str(own["look"].iloc[0]))
             points(
                 axes,
                 own["x"] * 1.04 ** (k - 1),
                 own,
-                colour,
-                marker,
+                look.colour,
+                look.marker,
                 ms=4,
                 label=str(series).replace("Δ_0", r"$\Delta_0$"),
             )
         axes.set_xscale("log")
         axes.set_ylim(-0.03, 1.03)
         axes.set_xlabel(label)
-        axes.legend(fontsize=6)
+        axes.legend(fontsize=7)
         panel_label(axes, "(a) fraction of fleets that fail" if kind == "guess" else "(b) fraction of fleets that fail")
         axes.set_xticks(np.unique(part["x"]), [_word(x) for x in np.unique(part["x"])], fontsize=7)
         axes.minorticks_off()

@@ -59,8 +59,8 @@ def failures(*conditions: str) -> Callable[[Tables], Finding]:
 
 
 def _paired(tables: Tables, column: str) -> pd.DataFrame:
-    """Return a column of the main study, a row per fleet and a column per method, without absent pairs."""
-    return tables["model_free_fleets"].pivot(index=_UNIT, columns="method", values=column)
+    """Return a column of the main study, a row per fleet on which all methods ran, and a column per method."""
+    return tables["model_free_fleets"].pivot(index=_UNIT, columns="method", values=column).dropna()
 
 
 def gap_ratio(method: str, bound: float, column: str = "kept_gap") -> Callable[[Tables], Finding]:

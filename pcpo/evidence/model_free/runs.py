@@ -61,9 +61,11 @@ class Cell:
     Attributes:
         condition: a key of `population.CONDITIONS`.
         rollouts: T, per agent.
-        methods: keys of `settings.METHODS`, all run on the same fleets.
+        methods: keys of `settings.METHODS`, run on the same fleets.
         role: "grid" or "control".
         oracle: of the runs.
+        others_every: methods after the first run on the fleets whose number this divides; their strata are spread as
+            those of all are.
 
     Raises:
         ConfigError: for an unknown method.
@@ -74,6 +76,7 @@ class Cell:
     methods: tuple[str, ...]
     role: str = "grid"
     oracle: OracleName = "moments"
+    others_every: int = 1
 
     def __post_init__(self) -> None:
         for name in self.methods:
@@ -82,13 +85,14 @@ class Cell:
 
 
 def simulate(cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
-    """Run every method of a cell on the fleet of every seed."""
+    """Run the methods of a cell on the fleet of every seed."""
     rows = []
     for seed in seeds:
         fleet = draw(cell.condition, seed)
         known = {"seed": seed, "role": cell.role, "condition": cell.condition, "oracle": cell.oracle,
                  "budget": float(cell.rollouts), **_described(fleet, cell.condition, seed)}  # fmt: skip
-        rows += [{**known, "method": name, **_run(cell, fleet, name, seed)} for name in cell.methods]
+        methods = cell.methods[: 1 if seed % cell.others_every else None]
+        rows += [{**known, "method": name, **_run(cell, fleet, name, seed)} for name in methods]
     return pd.DataFrame(rows)[list(COLUMNS)]
 
 

@@ -48,18 +48,20 @@ class Method:
         factor: by which Δ_0 of a calibrated schedule is wrong; None for a method with a schedule of its own.
         title: its name in figures.
         least: smallest minibatch that its estimator can use: the two rollouts of a pair, or 1.
+        look: the registered method as which figures draw it.
     """
 
     make: Callable[[Fleet, str, int], Algorithm]
     factor: float | None
     title: str
     least: int = 1
+    look: str = "pcpo_auto"
 
 
-def _plain(algorithm: Algorithm, title: str, factor: float | None = 1.0) -> Method:
+def _plain(algorithm: Algorithm, title: str, factor: float | None = 1.0, look: str = "pcpo_auto") -> Method:
     """Return a method that is the same for every fleet."""
     least = 2 if getattr(algorithm, "estimator", "") == "two_point" else 1
-    return Method(lambda fleet, condition, number: algorithm, factor, title, least)
+    return Method(lambda fleet, condition, number: algorithm, factor, title, least, look)
 
 
 def _auto(title: str, **fields: object) -> Method:
@@ -84,12 +86,12 @@ def _factor(factor: float) -> str:
 
 
 _CALIBRATED: Mapping[str, Method] = {
-    "pcpo": _plain(PCPO(), "calibrated"),
-    "pcpo_two_point": _plain(PCPO(estimator="two_point"), "calibrated, two-point"),
-    "pcpo_centred": _plain(PCPO(estimator="centred"), "calibrated, centred"),
-    "local": _plain(Local(), "local"),
-    "local_two_point": _plain(Local(estimator="two_point"), "local, two-point"),
-    "known": _plain(OracleClusters(estimator="two_point"), "known clusters, two-point"),
+    "pcpo": _plain(PCPO(), "calibrated", look="pcpo"),
+    "pcpo_two_point": _plain(PCPO(estimator="two_point"), "calibrated, two-point", look="pcpo_two_point"),
+    "pcpo_centred": _plain(PCPO(estimator="centred"), "calibrated, centred", look="pcpo_centred"),
+    "local": _plain(Local(), "local", look="local"),
+    "local_two_point": _plain(Local(estimator="two_point"), "local, two-point", look="local"),
+    "known": _plain(OracleClusters(estimator="two_point"), "known clusters, two-point", look="oracle_clusters"),
 }
 _AUTO: Mapping[str, Method] = {
     "auto": _auto("model-free"),

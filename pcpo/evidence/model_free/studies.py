@@ -41,7 +41,8 @@ Cells = dict[str, Cell]
 
 def _fleets(options: Mapping[str, Any]) -> Cells:
     """Make a cell for every condition."""
-    return {name: Cell(name, options["rollouts"], COMPARED) for name in options["conditions"]}
+    T, every = options["rollouts"], options["others_every"]
+    return {name: Cell(name, T, COMPARED, others_every=every) for name in options["conditions"]}
 
 
 def _parts(options: Mapping[str, Any]) -> Cells:
@@ -93,7 +94,13 @@ _T = whole(_ROLLOUTS, least=5_000)
 
 #: Studies by the names that configurations use.
 STUDIES: dict[str, Study] = {
-    "model_free_fleets": _study("model_free_fleets", "PCPO without the model on random fleets", _fleets, rollouts=_T),
+    "model_free_fleets": _study(
+        "model_free_fleets",
+        "PCPO without the model on random fleets",
+        _fleets,
+        rollouts=_T,
+        others_every=whole(1, least=1),
+    ),
     "model_free_parts": _study("model_free_parts", "Without one of its ingredients", _parts, rollouts=_T),
     "model_free_guesses": _study("model_free_guesses", "A wrong guess of Δ", _guesses, rollouts=_T),
     "model_free_budgets": _study(
