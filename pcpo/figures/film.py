@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from pcpo.arrays import FloatArray
-from pcpo.errors import PcpoError, ResultsError
+from pcpo.errors import ResultsError, command
 from pcpo.experiments.records import read_runs
 from pcpo.figures.style import (
     GLOBAL_COLOUR,
@@ -244,6 +244,7 @@ def save_film(numbers: pd.DataFrame, stem: Path) -> None:
     write_film(numbers, stem.with_name(f"{stem.name}.gif"))
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read files of runs and a fleet, and write the film of the run with the lowest seed."""
     parser = argparse.ArgumentParser(prog="python -m pcpo.figures.film", description=main.__doc__)
@@ -252,12 +253,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--title", help="what to call the scenario (default: the name of the fleet)")
     parser.add_argument("--out", type=Path, default=Path("film"), help="path of the files, without suffix")
     given = parser.parse_args(arguments)
-    try:
-        fleet = read_fleet(given.fleet)
-        save_film(table(read_runs(given.runs), fleet.optimal_costs, given.title or fleet.name), given.out)
-    except (PcpoError, OSError) as error:
-        print(f"film: {error}", file=sys.stderr)
-        return 1
+    fleet = read_fleet(given.fleet)
+    save_film(table(read_runs(given.runs), fleet.optimal_costs, given.title or fleet.name), given.out)
     print(", ".join(f"{given.out}.{suffix}" for suffix in ("gif", "png", "pdf", "csv")))
     return 0
 

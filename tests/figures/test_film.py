@@ -95,6 +95,6 @@ def test_what_a_slide_cannot_show_is_refused(wrong: str, monkeypatch: pytest.Mon
 def test_a_missing_file_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert film.main([str(tmp_path / "none.parquet"), "--fleet", str(tmp_path / "none.yaml")]) == 1
     said = capsys.readouterr().err
-    assert said.startswith("film: ")
+    assert said.startswith("FleetError: ")
     assert "none.yaml" in said
     assert said.count("\n") == 1
