@@ -216,8 +216,8 @@ def check_gains(scenarios: Mapping[str, Mapping[str, Any]], located: Callable[[s
         ):
             raise ConfigError(
                 f"scenarios.{name}.fleet.file: found initial_gains unknown in {fleet['file']} with {needing[0]}, "
-                "expected gains of finite cost; without them, no schedule and algorithms: [pcpo_auto], or gains that the "
-                "scenario draws (initial_gains: {seed, rule, gap} beside the file)"
+                "expected gains of finite cost; without them, no schedule and algorithms: [pcpo_auto], or gains that "
+                "the scenario draws (initial_gains: {seed, rule, gap} beside the file)"
             )
 
 
