@@ -53,8 +53,8 @@ FIGURES: dict[str, EvidenceFigure] = {
         title="Fleets without a stabilising gain",
         caption="Unstable plants, first gains $K=0$ of infinite cost. (a) Fraction of fleets in which an agent is left "
         "without a gain of finite cost, and of systems that are wrongly said to have one, with Clopper-Pearson 95 % "
-        "intervals: annealing; all steps at $\\gamma$ on exact costs, infinite all around; and discounts that rise as far "
-        "as simulated costs are finite. Dotted: the bounds claimed. (b) Rollouts that annealing took, by fleet.",
+        "intervals: annealing; all steps at $\\gamma$ on exact costs, infinite all around; and discounts that rise as "
+        "far as simulated costs are finite. Dotted: the bounds claimed. (b) Rollouts that annealing took, by fleet.",
         table=annealing_table,
         draw=draw_annealing,
         inputs=("model_free_annealing",),
