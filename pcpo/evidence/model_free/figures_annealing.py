@@ -52,7 +52,7 @@ def draw_annealing(numbers: pd.DataFrame) -> Figure:
         points(left, own["x"] + 0.12 * (k - 0.5), own, colour, marker, ls="", ms=4, label=series)
         left.plot([-0.4, 0.4], [bound, bound], color=colour, lw=0.8, ls=":")
     names = part.drop_duplicates("x")
-    left.set_xticks(names["x"], names["phase"].str.replace(", ", ",\n"), fontsize=7)
+    left.set_xticks(names["x"], names["phase"].str.replace(", ", ",\n").str.replace("γ", r"$\gamma$"), fontsize=7)
     left.set_xlim(-0.5, len(names) - 0.5)
     left.set_ylim(-0.03, 1.03)
     left.legend(fontsize=6, loc="center left")

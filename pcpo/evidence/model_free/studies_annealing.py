@@ -45,8 +45,8 @@ class Phase:
 #: Initial phases by the names of cells.
 PHASES: Mapping[str, Phase] = {
     "annealed": Phase(Annealing(), "rollouts", "annealing", goes_on=True),
-    "undiscounted": Phase(Annealing(budget=_ENOUGH, discounted=False), "moments", "no discounts, exact costs"),
-    "unbounded": Phase(Annealing(bound=_NONE, growth=_NONE, margin=_NONE), "rollouts", "discounts, without a bound"),
+    "undiscounted": Phase(Annealing(budget=_ENOUGH, discounted=False), "moments", "γ at once, exact costs"),
+    "unbounded": Phase(Annealing(bound=_NONE, growth=_NONE, margin=_NONE), "rollouts", "stages, without a bound"),
 }
 
 
