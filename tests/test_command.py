@@ -103,6 +103,36 @@ def test_run_prints_what_was_learned_and_writes_table_and_figure(
     assert sorted(path.name for path in figure.parent.iterdir()) == ["sets.csv", "sets.pdf", "sets.png"]
 
 
+UNKNOWN = """
+name: nobody has a controller
+gamma: 0.8
+clusters:
+  - {size: 1, A: [[1.5]], B: [[1]], Q: 4, R: 1}
+  - {size: 1, A: [[1.2]], B: [[1]], Q: 4, R: 1}
+initial_gains: unknown
+"""
+
+
+def test_run_on_a_fleet_without_a_stabilising_gain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(UNKNOWN, encoding="utf-8")
+    assert main(["run", "mine.yaml", "--rollouts", "45000"]) == 0
+    shown = capsys.readouterr().out
+    assert "\npcpo_auto on nobody has a controller, model-free, annealed first: epoch " in shown
+    assert re.search(r"rollouts per agent: initial [\d,]+, probing", shown), shown
+    assert "initial" in Path("mine_pcpo_auto.html").read_text(encoding="utf-8")
+    gaps = [float(line.split()[2]) for line in shown.split("agent  cluster")[1].splitlines()[1:3]]
+    assert max(gaps) < 1
+    for arguments in (["--Delta0", "1"], ["--method", "local", "--Delta0", "1"]):
+        assert main(["run", "mine.yaml", *arguments]) == 1
+        assert "FleetError: initial_gains: found unknown, expected gains" in capsys.readouterr().err
+    Path("mine.yaml").write_text(UNKNOWN.replace("unknown", "zero"), encoding="utf-8")
+    assert main(["run", "mine.yaml"]) == 1
+    assert "expected less than 1 (finite cost), or, if no such gain is known, " in capsys.readouterr().err
+
+
 def test_the_line_of_sets_says_whether_they_are_the_true_clusters() -> None:
     fleet = example_fleet()
     experiment = pcpo.Experiment.calibrated(fleet, Delta0=24, minibatch_scale=0.01, epochs=1)

@@ -96,13 +96,16 @@ class Setting:
     """Hold what the agents know at the start.
 
     Initial gains ``(N, m, n)``, the common schedule, side information, and the rollouts per agent of the run, which the
-    driver fills in; None where nobody has said.
+    driver fills in; None where nobody has said.  gains_known is False where no gain of finite cost is known: the gains
+    are then zeros, and the driver takes an algorithm only if it has a method `finding_gains`, which returns the
+    algorithm that finds some first.
     """
 
     initial_gains: FloatArray
     schedule: Planner
     side: SideInformation = field(default_factory=SideInformation)
     budget: int | None = None
+    gains_known: bool = True
 
 
 @dataclass(frozen=True)

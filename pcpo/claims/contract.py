@@ -55,6 +55,7 @@ Mode = Literal[
     "calibrated, moment oracle",
     "calibrated, oracle auto",
     "model-free, moment oracle",
+    "model-free, annealed first",
     "exact",
 ]
 

@@ -318,7 +318,7 @@ def _proposals(experiment: Experiment, cost: RunCost, limits: Limits, scale: flo
     """Yield what would make a run affordable, with numbers; the horizon is taken to stay."""
     fleet, schedule = experiment.fleet, experiment.schedule
     starts, best = float(fleet.costs(fleet.initial_gains).max()), [float(c) for c in fleet.optimal_costs]
-    if starts > 2 * max(best):
+    if fleet.gains_known and starts > 2 * max(best):
         V = max(c**2 + lqr.rollout_variance(s, lqr.riccati(s).K, noise_law(experiment.noise)) for c, s in
                 zip(best, fleet.systems, strict=True))  # fmt: skip
         yield (

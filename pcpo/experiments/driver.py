@@ -9,7 +9,7 @@ from typing import Any
 from pcpo.algorithms.protocol import Algorithm, EpochReport, RunResult, Setting, Traffic
 from pcpo.algorithms.server import Server
 from pcpo.arrays import IntArray
-from pcpo.errors import BudgetError, PcpoError
+from pcpo.errors import BudgetError, ConfigError, PcpoError
 from pcpo.neighbourhoods import Neighbourhoods
 from pcpo.oracles.protocol import Oracle
 from pcpo.storage.checkpoints import Checkpoint
@@ -53,7 +53,8 @@ def run(
 
     Of the side information in `setting` the algorithm receives only the fields that it declares in `uses`.  The run
     never fails for what happens to a policy: infinite costs are statuses of the records.  An algorithm with a `mode`
-    has a schedule of its own, and that of the setting is not read.
+    has a schedule of its own, and that of the setting is not read.  Where the setting has no gains of finite cost, the
+    run begins by finding some, and its mode says so.
 
     Args:
         algorithm: what is run.
@@ -66,7 +67,11 @@ def run(
 
     Raises:
         BudgetError: if not even the first epoch fits; the message says how many rollouts it needs.
+        ConfigError: without gains of finite cost, for an algorithm that cannot find some.
     """
+    name = algorithm.name
+    if not setting.gains_known:
+        algorithm = _finding_gains(algorithm)
     setting = replace(setting, side=setting.side.only(algorithm.uses), budget=budget)
     server = Server(oracle.n_agents)
     state, epochs = _begin(algorithm, oracle, server, setting, checkpoint)
@@ -91,7 +96,18 @@ def run(
         )
     mode = getattr(algorithm, "mode", None) or setting.schedule.mode
     findings = algorithm.findings(state) if hasattr(algorithm, "findings") else None
-    return RunResult(algorithm.name, mode, tuple(epochs), findings)
+    return RunResult(name, mode, tuple(epochs), findings)
+
+
+def _finding_gains(algorithm: Algorithm) -> Algorithm:
+    """Return the algorithm that finds gains of finite cost first; ConfigError if there is none."""
+    if not hasattr(algorithm, "finding_gains"):
+        raise ConfigError(
+            f"initial_gains: found unknown with the method {algorithm.name!r}, expected gains of finite cost, or "
+            "pcpo_auto, which finds some first"
+        )
+    found: Algorithm = algorithm.finding_gains()
+    return found
 
 
 def _begin(

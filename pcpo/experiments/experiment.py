@@ -84,6 +84,8 @@ class Experiment:
         if self.oracle != "moments" and self.horizon is None:
             raise ConfigError("horizon: found None, expected a number of stages for simulated rollouts")
         _check_moments(self.oracle, self.plant, self.fleet)
+        if not isinstance(self.schedule, ModelFree):
+            self.fleet.require_gains("a schedule")
         if self.oracle == "auto":
             if isinstance(self.schedule, ModelFree):
                 raise ConfigError(_NO_THRESHOLDS)
@@ -112,8 +114,10 @@ class Experiment:
 
         Raises:
             ConfigError: for values out of range, and for a plant with another oracle than "rollouts".
+            FleetError: for a fleet without gains of finite cost.
             BudgetError: if `rollouts` does not reach the end of epoch 1.
         """
+        fleet.require_gains("a schedule")
         law = noise_law(noise)
         if not Delta0 > 0:
             raise ConfigError(f"Delta0: found {Delta0}, expected a positive number (units of cost)")
@@ -282,7 +286,10 @@ class Experiment:
         """Run once, as `run` does, whatever it costs, and return what the algorithm reports, without an evaluation."""
         oracle = self.make_oracle(seed)
         law = noise_law(self.noise) if "balances" in algorithm.uses else None
-        setting = Setting(self.fleet.initial_gains, self.schedule, side_information(self.fleet, law))
+        fleet = self.fleet
+        setting = Setting(
+            fleet.initial_gains, self.schedule, side_information(fleet, law), gains_known=fleet.gains_known
+        )
         with tqdm(total=self.budget, unit="rollout", unit_scale=True, disable=not progress, desc=algorithm.name) as bar:
             oracle.on_rollouts = bar.update
             found = run(algorithm, oracle, setting, self.budget, on_epoch=on_epoch, checkpoint=checkpoint)

@@ -36,14 +36,17 @@ class Plants:
         plants: a plant for each agent, all with m inputs and n states (`pcpo.oracles.plant.Plant`).
         gamma: γ, the discount of the costs.
         initial_gains: K_i⁰, ``(N, m, n)`` or one ``(m, n)`` for all; zeros if not given.
+        gains_known: False if no gain of finite cost is known: `learn` then finds some first (docs/annealing.md).
 
     Raises:
-        ConfigError: for no plants, another γ than one in (0, 1), plants of different sizes, or gains of another shape.
+        ConfigError: for no plants, another γ than one in (0, 1), plants of different sizes, gains of another shape, or
+            gains where none are known.
     """
 
     plants: Sequence[Plant | SingleEnvironment]
     gamma: float
     initial_gains: FloatArray | None = None
+    gains_known: bool = True
     gains: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,6 +60,8 @@ class Plants:
                 raise ConfigError(f"plants: found (m, n) = {size} of agent {agent}, expected {sizes[0]}, as of agent 0")
         if not all(isinstance(size, int | np.integer) and size > 0 for size in sizes[0]):
             raise ConfigError(f"plants: found (m, n) = {sizes[0]} of agent 0, expected two positive whole numbers")
+        if not self.gains_known and self.initial_gains is not None:
+            raise ConfigError("initial_gains: found some with gains_known=False, expected none")
         shape = (self.N, self.m, self.n)
         given = np.zeros(shape) if self.initial_gains is None else np.asarray(self.initial_gains, dtype=np.float64)
         if given.shape not in (shape, shape[1:]) or not np.isfinite(given).all():
@@ -103,7 +108,8 @@ def learn(
 
     Raises:
         ConfigError: for values out of range, and for agents whose costs cannot be learned from; naming the agent.
-        BudgetError: for a budget that does not even pay for the first epoch, with the rollouts that it needs.
+        BudgetError: for a budget that does not even pay for the first epoch, with the rollouts that it needs, or that
+            ends before gains of finite cost are found, where none are known.
     """
     steps = discounted_horizon(agents.gamma) if horizon is None else horizon
     if steps < 1:
@@ -118,7 +124,8 @@ def learn(
         gains = agents.gains
     with tqdm(total=budget, unit="rollout", unit_scale=True, disable=not progress, desc=algorithm.name) as bar:
         oracle.on_rollouts = bar.update
-        found = run(algorithm, oracle, Setting(gains, ModelFree()), budget)
+        setting = Setting(gains, ModelFree(), gains_known=agents.gains_known)
+        found = run(algorithm, oracle, setting, budget)
     assert isinstance(found.findings, Findings)
     return found.findings
 

@@ -4,6 +4,7 @@ Both hold `format`, `version`, `name`, `source`, `gamma`, six arrays, and N if a
 NumPy: A (H, n, n), B (H, n, m), Q (H, n, n), R (H, m, m), N (H, n, m), labels (N,) from 0, initial_gains (N, m, n).
 MATLAB, as a MATLAB user writes it: A n×n×H, B n×m×H, Q n×n×H, R m×m×H, N n×m×H, labels N×1 from 1,
 initial_gains m×n×N; a last dimension of 1 may be missing, as MATLAB drops it. Files of -v7.3 (HDF5) are refused.
+In both, initial_gains may be the text "unknown" where no gain of finite cost is known.
 
 Sizes are checked before anything is unpacked, so that a small compressed file cannot fill the memory.
 """
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.io import savemat
 
 from pcpo.errors import FleetError
-from pcpo.fleets.assembly import Draw, assembled
+from pcpo.fleets.assembly import UNKNOWN, Draw, assembled
 from pcpo.fleets.fleet import Fleet
 from pcpo.fleets.mat5 import read_mat5
 from pcpo.fleets.yaml import FORMAT, VERSION
@@ -53,7 +54,8 @@ def _fields(fleet: Fleet) -> dict[str, Any]:
     fields |= {name: np.stack([getattr(system, name) for system in fleet.systems]) for name in MATRICES}
     if fleet.stacked.crossed:
         fields[CROSS] = np.stack([system.N for system in fleet.systems])
-    return fields | {"labels": fleet.labels, "initial_gains": fleet.initial_gains}
+    gains = fleet.initial_gains if fleet.gains_known else UNKNOWN
+    return fields | {"labels": fleet.labels, "initial_gains": gains}
 
 
 def _fleet(found: dict[str, NDArray[Any]], draw: Draw | None) -> Fleet:
@@ -66,7 +68,8 @@ def _fleet(found: dict[str, NDArray[Any]], draw: Draw | None) -> Fleet:
         raise FleetError(f"{unknown[0]}: found an unknown field, expected {', '.join((*FIELDS, *OPTIONAL))}")
     _check_format(_text("format", found["format"]), _number("version", found["version"]))
     matrices = [name for name in (*MATRICES, CROSS) if name in found]
-    stacks = [*matrices, *(["initial_gains"] if "initial_gains" in found and draw is None else [])]
+    gains = _gains(found.get("initial_gains")) if draw is None else None
+    stacks = [*matrices, *(["initial_gains"] if gains is not None and not isinstance(gains, str) else [])]
     for name in stacks:
         if found[name].ndim != 3 or found[name].dtype.kind not in "iuf":
             raise FleetError(
@@ -85,8 +88,16 @@ def _fleet(found: dict[str, NDArray[Any]], draw: Draw | None) -> Fleet:
         except FleetError as error:
             raise FleetError(f"cluster {j}: {error}") from error
     text = {name: _text(name, found[name]) for name in ("name", "source")}
-    gains = found.get("initial_gains") if draw is None else None
     return assembled(text["name"], systems, found["labels"], gains, text["source"], draw)
+
+
+def _gains(array: NDArray[Any] | None) -> NDArray[Any] | str | None:
+    """Return initial gains, or the word for unknown ones; FleetError for another text."""
+    if array is None or array.dtype.kind != "U":
+        return array
+    if (text := _text("initial_gains", array)) != UNKNOWN:
+        raise FleetError(f"initial_gains: found {text!r}, expected a stack of real matrices or {UNKNOWN!r}")
+    return text
 
 
 def _check_format(found_format: str, found_version: float) -> None:
@@ -196,7 +207,8 @@ def _header(name: str, stream: Any, size_format: str, encoding: str) -> tuple[tu
 def dumps_mat(fleet: Fleet) -> bytes:
     """Return the bytes of a MATLAB 5 file, without the date that MATLAB and SciPy put in its header."""
     fields = _fields(fleet)
-    for name in {*MATRICES, CROSS, "initial_gains"} & fields.keys():
+    stacks = [*MATRICES, CROSS, *(["initial_gains"] if fleet.gains_known else [])]
+    for name in set(stacks) & fields.keys():
         fields[name] = np.moveaxis(fields[name], 0, -1)
     fields["labels"] = (fleet.labels + 1.0).reshape(-1, 1)
     fields["version"] = float(VERSION)
@@ -213,6 +225,8 @@ def loads_mat(data: bytes, draw: Draw | None = None) -> Fleet:
     """
     found = read_mat5(data, MAX_UNPACKED_BYTES)
     for name in set(found) & {*MATRICES, CROSS, "initial_gains"}:
+        if found[name].dtype.kind == "U":  # refused, or read as a word, with the other fields
+            continue
         stack = found[name] if found[name].ndim != 2 else found[name][:, :, None]
         found[name] = np.ascontiguousarray(np.moveaxis(stack, -1, 0))
     if "labels" in found:

@@ -15,7 +15,10 @@ from pcpo.fleets.initial_gains import INITIAL_RULES, draw_initial_gains
 from pcpo.lqr.system import MAX_ENTRY, Array, LinearSystem
 from pcpo.simulation.noise import Purpose, stream
 
-__all__ = ["Draw", "assembled", "with_initial_gains"]
+__all__ = ["UNKNOWN", "Draw", "assembled", "with_initial_gains"]
+
+#: The word in place of initial gains where none of finite cost is known.
+UNKNOWN = "unknown"
 
 #: How initial gains are drawn: {"seed": …, "rule": …, "gap": …}.
 Draw = Mapping[str, Any]
@@ -27,7 +30,7 @@ def assembled(
     name: str,
     systems: Sequence[LinearSystem],
     labels: ArrayLike,
-    gains: Array | Draw | None,
+    gains: Array | Draw | str | None,
     source: str,
     draw: Draw | None = None,
 ) -> Fleet:
@@ -37,7 +40,7 @@ def assembled(
         name: name of the fleet.
         systems: one per cluster.
         labels: the cluster of every agent, (N,).
-        gains: initial gains of the file, (N, m, n), or how the file draws them; None if it has none.
+        gains: initial gains of the file, (N, m, n), how the file draws them, or `UNKNOWN`; None if it has none.
         source: where the numbers come from; what is changed here is added to it.
         draw: how a configuration draws initial gains: those of the file are then neither used nor checked.
 
@@ -51,9 +54,13 @@ def assembled(
         return Fleet(name, tuple(systems), checked_labels(labels, len(systems)), drawn, _noted(source, draw))
     if gains is None or isinstance(gains, Mapping):
         raise FleetError(
-            "initial_gains: found none, expected the agents' initial gains, or a scenario that draws them "
-            "(initial_gains: {seed, rule, gap} beside the file)"
+            "initial_gains: found none, expected the agents' initial gains, a scenario that draws them "
+            f"(initial_gains: {{seed, rule, gap}} beside the file), or {UNKNOWN} if none of finite cost is known"
         )
+    if isinstance(gains, str):
+        known, first = checked_labels(labels, len(systems)), checked_systems(systems)[0]
+        zeros = np.zeros((len(known), first.m, first.n))
+        return Fleet(name, tuple(systems), known, zeros, source, gains_known=False)
     return Fleet(name, tuple(systems), checked_labels(labels, len(systems)), gains, source)
 
 
@@ -61,9 +68,8 @@ def with_initial_gains(fleet: Fleet, wanted: Draw | None) -> Fleet:
     """Return the fleet, with random initial gains of an exact gap if wanted: {"seed": …, "rule": …, "gap": …}."""
     if wanted is None:
         return fleet
-    return replace(
-        fleet, initial_gains=_drawn(fleet.systems, fleet.labels, wanted), source=_noted(fleet.source, wanted)
-    )
+    drawn = _drawn(fleet.systems, fleet.labels, wanted)
+    return replace(fleet, initial_gains=drawn, source=_noted(fleet.source, wanted), gains_known=True)
 
 
 def _drawn(systems: tuple[LinearSystem, ...], labels: ArrayLike, wanted: Draw) -> Array:

@@ -17,11 +17,13 @@ from pcpo.lqr.cost import cost_array, spectral_radius
 from pcpo.lqr.optimum import gap_array, riccati
 from pcpo.lqr.system import Array, LinearSystem, SystemStack, real_array
 
-__all__ = ["MAX_AGENTS", "Fleet", "LinearSystem", "checked_labels", "checked_systems"]
+__all__ = ["MAX_AGENTS", "UNKNOWN_GAINS", "Fleet", "LinearSystem", "checked_labels", "checked_systems"]
 
 MAX_AGENTS = 10_000
 MAX_GAIN_ENTRIES = 4_000_000
 MAX_TEXT = 10_000
+#: How a fleet says that no gain of finite cost is known.
+UNKNOWN_GAINS = "the word unknown in a fleet file (initial_gains: unknown) or gains_known=False in Python"
 EQUAL_COST_RTOL = 1e-10  # optimal costs are computed to about 1e-13; closer than this is not a separation
 
 
@@ -72,8 +74,9 @@ class Fleet:
     """Hold N agents in H clusters: agent i has system `systems[labels[i]]` and starts from `initial_gains[i]`, (m, n).
 
     All systems share n, m and γ; every label 0 … H-1 occurs; every initial gain has finite cost for its agent's system,
-    √γ ρ(A - BK) < 1; optimal costs differ by more than 1e-10 relatively (clusters of equal optimal cost cannot be told
-    apart by cost, whatever their dynamics). `source` says where the numbers come from.
+    √γ ρ(A - BK) < 1, unless `gains_known` is False: no gain of finite cost is known, and all are zero; optimal costs
+    differ by more than 1e-10 relatively (clusters of equal optimal cost cannot be told apart by cost, whatever their
+    dynamics). `source` says where the numbers come from.
 
     Raises:
         FleetError: naming the agent, cluster or field, what was found and what was expected.
@@ -84,6 +87,7 @@ class Fleet:
     labels: NDArray[np.int64]
     initial_gains: Array
     source: str = ""
+    gains_known: bool = True
 
     def __post_init__(self) -> None:
         self._check_text()
@@ -111,13 +115,26 @@ class Fleet:
                 f"initial_gains: found shape {gains.shape}, expected (N, m, n) = ({self.N}, {self.m}, {self.n})"
             )
         object.__setattr__(self, "initial_gains", gains)
+        if not self.gains_known:
+            if gains.any():
+                raise FleetError("initial_gains: found others than zeros with gains_known=False, expected zeros")
+            return
         discounted = np.sqrt(self.gamma) * spectral_radius(self.stacked, gains)
         unstable = np.flatnonzero(~(discounted < 1.0))
         if unstable.size:
             i = int(unstable[0])
             raise FleetError(
                 f"initial_gains: found sqrt(gamma) rho(A - BK) = {discounted[i]:.6g} for agent {i} "
-                f"of cluster {self.labels[i]}, expected less than 1 (finite cost)"
+                f"of cluster {self.labels[i]}, expected less than 1 (finite cost), or, if no such gain is known, "
+                f"{UNKNOWN_GAINS}"
+            )
+
+    def require_gains(self, what: str) -> None:
+        """Raise FleetError if no gain of finite cost is known; `what` says what depends on their costs."""
+        if not self.gains_known:
+            raise FleetError(
+                f"initial_gains: found unknown, expected gains of finite cost, on which {what} depends; without them "
+                "pcpo_auto runs, without a schedule, and finds some first"
             )
 
     def _check_separation(self) -> None:

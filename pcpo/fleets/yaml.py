@@ -9,7 +9,8 @@
       - {size: 10, A: [[0.9]], B: [[1.0]], Q: identity, R: {scale: 2}}    # Q, R: identity, {scale: a}, or a matrix
       - {size: 14, A: 0.5, B: 1.0, Q: identity, R: 1.0, N: [[0.1]]}       # a 1×1 matrix may be written as its number
     initial_gains: zero          # or {scale: a} (a I, if m = n), one m×n matrix for all, or a list of N matrices,
-                                 # or {seed, rule, gap}: drawn, as a scenario may do
+                                 # or {seed, rule, gap}: drawn, as a scenario may do, or unknown: zeros, whatever
+                                 # their cost, since no gain of finite cost is known
     labels: [0, 0, 1, …]         # optional; by default the clusters in order, `size` agents each
 
 N, the cross term 2xᵀNu of the stage cost, is optional.
@@ -20,6 +21,7 @@ Values are read as in YAML 1.2 (`pcpo.storage.yaml`): 010 is ten, and -.5 and 1e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
@@ -28,7 +30,7 @@ import yaml
 from numpy.typing import NDArray
 
 from pcpo.errors import FleetError
-from pcpo.fleets.assembly import Draw, assembled
+from pcpo.fleets.assembly import UNKNOWN, Draw, assembled
 from pcpo.fleets.fleet import MAX_AGENTS, Fleet
 from pcpo.fleets.initial_gains import INITIAL_RULES
 from pcpo.lqr.system import MAX_ENTRY, Array, LinearSystem, real_array
@@ -49,13 +51,13 @@ _SCALED: dict[str, Any] = {
 }
 
 
-def _either(word: str, expected: str, mapping: dict[str, Any] = _SCALED) -> dict[str, Any]:
-    """Return the schema of a matrix that may also be written as a number, a word, or a mapping such as {scale: a}."""
+def _either(words: Sequence[str], expected: str, mapping: dict[str, Any] = _SCALED) -> dict[str, Any]:
+    """Return the schema of a matrix that may also be a number, one of some words, or a mapping such as {scale: a}."""
     return {
         "type": ["string", "object", "array", "number"],
         "x-expected": expected,
         "if": {"type": "string"},
-        "then": {"enum": [word], "x-expected": expected},
+        "then": {"enum": list(words), "x-expected": expected},
         "else": {"if": {"type": "object"}, "then": mapping},
     }
 
@@ -85,7 +87,7 @@ _SCALED_OR_DRAWN = {
     "else": _SCALED,
 }
 _MATRIX = {"type": ["array", "number"], "x-expected": "a list of lists of numbers"}
-_WEIGHT = _either("identity", "identity, {scale: a} or a matrix")
+_WEIGHT = _either(["identity"], "identity, {scale: a} or a matrix")
 _CLUSTER = {
     "type": "object",
     "x-expected": "the keys size, A, B, Q and R, and N if the stage cost has a cross term",
@@ -130,7 +132,9 @@ SCHEMA: dict[str, Any] = {
             "items": _CLUSTER,
             "x-expected": f"a list of 1 to {MAX_AGENTS} clusters",
         },
-        "initial_gains": _either("zero", "zero, {scale: a}, a matrix or N matrices", _SCALED_OR_DRAWN),
+        "initial_gains": _either(
+            ["zero", UNKNOWN], "zero, unknown, {scale: a}, a matrix or N matrices", _SCALED_OR_DRAWN
+        ),
         "labels": {
             "type": ["array", "null"],
             "default": None,
@@ -261,8 +265,10 @@ def _labels(labels: list[int] | None, sizes: list[int]) -> NDArray[np.int64]:
     return np.array(labels, dtype=np.int64)
 
 
-def _initial_gains(value: Any, N: int, m: int, n: int) -> Array | Draw:
-    """Return the initial gains (N, m, n) from any of the forms in which they may be written, or how they are drawn."""
+def _initial_gains(value: Any, N: int, m: int, n: int) -> Array | Draw | str:
+    """Return the initial gains (N, m, n) from any of their forms, how they are drawn, or `UNKNOWN`."""
+    if value == UNKNOWN:
+        return UNKNOWN
     if value == "zero":
         return np.zeros((N, m, n))
     if isinstance(value, dict) and "scale" not in value:
@@ -292,7 +298,7 @@ def document_of(fleet: Fleet) -> dict[str, Any]:
         "source": fleet.source,
         "gamma": fleet.gamma,
         "clusters": clusters,
-        "initial_gains": (gains[0] if common else gains).tolist(),
+        "initial_gains": (gains[0] if common else gains).tolist() if fleet.gains_known else UNKNOWN,
         "labels": fleet.labels.tolist(),
     }
 
@@ -307,7 +313,7 @@ def dumps(fleet: Fleet) -> bytes:
     for cluster in clusters:
         lines.append(f"  - size: {cluster.pop('size')}")
         lines += [f"    {_entry(name, value)}" for name, value in cluster.items()]
-    if np.ndim(gains) == 2:
+    if np.ndim(gains) != 3:
         lines.append(_entry("initial_gains", gains))
     else:
         lines += ["initial_gains:", *(f"  - {_flow(gain)}" for gain in gains)]

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pcpo.algorithms.registry import ALGORITHMS
-from pcpo.errors import ConfigError
+from pcpo.errors import ConfigError, FleetError
 from pcpo.figures.fonts import check_title
+from pcpo.fleets.files import read_fleet
 from pcpo.schema import MAX_INTEGER
 from pcpo.storage.yaml import MAX_DEPTH, read_mapping, read_yaml
 
 __all__ = [
     "OF_GRID",
+    "check_gains",
     "check_jobs",
     "check_oracles",
     "check_schedules",
@@ -188,6 +191,42 @@ def check_schedules(scenarios: Mapping[str, Mapping[str, Any]]) -> None:
             )
         if "tuning" in scenario:
             raise ConfigError(f"{where}.tuning: found it without a schedule, whose steps and radii it scales")
+
+
+def check_gains(scenarios: Mapping[str, Mapping[str, Any]], located: Callable[[str], str]) -> None:
+    """Check that no fleet file without gains of finite cost is given to what needs some.
+
+    Args:
+        scenarios: of a configuration with its defaults.
+        located: where a file is that a scenario names.
+
+    Raises:
+        ConfigError: naming the scenario, the file and what needs gains.
+    """
+    for name, scenario in scenarios.items():
+        fleet, methods = scenario["fleet"], scenario["algorithms"]
+        needing = [one for one in methods if not hasattr(ALGORITHMS[one].make(), "finding_gains")]
+        if "schedule" in scenario:
+            needing.insert(0, "a schedule")
+        if (
+            "file" in fleet
+            and "initial_gains" not in fleet
+            and needing
+            and _without_gains(Path(located(fleet["file"])))
+        ):
+            raise ConfigError(
+                f"scenarios.{name}.fleet.file: found initial_gains unknown in {fleet['file']} with {needing[0]}, "
+                "expected gains of finite cost; without them, no schedule and algorithms: [pcpo_auto], or gains that "
+                "the scenario draws (initial_gains: {seed, rule, gap} beside the file)"
+            )
+
+
+def _without_gains(path: Path) -> bool:
+    """Return whether a fleet file knows no gains of finite cost; a file that is not valid is left to its job."""
+    try:
+        return not read_fleet(path).gains_known
+    except FleetError:
+        return False
 
 
 def check_tuning(scenarios: Mapping[str, Mapping[str, Any]]) -> None:

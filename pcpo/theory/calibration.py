@@ -64,6 +64,7 @@ class LocalConstants:
 
 def initial_gap(fleet: Fleet) -> float:
     """Return max_i C_σ(i)(K_i⁰) − C*_σ(i), in units of cost."""
+    fleet.require_gains("the initial gap")
     return float(np.max(fleet.gaps(fleet.initial_gains)))
 
 

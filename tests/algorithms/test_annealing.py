@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from support.rollout_only import FunctionOracle, NoSchedule, bowl
 from pcpo import lqr
 from pcpo.algorithms.model_free.annealing import Annealed, Annealing, anneal
 from pcpo.algorithms.model_free.auto import PCPOAuto
+from pcpo.algorithms.pcpo import PCPO
 from pcpo.algorithms.protocol import Setting
 from pcpo.algorithms.server import Server
 from pcpo.arrays import FloatArray
@@ -101,7 +103,7 @@ def test_every_rollout_is_in_the_ledger_and_the_same_seed_gives_the_same_bits(fl
     again = anneal(zeros(fleet), oracle)
     assert oracle.rollouts == found.rollouts + 7
     assert again.gains.tobytes() == found.gains.tobytes()
-    assert found.rollouts <= Annealing().budget
+    assert found.rollouts <= Annealing().rollouts(Setting(zeros(fleet), NoSchedule()))  # type: ignore[arg-type]
     assert [s.rollouts for s in found.stages] == sorted(s.rollouts for s in found.stages)
 
 
@@ -187,6 +189,67 @@ def test_pcpo_auto_begins_with_annealing(fleet: Fleet) -> None:
     assert result.final.rollouts <= 300_000
     with pytest.raises(ConfigError, match="initial gain of agent 0: found costs that diverge"):
         run(PCPOAuto(), moments(fleet), setting, budget=300_000)
+
+
+class TestUnknownGains:
+    """A setting without gains of finite cost: pcpo_auto anneals by itself, other methods refuse."""
+
+    @staticmethod
+    def setting(fleet: Fleet) -> Setting:
+        return Setting(zeros(fleet), NoSchedule(), gains_known=False)  # type: ignore[arg-type]
+
+    def test_pcpo_auto_anneals_by_itself_and_says_so(self, fleet: Fleet) -> None:
+        result = run(PCPOAuto(), moments(fleet), self.setting(fleet), budget=100_000)
+        assert (result.algorithm, result.mode) == ("pcpo_auto", "model-free, annealed first")
+        assert (fleet.gaps(result.final.global_gains) < 0.05 * fleet.optimal_costs[fleet.labels]).all()
+        spent = result.findings.rollouts
+        assert 0 < spent["initial"] <= 75_000
+        assert sum(spent.values()) == result.final.rollouts <= 100_000
+        explicit = run(PCPOAuto(initial=Annealing()), moments(fleet), self.setting(fleet), budget=100_000)
+        assert explicit.algorithm == "pcpo_auto_annealed"
+        assert explicit.mode == result.mode
+        assert explicit.final.global_gains.tobytes() == result.final.global_gains.tobytes()
+
+    def test_what_annealing_leaves_is_spread_over_epochs(self, fleet: Fleet) -> None:
+        """Epoch 1 does not get all that annealing might have spent: later epochs have more rollouts."""
+        result = run(PCPOAuto(), moments(fleet), self.setting(fleet), budget=100_000)
+        known = result.findings.rollouts
+        ends = np.array([report.rollouts for report in result.epochs])
+        assert len(ends) > 2
+        first = ends[0] - known["initial"] - 8000  # 8 % of the budget is for probing
+        assert 0 < first < np.diff(ends)[0] < np.diff(ends)[1]
+
+    def test_another_method_refuses(self, fleet: Fleet) -> None:
+        with pytest.raises(ConfigError, match="initial_gains: found unknown with the method 'pcpo', expected gains of"):
+            run(PCPO(), moments(fleet), self.setting(fleet), budget=100_000)
+
+    def test_a_budget_that_is_too_small_says_how_much_is_needed(self, fleet: Fleet) -> None:
+        """The number is the same whatever the budget below it, and the rollouts of `first_stage` are among them."""
+        needed = set()
+        for budget in (1000, 10_000):
+            with pytest.raises(BudgetError, match="which the first epoch of pcpo_auto_annealed needs") as caught:
+                run(PCPOAuto(), moments(fleet), self.setting(fleet), budget=budget)
+            needed.add(str(caught.value).split("at least ")[1])
+        assert len(needed) == 1
+        assert int(needed.pop().split()[0].replace(",", "")) > Annealing().first_stage(2)
+
+    def test_first_gains_that_diverge_name_the_way_out(self, fleet: Fleet) -> None:
+        known = Setting(zeros(fleet), NoSchedule())  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match=r"initial gain of agent 0.*gains_known=False.*initial_gains: unknown"):
+            run(PCPOAuto(), moments(fleet), known, budget=100_000)
+
+    def test_the_budget_is_a_share_of_the_runs_or_what_is_given(self, fleet: Fleet) -> None:
+        for budget, expected in ((None, 100_000), (400_000, 300_000), (10, 512 + Annealing().first_stage(2))):
+            assert Annealing().rollouts(replace(self.setting(fleet), budget=budget)) == expected
+        assert Annealing(budget=7000).rollouts(replace(self.setting(fleet), budget=400_000)) == 7000
+
+    def test_control_without_annealing_exact_costs_lead_nowhere(self, fleet: Fleet) -> None:
+        """All steps at γ: exact costs are infinite all around, and the phase that says that it has arrived has not."""
+        with np.errstate(all="ignore"):
+            found = anneal(zeros(fleet), moments(fleet), how=Annealing(budget=20_000, discounted=False))
+        assert found.reached.all()
+        assert np.isinf(fleet.costs(found.gains)).all()
+        assert found.rollouts <= 20_000
 
 
 def test_a_server_counts_a_round_per_stage(fleet: Fleet) -> None:

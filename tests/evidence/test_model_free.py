@@ -11,18 +11,23 @@ import pytest
 
 from pcpo.algorithms.baselines.local import Local
 from pcpo.algorithms.baselines.oracle_clusters import OracleClusters
+from pcpo.algorithms.model_free.annealing import Annealing
+from pcpo.algorithms.model_free.auto import PCPOAuto
 from pcpo.claims.contract import Verdict
 from pcpo.claims.options import cells_of
 from pcpo.errors import BudgetError, ConfigError, FleetError, ResultsError
-from pcpo.evidence.model_free import studies_constants
+from pcpo.evidence.model_free import studies_annealing, studies_constants
 from pcpo.evidence.model_free.claims import CLAIMS
 from pcpo.evidence.model_free.figures import FIGURES
 from pcpo.evidence.model_free.figures_compared import compared_table
-from pcpo.evidence.model_free.measures import FACTORS, failures, gap_ratio
+from pcpo.evidence.model_free.measures import FACTORS, annealing_failures, failures, false_successes, gap_ratio
 from pcpo.evidence.model_free.population import CONDITIONS, deviation, draw, largest_condition, stratum
 from pcpo.evidence.model_free.runs import COLUMNS, Cell, simulate
 from pcpo.evidence.model_free.settings import METHODS, experiment
 from pcpo.evidence.model_free.studies import COMPARED, CONTROLS, GUESSED, PARTS, STUDIES
+from pcpo.evidence.model_free.unstable import draw_unstable
+from pcpo.experiments.experiment import Experiment
+from pcpo.fleets.fleet import Fleet
 from pcpo.fleets.population import PopulationSpec, draw_clusters
 from pcpo.fleets.random import condition
 from pcpo.simulation.noise import stream
@@ -150,6 +155,77 @@ def test_probing_is_near_the_truth_and_a_fiftieth_is_farther() -> None:
     assert (full["true_mean_curvature"] > 0).all()
 
 
+# -------------------------------------------------------------------------------------- fleets without known gains
+
+
+@pytest.mark.parametrize("number", [8_000_000, 8_000_005, 8_000_019])
+def test_unstable_fleets_have_zero_gains_of_infinite_cost(number: int) -> None:
+    fleet = draw_unstable(number, 2)
+    assert (fleet.N, fleet.H, fleet.gains_known) == (4, 2, False)
+    assert np.isinf(fleet.costs(fleet.initial_gains)).all()
+    assert max(map(condition, fleet.systems)) <= 300
+    alone = draw_unstable(number, 1)
+    assert all(np.array_equal(a.A, b.A) for a, b in zip(fleet.systems, alone.systems, strict=True))
+
+
+def test_shapes_and_discounts_of_unstable_fleets_are_crossed() -> None:
+    found = {(f.n, f.m, f.gamma) for f in (draw_unstable(k, 1) for k in range(8_000_000, 8_000_024))}
+    assert len(found) == 4 * 2 * 3
+
+
+@pytest.fixture(scope="module")
+def annealing() -> pd.DataFrame:
+    study = studies_annealing.STUDIES["model_free_annealing"]
+    cells = cells_of(study, {"agents": 1})
+    assert {cell.role for cell in cells.values()} == {"grid", "control"}
+    rows = [study.simulate(cell, [8_000_000, 8_000_016]) for cell in cells.values()]
+    assert all(list(frame.columns) == list(study.columns) for frame in rows)
+    return pd.concat(rows, ignore_index=True)
+
+
+def test_annealing_finds_gains_where_its_controls_do_not(annealing: pd.DataFrame) -> None:
+    found = annealing.set_index("phase")
+    annealed = found.loc["annealed"]
+    assert (annealed[["arrived", "false_systems", "infinite", "failed"]] == [1, 0, 0, 0]).all(axis=None)
+    assert (annealed["gap"] < 1).all()
+    assert annealed["initial"].between(1, 150_000).all()
+    assert set(annealed["mode"]) == {"model-free, annealed first"}
+    exact = found.loc["undiscounted"]
+    assert (exact[["arrived", "false_systems", "infinite", "failed"]] == [1, 2, 2, 1]).all(axis=None)
+    assert found.loc["unbounded", "failed"].any()
+    assert (found.loc["unbounded", "false_systems"] > 0).equals(found.loc["unbounded", "failed"] > 0)
+
+
+def test_a_phase_that_does_not_arrive_fails_without_a_false_word() -> None:
+    cell = studies_annealing.Cell("annealed", 25_000, 1, "grid")
+    row = studies_annealing.STUDIES["model_free_annealing"].simulate(cell, [8_000_001]).iloc[0]
+    assert (row["arrived"], row["false_systems"], row["infinite"], row["failed"]) == (0, 0, 2, 1)
+    assert 0 < row["initial"] <= 25_000
+
+
+def test_a_phase_is_run_as_pcpo_auto_runs_it() -> None:
+    """The study watches the phase; without the watching the same first epoch has the same bits."""
+    fleet: Fleet = draw_unstable(8_000_000, 1)
+    plain = Experiment.model_free(fleet, rollouts=60_000)
+    seen: list[np.ndarray] = []
+    plain.result(PCPOAuto(), seed=8_000_000, on_epoch=lambda report: seen.append(report.global_gains))
+    cell = studies_annealing.Cell("annealed", 60_000, 1, "grid")
+    row = studies_annealing.STUDIES["model_free_annealing"].simulate(cell, [8_000_000]).iloc[0]
+    assert row["gap"] == (fleet.gaps(seen[0]) / fleet.optimal_costs).mean()
+    assert studies_annealing.PHASES["annealed"].how == Annealing()
+
+
+def test_annealing_is_counted_by_fleets_and_by_systems() -> None:
+    tables = invented()
+    rows = tables["model_free_annealing"]
+    wrong = rows.assign(failed=np.where(rows["seed"] < 50, 1, 0), false_systems=np.where(rows["seed"] < 30, 1, 0))
+    failed, false = (f({**tables, "model_free_annealing": wrong}) for f in (annealing_failures, false_successes))
+    assert (failed.estimate, failed.n_runs) == (pytest.approx(50 / 250), 250)
+    assert (false.estimate, false.n_runs) == (pytest.approx(30 / 500), 500)
+    with pytest.raises(ResultsError, match="found no runs of 'annealed'"):
+        annealing_failures({"model_free_annealing": rows[rows["phase"] == "unbounded"]})
+
+
 # ------------------------------------------------------------------------------------------ claims on invented tables
 
 
@@ -184,7 +260,13 @@ def invented(fleets: int = 250, failed: int = 0) -> dict[str, pd.DataFrame]:
     good = agents.assign(role="grid", condition="condition_3", spent=8000.0, cell="condition_3", **truth)
     good = good.assign(**dict.fromkeys(FACTORS, 1.01))
     bad = good.assign(role="control", cell="control:condition_3", **dict.fromkeys(FACTORS, 3.0))
+    phases = []
+    for phase, outcome in {"annealed": (0, 0), "undiscounted": (1, 2), "unbounded": (1, 1)}.items():
+        runs = pd.DataFrame({"seed": np.arange(fleets), "n": 1 + np.arange(fleets) % 4, "phase": phase, "systems": 2})
+        runs = runs.assign(failed=outcome[0], false_systems=outcome[1], initial=40_000.0, cell=phase, role="grid")
+        phases.append(runs.assign(mode="model-free, annealed first"))
     return {
+        "model_free_annealing": pd.concat(phases, ignore_index=True),
         "model_free_fleets": rows(COMPARED, every),
         "model_free_parts": rows((*PARTS, *CONTROLS), every),
         "model_free_guesses": rows(GUESSED, ["condition_3", "condition_10"]),

@@ -9,10 +9,11 @@ import pytest
 
 from pcpo.algorithms.model_free.findings import Findings
 from pcpo.algorithms.schedule import ModelFree
-from pcpo.errors import BudgetError, ConfigError
+from pcpo.errors import BudgetError, ConfigError, FleetError
 from pcpo.experiments.experiment import Experiment, discounted_horizon
 from pcpo.experiments.learning import Plants, learn
 from pcpo.fleets.files import example_fleet
+from pcpo.fleets.fleet import Fleet, LinearSystem
 
 BUDGET = 60_000
 
@@ -145,3 +146,53 @@ def test_a_discount_is_between_0_and_1(gamma: float) -> None:
 def test_initial_gains_have_the_shape_of_the_plants() -> None:
     with pytest.raises(ConfigError, match=r"initial_gains: found shape \(2,\), expected \(1, 1, 1\)"):
         Plants([Scalar(0.9, 1)], gamma=0.8, initial_gains=np.zeros(2))
+
+
+class Breaking(Scalar):
+    """A plant that breaks at |x| = 10⁴ and costs infinity from then on."""
+
+    def step(self, states: Any, actions: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+        after, costs = super().step(states, actions, rng)
+        return after, np.where(np.abs(states[:, 0]) > 1e4, np.inf, costs)
+
+
+def unstable() -> Fleet:
+    systems = tuple(LinearSystem([[a]], [[1.0]], [[4.0]], [[1.0]], 0.8) for a in (1.5, 1.2))
+    return Fleet("unstable", systems, np.array([0, 1, 0, 1]), np.zeros((4, 1, 1)), gains_known=False)
+
+
+def test_plants_without_a_stabilising_gain() -> None:
+    plants = [Scalar(a, 1.0) for a in (1.5, 1.2)]
+    found = learn(Plants(plants, gamma=0.8, gains_known=False), budget=45_000, seed=1, horizon=30)
+    assert sorted(tuple(members.tolist()) for members in found.clusters) == [(0,), (1,)]
+    for agent, a in enumerate((1.5, 1.2)):
+        assert found.gains[agent] == pytest.approx(optimal_gain(a, 1.0, 0.8), abs=0.06)
+    assert found.rollouts["initial"] > 0
+    assert "initial" in str(found)
+
+
+def test_plants_whose_first_gain_diverges_name_the_way_out() -> None:
+    with pytest.raises(ConfigError, match=r"initial gain of agent 1: .* gains_known=False in Python") as caught:
+        learn(Plants([Breaking(0.5, 1.0), Breaking(1.5, 1.0)], gamma=0.8), budget=BUDGET, seed=1)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ConfigError, match="initial_gains: found some with gains_known=False, expected none"):
+        Plants([Scalar(0.9, 1)], gamma=0.8, initial_gains=np.zeros((1, 1)), gains_known=False)
+
+
+def test_a_fleet_without_a_stabilising_gain_finds_what_its_experiment_finds() -> None:
+    fleet = unstable()
+    found = learn(fleet, budget=100_000, seed=2)
+    last = Experiment.model_free(fleet, rollouts=100_000).run("pcpo_auto", seed=2).groupby("agent").last()
+    assert set(last["mode"]) == {"model-free, annealed first"}
+    assert np.isfinite(last["global_cost"]).all()
+    assert np.array_equal(found.gains.ravel(), np.concatenate(last["global_gain"].to_list()))
+
+
+def test_experiments_that_need_finite_initial_costs_refuse_before_anything_runs() -> None:
+    with pytest.raises(FleetError, match=r"initial_gains: found unknown, .* on which a schedule depends"):
+        Experiment.calibrated(unstable(), Delta0=1.0, epochs=1)
+    known = Experiment.calibrated(example_fleet(), Delta0=24.0, epochs=1)
+    with pytest.raises(FleetError, match=r"initial_gains: found unknown, .* on which a schedule depends"):
+        Experiment(unstable(), known.schedule, "signs", 10, 1000)
+    with pytest.raises(ConfigError, match="initial_gains: found unknown with the method 'local'"):
+        Experiment.model_free(unstable(), rollouts=BUDGET).run("local", seed=0)

@@ -10,7 +10,7 @@ import pytest
 from snakemake.utils import update_config
 
 from pcpo.errors import ConfigError
-from pcpo.pipeline.config import check_schedules, check_seeds, check_tuning, read_configuration
+from pcpo.pipeline.config import check_gains, check_schedules, check_seeds, check_tuning, read_configuration
 
 FIRST = "name: a\nscenarios:\n  motors: {title: two, seeds: {first: 0, count: 010}, list: [1, 2]}\nreport: true\n"
 SECOND = "scenarios:\n  motors: {seeds: {count: 2e1}, list: [3]}\n  other: {}\nreport: {a: 1}\n"
@@ -146,3 +146,43 @@ def test_a_schedule_is_there_where_a_method_needs_one(scenario: dict[str, Any], 
     else:
         with pytest.raises(ConfigError, match=rf"^scenarios\.a\.{message}"):
             check_schedules({"a": scenario})
+
+
+UNKNOWN = """
+name: nobody has a controller
+gamma: 0.9
+clusters:
+  - {size: 2, A: [[1.4]], B: [[1]], Q: 1, R: 1}
+initial_gains: unknown
+"""
+
+
+class TestFleetsWithoutGains:
+    """A fleet file whose initial gains are unknown is for pcpo_auto without a schedule."""
+
+    @staticmethod
+    def checked(tmp_path: Path, text: str = UNKNOWN, **changes: Any) -> None:
+        (tmp_path / "fleet.yaml").write_text(text, encoding="utf-8")
+        scenario = {"fleet": {"file": "fleet.yaml"}, "algorithms": ["pcpo_auto"], **changes}
+        check_gains({"motors": scenario}, lambda name: str(tmp_path / name))
+
+    def test_pcpo_auto_without_a_schedule_may_have_it(self, tmp_path: Path) -> None:
+        self.checked(tmp_path)
+        drawn = {"file": "fleet.yaml", "initial_gains": {"seed": 1, "rule": "common", "gap": 1.0}}
+        self.checked(tmp_path, fleet=drawn, schedule={}, algorithms=["pcpo"])
+        self.checked(tmp_path, UNKNOWN.replace("unknown", "[[1.0]]"), schedule={}, algorithms=["pcpo"])
+
+    @pytest.mark.parametrize(
+        ("changes", "needing"),
+        [
+            ({"schedule": {}, "algorithms": ["pcpo", "pcpo_auto"]}, "a schedule"),
+            ({"algorithms": ["pcpo_auto", "local"]}, "local"),
+        ],
+    )
+    def test_what_needs_gains_is_named(self, tmp_path: Path, changes: dict[str, Any], needing: str) -> None:
+        found = rf"scenarios\.motors\.fleet\.file: found initial_gains unknown in fleet\.yaml with {needing}, expected"
+        with pytest.raises(ConfigError, match=found):
+            self.checked(tmp_path, **changes)
+
+    def test_a_file_that_is_no_fleet_is_left_to_its_job(self, tmp_path: Path) -> None:
+        self.checked(tmp_path, UNKNOWN.replace("1.4", ".nan"), schedule={}, algorithms=["pcpo"])

@@ -15,6 +15,7 @@ from pcpo.figures.registry import Configured, entries
 from pcpo.oracles.plant import plant_factory
 from pcpo.pipeline.abandoned import abandoned, move_away, sentence, waiting
 from pcpo.pipeline.config import (
+    check_gains,
     check_jobs,
     check_oracles,
     check_schedules,

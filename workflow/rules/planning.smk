@@ -20,7 +20,7 @@ def provided():
 
 
 def check_command(settings):
-    """End with one sentence for a missing file or an unknown target."""
+    """End with one sentence for a missing file, a fleet without initial gains where they are needed, or an unknown target."""
     drawable = [*entries(), *(figure for group in GROUPS.values() for figure in group.figures)]
     single = [rule.name for rule in workflow.rules if not rule.has_wildcards()]
     many = [rule.name for rule in workflow.rules if rule.has_wildcards()]
@@ -33,6 +33,7 @@ def check_command(settings):
     named = {target for target in named if not target.startswith((f"{LOGS}/", f"{BENCHMARKS}/"))}
     known = [Path(path).stem for path in sorted((CHECKOUT / "docs/reference/known").glob("*.json"))]
     PLACES.check(provided())
+    check_gains(SCENARIOS, PLACES.named)
     check_targets(named, [*ASKED, *REPORT, *FILMS], single, drawable, many=many)
     if "verify" in named:
         check_known_run(CONFIG["name"], KNOWN_RUN, known)

@@ -12,7 +12,7 @@ Costs of two discounts are compared as (1 − γ′)C, the weighted mean of the 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -35,6 +35,8 @@ _LOW, _HIGH, _DIRECTIONS = 0.03, 0.3, 4
 #: Lengths that are tried along a gradient, in smoothing radii.
 _LENGTHS = (0.25, 1.0, 4.0)
 _GRADIENT = 100  # rollouts of a gradient, times D + 2
+#: Most rollouts per agent where neither the options nor a run say, and the share of a run's.
+_BUDGET, _SHARE = 100_000, 0.75
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Annealing:
     """Say how to anneal; the defaults are for fleets of up to 8 unknowns.
 
     Attributes:
-        budget: most rollouts per agent.
+        budget: most rollouts per agent; None: three quarters of those of the run, or 100,000 outside a run.
         costs: rollouts behind a cost.
         steps: policy gradient steps of a stage.
         growth: a larger discount may raise the weighted mean of the stage costs by this factor.
@@ -95,9 +97,10 @@ class Annealing:
         grid: ratio of neighbouring points of the grid.
         searches: discounts that are tried at the end of a stage.
         start: "zero", or the "initial" gains of the setting.
+        discounted: False makes all steps at γ until the budget is spent, and says that all have arrived; for controls.
     """
 
-    budget: int = 100_000
+    budget: int | None = None
     costs: int = 256
     steps: int = 3
     growth: float = 4.0
@@ -106,6 +109,7 @@ class Annealing:
     grid: float = 0.7
     searches: int = 6
     start: Literal["zero", "initial"] = "zero"
+    discounted: bool = True
 
     def __post_init__(self) -> None:
         for key, low, high in (
@@ -117,8 +121,8 @@ class Annealing:
             if not low < getattr(self, key) < high:
                 raise ConfigError(f"{key}: found {getattr(self, key)}, expected a number between {low} and {high}")
         for key, least in (("costs", 2 * _BATCHES), ("steps", 1), ("searches", 1), ("budget", 1)):
-            if getattr(self, key) < least:
-                raise ConfigError(f"{key}: found {getattr(self, key)}, expected {least} or more")
+            if (found := getattr(self, key)) is not None and found < least:
+                raise ConfigError(f"{key}: found {found}, expected {least} or more")
         if self.start not in ("zero", "initial"):
             raise ConfigError(f"start: found {self.start!r}, expected 'zero' or 'initial'")
 
@@ -129,12 +133,24 @@ class Annealing:
 
     def rollouts(self, setting: Setting) -> int:
         """Return the most rollouts per agent that `gains` spends."""
-        return self.budget
+        if self.budget is not None:
+            return self.budget
+        least = 2 * self.costs + self.first_stage(int(setting.initial_gains[0].size))
+        return _BUDGET if setting.budget is None else max(int(_SHARE * setting.budget), least)
+
+    def stage(self, D: int) -> int:
+        """Return the most rollouts of a larger discount, the stage that follows and the last costs, D unknowns."""
+        step = _GRADIENT * (D + 2) + (1 + len(_LENGTHS)) * self.costs
+        return (1 + 2 * self.searches) * self.costs + 3 * self.costs + self.steps * step + self.costs
+
+    def first_stage(self, D: int) -> int:
+        """Return the most rollouts from the first discount to the end of its stage."""
+        return 3 * _FIRST_RADII * self.costs + self.stage(D)
 
     def gains(self, setting: Setting, oracle: Oracle, server: Server) -> FloatArray:
         """Return gains ``(N, m, n)`` of finite cost at γ; BudgetError with a sentence if an agent has none."""
         first = setting.initial_gains if self.start == "initial" else np.zeros_like(setting.initial_gains)
-        found = anneal(first, oracle, server, self)
+        found = anneal(first, oracle, server, replace(self, budget=self.rollouts(setting)))
         if found.shortfall is not None:
             raise BudgetError(found.shortfall)
         return found.gains
@@ -166,6 +182,7 @@ class _Annealer:
             raise PcpoError(f"annealing: found a {found}, expected an oracle whose questions may carry a discount")
         self.oracle, self.server, self.how = oracle, server, how
         self.gamma, self.before = oracle.discount, int(oracle.rollouts)
+        self.budget = self.how.budget if self.how.budget is not None else _BUDGET
         self.K = gains.copy()
         norms = np.linalg.norm(gains, axis=(1, 2))
         self.radii = 0.1 * np.where(norms > 0, norms, 1.0)
@@ -180,28 +197,24 @@ class _Annealer:
 
     def run(self) -> Annealed:
         """Anneal until all agents have made the steps of a stage at γ, or the budget is spent."""
-        self._begin()
+        if self.how.discounted:
+            self._begin()
         for _ in range(_FIRST_RADII):
             self._fit_radii()
         stages: list[Stage] = []
         while True:
-            last = bool((self.discounts == self.gamma).all())
+            last = self.how.discounted and bool((self.discounts == self.gamma).all())
             self._fit_radii()
             for _ in range(self.how.steps):
                 self._step()
             stages.append(self._told())
-            if last or self.spent + self._most() > self.how.budget:
+            if last or self.spent + self.how.stage(self.D) > self.budget:
                 break
-            self._raise_discounts()
+            if self.how.discounted:
+                self._raise_discounts()
         costs = self._costs(self.K, self.discounts)
         reached = np.asarray(self.discounts == self.gamma)
         return Annealed(self.K, self.discounts, *costs, reached, self.spent, tuple(stages))
-
-    def _most(self) -> int:
-        """Return the rollouts of a larger discount, the next stage and the last costs."""
-        how, cost = self.how, self.how.costs
-        step = self.minibatch + (1 + len(_LENGTHS)) * cost
-        return (1 + 2 * how.searches) * cost + 3 * cost + how.steps * step + cost
 
     def _costs(self, gains: FloatArray, discounts: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return estimated costs and their standard errors ``(N,)``; infinite for an agent with a saturated rollout."""
@@ -246,10 +259,10 @@ class _Annealer:
 
     def _check_budget(self) -> None:
         """Raise BudgetError if the first stage would exceed the budget."""
-        first = self.spent + 3 * _FIRST_RADII * self.how.costs + self._most()
-        if first > self.how.budget:
+        first = self.spent + self.how.first_stage(self.D)
+        if first > self.budget:
             raise BudgetError(
-                f"budget of annealing: found {self.how.budget:,} rollouts per agent, expected at least {first:,}, "
+                f"budget of annealing: found {self.budget:,} rollouts per agent, expected at least {first:,}, "
                 "which the first discount and the first stage need"
             )
 

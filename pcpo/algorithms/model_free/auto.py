@@ -13,9 +13,10 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from pcpo.algorithms.model_free.annealing import Annealing
 from pcpo.algorithms.model_free.epoch import EPOCHS_IN_PARTS, Epoch
 from pcpo.algorithms.model_free.findings import Findings, doubts
-from pcpo.algorithms.model_free.probing import CurvatureRule, fewest_rollouts, probe
+from pcpo.algorithms.model_free.probing import Curvature, CurvatureRule, Point, fewest_rollouts, probe
 from pcpo.algorithms.model_free.rules import Shares
 from pcpo.algorithms.model_free.state import PURPOSES, AutoState
 from pcpo.algorithms.protocol import EpochReport, Setting
@@ -30,6 +31,8 @@ __all__ = ["InitialPhase", "PCPOAuto"]
 _PROBING, _FIRST, _GROWTH = 6_000, 3_000, 2.0
 _SHARES = Shares(curvature=0.05, local=0.32, costs=0.10, tests=0.12, output=0.05)
 _LATER_LOCAL = 0.12
+#: What a fleet, a fleet file or plants may say in place of gains of finite cost.
+_UNKNOWN = "which gains_known=False in Python, or initial_gains: unknown in a fleet file, asks for"
 
 
 class InitialPhase(Protocol):
@@ -74,7 +77,8 @@ class PCPOAuto:
         collaborate: False has every agent alone, with all rollouts in its local sequence.
         radius_exponent: of M|N_i| in the radius; the paper has 1/4.
         estimator: of gradients; "centred" spends ⌊√M⌋ rollouts on an estimate of C(K).
-        initial: finds gains of finite cost first; None starts from the agents' own.
+        initial: finds gains of finite cost first; None starts from the agents' own, and where none are known from those
+            of `Annealing()`.
     """
 
     probe_share: float = 0.08
@@ -94,7 +98,10 @@ class PCPOAuto:
     estimator: Estimator | Literal["centred"] = "two_point"
     initial: InitialPhase | None = None
 
-    mode = "model-free"
+    @property
+    def mode(self) -> str:
+        """Return "model-free", and the initial phase if there is one."""
+        return "model-free" if self.initial is None else f"model-free, {self.initial.name} first"
 
     def __post_init__(self) -> None:
         choices = {
@@ -156,6 +163,10 @@ class PCPOAuto:
             shares = replace(shares, curvature=0.0)
         return shares if self.collaborate else replace(shares, local=0.94 - shares.curvature, costs=0.06, output=0.0)
 
+    def finding_gains(self) -> PCPOAuto:
+        """Return the algorithm for agents without gains of finite cost: with an initial phase."""
+        return self if self.initial is not None else replace(self, initial=Annealing())
+
     def init(self, setting: Setting) -> AutoState:
         """Start with K̂_i⁰ = X_i⁰ = K_i⁰; nothing is measured yet, and the setting's schedule is not read."""
         return AutoState.start(setting)
@@ -174,8 +185,10 @@ class PCPOAuto:
         nonfinite = oracle.nonfinite.copy()
         if not state.epoch:
             state = self._begun(state, oracle, server)
-        epoch = Epoch(self, state, oracle, server, most - (oracle.rollouts - before))
-        return epoch.run(nonfinite)
+        left = most - (oracle.rollouts - before)
+        if self.initial is not None and not state.epoch:  # an initial phase hardly ever spends all that it may
+            left = min(left, self._epoch_rollouts(state, sum(state.spent.values())))
+        return Epoch(self, state, oracle, server, left).run(nonfinite)
 
     def findings(self, state: AutoState) -> Findings:
         """Return what a run has found that ended in this state."""
@@ -229,14 +242,23 @@ class PCPOAuto:
         spent["initial"] = oracle.rollouts - start
         before = oracle.rollouts
         if self.constants is None:
-            total = self._probing_rollouts(state.setting)
-            at, bent = probe(oracle, gains, total, epoch=1, rule=self.curvature)
+            at, bent = self._probed(state.setting, gains, oracle)
         else:
             at, bent = Epoch.told(self.constants, oracle, gains)
         spent["probing"] = oracle.rollouts - before
         budget = state.setting.budget
         planned = 0 if budget is None else _epochs_in(budget - sum(spent.values()))
         return state.measured(at, bent, spent, planned)
+
+    def _probed(self, setting: Setting, gains: FloatArray, oracle: Oracle) -> tuple[Point, Curvature]:
+        """Probe at gains; where rollouts diverge at the agents' own, the error says what to do."""
+        nonfinite = oracle.nonfinite.copy()
+        try:
+            return probe(oracle, gains, self._probing_rollouts(setting), epoch=1, rule=self.curvature)
+        except ConfigError as error:
+            if self.initial is None and (oracle.nonfinite > nonfinite).any():
+                raise ConfigError(f"{error}, {_UNKNOWN}") from None
+            raise
 
 
 def _epochs_in(rollouts: int) -> int:

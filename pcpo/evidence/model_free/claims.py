@@ -15,9 +15,11 @@ from pcpo.errors import ResultsError
 from pcpo.evidence.model_free.measures import (
     FACTORS,
     WELL_CONDITIONED,
+    annealing_failures,
     audited,
     constant,
     failures,
+    false_successes,
     gap_ratio,
     probing,
     typical_ratio,
@@ -27,10 +29,13 @@ from pcpo.evidence.model_free.measures import (
 __all__ = ["CLAIMS"]
 
 _MODE: Mode = "model-free, moment oracle"
+_ANNEALED: Mode = "model-free, annealed first"
 #: By how much the mean gap may be above that of a method that reads the model.
 _GAP_MARGIN = 1.25
 #: Fraction of fleets that fail, and ratio of gaps over its bound, at the alternatives of the powers.
 _OFTEN, _LARGER = 0.12, 2.0
+#: Fractions of fleets without a gain of finite cost, and of systems wrongly said to have one, at those alternatives.
+_HALF, _QUARTER = 0.5, 0.25
 #: Rows of the table of constants from one agent to another that is of another fleet: more than a fleet has agents.
 _APART = 13
 
@@ -59,6 +64,17 @@ def _exchanged(**names: str) -> Callable[[Tables], Tables]:
     def apply(tables: Tables) -> Tables:
         rows = tables["model_free_fleets"]
         return {**tables, "model_free_fleets": rows.assign(method=rows["method"].replace(names))}
+
+    return apply
+
+
+def _phase(name: str) -> Callable[[Tables], Tables]:
+    """Return tables where another initial phase stands in for annealing."""
+
+    def apply(tables: Tables) -> Tables:
+        rows = tables["model_free_annealing"]
+        found = rows[rows["phase"] == name].assign(phase="annealed", role="grid")
+        return {**tables, "model_free_annealing": found}
 
     return apply
 
@@ -204,5 +220,23 @@ CLAIMS: Sequence[Claim] = [
         power=shift(audited, 0.4, "gaps twice as large, or half"),
         figure="auto_ablation",
         mode=_MODE,
+    ),
+    Claim(
+        id="annealing",
+        measure=annealing_failures,
+        rule=AtMost(),
+        controls=[Control("undiscounted", "all steps at γ, exact costs", _phase("undiscounted"))],
+        power=probability(annealing_failures, _HALF, "half of the fleets fail"),
+        figure="auto_annealing",
+        mode=_ANNEALED,
+    ),
+    Claim(
+        id="annealing_false",
+        measure=false_successes,
+        rule=AtMost(),
+        controls=[Control("unbounded", "discounts rise as far as costs are finite", _phase("unbounded"))],
+        power=probability(false_successes, _QUARTER, "a quarter of the systems"),
+        figure="auto_annealing",
+        mode=_ANNEALED,
     ),
 ]

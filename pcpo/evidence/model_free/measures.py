@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,14 +13,18 @@ from pcpo.claims.contract import Finding, Tables
 from pcpo.errors import ResultsError
 
 __all__ = [
+    "ANNEALING_FAILURE",
     "FACTORS",
     "FAILURE",
+    "FALSE_SUCCESS",
     "PROBING",
     "WELL_CONDITIONED",
+    "annealing_failures",
     "audited",
     "chosen",
     "constant",
     "failures",
+    "false_successes",
     "gap_ratio",
     "probing",
     "typical_ratio",
@@ -35,6 +40,8 @@ FACTORS = {"cost": 1.1, "sigma": 1.5, "mean_curvature": 1.5, "largest_curvature"
 #: By how much the log of a gap may differ between moments and rollouts, mean over fleets.
 _AUDIT_MARGIN = 0.3
 _UNIT = ["condition", "seed"]
+#: Largest probability that a fleet without a stabilising gain gets none, and that a system is wrongly said to have one.
+ANNEALING_FAILURE, FALSE_SUCCESS = 0.15, 0.05
 
 
 def chosen(tables: Tables, study: str, method: str, conditions: Sequence[str] = ()) -> pd.DataFrame:
@@ -121,3 +128,28 @@ def audited(tables: Tables) -> Finding:
     gaps = rows.pivot(index=_UNIT, columns="oracle", values="kept_gap")
     ratios = np.log((gaps["rollouts"] / gaps["moments"]).to_numpy(dtype=float))
     return findings.mean_within(ratios, 0.0, _AUDIT_MARGIN, "mean log of gap by rollouts over gap by moments")
+
+
+def _annealed(tables: Tables) -> pd.DataFrame:
+    """Select the runs that begin with annealing; ResultsError if there are none."""
+    rows = tables["model_free_annealing"]
+    rows = rows[rows["phase"] == "annealed"]
+    if rows.empty:
+        raise ResultsError("model_free_annealing: found no runs of 'annealed', expected some")
+    return rows
+
+
+def annealing_failures(tables: Tables) -> Finding:
+    """Compare the fraction of fleets in which an agent is left without a gain of finite cost with the bound."""
+    rows = _annealed(tables)
+    return findings.failures(int(rows["failed"].sum()), len(rows), ANNEALING_FAILURE)
+
+
+def false_successes(tables: Tables) -> Finding:
+    """Compare the fraction of systems with an agent that is wrongly said to have a gain of finite cost with the bound.
+
+    The systems of a fleet are drawn independently and have streams of their own, so a system is the unit.
+    """
+    rows = _annealed(tables)
+    found = findings.failures(int(rows["false_systems"].sum()), int(rows["systems"].sum()), FALSE_SUCCESS)
+    return replace(found, statistic="fraction of systems")
