@@ -72,7 +72,7 @@ def draw_constants(numbers: pd.DataFrame) -> Figure:
                 axes.plot([x], [median], "_", color="k", ms=6)
             for count in own.loc[own["beyond"] > 0, "beyond"].tolist():
                 axes.text(
-                    k + shift, 0.7 * _TOP, f"{count} ", rotation=90, fontsize=6, ha="right", va="top", color=colour
+                    k + shift, 0.7 * _TOP, f"{count} ", rotation=90, fontsize=7, ha="right", va="top", color=colour
                 )
     axes.axhline(1.0, color="k", lw=0.6, ls=":")
     axes.set_yscale("log")

@@ -14,7 +14,16 @@ from pcpo.arrays import FloatArray, IntArray
 from pcpo.claims.contract import EvidenceFigure, Tables
 from pcpo.evidence.rate.measures import means, rate, series
 from pcpo.evidence.rate.studies import METHODS
-from pcpo.figures.style import COLUMN, as_written, cluster_colour, new_figure, panel_label
+from pcpo.figures.style import (
+    COLUMN,
+    Look,
+    as_written,
+    cluster_colour,
+    method_look,
+    new_figure,
+    panel_label,
+    plain_log_ticks,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,17 +84,17 @@ def _draw_gaps(numbers: pd.DataFrame) -> Figure:
     """Draw gaps of all methods with their closed form, and the factor won over PCPO below."""
     figure = new_figure(COLUMN, 5.4)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[1.3, 1])
-    for k, (method, part) in enumerate(numbers.groupby("algorithm", sort=False)):
-        part = part.sort_values("rollouts")
-        colour, marker = cluster_colour(k)
+    for method, part in numbers.groupby("algorithm", sort=False):
+        part, look = part.sort_values("rollouts"), method_look(str(method))
         slope = f"{part['slope'].iloc[0]:.2f}".replace("-", "−")
         label = f"{as_written(ALGORITHMS[str(method)].title)}: slope {slope}"
-        _with_bars(upper, part, ("gap", "ci_low", "ci_high", "predicted"), colour, marker, label)
+        _with_bars(upper, part, ("gap", "ci_low", "ci_high", "predicted"), look, label)
         if method != _PAPER:
-            _with_bars(lower, part, ("won", "won_low", "won_high", "won_predicted"), colour, marker)
+            _with_bars(lower, part, ("won", "won_low", "won_high", "won_predicted"), look)
     for axes in (upper, lower):
         axes.set_xscale("log")
         axes.set_yscale("log")
+    plain_log_ticks(lower.yaxis)
     panel_label(upper, "(a) mean gap over the best one-point gap at $10^6$")
     panel_label(lower, "(b) factor won over PCPO at equal rollouts")
     lower.set_xlabel(r"$M_l|\mathcal{M}|$ (rollouts of an averaged gradient)")
@@ -96,15 +105,14 @@ def _draw_gaps(numbers: pd.DataFrame) -> Figure:
     return figure
 
 
-def _with_bars(
-    axes: Axes, part: pd.DataFrame, columns: tuple[str, str, str, str], colour: str, marker: str, label: str = ""
-) -> None:
+def _with_bars(axes: Axes, part: pd.DataFrame, columns: tuple[str, str, str, str], look: Look, label: str = "") -> None:
     """Draw points with intervals, and the closed form as a line."""
     middle, low, high, form = (part[name].to_numpy() for name in columns)
     finite = np.isfinite(middle)
     bars = np.abs(np.stack([middle - low, high - middle]))[:, finite]
-    axes.errorbar(part["rollouts"][finite], middle[finite], bars, fmt=marker, color=colour, lw=0.8, label=label or None)
-    axes.plot(part["rollouts"], form, color=colour, lw=0.8)
+    x, colour = part["rollouts"], look.colour
+    axes.errorbar(x[finite], middle[finite], bars, fmt=look.marker, color=colour, lw=0.8, label=label or None)
+    axes.plot(x, form, color=colour, ls=look.line, lw=0.8)
 
 
 #: What is lost against the best radius of one-point estimates, or of others: numerator, denominator, label.
