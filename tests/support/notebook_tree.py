@@ -38,6 +38,8 @@ CLAIMS: Mapping[str, Sequence[str]] = {
     "fedlqr": ("linear_10",),
     "hierarchical": ("complexity",),
     "coop_lsvi": ("alone", "together"),
+    "rate": ("best_rate",),
+    "model_free": ("failures", "gap"),
 }
 SEEDS = range(6)
 
@@ -185,6 +187,23 @@ def coop_lsvi_regret(rng: np.random.Generator) -> pd.DataFrame:
     return frame.assign(regret=frame["any"] * frame["agents"], beta=0.3 * np.sqrt(frame["agents"]), threshold=1.0)
 
 
+def rate(rng: np.random.Generator) -> pd.DataFrame:
+    cells = ["pcpo", "pcpo_radius_1_6", "pcpo_two_point", "pcpo_two_point_radius_1_6"]
+    frame = rows(rng, cell=cells, size=[1, 4, 16], epoch=[1, 2, 3, 4])
+    minibatch = 100 * 4 ** frame["epoch"]
+    frame = frame.assign(algorithm=frame["cell"], minibatch=minibatch, clean=often(rng, frame) & (frame["epoch"] > 1))
+    frame = frame.assign(relative=minibatch * frame["size"] * by(rng, frame, "seed") / 1e4)
+    return frame.assign(gap=frame["any"] / frame["relative"] ** 0.6, predicted=frame["relative"] ** -0.6)
+
+
+def model_free_fleets(rng: np.random.Generator) -> pd.DataFrame:
+    methods = ["auto", "alone", "known", "pcpo", "pcpo_two_point"]
+    frame = rows(rng, cell=["condition_3", "condition_10", "condition_30"], method=methods)
+    frame = frame[(frame["method"] == "auto") | (frame["seed"] % 2 == 0)].reset_index(drop=True)
+    frame = frame.assign(condition=frame["cell"], failed=often(rng, frame, 0.3) * 1, kept_gap=frame["any"])
+    return frame.assign(spent=1e5, probing=2e4 * frame["any"])
+
+
 MADE: Mapping[str, Callable[[np.random.Generator], pd.DataFrame]] = {
     make.__name__: make
     for make in (clustering, heterogeneity, scaling, communication, grid, lemmas_mean, lemmas_estimates, defects_runs)
@@ -192,7 +211,7 @@ MADE: Mapping[str, Callable[[np.random.Generator], pd.DataFrame]] = {
     make.__name__: make
     for make in (surrogate, literal_runs, literal_sizes, first_runs, sensitivity, fedlqr, hierarchical_complexity)
 }
-MADE = {**MADE, "coop_lsvi_regret": coop_lsvi_regret}
+MADE = {**MADE, **{make.__name__: make for make in (coop_lsvi_regret, rate, model_free_fleets)}}
 
 
 def table_of(study: Study, rng: np.random.Generator) -> pd.DataFrame:
