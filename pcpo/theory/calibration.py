@@ -177,7 +177,9 @@ def local_constants(fleet: Fleet, law: NoiseLaw, Delta0: float) -> LocalConstant
 
     Raises:
         ConfigError: naming a cluster with C* = 0, which only Q = 0 has.
+        FleetError: if no gains of finite cost are known.
     """
+    fleet.require_gains("calibration")
     regions, directions = regions_and_directions(fleet)
     found = [_of_cluster(fleet, j, points, directions, law) for j, points in enumerate(regions)]
     h_max, h_min, V, variance, cap = zip(*found, strict=True)

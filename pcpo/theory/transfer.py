@@ -68,6 +68,7 @@ def shifted_plateaus(fleet: Fleet) -> FloatArray:
     By Newton's method from x = 0, where a fleet's costs are finite; the sum need not be convex, so this is the minimum
     that the descent meets.
     """
+    fleet.require_gains("the minimum of the sum")
     rows = np.column_stack([fleet.labels, fleet.initial_gains.reshape(fleet.N, -1)])
     distinct, weights = np.unique(rows, axis=0, return_counts=True)
     systems = [fleet.systems[int(label)] for label in distinct[:, 0]]

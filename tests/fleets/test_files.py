@@ -202,7 +202,7 @@ class TestYaml:
             (
                 "initial_gains: zero",
                 "initial_gains: none",
-                r"initial_gains: found 'none', expected zero, \{scale: a\}, a matrix or N",
+                r"initial_gains: found 'none', expected zero, unknown, \{scale: a\}, a matrix or N",
             ),
             ("initial_gains: zero", "initial_gains: {scale: 1}", r"expected m = n, but m = 1 and n = 2"),
             ("initial_gains: zero", "initial_gains: [1]", r"initial_gains: found shape \(1,\)"),

@@ -15,7 +15,9 @@ from pcpo.errors import FleetError
 from pcpo.fleets.files import read_fleet, with_initial_gains, write_fleet
 from pcpo.fleets.fleet import Fleet, LinearSystem
 from pcpo.fleets.yaml import loads
-from pcpo.theory.calibration import initial_gap
+from pcpo.simulation.noise import noise_law
+from pcpo.theory.calibration import initial_gap, local_constants
+from pcpo.theory.transfer import shifted_plateaus
 
 TEXT = """
 name: nobody has a controller
@@ -66,6 +68,10 @@ def test_what_needs_finite_costs_refuses_in_one_sentence(fleet: Fleet) -> None:
     sentence = "initial_gains: found unknown, expected gains of finite cost, on which the initial gap depends"
     with pytest.raises(FleetError, match=sentence):
         initial_gap(fleet)
+    with pytest.raises(FleetError, match="expected gains of finite cost, on which calibration depends"):
+        local_constants(fleet, noise_law("signs"), 1.0)
+    with pytest.raises(FleetError, match="expected gains of finite cost, on which the minimum of the sum depends"):
+        shifted_plateaus(fleet)
     draw = {"seed": 1, "rule": "per_agent", "gap": 2.0}
     assert initial_gap(with_initial_gains(fleet, draw)) == pytest.approx(2.0)
 

@@ -78,7 +78,8 @@ class Annealed:
             return None
         stand = ", ".join(f"agent {i} at {self.discounts[i]:.3g}" for i in behind)
         return (
-            f"annealing: found {stand} after {self.rollouts:,} rollouts per agent, expected all at the fleet's discount"
+            f"annealing: found {stand} after {self.rollouts:,} rollouts per agent, expected all at the fleet's "
+            "discount; more rollouts may lead there"
         )
 
 
