@@ -156,7 +156,7 @@ def test_run_without_a_model_says_what_it_found_and_what_is_true(
     assert main(["run", "example", "--rollouts", "30000"]) == 0
     shown = capsys.readouterr().out
     found, true = shown.split("\nBy the true systems, which the method has not seen:\n")
-    assert found.startswith("cluster 1: agents 0, 6; cost ")
+    assert found.startswith("cluster 1: agents 0, 6; mean cost ")
     assert "rollouts per agent: probing " in found
     assert true.startswith("pcpo_auto on example, model-free: epoch ")
     assert "the true clusters\n" in true
