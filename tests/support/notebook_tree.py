@@ -38,8 +38,8 @@ CLAIMS: Mapping[str, Sequence[str]] = {
     "fedlqr": ("linear_10",),
     "hierarchical": ("complexity",),
     "coop_lsvi": ("alone", "together"),
-    "rate": ("best_rate",),
-    "model_free": ("failures", "gap"),
+    "rate": ("paper_rate", "best_rate"),
+    "model_free": ("failures", "gap", "below_alone", "probing"),
 }
 SEEDS = range(6)
 
@@ -188,30 +188,42 @@ def coop_lsvi_regret(rng: np.random.Generator) -> pd.DataFrame:
 
 
 def rate(rng: np.random.Generator) -> pd.DataFrame:
-    cells = ["pcpo", "pcpo_radius_1_6", "pcpo_two_point", "pcpo_two_point_radius_1_6"]
-    frame = rows(rng, cell=cells, size=[1, 4, 16], epoch=[1, 2, 3, 4])
-    minibatch = 100 * 4 ** frame["epoch"]
-    frame = frame.assign(algorithm=frame["cell"], minibatch=minibatch, clean=often(rng, frame) & (frame["epoch"] > 1))
-    frame = frame.assign(relative=minibatch * frame["size"] * by(rng, frame, "seed") / 1e4)
-    return frame.assign(gap=frame["any"] / frame["relative"] ** 0.6, predicted=frame["relative"] ** -0.6)
+    names = ["pcpo", "pcpo_radius_1_6", "pcpo_two_point", "pcpo_two_point_radius_1_6"]
+    frame = rows(rng, cell=names, epoch=[1, 2, 3], cluster=[0, 1, 2])
+    size = 4 ** ((frame["cluster"] + frame["seed"]) % 3)
+    relative = size * 4.0 ** frame["epoch"] * by(rng, frame, "seed", "epoch", "cluster")
+    gap = frame["any"] / np.sqrt(relative)
+    return frame.assign(algorithm=frame["cell"], size=size, relative=relative, gap=gap, clean=often(rng, frame))
+
+
+def rate_closed(rng: np.random.Generator) -> pd.DataFrame:
+    frame = rows(rng, cell=["10000", "1000000"])
+    return frame.assign(rollouts=frame["cell"].astype(float), gap_paper=frame["any"] + 2.0)
 
 
 def model_free_fleets(rng: np.random.Generator) -> pd.DataFrame:
-    methods = ["auto", "alone", "known", "pcpo", "pcpo_two_point"]
+    methods = ["auto", "alone", "pcpo", "pcpo_two_point", "local_two_point", "known"]
     frame = rows(rng, cell=["condition_3", "condition_10", "condition_30"], method=methods)
     frame = frame[(frame["method"] == "auto") | (frame["seed"] % 2 == 0)].reset_index(drop=True)
-    frame = frame.assign(condition=frame["cell"], failed=often(rng, frame, 0.3) * 1, kept_gap=frame["any"])
-    return frame.assign(spent=1e5, probing=2e4 * frame["any"])
+    large = by(rng, frame, "cell", "seed", "method")
+    frame = frame.assign(condition=frame["cell"], failed=1 - often(rng, frame, 0.6), kept_gap=frame["any"])
+    return frame.assign(large_gap=large, budget=1e5, spent=9e4, probing=1e4 * frame["any"])
+
+
+def model_free_parts(rng: np.random.Generator) -> pd.DataFrame:
+    frame = rows(rng, cell=["condition_3"], method=["auto", "probing_once", "little_probing", "centred"])
+    return frame.assign(condition=frame["cell"], spent=9e4, probing=1e4 * frame["any"])
 
 
 MADE: Mapping[str, Callable[[np.random.Generator], pd.DataFrame]] = {
     make.__name__: make
-    for make in (clustering, heterogeneity, scaling, communication, grid, lemmas_mean, lemmas_estimates, defects_runs)
-} | {
-    make.__name__: make
-    for make in (surrogate, literal_runs, literal_sizes, first_runs, sensitivity, fedlqr, hierarchical_complexity)
+    for group in (
+        (clustering, heterogeneity, scaling, communication, grid, lemmas_mean, lemmas_estimates, defects_runs),
+        (surrogate, literal_runs, literal_sizes, first_runs, sensitivity, fedlqr, hierarchical_complexity),
+        (coop_lsvi_regret, rate, rate_closed, model_free_fleets, model_free_parts),
+    )
+    for make in group
 }
-MADE = {**MADE, **{make.__name__: make for make in (coop_lsvi_regret, rate, model_free_fleets)}}
 
 
 def table_of(study: Study, rng: np.random.Generator) -> pd.DataFrame:
