@@ -38,6 +38,7 @@ NOT_RUN = {
     r"git clone .*|cd pcpo": "a clone of this checkout exists, the one of this test",
     r"pip install .*": "needs the network; files and extras are checked below",
     r"conda (env create|activate) .*": "conda is not a requirement; the file is checked below",
+    r"(PCPO_ROOT=\S+ )?jupyter lab notebooks/": "a server that does not end; test_lab_browser.py has one",
     r"scancel --name=<id>": "needs Slurm; test_slurm.py has one",
     r"snakemake --report report\.html": "needs a finished run; test_quality.py has one",
     r"snakemake build/quick/figures/histogram\.pdf .*": "needs the new figure; test_adding.py writes and draws it",
