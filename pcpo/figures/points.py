@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from pcpo import statistics
-from pcpo.figures.style import heading, runs_words
+from pcpo.figures.style import heading, legend_above, runs_words
 from pcpo.statistics import FEWEST
 
 if TYPE_CHECKING:
@@ -45,8 +46,20 @@ def points(axes: Axes, x: Any, rows: pd.DataFrame, colour: Any, marker: str, **o
     axes.errorbar(x, y, yerr=bars, color=colour, marker=marker, **style)
 
 
-def explain(figure: Figure, numbers: pd.DataFrame) -> None:
-    """Write above the figure how many runs each point has, how intervals were made, and the mode."""
+def explain(figure: Figure, numbers: pd.DataFrame, keyed: Sequence[Axes] = (), ncols: int = 4) -> None:
+    """Write above the figure how many runs each point has, how intervals were made, and the mode.
+
+    Args:
+        figure: the figure.
+        numbers: its table.
+        keyed: panels whose series are explained in one key below that text.
+        ncols: columns of the key.
+    """
     means = "jackknife-t" if numbers["runs"].min() >= FEWEST else f"none (fewer than {FEWEST} runs)"
     text = f"{runs_words(numbers['runs'])} per point; 95 % intervals: {means} for means and ratios, "
-    heading(figure, f"{text}Clopper-Pearson for fractions; mode: {numbers['mode'].iloc[0]}")
+    text += f"Clopper-Pearson for fractions; mode: {numbers['mode'].iloc[0]}"
+    shown = {label: line for axes in keyed for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    if shown:
+        legend_above(figure, list(shown.values()), list(shown), text, ncols)
+    else:
+        heading(figure, text)

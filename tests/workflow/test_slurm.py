@@ -1,7 +1,8 @@
 """The quick configuration through a real Slurm of one node, with profiles/slurm: the same bytes as without it.
 
 `PCPO_QUICK_RUN` names the directory of a local run of this very checkout (build/quick) to compare with, which may end
-later than the one through Slurm; without it the test makes one.
+later than the one through Slurm; then a part of the configuration, with a job of most rules, goes through Slurm.
+Without it the test makes the local run, and all of the configuration goes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from support.workspace import Outcome, Workspace
 from pcpo.report.page import build_report
 
 QUICK = "config/quick.yaml"
+#: The part: two scenarios' runs with a figure of them, and two groups of claims.
+PART = ("figures/elimination.pdf", "figures/learning_curves.pdf", "results/verdicts/communication.csv")
+PART += ("results/notebooks/scaling.html", "figures/scaling.pdf")
 #: What one machine has otherwise than a cluster: no late files, no accounts, an answer at once.
 HERE = ("--latency-wait", "5", "--slurm-status-command", "squeue")
 HERE += ("--slurm-init-seconds-before-status-checks", "1")
@@ -57,8 +61,9 @@ def local(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_through_slurm_the_quick_configuration_makes_the_same_bytes(
     repository: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
+    part = [f"build/quick/{name}" for name in PART] if os.environ.get("PCPO_QUICK_RUN") else []
     with node(tmp_path / "slurm", cpus=2):
-        root, outcome = run_quick(repository, tmp_path / "remote", "--workflow-profile", "profiles/slurm", *HERE)
+        root, outcome = run_quick(repository, tmp_path / "remote", *part, "--workflow-profile", "profiles/slurm", *HERE)
         states = asked("squeue", "--noheader", "--states=all", "--format=%A %T").splitlines()
     assert outcome.code == 0, outcome.text
     submitted = re.findall(r"submitted with SLURM jobid (\d+)", outcome.text)
@@ -68,7 +73,10 @@ def test_through_slurm_the_quick_configuration_makes_the_same_bytes(
     assert outcome.jobs == set(), "what is in no group stands at the beginning of a line"
     local: Path = request.getfixturevalue("local")
     assert len(compared(local)) > 50
-    assert differences(local, root) == []
+    assert len(compared(root)) > (20 if part else 50)
+    assert [line for line in differences(local, root) if not (part and line.endswith(f"only in {local}"))] == []
+    if part:
+        return
     pages = (build_report(run, tmp_path / f"{number}.html", spent=False) for number, run in enumerate((local, root)))
     assert len({page.read_bytes() for page in pages}) == 1
 

@@ -11,7 +11,7 @@ from pcpo.claims.contract import Tables
 from pcpo.evidence.model_free.measures import ANNEALING_FAILURE, FALSE_SUCCESS
 from pcpo.evidence.model_free.studies_annealing import PHASES
 from pcpo.figures.points import Row, explain, fraction_row, points
-from pcpo.figures.style import GLOBAL_COLOUR, LOCAL_COLOUR, PAGE, cluster_colour, new_figure, panel_label
+from pcpo.figures.style import PAGE, cluster_colour, new_figure, panel_label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +43,7 @@ def annealing_table(tables: Tables) -> pd.DataFrame:
 
 def draw_annealing(numbers: pd.DataFrame) -> Figure:
     """Draw fractions by phase, and rollouts by number of states."""
-    figure = new_figure(PAGE, 2.7)
+    figure = new_figure(PAGE, 2.9)
     left, right = figure.subplots(1, 2)
     part = numbers[numbers["kind"] == "fraction"]
     for k, (series, bound) in enumerate(_SERIES.items()):
@@ -55,17 +55,15 @@ def draw_annealing(numbers: pd.DataFrame) -> Figure:
     left.set_xticks(names["x"], names["phase"].str.replace(", ", ",\n").str.replace("γ", r"$\gamma$"), fontsize=7)
     left.set_xlim(-0.5, len(names) - 0.5)
     left.set_ylim(-0.03, 1.03)
-    left.legend(fontsize=6, loc="center left")
     panel_label(left, "(a) fractions, and the bounds claimed")
     fleets = numbers[numbers["kind"] == "rollouts"]
-    looks = {"finds gains": (GLOBAL_COLOUR, "o"), "fails": (LOCAL_COLOUR, "x")}
+    looks = {"finds gains": ("0.4", "D"), "fails": ("black", "x")}
     for series, (colour, marker) in looks.items():
         own = fleets[fleets["series"] == series]
         spread = 0.3 * (np.arange(len(own)) / max(1, len(own) - 1) - 0.5)
         right.plot(own["x"] + spread, own["y"] / 1000, marker, color=colour, ms=4, label=series)
     right.set_xticks(range(1, int(fleets["x"].max()) + 1))
     right.set_xlabel("states")
-    right.legend(fontsize=6)
     panel_label(right, "(b) thousand rollouts per agent of annealing")
-    explain(figure, numbers)
+    explain(figure, numbers, [left, right])
     return figure

@@ -44,14 +44,13 @@ def compared_table(tables: Tables) -> pd.DataFrame:
 
 def draw_compared(numbers: pd.DataFrame) -> Figure:
     """Draw failures by condition, gaps by fleet, and failures by Δ/σ."""
-    figure = new_figure(PAGE, 2.9)
+    figure = new_figure(PAGE, 3.1)
     left, middle, right = figure.subplots(1, 3)
     names = [name for name in CONDITIONS if (numbers["x"] == name).any()]
     _fractions(left, numbers[numbers["kind"] == "condition"], names)
     ends = {"condition_3": "up to 3", "condition_10": "3 to 10", "condition_30": "10 to 30"}
     left.set_xticks(range(len(names)), [ends[name] for name in names])
     left.set_xlabel("condition number at $K^*$")
-    left.legend(fontsize=7)
     panel_label(left, "(a) fraction of fleets that fail")
     _gaps(middle, numbers[numbers["kind"] == "gap"], ends)
     panel_label(middle, "(b) gap $C/C^*-1$ of a fleet")
@@ -61,7 +60,7 @@ def draw_compared(numbers: pd.DataFrame) -> Figure:
     right.set_xticks(range(len(ratios)), [f"{float(ratio):g}" for ratio in ratios])
     right.set_xlabel(r"$\Delta/\sigma$")
     panel_label(right, "(c) fraction of fleets that fail")
-    explain(figure, numbers)
+    explain(figure, numbers, [left])
     return figure
 
 

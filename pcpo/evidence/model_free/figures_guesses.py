@@ -50,9 +50,10 @@ def guesses_table(tables: Tables) -> pd.DataFrame:
 
 def draw_guesses(numbers: pd.DataFrame) -> Figure:
     """Draw both panels."""
-    figure = new_figure(PAGE, 2.7)
+    figure = new_figure(PAGE, 2.9)
+    panels = figure.subplots(1, 2)
     for axes, kind, label in zip(
-        figure.subplots(1, 2),
+        panels,
         ("guess", "budget"),
         (r"$\Delta_0/\Delta$", "rollouts per agent"),
         strict=True,
@@ -73,11 +74,10 @@ def draw_guesses(numbers: pd.DataFrame) -> Figure:
         axes.set_xscale("log")
         axes.set_ylim(-0.03, 1.03)
         axes.set_xlabel(label)
-        axes.legend(fontsize=7)
         panel_label(axes, "(a) fraction of fleets that fail" if kind == "guess" else "(b) fraction of fleets that fail")
         axes.set_xticks(np.unique(part["x"]), [_word(x) for x in np.unique(part["x"])], fontsize=7)
         axes.minorticks_off()
-    explain(figure, numbers)
+    explain(figure, numbers, panels, ncols=3)
     return figure
 
 

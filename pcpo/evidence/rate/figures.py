@@ -95,6 +95,7 @@ def _draw_gaps(numbers: pd.DataFrame) -> Figure:
         axes.set_xscale("log")
         axes.set_yscale("log")
     plain_log_ticks(lower.yaxis)
+    plain_log_ticks(lower.xaxis)
     panel_label(upper, "(a) mean gap over the best one-point gap at $10^6$")
     panel_label(lower, "(b) factor won over PCPO at equal rollouts")
     lower.set_xlabel(r"$M_l|\mathcal{M}|$ (rollouts of an averaged gradient)")
@@ -143,7 +144,8 @@ def _draw_lost(numbers: pd.DataFrame) -> Figure:
         axes.plot(part["rollouts"] * 1.25 ** (k - 1), part["factor"], marker, color=colour, alpha=0.35, lw=0)
         axes.plot(middle.index, middle, color=colour, label=_LOST[str(name)][2])
         for x, y in middle.items():
-            axes.annotate(f"{y:.3g}", (float(str(x)), y), xytext=(0, 4), textcoords="offset points", fontsize=7)
+            place = (0, 4) if name == "combined" else (0, -9)
+            axes.annotate(f"{y:.3g}", (float(str(x)), y), xytext=place, textcoords="offset points", fontsize=7)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel(r"$M|\mathcal{M}|$ (rollouts of an averaged gradient)")
