@@ -43,10 +43,11 @@ _SERIES: dict[str, tuple[str, Any, str, str]] = {
 
 
 def table(runs: pd.DataFrame, predictions: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
-    """Average the runs' mean gaps over agents, with 95 % BCa intervals over runs, by scenario and epoch.
+    """Average the runs' mean gaps over agents, with 95 % jackknife-t intervals over runs, by scenario and epoch.
 
     Args:
-        runs: rows of runs, of PCPO or, where a scenario has none, of `pcpo_auto`, whose rollouts are means over runs.
+        runs: rows of runs, of PCPO or, where a scenario has none, of a method with a schedule of its own,
+            whose rollouts are means over runs.
         predictions: columns scenario, epoch, local, global (`pcpo.theory.predictions.plan_gaps`), not fitted; without
             rows for a scenario that has no schedule.
         titles: what figures call the scenarios.
@@ -60,7 +61,7 @@ def table(runs: pd.DataFrame, predictions: pd.DataFrame, titles: Mapping[str, st
     predicted = predictions.set_index(["scenario", "epoch"])
     for scenario, title in titles.items():
         own = runs[runs["scenario"] == scenario]
-        own = own[own["algorithm"] == ("pcpo" if (own["algorithm"] == "pcpo").any() else "pcpo_auto")]
+        own = own[own["algorithm"] == next(name for name in _methods() if (own["algorithm"] == name).any())]
         clean = _clean_before(own)
         for epoch, part in own.groupby("epoch"):
             for series in _SERIES:
@@ -176,10 +177,14 @@ def _series(axes: Axes, one: pd.DataFrame, series: str, panel: pd.DataFrame) -> 
         )
 
 
+def _methods() -> list[str]:
+    """List the methods whose curves may be drawn: of a scenario the first that it runs."""
+    return ["pcpo", *(name for name, entry in ALGORITHMS.items() if entry.own_schedule)]
+
+
 def _wants(configured: Configured) -> dict[str, Wanted]:
     scenarios = configured.untuned
-    methods = ["pcpo", *(name for name, entry in ALGORITHMS.items() if entry.own_schedule)]
-    return {"learning_curves": Wanted(scenarios, methods, fleets=True, plans=True)} if scenarios else {}
+    return {"learning_curves": Wanted(scenarios, _methods(), fleets=True, plans=True)} if scenarios else {}
 
 
 def _of_results(results: Results) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 
-from pcpo.arrays import FloatArray, IntArray
+from pcpo.arrays import BoolArray, FloatArray, IntArray
 from pcpo.errors import ConfigError
 from pcpo.oracles.protocol import Oracle
 from pcpo.simulation.noise import Purpose, stream
@@ -202,11 +202,11 @@ def second_differences(
     half = max(1, size // 2)
     first = _both_sides(oracle, at.gains, radii, directions, half, epoch)
     scale = scale_of(at.costs, at.variance)
-    cliff = (np.abs(first - at.costs) > _CLIFF * scale).any(axis=(0, 1))
+    cliff = _met_cliff(first, at.costs, scale)
     used = np.where(cliff, _SHRUNK * radii, radii)
     second = _both_sides(oracle, at.gains, used, directions, half, epoch)
     second = np.clip(second, at.costs - _CLIFF * scale, at.costs + _CLIFF * scale)
-    both = np.where(cliff, second, 0.5 * np.where(cliff, second, first) + 0.5 * second)
+    both = np.where(cliff, second, 0.5 * first + 0.5 * second)
     q = (both.sum(axis=1) - 2 * at.costs) / used**2
     return np.asarray(q), used, np.asarray(2 * at.variance / np.where(cliff, half, 2 * half) / used**4)
 
@@ -350,7 +350,7 @@ def _radii(oracle: Oracle, gains: FloatArray, start: Measured, total: int, epoch
     for trial in range(_TRIALS):
         directions = design(D, (trial + 1) * count, epoch, every_entry=False)[-count:]
         both = _both_sides(oracle, gains, radii, directions, size, epoch)
-        cliff = (np.abs(both - start.mean) > _CLIFF * scale).any(axis=(0, 1))
+        cliff = _met_cliff(both, start.mean, scale)
         rise = (both.mean(axis=(0, 1)) - start.mean) / scale
         steepest = (both.mean(axis=1).max(axis=0) - start.mean) / scale
         seen = rise > np.maximum(_ERRORS * error, 1e-9)
@@ -371,6 +371,11 @@ def _radii(oracle: Oracle, gains: FloatArray, start: Measured, total: int, epoch
             "that depend on the gain; constant costs cannot be optimised"
         )
     return radii
+
+
+def _met_cliff(both: FloatArray, costs: FloatArray, scale: FloatArray) -> BoolArray:
+    """Return which agents met a cost ``(k, 2, N)`` that is `_CLIFF` units from that of their gain, ``(N,)``."""
+    return np.asarray((np.abs(both - costs) > _CLIFF * scale).any(axis=(0, 1)))
 
 
 def _both_sides(

@@ -132,14 +132,14 @@ def _failing(claim: str, *conditions: str, controls: Sequence[Control] = (), pri
     )
 
 
-def _compared(claim: str, measure: Callable[[Tables], Finding], bound: float, controls: Sequence[Control]) -> Claim:
-    """Return the claim that a ratio of mean gaps is at most a bound."""
+def _compared(claim: str, measure: Callable[[Tables], Finding], departure: float, controls: Sequence[Control]) -> Claim:
+    """Return the claim that a ratio of gaps is at most a bound; the departure takes it from the bound to twice that."""
     return Claim(
         id=claim,
         measure=measure,
         rule=AtMost(),
         controls=controls,
-        power=shift(measure, bound * (_LARGER - 1), f"gaps {_LARGER:g} times the bound"),
+        power=shift(measure, departure, f"gaps {_LARGER:g} times the bound"),
         figure="auto_against_calibrated",
         mode=_MODE,
     )
@@ -149,7 +149,7 @@ def _estimated(name: str) -> Claim:
     """Return the claim that a constant is within its factor of the truth for all agents of most fleets."""
     measure = constant(name)
     controls = [Control("of_another", "the truth of another fleet", _of_another(name))]
-    if name != "sigma":  # its error is that of a variance from 32 batches, however many rollouts are in each
+    if name != "sigma":  # its error is that of a variance from as many batches, however many rollouts are in each
         controls.append(Control("little", "a fiftieth of the rollouts", relabelled("model_free_constants", "control")))
     return Claim(
         id=f"constant_{name}",
@@ -162,33 +162,26 @@ def _estimated(name: str) -> Claim:
     )
 
 
-_TYPICAL = typical_ratio("pcpo_two_point", _GAP_MARGIN)
+#: From the bound on a ratio of mean gaps to its alternative.
+_GAP_LARGER = _GAP_MARGIN * (_LARGER - 1)
 
 CLAIMS: Sequence[Claim] = [
     _failing("failures", *WELL_CONDITIONED, controls=[_UNSAFE], primary=True),
     _failing("failures_condition_30", "condition_30"),
-    _compared("gap", gap_ratio("pcpo", _GAP_MARGIN), _GAP_MARGIN, [_NOTHING]),
-    _compared("gap_same_estimator", gap_ratio("pcpo_two_point", _GAP_MARGIN), _GAP_MARGIN, [_NOTHING]),
-    _compared("gap_known_clusters", gap_ratio("known", _GAP_MARGIN), _GAP_MARGIN, [_NOTHING]),
-    Claim(
-        id="gap_typical",
-        measure=_TYPICAL,
-        rule=AtMost(),
-        controls=[_NOTHING],
-        power=shift(_TYPICAL, float(np.log(_LARGER)), f"gaps {_LARGER:g} times the bound"),
-        figure="auto_against_calibrated",
-        mode=_MODE,
-    ),
+    _compared("gap", gap_ratio("pcpo", _GAP_MARGIN), _GAP_LARGER, [_NOTHING]),
+    _compared("gap_same_estimator", gap_ratio("pcpo_two_point", _GAP_MARGIN), _GAP_LARGER, [_NOTHING]),
+    _compared("gap_known_clusters", gap_ratio("known", _GAP_MARGIN), _GAP_LARGER, [_NOTHING]),
+    _compared("gap_typical", typical_ratio("pcpo_two_point", _GAP_MARGIN), float(np.log(_LARGER)), [_NOTHING]),
     _compared(
         "below_local",
         gap_ratio("local_two_point", 1.0, "large_gap"),
-        1.0,
+        _LARGER - 1,
         [_NOTHING, Control("exchanged", "exchanged", _exchanged(auto="local_two_point", local_two_point="auto"))],
     ),
     _compared(
         "below_alone",
         gap_ratio("alone", 1.0, "large_gap"),
-        1.0,
+        _LARGER - 1,
         [_NOTHING, Control("exchanged", "the two exchanged", _exchanged(auto="alone", alone="auto"))],
     ),
     Claim(
