@@ -1,8 +1,11 @@
 """Write and read the reference results: verdicts, main figures and provenance of a run, kept in the repository.
 
 `python -m pcpo.report.reference --root build/full` takes them from a finished run of config/full.yaml, and writes
-docs/reference/, the page docs/results.md and the results at the head of README.md.  All are regenerated as a whole; do
-not edit them by hand.
+docs/reference/, the page docs/results.md, the results at the head of README.md and the table of docs/beyond.md.  All
+are regenerated as a whole; do not edit them by hand.
+
+Groups of claims that are younger than that run are kept from runs of their own: `--part NAME --groups …` writes the
+folder docs/reference/NAME/, with a provenance of its own.  The next whole run takes its place.
 """
 
 from __future__ import annotations
@@ -10,9 +13,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +27,7 @@ from pcpo.claims.contract import Group
 from pcpo.errors import ResultsError, command
 from pcpo.evidence.registry import GROUPS, load_group
 from pcpo.figures.registry import entries
+from pcpo.report.choice import choice_table
 from pcpo.report.marks import renewed_file
 from pcpo.report.origin import Source, core_seconds, origin_of, rollouts_by_kind, time_spent
 from pcpo.report.results import readme_block, results_page
@@ -30,14 +36,49 @@ from pcpo.report.store import Store, open_store, read_verdicts
 from pcpo.storage.files import replacing, write_text
 from pcpo.storage.provenance import environment_versions, git_commit, machine
 
-__all__ = ["PAGE", "PART", "checkout", "main", "pages_of", "read_reference", "write_reference"]
+__all__ = [
+    "CHOICE",
+    "CHOICE_PAGE",
+    "PAGE",
+    "PART",
+    "Kept",
+    "checkout",
+    "kept_parts",
+    "main",
+    "pages_of",
+    "read_reference",
+    "with_results",
+    "write_part",
+    "write_reference",
+]
 
 #: Name of the marks in README.md, and the page that is written as a whole.
 PART, PAGE = "reference", Path("docs/results.md")
+#: Name of the marks of the table of methods, and its page.
+CHOICE, CHOICE_PAGE = "choice", Path("docs/beyond.md")
+_FOLDER = Path("docs/reference")
+#: The folder in it that has no results of its own, and the names that parts may have.
+_FINGERPRINTS, _NAME = "known", re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Hold the results of a run that are kept in the repository: name of the folder, verdicts and provenance."""
+
+    name: str
+    verdicts: pd.DataFrame
+    provenance: Mapping[str, Any]
+
+    @property
+    def groups(self) -> list[str]:
+        """Return the groups of claims that the run has, in its order."""
+        return list(self.verdicts["group"].unique())
 
 
 def write_reference(root: Path, repository: Path, groups: Mapping[str, Group] | None = None) -> Path:
-    """Copy the reference of a finished run to docs/reference/, and renew docs/results.md and the head of README.md.
+    """Copy the reference of a finished run to docs/reference/, and renew the pages that show it.
+
+    Parts whose groups the run has are deleted.
 
     Args:
         root: of the finished run.
@@ -51,35 +92,65 @@ def write_reference(root: Path, repository: Path, groups: Mapping[str, Group] | 
         ResultsError: before anything is written, if a part of the report is missing, or if the tables come from several
             commits, or from a tree with uncommitted changes.
     """
-    store = open_store(root, groups)
-    missing = store.missing()
-    if not (root / "results/verdicts.csv").is_file():
-        missing.append("results/verdicts.csv")
-    if missing:
-        raise ResultsError(f"{root}: found no {missing[0]} ({len(missing)} missing in all), expected a whole run")
-    figures = _figures(store)
-    provenance = _provenance(store, figures)
-    verdicts = store.verdicts()
-    target = repository / "docs/reference"
+    store = _whole(root, groups)
+    figures = _figures(store, [*entries(), *_drawn(store)])
     compared = figures["baselines"].parent
-    pages = pages_of(repository, verdicts, provenance, read_standing(compared))
-    copies = {path: path.name for path in figures.values()}
-    copies |= {path: TABLE for path in [compared / TABLE] if path.is_file()}
-    copies[root / "results/verdicts.csv"] = "verdicts.csv"
-    for path, name in copies.items():
-        with replacing(target / name) as temporary:
-            shutil.copyfile(path, temporary)
-    write_text(target / "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False) + "\n")
-    for path in target.glob("*.*"):
-        if path.suffix in (".png", ".csv") and path.name not in copies.values():
-            path.unlink()  # of an earlier reference
+    whole = Kept("", store.verdicts(), _provenance(store, figures))
+    parts = kept_parts(repository)
+    left = [part for part in parts if not set(part.groups) <= set(whole.groups)]
+    pages = pages_of(repository, whole.verdicts, whole.provenance, read_standing(compared), left)
+    target = repository / _FOLDER
+    tables = [path for path in [compared / TABLE] if path.is_file()]
+    _copy(target, whole.provenance, (root / "results/verdicts.csv").read_bytes(), [*figures.values(), *tables])
+    for part in parts:
+        if part not in left:
+            shutil.rmtree(target / part.name)
     for page, text in pages.items():
         write_text(page, text)
     return target
 
 
+def write_part(root: Path, repository: Path, name: str, groups: Mapping[str, Group]) -> Path:
+    """Keep some groups of a finished run in docs/reference/NAME/, beside the whole run, and renew the pages.
+
+    Args:
+        root: of the finished run, of those groups alone or of more.
+        repository: the checkout to write to, with a whole run in docs/reference.
+        name: of the folder: lower-case letters, digits and _.
+        groups: the groups to keep.
+
+    Returns:
+        The folder of the part.
+
+    Raises:
+        ResultsError: before anything is written, for the reasons of `write_reference`, for a name of other characters,
+            and for a group that is kept already, in the whole run or in another part.
+    """
+    if not _NAME.fullmatch(name) or name == _FINGERPRINTS:
+        raise ResultsError(f"part: found the name {name!r}, expected lower-case letters, digits and _, and not 'known'")
+    folder = repository / _FOLDER
+    verdicts, provenance = read_reference(folder)
+    others = [part for part in kept_parts(repository) if part.name != name]
+    for kept in [Kept("the whole run", verdicts, provenance), *others]:
+        if twice := [group for group in groups if group in kept.groups]:
+            raise ResultsError(f"part {name!r}: found group {twice[0]!r} in {kept.name} too, expected it in one place")
+    store = _whole(root, groups)
+    figures = _figures(store, _drawn(store))
+    part = Kept(name, store.verdicts(), _provenance(store, figures))
+    parts = sorted([*others, part], key=lambda one: one.name)
+    pages = pages_of(repository, verdicts, provenance, read_standing(folder), parts)
+    _copy(folder / name, part.provenance, _joined(store), list(figures.values()))
+    for page, text in pages.items():
+        write_text(page, text)
+    return folder / name
+
+
 def pages_of(
-    repository: Path, verdicts: pd.DataFrame, provenance: Mapping[str, Any], methods: pd.DataFrame | None
+    repository: Path,
+    verdicts: pd.DataFrame,
+    provenance: Mapping[str, Any],
+    methods: pd.DataFrame | None,
+    parts: Sequence[Kept] = (),
 ) -> dict[Path, str]:
     """Return the pages of a checkout that show results, with their texts renewed; nothing is written.
 
@@ -88,20 +159,72 @@ def pages_of(
         verdicts: of the run.
         provenance: of the run.
         methods: the table behind figure `baselines`, if it is kept.
+        parts: kept from runs of their own.
 
     Raises:
-        ResultsError: if README.md has no marks for the results.
+        ResultsError: if README.md has no marks for the results, or docs/beyond.md none for the table of methods.
     """
-    readme = repository / "README.md"
-    return {
-        readme: renewed_file(readme, PART, readme_block(verdicts, provenance, methods)),
-        repository / PAGE: results_page(verdicts, provenance, methods),
+    readme, beyond = repository / "README.md", repository / CHOICE_PAGE
+    later = [(part.name, part.verdicts, part.provenance) for part in parts]
+    pages = {
+        readme: renewed_file(readme, PART, readme_block(verdicts, provenance, methods, later)),
+        repository / PAGE: results_page(verdicts, provenance, methods, later),
     }
+    if beyond.is_file():
+        pages[beyond] = renewed_file(beyond, CHOICE, choice_table([("", verdicts), *[one[:2] for one in later]]))
+    return pages
 
 
-def _figures(store: Store) -> dict[str, Path]:
+def with_results(repository: Path) -> dict[Path, str]:
+    """Return the texts of the pages of a checkout with the results of its folder docs/reference."""
+    folder = repository / _FOLDER
+    return pages_of(repository, *read_reference(folder), read_standing(folder), kept_parts(repository))
+
+
+def kept_parts(repository: Path) -> list[Kept]:
+    """Read the parts of docs/reference that come from runs of their own, by name."""
+    folders = sorted(path.parent for path in (repository / _FOLDER).glob("*/provenance.json"))
+    return [Kept(folder.name, *read_reference(folder)) for folder in folders]
+
+
+def _whole(root: Path, groups: Mapping[str, Group] | None) -> Store:
+    """Open a finished run; ResultsError if anything of the groups, or the table of verdicts, is missing."""
+    store = open_store(root, groups)
+    missing = store.missing()
+    if not (root / "results/verdicts.csv").is_file():
+        missing.append("results/verdicts.csv")
+    if missing:
+        raise ResultsError(f"{root}: found no {missing[0]} ({len(missing)} missing in all), expected a whole run")
+    return store
+
+
+def _copy(target: Path, provenance: Mapping[str, Any], verdicts: bytes, copies: Sequence[Path]) -> None:
+    """Write the folder of a kept run, and delete the pictures and tables of an earlier one there."""
+    for path in copies:
+        with replacing(target / path.name) as temporary:
+            shutil.copyfile(path, temporary)
+    with replacing(target / "verdicts.csv") as temporary:
+        temporary.write_bytes(verdicts)
+    write_text(target / "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False) + "\n")
+    own = {"verdicts.csv", *(path.name for path in copies)}
+    for path in target.glob("*.*"):
+        if path.suffix in (".png", ".csv") and path.name not in own:
+            path.unlink()  # of an earlier reference
+
+
+def _joined(store: Store) -> bytes:
+    """Join the tables of verdicts of the groups as they are."""
+    tables = [(store.root / f"results/verdicts/{name}.csv").read_bytes() for name in store.groups]
+    return tables[0] + b"".join(table.partition(b"\n")[2] for table in tables[1:])
+
+
+def _drawn(store: Store) -> list[str]:
+    """Return the figures of the groups."""
+    return [name for group in store.groups.values() for name in group.figures]
+
+
+def _figures(store: Store, names: Sequence[str]) -> dict[str, Path]:
     """Find the image files by name; raises ResultsError for a missing one."""
-    names = [*entries(), *(name for group in store.groups.values() for name in group.figures)]
     found = {name: store.figure_path(name) for name in names}
     for name, path in found.items():
         if not path.is_file():
@@ -191,9 +314,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--root", required=True, type=Path, help="directory of the run, with results/ and figures/")
     parser.add_argument("--repository", type=Path, default=Path(), help="the checkout to write to (default: here)")
     parser.add_argument("--groups", nargs="+", choices=list(GROUPS), default=list(GROUPS), help="default: all")
+    parser.add_argument("--part", help="keep the groups in a folder of this name, beside the whole run kept before")
     chosen = parser.parse_args(arguments)
     groups = {name: load_group(name) for name in chosen.groups}
-    print(write_reference(chosen.root, checkout(chosen.repository, "README.md"), groups))
+    repository = checkout(chosen.repository, "README.md")
+    if chosen.part is None:
+        print(write_reference(chosen.root, repository, groups))
+    else:
+        print(write_part(chosen.root, repository, chosen.part, groups))
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -22,7 +22,7 @@ from pcpo.report.sentences import (
 )
 from pcpo.report.standing import standing, standing_sentence
 
-__all__ = ["FIGURES", "readme_block", "results_page"]
+__all__ = ["FIGURES", "Part", "readme_block", "results_page"]
 
 #: The figures of the page, the first of which is in README.md: what each shows.
 FIGURES = {
@@ -49,13 +49,23 @@ _NOTE = (
 )
 
 
-def readme_block(verdicts: pd.DataFrame, provenance: Mapping[str, Any], methods: pd.DataFrame | None = None) -> str:
+#: A part: its name, its verdicts and its provenance.
+Part = tuple[str, pd.DataFrame, Mapping[str, Any]]
+
+
+def readme_block(
+    verdicts: pd.DataFrame,
+    provenance: Mapping[str, Any],
+    methods: pd.DataFrame | None = None,
+    parts: Sequence[Part] = (),
+) -> str:
     """Write the results at the head of README.md: sentences, counts, a figure, and where they come from.
 
     Args:
         verdicts: of the run.
         provenance: of the run.
         methods: the table behind figure `baselines`, if it is kept.
+        parts: groups that are younger than the run, each kept from a run of its own.
 
     Returns:
         Whole lines.
@@ -65,22 +75,33 @@ def readme_block(verdicts: pd.DataFrame, provenance: Mapping[str, Any], methods:
     runs = "".join(f" Runs: {words}." for words in told_of(verdicts))
     lines = ["", f"Results of `config/{provenance['configuration']}.yaml`.{runs} {_WORDS}", ""]
     lines += [*headlines(verdicts), "", f"{counts} {more}", ""]
+    if parts:
+        lines += ["Groups kept from runs of their own: " + "; ".join(map(_part_sentence, parts)) + ".", ""]
     lines += [*_pictures(list(FIGURES)[:1], provenance, "docs/reference"), _origin(provenance), ""]
     return "\n".join(lines) + "\n"
 
 
-def results_page(verdicts: pd.DataFrame, provenance: Mapping[str, Any], methods: pd.DataFrame | None = None) -> str:
+def results_page(
+    verdicts: pd.DataFrame,
+    provenance: Mapping[str, Any],
+    methods: pd.DataFrame | None = None,
+    parts: Sequence[Part] = (),
+) -> str:
     """Write docs/results.md as a whole: what is not supported, the theorems, other methods, figures, all claims.
 
     Args:
         verdicts: of the run.
         provenance: of the run.
         methods: the table behind figure `baselines`, if it is kept.
+        parts: groups that are younger than the run, each kept from a run of its own.
     """
-    return "\n".join(_page(verdicts, provenance, methods)) + "\n"
+    lines = [*_page(verdicts, provenance, methods, parts), *(line for part in parts for line in _part(part))]
+    return "\n".join(lines) + "\n"
 
 
-def _page(verdicts: pd.DataFrame, provenance: Mapping[str, Any], methods: pd.DataFrame | None) -> Iterator[str]:
+def _page(
+    verdicts: pd.DataFrame, provenance: Mapping[str, Any], methods: pd.DataFrame | None, parts: Sequence[Part]
+) -> Iterator[str]:
     claims = verdicts[verdicts["role"] == "claim"]
     weak = alone(verdicts)
     yield from ("# Results", "")
@@ -91,8 +112,11 @@ def _page(verdicts: pd.DataFrame, provenance: Mapping[str, Any], methods: pd.Dat
         "[evidence.md](evidence.md)."
     )
     yield from ("", summary_sentence(verdicts))
-    if later := _later(verdicts, provenance):
-        yield f"Not in them: {', '.join(f'group `{name}`' for name in later)}, declared since."
+    apart = {group for _, rows, _ in parts for group in rows["group"]}
+    if apart:
+        yield f"Kept from runs of their own, at the end of this page: {_groups(apart)}."
+    if later := [name for name in _later(verdicts, provenance) if name not in apart]:
+        yield f"Not in them: {_groups(later)}, declared since."
     if by_kind := kinds_sentence(verdicts):
         yield by_kind
     yield from ("", _origin(provenance), "")
@@ -110,6 +134,34 @@ def _page(verdicts: pd.DataFrame, provenance: Mapping[str, Any], methods: pd.Dat
     yield from _pictures(list(FIGURES), provenance, "reference")
     yield from (f"## All {len(claims)} claims", "")
     yield from _table(claims, weak)
+
+
+def _part(part: Part) -> Iterator[str]:
+    """Yield the section of a part: counts, origin, all of its claims."""
+    _, verdicts, provenance = part
+    claims = verdicts[verdicts["role"] == "claim"]
+    yield from ("", f"## A run of its own: {_groups(verdicts['group'])}", "")
+    yield f"With the sizes and seeds of `config/full.yaml`. {summary_sentence(verdicts)}"
+    yield from ("", _origin(provenance), "")
+    yield from _table(claims.sort_values("verdict", key=_order, kind="stable"), alone(verdicts))
+
+
+def _order(verdicts: pd.Series) -> pd.Series:
+    """Put what is refuted first, then what is not decided."""
+    return verdicts.map({Verdict.REFUTED: 0, Verdict.INCONCLUSIVE: 1}).fillna(2)
+
+
+def _part_sentence(part: Part) -> str:
+    """Say the counts of a part."""
+    _, verdicts, _ = part
+    found = verdicts[verdicts["role"] == "claim"]["verdict"].value_counts()
+    counts = ", ".join(f"{found[verdict]} {verdict}" for verdict in Verdict if verdict in found.index)
+    return f"{_groups(verdicts['group'])}, {found.sum()} claims ({counts})"
+
+
+def _groups(names: Iterable[str]) -> str:
+    """Name groups, each once, in the order of the registry."""
+    return ", ".join(f"group `{name}`" for name in GROUPS if name in set(names))
 
 
 def _later(verdicts: pd.DataFrame, provenance: Mapping[str, Any]) -> list[str]:

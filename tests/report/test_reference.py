@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,21 @@ from support.report_tree import TOY, toy_tree
 
 from pcpo.errors import ResultsError
 from pcpo.evidence.registry import GROUPS, load_group
-from pcpo.report.reference import PAGE, main, pages_of, read_reference, write_reference
+from pcpo.report.choice import SITUATIONS, Measured, Situation, choice_table
+from pcpo.report.reference import (
+    CHOICE_PAGE,
+    PAGE,
+    kept_parts,
+    main,
+    pages_of,
+    read_reference,
+    with_results,
+    write_part,
+    write_reference,
+)
 from pcpo.report.results import FIGURES, readme_block, results_page
 from pcpo.report.standing import TABLE, read_standing, standing, standing_sentence
+from pcpo.report.store import read_verdicts
 
 BEGIN, END = "<!-- reference: begin (by a tool) -->", "<!-- reference: end -->"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -130,33 +143,37 @@ def test_command_line_says_what_is_missing(tree: Path, capsys: pytest.CaptureFix
 
 
 def shown(repository: Path, folder: Path) -> dict[Path, str]:
-    """The pages of the repository with the results of a folder."""
-    return pages_of(repository, *read_reference(folder), read_standing(folder))
+    """The pages of the repository with the results of a folder in place of those of docs/reference."""
+    return pages_of(repository, *read_reference(folder), read_standing(folder), kept_parts(repository))
 
 
 def test_the_pages_show_the_reference(repository: Path) -> None:
     """Every number at the head of README.md and in docs/results.md is that of docs/reference/."""
-    pages = shown(repository, repository / "docs/reference")
-    assert set(pages) == {repository / "README.md", repository / PAGE}
+    pages = with_results(repository)
+    assert set(pages) == {repository / "README.md", repository / PAGE, repository / CHOICE_PAGE}
     for page, text in pages.items():
         assert page.read_text(encoding="utf-8") == text, "run `python -m tools.head`"
 
 
 def test_reference_is_of_the_declared_claims(repository: Path) -> None:
-    """Every claim of the reference is still declared, in this order, and all figures are as they were made."""
+    """Every kept claim is still declared, in this order, and all figures are as they were made."""
     folder = repository / "docs/reference"
-    verdicts, provenance = read_reference(folder)
-    claims = verdicts[verdicts["role"] == "claim"]
-    for name, rows in claims.groupby("group"):
-        declared = [claim.id for claim in load_group(str(name)).claims]
-        assert list(rows["claim"]) == [claim for claim in declared if claim in set(rows["claim"])]
-    assert set(claims["group"]) <= set(GROUPS)
-    assert len(provenance["commit"]) == 40
-    assert provenance["judged_at"] == provenance["commit"]
-    for name, digest in provenance["figures_sha256"].items():
-        assert hashlib.sha256((folder / f"{name}.png").read_bytes()).hexdigest() == digest, name
-    own = {f"{name}.png" for name in provenance["figures_sha256"]} | {"verdicts.csv", "provenance.json", TABLE}
-    assert {path.name for path in folder.iterdir() if path.is_file()} == own
+    seen: list[str] = []
+    for name in ["", *(part.name for part in kept_parts(repository))]:
+        verdicts, provenance = read_reference(folder / name)
+        claims = verdicts[verdicts["role"] == "claim"]
+        for group, rows in claims.groupby("group"):
+            declared = [claim.id for claim in load_group(str(group)).claims]
+            assert list(rows["claim"]) == [claim for claim in declared if claim in set(rows["claim"])]
+        assert set(claims["group"]) <= set(GROUPS)
+        seen += claims["group"].unique().tolist()
+        assert len(provenance["commit"]) == 40
+        assert provenance["judged_at"] == provenance["commit"]
+        for figure, digest in provenance["figures_sha256"].items():
+            assert hashlib.sha256((folder / name / f"{figure}.png").read_bytes()).hexdigest() == digest, figure
+        own = {f"{figure}.png" for figure in provenance["figures_sha256"]} | {"verdicts.csv", "provenance.json"}
+        assert {path.name for path in (folder / name).iterdir() if path.is_file()} - {TABLE} == own
+    assert len(seen) == len(set(seen)), "a group is kept twice"
 
 
 def test_a_changed_reference_is_noticed(repository: Path, tmp_path: Path) -> None:
@@ -166,8 +183,9 @@ def test_a_changed_reference_is_noticed(repository: Path, tmp_path: Path) -> Non
     changed = text.replace(",supported,the interval", ",refuted,the interval", 1)
     assert changed != text
     (folder / "verdicts.csv").write_text(changed, encoding="utf-8")
-    for page, expected in shown(repository, folder).items():
-        assert page.read_text(encoding="utf-8") != expected
+    changed_pages = shown(repository, folder)
+    for page in (repository / "README.md", repository / PAGE):
+        assert page.read_text(encoding="utf-8") != changed_pages[page]
 
 
 def test_the_page_begins_with_what_is_refuted_then_undecided(tree: Path) -> None:
@@ -215,3 +233,101 @@ def test_the_head_says_how_pcpo_stands_from_the_numbers_of_the_figure() -> None:
     assert "Local PO 0.5;" in next(iter(standing(changed)))
     assert standing_sentence(None) == ""
     assert list(standing(None)) == list(standing(table[table["algorithm"] == "local"])) == []
+
+
+@pytest.fixture
+def kept(tree: Path) -> Path:
+    """Keep the toy run whole, as a group of another name, so that a part can stand beside it."""
+    folder = write_reference(tree / "run", tree / "checkout", TOY)
+    text = (folder / "verdicts.csv").read_text(encoding="utf-8")
+    (folder / "verdicts.csv").write_text(
+        re.sub("^defects,", "scaling,", re.sub("^clustering,", "grid,", text, flags=re.M), flags=re.M), encoding="utf-8"
+    )
+    return tree
+
+
+def test_a_part_stands_beside_the_whole_run(kept: Path) -> None:
+    before = read_reference(kept / "checkout/docs/reference")
+    folder = write_part(kept / "run", kept / "checkout", "younger", TOY)
+    assert folder == kept / "checkout/docs/reference/younger"
+    [part] = kept_parts(kept / "checkout")
+    assert (part.name, part.groups, part.provenance["commit"]) == ("younger", list(TOY), COMMIT)
+    pd.testing.assert_frame_equal(part.verdicts, read_verdicts(kept / "run/results/verdicts.csv"))
+    assert {path.stem for path in folder.glob("*.png")} == {name for one in TOY.values() for name in one.figures}
+    assert not (folder / TABLE).exists()
+    after = read_reference(kept / "checkout/docs/reference")
+    assert after[1] == before[1]
+    pd.testing.assert_frame_equal(after[0], before[0])
+    page = (kept / "checkout" / PAGE).read_text(encoding="utf-8")
+    assert page.count(f"Tables of commit `{COMMIT[:12]}`") == 2
+    assert (
+        page.count("| The ratio is one |") == page.split("\n## A run of its own")[0].count("| The ratio is one |") + 1
+    )
+    again = write_part(kept / "run", kept / "checkout", "younger", TOY)  # renewing a part is no repetition
+    assert again == folder
+
+
+def test_the_next_whole_run_takes_the_place_of_a_part(kept: Path) -> None:
+    folder = write_part(kept / "run", kept / "checkout", "younger", TOY)
+    write_reference(kept / "run", kept / "checkout", TOY)
+    assert not folder.exists()
+    assert "A run of its own" not in (kept / "checkout" / PAGE).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Younger", "part: found the name 'Younger', expected lower-case letters"),
+        ("../out", "part: found the name '../out'"),
+        ("known", "part: found the name 'known'"),
+    ],
+)
+def test_a_part_has_a_name_of_its_own(kept: Path, name: str, message: str) -> None:
+    with pytest.raises(ResultsError, match=message):
+        write_part(kept / "run", kept / "checkout", name, TOY)
+    assert kept_parts(kept / "checkout") == []
+
+
+def test_no_group_is_kept_twice(tree: Path) -> None:
+    write_reference(tree / "run", tree / "checkout", TOY)
+    with pytest.raises(ResultsError, match="part 'younger': found group 'clustering' in the whole run too"):
+        write_part(tree / "run", tree / "checkout", "younger", TOY)
+    assert kept_parts(tree / "checkout") == []
+
+
+def test_a_part_of_an_unfinished_run_is_refused(kept: Path) -> None:
+    _no_figure(kept)
+    page = (kept / "checkout" / PAGE).read_bytes()
+    with pytest.raises(ResultsError, match="found no figure toy_event"):
+        write_part(kept / "run", kept / "checkout", "younger", TOY)
+    assert kept_parts(kept / "checkout") == []
+    assert (kept / "checkout" / PAGE).read_bytes() == page
+
+
+def test_every_number_of_the_choice_is_of_a_declared_claim_or_control() -> None:
+    for situation in SITUATIONS:
+        for one in situation.measured:
+            group = load_group(one.claim.partition(".")[0])
+            [claim] = [claim for claim in group.claims if claim.id == one.claim]
+            assert not one.control or one.control in {control.what for control in claim.controls}
+
+
+def test_the_choice_quotes_the_table_of_verdicts(tree: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    verdicts = read_verdicts(tree / "run/results/verdicts.csv")
+    row = verdicts[verdicts["role"] == "claim"].iloc[0]
+    control = verdicts[(verdicts["role"] == "negative_control") & (verdicts["claim"] == row["claim"])].iloc[0]
+    measured = [
+        Measured("pcpo", "a ratio", row["claim"]),
+        Measured("local", "the same", row["claim"], control["control"]),
+        Measured("pcpo", "another", "clustering.unknown"),
+    ]
+    monkeypatch.setattr("pcpo.report.choice.SITUATIONS", [Situation("few | rollouts", measured)])
+    lines = choice_table([("", verdicts[:0]), ("younger", verdicts)]).splitlines()
+    assert lines[3].startswith(r"| few \| rollouts | **`pcpo`** | a ratio | ")
+    assert lines[3].endswith(
+        f"| {row['verdict']} | `{row['claim']}` | [{row['figure']}](reference/younger/{row['figure']}.png) |"
+    )
+    assert lines[4].startswith("|  | `local` | the same | ")
+    assert f"| control, {control['verdict']} |" in lines[4]
+    assert lines[3].split(" | ")[3] != lines[4].split(" | ")[3]
+    assert "not in the kept runs" in lines[5]

@@ -8,7 +8,8 @@ import pytest
 
 from pcpo.errors import ResultsError
 from pcpo.report.marks import renew, renewed
-from tools import cost, head
+from pcpo.report.reference import with_results
+from tools import cost
 
 PAGE = "# page\n\n<!-- a: begin (python -m tools.a) -->\nold\n<!-- a: end -->\n\nby hand\n"
 
@@ -46,7 +47,7 @@ def test_page_on_clusters_has_the_costs(repository: Path) -> None:
 
 
 def test_pages_have_the_results_that_are_kept(repository: Path) -> None:
-    for page, text in head.with_results(repository).items():
+    for page, text in with_results(repository).items():
         assert page.read_text(encoding="utf-8") == text, "run `python -m tools.head`"
 
 

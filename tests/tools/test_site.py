@@ -82,8 +82,8 @@ def test_the_gallery_has_every_figure_once_with_its_command(repository: Path) ->
     text = gallery.page(repository)
     figures = [*entries(), *(name for group in GROUPS.values() for name in group.figures)]
     assert re.findall(r"^\((\w+)\)=$", text, re.MULTILINE) == figures
-    pictures = set(re.findall(r"\]\(docs/reference/(\w+)\.png\)", text))
-    assert pictures == {path.stem for path in (repository / "docs/reference").glob("*.png")} & set(figures)
+    pictures = set(re.findall(r"\]\(docs/reference/(?:\w+/)?(\w+)\.png\)", text))
+    assert pictures == {path.stem for path in (repository / "docs/reference").rglob("*.png")} & set(figures)
     assert len(pictures) > 20
     for part in re.split(r"^\(\w+\)=$", text, flags=re.MULTILINE)[1:]:
         (block,) = re.findall(r"```sh\n(.*?)```", part, re.DOTALL)

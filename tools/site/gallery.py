@@ -13,7 +13,7 @@ from pcpo.report.formulas import plain
 from pcpo.schema import load_schema, validated
 from tools.site.markdown import escaped
 
-__all__ = ["page"]
+__all__ = ["kept_picture", "page"]
 
 #: The pictures of the reference results, below the checkout.
 PICTURES = Path("docs/reference")
@@ -52,6 +52,12 @@ def page(root: Path) -> str:
     return "\n".join(lines)
 
 
+def kept_picture(root: Path, name: str) -> str:
+    """Return the path of the picture of a figure below the checkout, of the whole run or of a part; empty if none."""
+    found = [path for path in sorted((root / PICTURES).rglob("*.png")) if path.stem == name]
+    return found[0].relative_to(root).as_posix() if found else ""
+
+
 def _drawn(group: str, config: Mapping[str, Any]) -> bool:
     """Return whether a configuration has a study of a group, and so draws its figures."""
     return any(study in studies_of(config) for study in GROUPS[group].studies)
@@ -62,8 +68,8 @@ def _figure(
 ) -> Iterator[str]:
     """Yield the blocks of a figure; `main` and `full` are the files that the configurations draw by its entry."""
     yield f"({name})=\n\n### {entry.title}\n"
-    if (root / PICTURES / f"{name}.png").is_file():
-        yield f"![{escaped(plain(entry.title))}]({PICTURES}/{name}.png)\n"
+    if picture := kept_picture(root, name):
+        yield f"![{escaped(plain(entry.title))}]({picture})\n"
     else:
         yield "*No picture is kept of this figure; the command draws it.*\n"
     yield f"{_prose(entry.caption)}\n"

@@ -62,7 +62,7 @@ def stage(root: Path, folder: Path) -> None:
     texts |= _sections(root)
     texts["index.md"] += "\n" + menu(["guide", _entry(str(_METHODS)), "evidence", "gallery", "api/index"])
     texts[str(_METHODS)] += "\n" + menu(f"methods/{page.stem}" for page in _methods(root))
-    pictures = {str(path.relative_to(root)): path for path in (root / gallery.PICTURES).glob("*.png")}
+    pictures = {str(path.relative_to(root)): path for path in (root / gallery.PICTURES).rglob("*.png")}
     wanted = {*texts, *shown, *pictures}
     for path in [path for path in folder.rglob("*") if path.is_file()]:
         if path.relative_to(folder).as_posix() not in wanted:
