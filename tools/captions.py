@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pcpo.evidence.registry import GROUPS, load_figure
 from pcpo.figures.registry import entries
-from pcpo.report.formulas import prose
+from pcpo.report.markup.formulas import prose
 from pcpo.storage.files import write_text
 
 __all__ = ["PATH", "captions", "main", "template"]

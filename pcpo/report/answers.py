@@ -15,8 +15,8 @@ from markupsafe import Markup
 from pcpo.claims.contract import Claim, Group
 from pcpo.report import sentences
 from pcpo.report.claims import WORST_FIRST, Shown
-from pcpo.report.formulas import prose
-from pcpo.report.html import anchor, badge, macro, unbroken
+from pcpo.report.markup.formulas import prose
+from pcpo.report.markup.html import anchor, badge, macro, unbroken
 from pcpo.report.store import Store
 
 __all__ = ["STATEMENTS", "Statement", "answer", "answers", "not_shown", "sentence"]

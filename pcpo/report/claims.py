@@ -13,8 +13,8 @@ from markupsafe import Markup
 
 from pcpo.claims.contract import Claim, Group
 from pcpo.report import sections, sentences
-from pcpo.report.formulas import prose
-from pcpo.report.html import anchor, badge, macro, unbroken
+from pcpo.report.markup.formulas import prose
+from pcpo.report.markup.html import anchor, badge, macro, unbroken
 from pcpo.report.sentences import number
 from pcpo.report.store import Store
 

@@ -14,7 +14,7 @@ from pcpo.errors import ResultsError
 from pcpo.experiments.comparison import final_table
 from pcpo.experiments.records import read_runs
 from pcpo.figures.registry import entries, load_figure
-from pcpo.report.html import figure, macro, table
+from pcpo.report.markup.html import figure, macro, table
 from pcpo.report.sentences import interval, number
 from pcpo.report.store import Store
 

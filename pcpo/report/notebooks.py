@@ -22,8 +22,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from pcpo.errors import ResultsError
-from pcpo.report.formulas import markdown
-from pcpo.report.html import missing, template
+from pcpo.report.markup.formulas import markdown
+from pcpo.report.markup.html import missing, template
 from pcpo.report.page import style
 from pcpo.report.store import ROOT_VARIABLE
 from pcpo.storage.files import write_text

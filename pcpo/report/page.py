@@ -19,8 +19,8 @@ from pcpo.report import comparison
 from pcpo.report import sections as render
 from pcpo.report.answers import answers, not_shown
 from pcpo.report.claims import Shown, claim_rows
-from pcpo.report.formulas import markdown, prose
-from pcpo.report.html import anchor, badge, missing, table, template
+from pcpo.report.markup.formulas import markdown, prose
+from pcpo.report.markup.html import anchor, badge, missing, table, template
 from pcpo.report.origin import origin_of, rollouts_by_kind, time_spent
 from pcpo.report.sentences import kinds_sentence, number, summary_sentence
 from pcpo.report.store import Store, check_joined, open_store

@@ -27,11 +27,11 @@ from pcpo.claims.contract import Group
 from pcpo.errors import ResultsError, command
 from pcpo.evidence.registry import GROUPS, load_group
 from pcpo.figures.registry import entries
-from pcpo.report.choice import choice_table
+from pcpo.report.kept.choice import choice_table
+from pcpo.report.kept.results import readme_block, results_page
+from pcpo.report.kept.standing import TABLE, read_standing
 from pcpo.report.marks import renewed_file
 from pcpo.report.origin import Source, core_seconds, origin_of, rollouts_by_kind, time_spent
-from pcpo.report.results import readme_block, results_page
-from pcpo.report.standing import TABLE, read_standing
 from pcpo.report.store import Store, open_store, read_verdicts
 from pcpo.storage.files import replacing, write_text
 from pcpo.storage.provenance import environment_versions, git_commit, machine

@@ -10,9 +10,9 @@ import numpy as np
 from pcpo import __version__
 from pcpo.algorithms.model_free.findings import Findings
 from pcpo.fleets.fleet import Fleet
-from pcpo.report.html import template
+from pcpo.report.markup.html import template
+from pcpo.report.markup.pictures import embedded
 from pcpo.report.page import style
-from pcpo.report.pictures import embedded
 
 __all__ = ["run_page"]
 

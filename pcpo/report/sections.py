@@ -8,8 +8,8 @@ from markupsafe import Markup
 
 from pcpo.claims.contract import Claim, Group
 from pcpo.report import sentences
-from pcpo.report.formulas import prose
-from pcpo.report.html import badge, figure, macro, missing, table
+from pcpo.report.markup.formulas import prose
+from pcpo.report.markup.html import badge, figure, macro, missing, table
 from pcpo.report.sentences import number
 from pcpo.report.store import Store
 

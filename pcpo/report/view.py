@@ -14,8 +14,8 @@ from pcpo.errors import ConfigError, ResultsError
 from pcpo.figures.registry import entries
 from pcpo.report import comparison
 from pcpo.report import sections as render
-from pcpo.report.formulas import prose
-from pcpo.report.html import Fragment, missing
+from pcpo.report.markup.formulas import prose
+from pcpo.report.markup.html import Fragment, missing
 from pcpo.report.store import Store, open_store
 
 __all__ = ["View", "load"]

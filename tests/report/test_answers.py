@@ -13,7 +13,7 @@ from pcpo.claims.judging import judge
 from pcpo.evidence.registry import load_group
 from pcpo.report.answers import STATEMENTS, answers, not_shown, sentence
 from pcpo.report.claims import Shown, claim_rows
-from pcpo.report.html import Fragment
+from pcpo.report.markup.html import Fragment
 from pcpo.report.store import Store, open_store
 
 

@@ -11,7 +11,7 @@ from support.report_tree import made_up
 
 from pcpo.claims.judging import AtMost
 from pcpo.evidence.registry import load_group
-from pcpo.report.headlines import HEADLINES, Headline, headlines, sentence, told_of
+from pcpo.report.kept.headlines import HEADLINES, Headline, headlines, sentence, told_of
 
 LOST, *_, COLLABORATION, ROUNDS, COMPARED = HEADLINES
 

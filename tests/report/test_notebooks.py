@@ -17,7 +17,7 @@ from support.report_tree import TOY, toy_tree
 from pcpo.errors import ResultsError
 from pcpo.figures.registry import entries
 from pcpo.report import load
-from pcpo.report.formulas import markdown
+from pcpo.report.markup.formulas import markdown
 from pcpo.report.notebooks import execute, notebook_page, only_drawn, read_notebook, run_notebook
 from pcpo.report.store import ROOT_VARIABLE, declared_groups
 

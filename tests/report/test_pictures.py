@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from pcpo.errors import ResultsError
-from pcpo.report.pictures import embedded
+from pcpo.report.markup.pictures import embedded
 
 
 def decoded(uri: str) -> tuple[str, np.ndarray]:

@@ -17,7 +17,9 @@ from support.report_tree import TOY, toy_tree
 
 from pcpo.errors import ResultsError
 from pcpo.evidence.registry import GROUPS, load_group
-from pcpo.report.choice import SITUATIONS, Measured, Situation, choice_table
+from pcpo.report.kept.choice import SITUATIONS, Measured, Situation, choice_table
+from pcpo.report.kept.results import FIGURES, readme_block, results_page
+from pcpo.report.kept.standing import TABLE, read_standing, standing, standing_sentence
 from pcpo.report.reference import (
     CHOICE_PAGE,
     PAGE,
@@ -29,8 +31,6 @@ from pcpo.report.reference import (
     write_part,
     write_reference,
 )
-from pcpo.report.results import FIGURES, readme_block, results_page
-from pcpo.report.standing import TABLE, read_standing, standing, standing_sentence
 from pcpo.report.store import read_verdicts
 
 BEGIN, END = "<!-- reference: begin (by a tool) -->", "<!-- reference: end -->"
@@ -321,7 +321,7 @@ def test_the_choice_quotes_the_table_of_verdicts(tree: Path, monkeypatch: pytest
         Measured("local", "the same", row["claim"], control["control"]),
         Measured("pcpo", "another", "clustering.unknown"),
     ]
-    monkeypatch.setattr("pcpo.report.choice.SITUATIONS", [Situation("few | rollouts", measured)])
+    monkeypatch.setattr("pcpo.report.kept.choice.SITUATIONS", [Situation("few | rollouts", measured)])
     lines = choice_table([("", verdicts[:0]), ("younger", verdicts)]).splitlines()
     assert lines[3].startswith(r"| few \| rollouts | **`pcpo`** | a ratio | ")
     assert lines[3].endswith(

@@ -20,8 +20,8 @@ from pcpo.experiments.records import write_runs
 from pcpo.figures.registry import entries
 from pcpo.report import build_report, load
 from pcpo.report.__main__ import main
-from pcpo.report.formulas import markdown, mathml, plain, prose
-from pcpo.report.html import badge
+from pcpo.report.markup.formulas import markdown, mathml, plain, prose
+from pcpo.report.markup.html import badge
 from pcpo.report.origin import read_sources, rollouts_by_kind, time_spent
 from pcpo.report.sentences import (
     alone,

@@ -13,7 +13,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 import pcpo
-from pcpo.report.formulas import mathml
+from pcpo.report.markup.formulas import mathml
 from tools.site import api
 
 __all__ = ["escaped", "setup"]

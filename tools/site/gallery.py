@@ -9,7 +9,7 @@ from typing import Any
 from pcpo.evidence.registry import GROUPS, load_claims, load_figure
 from pcpo.figures.registry import Configured, entries, module_drawing
 from pcpo.pipeline.config import read_configuration, studies_of
-from pcpo.report.formulas import plain
+from pcpo.report.markup.formulas import plain
 from pcpo.schema import load_schema, validated
 from tools.site.markdown import escaped
 

@@ -16,8 +16,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from pcpo.report.formulas import anchor, plain, prose
-from pcpo.report.pictures import embedded
+from pcpo.report.markup.formulas import anchor, plain, prose
+from pcpo.report.markup.pictures import embedded
 
 __all__ = ["Fragment", "anchor", "badge", "figure", "macro", "missing", "table", "template", "unbroken"]
 
@@ -49,8 +49,8 @@ class Fragment:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    """Return the templates of this package; an unknown name in a template is an error."""
-    loader = jinja2.PackageLoader(str(__package__), package_path="")
+    """Return the templates of the report; an unknown name in a template is an error."""
+    loader = jinja2.PackageLoader("pcpo.report", package_path="")
     options: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "undefined": jinja2.StrictUndefined}
     return jinja2.Environment(loader=loader, autoescape=True, keep_trailing_newline=True, **options)
 

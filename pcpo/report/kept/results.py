@@ -9,7 +9,8 @@ import pandas as pd
 
 from pcpo.claims.contract import Verdict
 from pcpo.evidence.registry import GROUPS
-from pcpo.report.headlines import headlines, told_of
+from pcpo.report.kept.headlines import headlines, told_of
+from pcpo.report.kept.standing import standing, standing_sentence
 from pcpo.report.sentences import (
     alone,
     context,
@@ -20,7 +21,6 @@ from pcpo.report.sentences import (
     replicates,
     summary_sentence,
 )
-from pcpo.report.standing import standing, standing_sentence
 
 __all__ = ["FIGURES", "Part", "readme_block", "results_page"]
 

@@ -1,0 +1,1 @@
+"""Write HTML, formulas and embedded pictures for the report."""
