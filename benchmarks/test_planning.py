@@ -12,7 +12,7 @@ from pcpo.fleets.fleet import Fleet
 from pcpo.fleets.population import PopulationSpec, draw_fleet
 from pcpo.fleets.random import FleetSpec, random_fleet
 from pcpo.simulation.noise import stream, unit_directions
-from pcpo.theory.restricted_set import at_gap
+from pcpo.theory.printed.restricted_set import at_gap
 
 SIZES = [*((2, 1, agents) for agents in (10, 14, 100, 300, 1000, 10_000)), (3, 2, 14), (4, 2, 14), (20, 3, 14)]
 CLUSTERS, GAP = 3, 8.0

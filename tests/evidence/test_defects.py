@@ -21,8 +21,8 @@ from pcpo.figures.style import save
 from pcpo.oracles.protocol import Estimates, Question
 from pcpo.oracles.rollout import ExactOracle
 from pcpo.simulation.noise import Purpose, noise_law, stream
-from pcpo.theory import scalar_constants
-from pcpo.theory.literal_cases import SHAPES, draw_case
+from pcpo.theory.printed import scalar_constants
+from pcpo.theory.printed.literal_cases import SHAPES, draw_case
 
 GROUP = load_group("defects")
 CLAIMS = {claim.id: claim for claim in GROUP.claims}

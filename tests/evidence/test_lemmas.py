@@ -38,7 +38,7 @@ from pcpo.fleets.examples import SYSTEMS
 from pcpo.simulation.noise import stream, unit_directions
 from pcpo.statistics import hotelling
 from pcpo.theory.predictions import estimator_error
-from pcpo.theory.restricted_set import at_gap, curvature
+from pcpo.theory.printed.restricted_set import at_gap, curvature
 
 RUNS = {
     "lemmas_pairs": 8,

@@ -20,7 +20,7 @@ from pcpo.evidence.literal.measured import PROCESSOR, SECONDS
 from pcpo.evidence.literal.runs import RUNS
 from pcpo.evidence.literal.studies import LADDER, SPEED, TABLE, measured, measurement_source
 from pcpo.evidence.registry import load_group
-from pcpo.theory.literal_cases import promised
+from pcpo.theory.printed.literal_cases import promised
 
 SCALAR = {"random": {"seed": 5, "n": 1, "m": 1, "sizes": [1, 2], "gamma": 0.5, "optimal_cost": 20, "separation": 0.75,
                      "initial_gap": 0.5}}  # fmt: skip

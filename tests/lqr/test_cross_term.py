@@ -20,8 +20,8 @@ from pcpo.oracles.protocol import Question
 from pcpo.oracles.rollout import RolloutOracle
 from pcpo.simulation.estimators import cost_estimate, gradient_estimate, rollout_costs
 from pcpo.simulation.noise import Purpose, Signs, Sphere, stream
-from pcpo.theory import scalar_constants
-from pcpo.theory.restricted_set import cluster_constants
+from pcpo.theory.printed import scalar_constants
+from pcpo.theory.printed.restricted_set import cluster_constants
 
 SHAPES = [(1, 1), (2, 1), (2, 2), (3, 2), (13, 1)]
 

@@ -12,8 +12,8 @@ from pcpo.fleets.fleet import Fleet, LinearSystem
 from pcpo.simulation.estimators import cost_estimate
 from pcpo.simulation.noise import Signs, stream
 from pcpo.theory.calibration import local_constants
-from pcpo.theory.certified_constants import bounds_on_sublevel
-from pcpo.theory.restricted_set import cluster_constants, fleet_constants
+from pcpo.theory.printed.certified_constants import bounds_on_sublevel
+from pcpo.theory.printed.restricted_set import cluster_constants, fleet_constants
 
 GAMMA = 0.9
 

@@ -8,9 +8,9 @@ from itertools import permutations
 import pytest
 
 from pcpo.algorithms.schedule import Constants, ProblemConstants, Schedule, literal_constants, proof_constants
-from pcpo.theory.bounds import bound_by_minibatch, bound_by_rollouts
 from pcpo.theory.calibration import LocalConstants, calibrated_constants
-from pcpo.theory.looseness import REPLACEMENTS, Ingredients, ladder, ladder_constants
+from pcpo.theory.printed.bounds import bound_by_minibatch, bound_by_rollouts
+from pcpo.theory.printed.looseness import REPLACEMENTS, Ingredients, ladder, ladder_constants
 
 PROBLEM = ProblemConstants(lipschitz=30.0, smoothness=120.0, radius=0.05, pl=4.0, rollout_bound=90.0)
 SEARCHED = ProblemConstants(lipschitz=25.0, smoothness=80.0, radius=0.07, pl=4.0, rollout_bound=40.0)

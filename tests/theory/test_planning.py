@@ -13,10 +13,11 @@ from pcpo.errors import ConfigError
 from pcpo.experiments.experiment import Experiment
 from pcpo.fleets.fleet import Fleet, LinearSystem
 from pcpo.simulation.noise import noise_law
-from pcpo.theory import calibration, restricted_set
+from pcpo.theory import calibration
 from pcpo.theory.calibration import LocalConstants, horizon_for, local_constants, region
 from pcpo.theory.curvature import curvatures
 from pcpo.theory.displaced import DisplacedGains
+from pcpo.theory.printed import restricted_set
 from pcpo.theory.truncation import longest_horizon, longest_horizon_of_pairs
 
 SPHERE = noise_law("sphere")

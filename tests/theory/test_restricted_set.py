@@ -14,8 +14,8 @@ from pcpo.errors import ConfigError, FleetError
 from pcpo.fleets.files import fleet_from
 from pcpo.fleets.fleet import Fleet, LinearSystem
 from pcpo.simulation.noise import Purpose, noise_law, stream
-from pcpo.theory import certified_constants, restricted_set, scalar_constants
-from pcpo.theory.restricted_set import (
+from pcpo.theory.printed import certified_constants, restricted_set, scalar_constants
+from pcpo.theory.printed.restricted_set import (
     Guarantee,
     at_gap,
     cluster_constants,

@@ -14,9 +14,9 @@ import pandas as pd
 
 from pcpo.claims.contract import Study
 from pcpo.simulation.noise import Purpose, noise_law, stream
-from pcpo.theory import scalar_constants
-from pcpo.theory.literal_cases import SHAPES, LiteralCase, draw_case
-from pcpo.theory.restricted_set import RESTRICTED
+from pcpo.theory.printed import scalar_constants
+from pcpo.theory.printed.literal_cases import SHAPES, LiteralCase, draw_case
+from pcpo.theory.printed.restricted_set import RESTRICTED
 
 __all__ = ["STUDIES", "ProofCell"]
 

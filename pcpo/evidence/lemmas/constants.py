@@ -18,7 +18,7 @@ from pcpo.arrays import FloatArray
 from pcpo.fleets.examples import SYSTEMS
 from pcpo.lqr.system import LinearSystem
 from pcpo.simulation.noise import NoiseLaw, Purpose, noise_law, stream
-from pcpo.theory.restricted_set import Value, curvature, largest_on_boundary, steepness
+from pcpo.theory.printed.restricted_set import Value, curvature, largest_on_boundary, steepness
 
 __all__ = ["LAW", "constants", "restricted_gap"]
 

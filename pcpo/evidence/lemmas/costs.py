@@ -18,7 +18,7 @@ from pcpo.fleets.examples import SYSTEMS, TYPICAL, number_of
 from pcpo.lqr.cost import hessian_matrix
 from pcpo.lqr.system import LinearSystem
 from pcpo.simulation.noise import Purpose, stream, unit_directions
-from pcpo.theory.restricted_set import at_gap
+from pcpo.theory.printed.restricted_set import at_gap
 
 __all__ = ["BIAS", "PAIRS", "STUDIES"]
 

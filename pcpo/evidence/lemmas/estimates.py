@@ -25,7 +25,7 @@ from pcpo.simulation.estimators import gradient_estimate, rollout_costs
 from pcpo.simulation.kernels import BLOCK
 from pcpo.simulation.noise import Purpose, draw_directions, stream
 from pcpo.theory.predictions import estimator_error
-from pcpo.theory.restricted_set import at_gap
+from pcpo.theory.printed.restricted_set import at_gap
 
 __all__ = ["ESTIMATES", "MEAN", "STUDIES"]
 

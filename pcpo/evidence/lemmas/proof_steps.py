@@ -23,8 +23,8 @@ from pcpo.claims.options import whole
 from pcpo.evidence.lemmas.constants import LAW
 from pcpo.lqr.system import LinearSystem
 from pcpo.simulation.noise import Purpose, stream, unit_directions
-from pcpo.theory.literal_cases import SHAPES, LiteralCase, draw_case
-from pcpo.theory.restricted_set import RESTRICTED, at_gap
+from pcpo.theory.printed.literal_cases import SHAPES, LiteralCase, draw_case
+from pcpo.theory.printed.restricted_set import RESTRICTED, at_gap
 
 __all__ = ["PROOF_STEPS", "STUDIES", "StepsCell", "dearest_rollout"]
 

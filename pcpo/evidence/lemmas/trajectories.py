@@ -28,7 +28,7 @@ from pcpo.lqr.system import LinearSystem
 from pcpo.simulation.estimators import gradient_estimate
 from pcpo.simulation.noise import Purpose, stream, unit_directions
 from pcpo.theory.calibration import calibrated_constants, horizon_for, local_constants
-from pcpo.theory.restricted_set import at_gap
+from pcpo.theory.printed.restricted_set import at_gap
 
 __all__ = ["DESCENT", "STUDIES"]
 

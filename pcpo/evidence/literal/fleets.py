@@ -18,7 +18,7 @@ from pcpo.fleets.random import FleetSpec, random_fleet
 from pcpo.simulation.noise import NoiseLaw, Purpose, noise_law, stream
 from pcpo.storage.sources import PACKAGE
 from pcpo.theory.calibration import LocalConstants, local_constants
-from pcpo.theory.restricted_set import FleetConstants, fleet_constants
+from pcpo.theory.printed.restricted_set import FleetConstants, fleet_constants
 
 __all__ = [
     "CONTROL_KIND",

@@ -35,9 +35,9 @@ from pcpo.experiments.driver import run
 from pcpo.experiments.margins import margins
 from pcpo.experiments.records import evaluate
 from pcpo.oracles.moment import MomentOracle
-from pcpo.theory.bounds import bound_by_minibatch, bound_by_rollouts
-from pcpo.theory.literal_cases import promised
-from pcpo.theory.restricted_set import RESTRICTED
+from pcpo.theory.printed.bounds import bound_by_minibatch, bound_by_rollouts
+from pcpo.theory.printed.literal_cases import promised
+from pcpo.theory.printed.restricted_set import RESTRICTED
 
 __all__ = ["RUNS", "STUDIES", "RunsCell"]
 

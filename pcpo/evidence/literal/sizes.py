@@ -31,8 +31,8 @@ from pcpo.evidence.literal.fleets import (
 from pcpo.experiments.driver import run
 from pcpo.experiments.records import evaluate
 from pcpo.oracles.moment import MomentOracle
-from pcpo.theory.literal_cases import promised
 from pcpo.theory.predictions import steady_state_gap
+from pcpo.theory.printed.literal_cases import promised
 
 __all__ = ["SIZES", "STUDIES", "SizesCell"]
 

@@ -43,7 +43,7 @@ from pcpo.simulation.noise import Purpose, stream
 from pcpo.storage.files import write_text
 from pcpo.storage.provenance import machine
 from pcpo.theory.calibration import horizon_for
-from pcpo.theory.looseness import Ingredients, ladder
+from pcpo.theory.printed.looseness import Ingredients, ladder
 
 __all__ = [
     "FLEETS",

@@ -11,8 +11,8 @@ from pcpo.algorithms.schedule import Schedule, literal_constants
 from pcpo.fleets.fleet import Fleet
 from pcpo.fleets.random import FleetSpec, random_fleet
 from pcpo.simulation.noise import NoiseLaw
-from pcpo.theory.bounds import RolloutConstants
-from pcpo.theory.restricted_set import FleetConstants, fleet_constants
+from pcpo.theory.printed.bounds import RolloutConstants
+from pcpo.theory.printed.restricted_set import FleetConstants, fleet_constants
 
 __all__ = ["SHAPES", "LiteralCase", "draw_case", "promised"]
 

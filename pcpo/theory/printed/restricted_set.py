@@ -28,9 +28,9 @@ from pcpo.lqr.moments import rollout_bound
 from pcpo.lqr.optimum import pl_constant
 from pcpo.lqr.system import LinearSystem
 from pcpo.simulation.noise import NoiseLaw, Purpose, stream, unit_directions
-from pcpo.theory import certified_constants, scalar_constants
 from pcpo.theory.calibration import initial_gap
 from pcpo.theory.curvature import curvatures
+from pcpo.theory.printed import certified_constants, scalar_constants
 
 __all__ = [
     "ENLARGEMENTS",

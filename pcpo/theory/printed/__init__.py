@@ -1,0 +1,1 @@
+"""Compute the constants and bounds of the paper as they are printed, and how loose they are."""
