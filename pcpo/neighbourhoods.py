@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from pcpo.arrays import BoolArray, FloatArray, IntArray
 from pcpo.errors import PcpoError
@@ -191,6 +192,23 @@ class Neighbourhoods:
                 return self
         estimates = np.concatenate([self.estimates, cost_estimates[None]])
         return Neighbourhoods(estimates, np.append(self.half_widths, half), self.given)._settled()
+
+    def within(self, points: FloatArray, distance: float) -> Neighbourhoods:
+        """Return {j ∈ N_i : ‖p_j − p_i‖ ≤ distance}, Euclidean norms of the points ``(N, …)``, such as gains.
+
+        An agent whose point is not finite is alone.  Unlike intervals of costs, the sets are a matrix until they are a
+        partition.
+        """
+        flat = points.reshape(self.n_agents, -1)
+        if np.linalg.norm(flat.max(axis=0) - flat.min(axis=0)) <= distance:
+            return self
+        near = np.eye(self.n_agents, dtype=np.bool_)
+        finite = np.flatnonzero(np.isfinite(flat).all(axis=1))
+        chunk = max(1, _PAIRS // self.n_agents)
+        for rows in (finite[k : k + chunk] for k in range(0, len(finite), chunk)):
+            near[np.ix_(rows, finite)] = cdist(flat[rows], flat[finite]) <= distance
+        given = near & self.given if self.given.size else near
+        return Neighbourhoods(self.estimates, self.half_widths, given)._settled()
 
     def average(self, values: FloatArray) -> FloatArray:
         """Return G_i = (1/|N_i|) Σ_{j ∈ N_i} g_j (paper, eq. (6)); agents with the same set get the same bits.

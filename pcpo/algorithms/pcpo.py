@@ -26,6 +26,7 @@ __all__ = [
     "PCPO",
     "PCPOState",
     "balanced",
+    "by_gains",
     "centred",
     "eliminate_once",
     "no_elimination",
@@ -71,6 +72,8 @@ class PCPO:
     its price); "two_point" uses M_l/2 pairs C(K + rU; Z) − C(K − rU; Z').
     radius_exponent: of M_l and |N_i| in the radii of lines 4 and 6, 1/4 in the paper.  1/6 is the other choice: the
     mean gap of the estimator is then smallest (`pcpo.theory.rates`), for constants that are side information.
+    prune_by_gains: with (7), agents whose X_i and X_j are farther apart than √(2Δ_l/μ) are taken out of each other's
+    sets too, μ of `SideInformation.growth`; clusters may then have equal optimal costs (docs/equal_costs.md).
     """
 
     synchronise_first: bool = False
@@ -83,6 +86,7 @@ class PCPO:
     reset: Literal["all", "touched"] = "all"
     estimator: AnyEstimator = "one_point"
     radius_exponent: float = EpochPlan.radius_exponent
+    prune_by_gains: bool = False
 
     def __post_init__(self) -> None:
         if self.estimator not in ("one_point", "centred", "two_point"):
@@ -110,13 +114,23 @@ class PCPO:
             "_reset_touched": self.reset == "touched",
             f"_{self.estimator}": self.estimator != "one_point",
             "_radius_1_6": self._balanced,
+            "_gains": self.prune_by_gains,
         }
         return "pcpo" + "".join(suffix for suffix, present in deviations.items() if present)
 
     @property
     def uses(self) -> frozenset[str]:
-        """Return no field: PCPO has no side information.  The radius of exponent 1/6 needs the balances."""
-        return frozenset({"balances"} if self._balanced else ())
+        """Return no field: PCPO has no side information.
+
+        The radius of exponent 1/6 needs the balances, pruning by gains the growth of the costs.
+        """
+        needed = {"balances": self._balanced, "growth": self.prune_by_gains}
+        return frozenset(name for name, used in needed.items() if used)
+
+    @property
+    def needs_separation(self) -> bool:
+        """Return whether the clusters must differ in their optimal costs: (7) sees nothing else."""
+        return not self.prune_by_gains and self.last_elimination != 0
 
     def init(self, setting: Setting) -> PCPOState:
         """Start with K̂_i⁰ = X_i⁰ = K_i⁰, N_i⁰ = [N] (line 1)."""
@@ -159,6 +173,7 @@ class PCPO:
             threshold=self.threshold,
             remember=self.remember,
             reset=self.reset,
+            gain_distance=self._gain_distance(state.setting, plan) if self.prune_by_gains else None,
         )
         report = EpochReport(
             plan=plan,
@@ -179,6 +194,10 @@ class PCPO:
     def _balanced(self) -> bool:
         """Return whether radii have the exponent 1/6."""
         return self.radius_exponent == BalancedPlan.radius_exponent
+
+    def _gain_distance(self, setting: Setting, plan: EpochPlan) -> float:
+        """Return √(2Δ_l/μ): on the good event, how far apart the X_i of a cluster are at most at the end of epoch l."""
+        return float(np.sqrt(2.0 * plan.Delta / given(setting, "growth")))
 
     def _plan(self, setting: Setting, epoch: int) -> EpochPlan:
         """Return the row of Table 2, with the radius that the exponent asks for."""
@@ -232,6 +251,11 @@ def two_point(**options: Any) -> PCPO:
     The noise is independent; M_l rollouts are M_l/2 directions of two rollouts each.
     """
     return PCPO(estimator="two_point", **options)
+
+
+def by_gains(**options: Any) -> PCPO:
+    """Make PCPO that prunes sets by the distance of local gains too, for clusters of equal optimal cost."""
+    return PCPO(prune_by_gains=True, **options)
 
 
 def balanced(**options: Any) -> PCPO:

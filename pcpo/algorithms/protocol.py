@@ -71,6 +71,7 @@ class SideInformation:
         input_costs: R_i, ``(N, m, m)``.
         cross_costs: N_i of the cross term 2xᵀNu, ``(N, n, m)``; zeros in the paper.
         gamma: γ.
+        growth: μ, with which C_i(K) − C*_i ≥ (μ/4)‖K − K*_i‖² for every agent and K, units of cost over those of K².
         balances: by estimator, what fixes the radius of exponent 1/6 (`EpochPlan.balanced`), units of cost.
     """
 
@@ -81,6 +82,7 @@ class SideInformation:
     input_costs: FloatArray | None = None
     cross_costs: FloatArray | None = None
     gamma: float | None = None
+    growth: float | None = None
     balances: Mapping[str, float] | None = None
 
     def only(self, uses: frozenset[str]) -> SideInformation:

@@ -131,6 +131,7 @@ ALGORITHMS = registry(
         _BALANCED,
         _estimating(_BALANCED, "centred", "centred"),
         _estimating(_BALANCED, "two_point", "two-point"),
+        _own("pcpo_gains", "by_gains", "PCPO, pruning by gains", "extension"),
         Entry(
             "pcpo_auto",
             "pcpo.algorithms.model_free.auto:PCPOAuto",

@@ -128,6 +128,7 @@ class Server:
         threshold: float = 0.5,
         remember: bool = True,
         reset: Literal["all", "touched"] = "all",
+        gain_distance: float | None = None,
     ) -> Closing:
         """Run the last round of an epoch: X_i and Ĉ_i up; (7); |N_i| down, with the policy of (8) if any set changed.
 
@@ -140,12 +141,16 @@ class Server:
             threshold: (7) takes away what differs by more than threshold·Δ_l; any other than ½ is a named deviation.
             remember: False starts (7) from all agents, a named deviation.
             reset: "touched" gives (8) to those agents alone whose set holds one whose set changed, a named deviation.
+            gain_distance: with (7) also takes away agents whose X_j is farther from X_i (Frobenius), an extension; None
+                for (7) alone.
         """
         self.open_round()
         self.up(local_gains, cost_estimates)
         before = self.neighbourhoods
         kept = before if remember else Neighbourhoods.everyone(self.n_agents)
         self.neighbourhoods = kept.pruned(cost_estimates, 2 * threshold * Delta) if eliminate else before
+        if eliminate and gain_distance is not None:
+            self.neighbourhoods = self.neighbourhoods.within(local_gains, gain_distance)
         sizes = self.neighbourhoods.sizes
         changed = not np.array_equal(sizes, before.sizes)  # (7) only takes agents away
         if not remember:  # from all agents it may bring some back, too

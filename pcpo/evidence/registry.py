@@ -57,6 +57,7 @@ _NAMES = (
     "literal",
     "practice",
     "model_free",
+    "equal_costs",
     "fedlqr",
     "hierarchical",
     "coop_lsvi",

@@ -24,6 +24,7 @@ from pcpo.experiments.draws import EpochDraws, draws_of, in_epochs
 from pcpo.experiments.driver import run
 from pcpo.experiments.records import evaluate
 from pcpo.fleets.fleet import Fleet
+from pcpo.lqr.optimum import growth_constant
 from pcpo.oracles.auto import AutoOracle, EpochThresholds
 from pcpo.oracles.moment import MomentOracle
 from pcpo.oracles.moment_rules import check_unknowns
@@ -368,6 +369,7 @@ def side_information(fleet: Fleet, law: NoiseLaw | None = None) -> SideInformati
         input_costs=fleet.stacked.R,
         cross_costs=fleet.stacked.N,
         gamma=fleet.gamma,
+        growth=min(map(growth_constant, fleet.systems)),
         balances=None if law is None else balances(fleet, law),
     )
 

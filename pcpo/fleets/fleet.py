@@ -74,9 +74,9 @@ class Fleet:
     """Hold N agents in H clusters: agent i has system `systems[labels[i]]` and starts from `initial_gains[i]`, (m, n).
 
     All systems share n, m and γ; every label 0 … H-1 occurs; every initial gain has finite cost for its agent's system,
-    √γ ρ(A - BK) < 1, unless `gains_known` is False: no gain of finite cost is known, and all are zero; optimal costs
-    differ by more than 1e-10 relatively (clusters of equal optimal cost cannot be told apart by cost, whatever their
-    dynamics). `source` says where the numbers come from.
+    √γ ρ(A - BK) < 1, unless `gains_known` is False: no gain of finite cost is known, and all are zero; no two clusters
+    have the same system. Clusters of equal optimal cost, up to 1e-10 relatively, cannot be told apart by cost, whatever
+    their dynamics (`equal_costs`). `source` says where the numbers come from.
 
     Raises:
         FleetError: naming the agent, cluster or field, what was found and what was expected.
@@ -94,7 +94,7 @@ class Fleet:
         object.__setattr__(self, "systems", checked_systems(self.systems))
         object.__setattr__(self, "labels", checked_labels(self.labels, self.H))
         self._check_initial_gains()
-        self._check_separation()
+        self._check_distinct()
 
     def _check_text(self) -> None:
         texts: dict[str, object] = {"name": self.name, "source": self.source}
@@ -137,15 +137,24 @@ class Fleet:
                 "pcpo_auto runs, without a schedule, and finds some first"
             )
 
-    def _check_separation(self) -> None:
-        order = np.argsort(self.optimal_costs, kind="stable")
-        costs = self.optimal_costs[order]
-        for k in np.flatnonzero(np.diff(costs) <= EQUAL_COST_RTOL * costs[1:])[:1]:
-            i, j = sorted(order[k : k + 2].tolist())
+    def require_separation(self, what: str) -> None:
+        """Raise FleetError if two clusters have equal optimal costs; `what` says what tells clusters by costs alone."""
+        if pair := self.equal_costs:
+            i, j = pair
             raise FleetError(
                 f"clusters {i} and {j}: found equal optimal costs {self.optimal_costs[i]:.12g} and "
-                f"{self.optimal_costs[j]:.12g}, expected a relative difference above {EQUAL_COST_RTOL:g}"
+                f"{self.optimal_costs[j]:.12g}, expected a relative difference above {EQUAL_COST_RTOL:g} for {what}, "
+                "which tells clusters by their costs alone; pcpo_gains tells them by their gains too"
             )
+
+    def _check_distinct(self) -> None:
+        """Raise FleetError if two clusters have the same system."""
+        _ = self.optimal_costs  # an unsolvable system is the clearer error
+        seen: dict[tuple[bytes, ...], int] = {}
+        for j, s in enumerate(self.systems):
+            i = seen.setdefault(tuple(matrix.tobytes() for matrix in (s.A, s.B, s.Q, s.R, s.N)), j)
+            if i < j:
+                raise FleetError(f"clusters {i} and {j}: found the same system twice, expected one cluster of both")
 
     @property
     def N(self) -> int:
@@ -209,6 +218,16 @@ class Fleet:
     def optimal_gains(self) -> Array:
         """Return K*_j of each cluster, (H, m, n)."""
         return np.stack([riccati(system).K for system in self.systems])
+
+    @cached_property
+    def equal_costs(self) -> tuple[int, int] | None:
+        """Return two clusters whose optimal costs are equal up to 1e-10 relatively; None if there are none."""
+        order = np.argsort(self.optimal_costs, kind="stable")
+        costs = self.optimal_costs[order]
+        for k in np.flatnonzero(np.diff(costs) <= EQUAL_COST_RTOL * costs[1:])[:1]:
+            i, j = sorted(order[k : k + 2].tolist())
+            return i, j
+        return None
 
     @cached_property
     def separation(self) -> float:

@@ -14,6 +14,7 @@ from pcpo.lqr.system import Array, LinearSystem, SystemStack
 
 __all__ = [
     "Optimum",
+    "growth_constant",
     "hessian_eigenvalues",
     "hessian_trace_gradient",
     "pl_constant",
@@ -110,10 +111,17 @@ def hessian_eigenvalues(system: LinearSystem) -> Array:
     return np.sort(2.0 * cost_scale(system.gamma) * products.ravel())
 
 
+def growth_constant(system: LinearSystem) -> float:
+    """Return μ = 4c σ_min(G*): C(K) − C* ≥ (μ/4)‖K − K*‖² at every K, since S_K ⪰ I in `suboptimality_gap`.
+
+    Near K* the largest such μ is 2 h_min.
+    """
+    return float(4.0 * cost_scale(system.gamma) * np.linalg.eigvalsh(riccati(system).G)[0])
+
+
 def pl_constant(system: LinearSystem) -> float:
     """Return μ = 4c σ_min(G*)/‖S*‖: ‖∇C(K)‖² ≥ μ (C(K) - C*) at every K of finite cost; near K* the best is 2 h_min."""
-    best = riccati(system)
-    return float(4.0 * cost_scale(system.gamma) * np.linalg.eigvalsh(best.G)[0] / np.linalg.norm(best.S, 2))
+    return growth_constant(system) / float(np.linalg.norm(riccati(system).S, 2))
 
 
 def hessian_trace_gradient(system: LinearSystem) -> Array:

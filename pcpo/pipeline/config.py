@@ -16,6 +16,7 @@ from pcpo.algorithms.registry import ALGORITHMS
 from pcpo.errors import ConfigError, FleetError
 from pcpo.figures.fonts import check_title
 from pcpo.fleets.files import read_fleet
+from pcpo.fleets.fleet import Fleet
 from pcpo.schema import MAX_INTEGER
 from pcpo.storage.yaml import MAX_DEPTH, read_mapping, read_yaml
 
@@ -26,6 +27,7 @@ __all__ = [
     "check_oracles",
     "check_schedules",
     "check_seeds",
+    "check_separation",
     "check_titles",
     "check_tuning",
     "read_configuration",
@@ -221,12 +223,42 @@ def check_gains(scenarios: Mapping[str, Mapping[str, Any]], located: Callable[[s
             )
 
 
+def check_separation(scenarios: Mapping[str, Mapping[str, Any]], located: Callable[[str], str]) -> None:
+    """Check that a fleet file with clusters of equal optimal cost is given to a method that can tell them apart.
+
+    Args:
+        scenarios: of a configuration with its defaults.
+        located: where a file is that a scenario names.
+
+    Raises:
+        ConfigError: naming the scenario, the file, the clusters and the method.
+    """
+    for name, scenario in scenarios.items():
+        fleet, made = scenario["fleet"], {one: ALGORITHMS[one].make() for one in scenario["algorithms"]}
+        told = [one for one, method in made.items() if "separation" in method.uses]
+        needing = [one for one, method in made.items() if getattr(method, "needs_separation", False)]
+        able = any(getattr(method, "prune_by_gains", False) for method in made.values()) or "schedule" not in scenario
+        if "file" in fleet and (told or (needing and not able)):
+            found = _fleet_of(Path(located(fleet["file"])))
+            try:
+                if found is not None:
+                    found.require_separation((told or needing)[0])
+            except FleetError as error:
+                raise ConfigError(f"scenarios.{name}.fleet.file: {fleet['file']}: {error}") from None
+
+
 def _without_gains(path: Path) -> bool:
     """Return whether a fleet file knows no gains of finite cost; a file that is not valid is left to its job."""
+    found = _fleet_of(path)
+    return found is not None and not found.gains_known
+
+
+def _fleet_of(path: Path) -> Fleet | None:
+    """Read the fleet of a file; None for a file that is not valid, which is left to its job."""
     try:
-        return not read_fleet(path).gains_known
+        return read_fleet(path)
     except FleetError:
-        return False
+        return None
 
 
 def check_tuning(scenarios: Mapping[str, Mapping[str, Any]]) -> None:

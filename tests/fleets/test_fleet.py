@@ -181,7 +181,7 @@ def test_one_cluster_has_infinite_separation() -> None:
             {"initial_gains": np.array([[[0.0, 0.0]], [[0.0, 0.0]], [[0.0, -1.5]]])},
             r"found sqrt\(gamma\) rho\(A - BK\) = 1\.5\d+ for agent 2 of cluster 1, expected less than 1",
         ),
-        ({"systems": (system(), system())}, r"clusters 0 and 1: found equal optimal costs 16\.76\d+ and 16\.76"),
+        ({"systems": (system(), system())}, "clusters 0 and 1: found the same system twice, expected one cluster"),
     ],
 )
 def test_bad_fleets_are_refused_by_name(change: dict[str, Any], message: str) -> None:
@@ -195,12 +195,18 @@ def test_too_many_gain_entries_are_refused_before_anything_is_stacked() -> None:
         Fleet("big", (big,), np.zeros(10_000, dtype=int), np.zeros((1, 40, 40)))
 
 
-def test_equal_costs_by_similarity_are_refused_and_a_small_difference_is_not() -> None:
+def test_equal_costs_by_similarity_are_named_and_a_small_difference_is_not() -> None:
     """Other dynamics, same cost: a rotation of the state. A relative difference of 1e-8 is a separation."""
     s, angle = system(), 0.7
     V = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     rotated = LinearSystem(V @ s.A @ V.T, V @ s.B, np.eye(2), s.R, 0.8)
-    with pytest.raises(FleetError, match="equal optimal costs"):
-        fleet(systems=(s, rotated))
+    equal = fleet(systems=(s, rotated))
+    assert equal.equal_costs == (0, 1)
+    found = r"clusters 0 and 1: found equal optimal costs 16\.76\d+ and 16\.76\d+, expected .* for pcpo, which tells"
+    with pytest.raises(FleetError, match=found):
+        equal.require_separation("pcpo")
     scaled = LinearSystem(V @ s.A @ V.T, V @ s.B, (1 + 1e-8) * np.eye(2), (1 + 1e-8) * s.R, 0.8)
-    assert fleet(systems=(s, scaled)).separation == pytest.approx(1e-8 * riccati(s).cost, rel=1e-5)
+    apart = fleet(systems=(s, scaled))
+    assert apart.equal_costs is None
+    apart.require_separation("pcpo")
+    assert apart.separation == pytest.approx(1e-8 * riccati(s).cost, rel=1e-5)

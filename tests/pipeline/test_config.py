@@ -10,7 +10,14 @@ import pytest
 from snakemake.utils import update_config
 
 from pcpo.errors import ConfigError
-from pcpo.pipeline.config import check_gains, check_schedules, check_seeds, check_tuning, read_configuration
+from pcpo.pipeline.config import (
+    check_gains,
+    check_schedules,
+    check_seeds,
+    check_separation,
+    check_tuning,
+    read_configuration,
+)
 
 FIRST = "name: a\nscenarios:\n  motors: {title: two, seeds: {first: 0, count: 010}, list: [1, 2]}\nreport: true\n"
 SECOND = "scenarios:\n  motors: {seeds: {count: 2e1}, list: [3]}\n  other: {}\nreport: {a: 1}\n"
@@ -186,3 +193,37 @@ class TestFleetsWithoutGains:
 
     def test_a_file_that_is_no_fleet_is_left_to_its_job(self, tmp_path: Path) -> None:
         self.checked(tmp_path, UNKNOWN.replace("1.4", ".nan"), schedule={}, algorithms=["pcpo"])
+
+
+class TestEqualCosts:
+    """A fleet file with clusters of equal cost is for a method that can tell them apart."""
+
+    TEXT = (
+        "name: mirrored\ngamma: 0.5\nclusters:\n"
+        "  - {size: 2, A: [[0.9]], B: [[1.0]], Q: identity, R: identity}\n"
+        "  - {size: 1, A: [[0.9]], B: [[-1.0]], Q: identity, R: identity}\ninitial_gains: zero\n"
+    )
+
+    def checked(self, tmp_path: Path, text: str = TEXT, **changes: Any) -> None:
+        (tmp_path / "fleet.yaml").write_text(text, encoding="utf-8")
+        scenario = {"fleet": {"file": "fleet.yaml"}, "schedule": {}, "algorithms": ["pcpo"], **changes}
+        check_separation({"motors": scenario}, lambda name: str(tmp_path / name))
+
+    @pytest.mark.parametrize(
+        ("algorithms", "needing"),
+        [(["pcpo"], "pcpo"), (["pcpo", "local"], "pcpo"), (["pcpo", "pcpo_gains", "one_shot"], "one_shot")],
+    )
+    def test_what_cannot_is_named(self, tmp_path: Path, algorithms: list[str], needing: str) -> None:
+        found = (
+            r"scenarios\.motors\.fleet\.file: fleet\.yaml: clusters 0 and 1: found equal optimal costs \S+ and \S+, "
+            rf"expected a relative difference above 1e-10 for {needing}, which tells clusters by their costs alone"
+        )
+        with pytest.raises(ConfigError, match=found):
+            self.checked(tmp_path, algorithms=algorithms)
+
+    def test_what_can_may_have_it(self, tmp_path: Path) -> None:
+        self.checked(tmp_path, algorithms=["pcpo", "pcpo_gains", "local"])
+        free = {"fleet": {"file": "fleet.yaml"}, "algorithms": ["pcpo_auto"]}
+        check_separation({"motors": free}, lambda name: str(tmp_path / name))
+        self.checked(tmp_path, self.TEXT.replace("-1.0", "-1.1"))
+        self.checked(tmp_path, self.TEXT.replace("0.9", ".nan"))

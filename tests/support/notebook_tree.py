@@ -39,6 +39,7 @@ CLAIMS: Mapping[str, Sequence[str]] = {
     "hierarchical": ("complexity",),
     "coop_lsvi": ("alone", "together"),
     "rate": ("paper_rate", "best_rate"),
+    "equal_costs": ("exact", "known"),
     "model_free": ("failures", "gap", "below_alone", "probing"),
 }
 SEEDS = range(6)
@@ -215,12 +216,41 @@ def model_free_parts(rng: np.random.Generator) -> pd.DataFrame:
     return frame.assign(condition=frame["cell"], spent=9e4, probing=1e4 * frame["any"])
 
 
+def equal_costs(rng: np.random.Generator) -> pd.DataFrame:
+    methods = ["pcpo_gains", "pcpo", "oracle_clusters", "local", "shuffled", "narrow"]
+    frame = rows(rng, cell=["equal"], method=methods)
+    even = frame["seed"] % 2 == 0
+    found = frame["method"].isin(["pcpo_gains", "oracle_clusters"])
+    return frame.assign(
+        kind=even.map({True: "mirrored", False: "matched"}),
+        promised=3,
+        parted=1 + frame["seed"] % 2,
+        by_costs=1000,
+        epochs=4,
+        exact_from=np.where(found, 1.0 + frame["seed"] % 2, np.inf),
+        gap=frame["any"] * np.where(found, 1.0, 100.0),
+    )
+
+
+def equal_costs_near(rng: np.random.Generator) -> pd.DataFrame:
+    parts = {
+        "close": ["pcpo_gains", "pcpo"],
+        "reflected": ["pcpo_gains_sync", "oracle_clusters", "local"],
+        "toso": ["pcpo_gains", "pcpo"],
+    }
+    frame = pd.concat([rows(rng, cell=[cell], method=methods) for cell, methods in parts.items()], ignore_index=True)
+    epochs = np.where(frame["method"] == "pcpo", np.inf, 1.0)
+    return frame.assign(
+        kind=frame["cell"], promised=2, parted=1, by_costs=5, epochs=4, exact_from=epochs, gap=frame["any"]
+    )
+
+
 MADE: Mapping[str, Callable[[np.random.Generator], pd.DataFrame]] = {
     make.__name__: make
     for group in (
         (clustering, heterogeneity, scaling, communication, grid, lemmas_mean, lemmas_estimates, defects_runs),
         (surrogate, literal_runs, literal_sizes, first_runs, sensitivity, fedlqr, hierarchical_complexity),
-        (coop_lsvi_regret, rate, rate_closed, model_free_fleets, model_free_parts),
+        (coop_lsvi_regret, rate, rate_closed, model_free_fleets, model_free_parts, equal_costs, equal_costs_near),
     )
     for make in group
 }

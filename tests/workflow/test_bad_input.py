@@ -105,7 +105,6 @@ def test_configuration(case: str, fresh: Workspace) -> None:
 
 
 LINE = "  - {size: 2, A: [[0.9]], B: [[1.0]], Q: identity, R: identity}\n"
-TWO = LINE + "  - {size: 1, A: [[0.9]], B: [[-1.0]], Q: identity, R: identity}\n"
 
 #: File name → text and what its message must say; one job each in one command.
 FLEETS: dict[str, tuple[str, str]] = {
@@ -116,7 +115,7 @@ FLEETS: dict[str, tuple[str, str]] = {
     "indefinite": (FLEET.replace("Q: identity", "Q: [[-1.0]]"), "positive semidefinite"),
     "discount": (FLEET.replace("gamma: 0.5", "gamma: 1.5"), "gamma"),
     "infinite": (FLEET.replace("initial_gains: zero", "initial_gains: {scale: -3}"), "finite cost"),
-    "equal": (FLEET.replace(LINE, TWO), "equal optimal costs"),
+    "twice": (FLEET.replace(LINE, LINE + LINE), "the same system twice"),
     "missing": ("", "empty"),
 }
 

@@ -16,6 +16,7 @@ from pcpo.oracles.plant import plant_factory
 from pcpo.pipeline.abandoned import abandoned, move_away, sentence, waiting
 from pcpo.pipeline.config import (
     check_gains,
+    check_separation,
     check_jobs,
     check_oracles,
     check_schedules,
@@ -185,8 +186,8 @@ def read_by(figure):
 def read_by_study(study):
     """List the fleet files that a study reads beside its options."""
     names = sorted(path.name for path in (CHECKOUT / "config/fleets").glob("*.yaml"))
-    literal = group_of(study) == "literal"
-    return [ancient(PLACES.of_checkout(f"config/fleets/{name}")) for name in names] if literal else []
+    reading = group_of(study) in ("literal", "equal_costs")
+    return [ancient(PLACES.of_checkout(f"config/fleets/{name}")) for name in names] if reading else []
 
 
 def titles(scenarios):

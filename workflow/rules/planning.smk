@@ -34,6 +34,7 @@ def check_command(settings):
     known = [Path(path).stem for path in sorted((CHECKOUT / "docs/reference/known").glob("*.json"))]
     PLACES.check(provided())
     check_gains(SCENARIOS, PLACES.named)
+    check_separation(SCENARIOS, PLACES.named)
     check_targets(named, [*ASKED, *REPORT, *FILMS], single, drawable, many=many)
     if "verify" in named:
         check_known_run(CONFIG["name"], KNOWN_RUN, known)

@@ -8,6 +8,7 @@ from pcpo.algorithms.baselines.base import OneSequence, Progress, State, alone, 
 from pcpo.algorithms.protocol import Setting
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
+from pcpo.errors import ConfigError
 from pcpo.neighbourhoods import Neighbourhoods
 from pcpo.oracles.protocol import Oracle
 from pcpo.simulation.noise import Purpose
@@ -40,6 +41,8 @@ class OneShot(OneSequence):
             gains = descend(state.gains, 2 * plan.iterations + 1, plan, oracle, server)
             return Progress(gains, memory="clustered")
         separation = self.told * given(state.setting, "separation")
+        if not separation > 0:
+            raise ConfigError(f"separation: found {separation:g}, expected a positive one, which {self.name} is told")
         if plan.Delta > separation / 2:
             return Progress(alone(state.gains, 2 * plan.iterations + 1, plan, oracle))
         X = alone(state.gains, 2 * plan.iterations, plan, oracle)

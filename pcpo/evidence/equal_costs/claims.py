@@ -1,0 +1,175 @@
+"""Declare the claims on clusters of equal or nearly equal cost; their texts are in claims.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import pandas as pd
+
+from pcpo.claims.contract import Claim, Control, Mode, Tables
+from pcpo.claims.judging import AtMost, Never
+from pcpo.claims.power import probability, share, shift
+from pcpo.evidence.equal_costs.measures import (
+    EQUAL,
+    NEAR,
+    gap_ratio,
+    kept_together,
+    later_than_costs,
+    not_exact,
+    settled,
+    split,
+    toso,
+)
+
+__all__ = ["CLAIMS"]
+
+_MODE: Mode = "calibrated, moment oracle"
+#: Largest ratios of gaps: to known clusters, to local learning, and of merged clusters of one gain to known ones.
+_KNOWN, _LOCAL, _MERGED = 1.5, 0.75, 0.9
+#: Fraction of fleets that fail at the alternative of the power.
+_OFTEN = 0.25
+
+
+def _instead(study: str, **names: str) -> Callable[[Tables], Tables]:
+    """Return tables where the runs of other methods stand in for those of methods, by new=old names."""
+
+    def apply(tables: Tables) -> Tables:
+        frame = tables[study]
+        kept = frame[~frame["method"].isin(list(names))]
+        swapped = [frame[frame["method"] == old].assign(method=new) for new, old in names.items()]
+        return {**tables, study: pd.concat([kept, *swapped], ignore_index=True)}
+
+    return apply
+
+
+def _one_earlier(tables: Tables) -> Tables:
+    """Ask for exact sets one epoch before exact costs and gains part the clusters."""
+    frame = tables[EQUAL]
+    return {**tables, EQUAL: frame.assign(parted=frame["parted"] - 1)}
+
+
+def _tripled(tables: Tables) -> Tables:
+    """Triple the gaps of PCPO with pruning by gains."""
+    frame = tables[EQUAL]
+    return {**tables, EQUAL: frame.assign(gap=frame["gap"] * (1 + 2 * (frame["method"] == "pcpo_gains")))}
+
+
+def _control(name: str, what: str, study: str = EQUAL, *, method: str = "pcpo_gains", by: str = "") -> Control:
+    """Return the control in which another method's runs stand in for a method's."""
+    return Control(name, what, _instead(study, **{method: by or name}))
+
+
+_COSTS = "PCPO: sets pruned by costs alone, (7)"
+_SHUFFLED = _control("shuffled", "gains that belong to other agents")
+_NARROW = _control("narrow", "a tenth of the distance, as if the growth constant were a hundred times as large")
+_known = partial(gap_ratio, fleets="equal", method="pcpo_gains", other="oracle_clusters", bound=_KNOWN)
+_local = partial(gap_ratio, fleets="equal", method="pcpo_gains", other="local", bound=_LOCAL)
+_merged = partial(gap_ratio, fleets="reflected", method="pcpo_gains_sync", other="oracle_clusters", bound=_MERGED)
+_exact, _close = partial(not_exact, fleets="equal"), partial(not_exact, fleets="close")
+_FAILING = f"{100 * _OFTEN:g} % of fleets fail"
+
+CLAIMS: Sequence[Claim] = [
+    Claim(
+        id="exact",
+        measure=_exact,
+        rule=AtMost(),
+        controls=[_control("pcpo", _COSTS), _SHUFFLED, _NARROW],
+        power=probability(_exact, _OFTEN, _FAILING),
+        figure="equal_costs",
+        mode=_MODE,
+        primary=True,
+    ),
+    Claim(
+        id="settled",
+        measure=settled,
+        rule=AtMost(),
+        controls=[
+            Control("early", "one epoch earlier", _one_earlier),
+            _control("pcpo", _COSTS),
+        ],
+        power=probability(settled, 2 * _OFTEN, "half of the fleets are later"),
+        figure="equal_costs",
+        mode=_MODE,
+    ),
+    Claim(
+        id="contained",
+        measure=split,
+        rule=AtMost(),
+        controls=[_NARROW, _SHUFFLED],
+        power=probability(split, _OFTEN, _FAILING),
+        figure="equal_costs",
+        mode=_MODE,
+    ),
+    Claim(
+        id="known",
+        measure=_known,
+        rule=AtMost(),
+        controls=[
+            _control("pcpo", _COSTS),
+            Control("tripled", "gaps three times as large", _tripled),
+        ],
+        power=shift(_known, _KNOWN, "three times the gap of known clusters"),
+        figure="equal_costs",
+        mode=_MODE,
+    ),
+    Claim(
+        id="below_local",
+        measure=_local,
+        rule=AtMost(),
+        controls=[_control("pcpo", _COSTS), _control("local", "every agent alone")],
+        power=shift(_local, _LOCAL, "one and a half times the gap of local learning"),
+        figure="equal_costs",
+        mode=_MODE,
+    ),
+    Claim(
+        id="close",
+        measure=_close,
+        rule=AtMost(),
+        controls=[_control("pcpo", _COSTS, NEAR)],
+        power=probability(_close, _OFTEN, _FAILING),
+        figure="equal_costs_near",
+        mode=_MODE,
+    ),
+    Claim(
+        id="never_later",
+        measure=later_than_costs,
+        rule=Never(20),
+        controls=[
+            Control("exchanged", "the two methods exchanged", _instead(NEAR, pcpo_gains="pcpo", pcpo="pcpo_gains"))
+        ],
+        power=share(later_than_costs, 0.1),
+        figure="equal_costs_near",
+        mode=_MODE,
+    ),
+    Claim(
+        id="toso",
+        measure=toso,
+        rule=AtMost(),
+        controls=[_control("pcpo", _COSTS, NEAR)],
+        power=probability(toso, 0.6, "60 % of runs are later"),
+        figure="equal_costs_near",
+        mode=_MODE,
+    ),
+    Claim(
+        id="together",
+        measure=kept_together,
+        rule=AtMost(),
+        controls=[_control("oracle_clusters", "the two clusters kept apart", NEAR, method="pcpo_gains_sync")],
+        power=probability(kept_together, _OFTEN, _FAILING),
+        figure="equal_costs_near",
+        mode=_MODE,
+    ),
+    Claim(
+        id="merged",
+        measure=_merged,
+        rule=AtMost(),
+        controls=[
+            _control("oracle_clusters", "the two clusters kept apart", NEAR, method="pcpo_gains_sync"),
+            _control("local", "every agent alone", NEAR, method="pcpo_gains_sync"),
+        ],
+        power=shift(_merged, _MERGED, "1.8 times the gap of known clusters"),
+        figure="equal_costs_near",
+        mode=_MODE,
+    ),
+]
