@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pcpo.algorithms.baselines.base import AnyEstimator, estimator_options, given, iterate
+from pcpo.algorithms.projection import SharedDirections
 from pcpo.algorithms.protocol import EpochReport, Setting
 from pcpo.algorithms.schedule import BalancedPlan, EpochPlan
 from pcpo.algorithms.server import Server
@@ -32,6 +33,7 @@ __all__ = [
     "no_radius_scaling",
     "no_reinitialisation",
     "one_sequence",
+    "scalar",
     "synchronised",
     "two_point",
 ]
@@ -71,6 +73,8 @@ class PCPO:
     its price); "two_point" uses M_l/2 pairs C(K + rU; Z) − C(K − rU; Z').
     radius_exponent: of M_l and |N_i| in the radii of lines 4 and 6, 1/4 in the paper.  1/6 is the other choice: the
     mean gap of the estimator is then smallest (`pcpo.theory.rates`), for constants that are side information.
+    projected: in line 6 an agent sends one scalar in place of its gradient, the component along a random direction that
+    the server knows, and steps with min(1, 4/q_i)·η, q_i = 1 + (mn − 1)/|N_i| (`pcpo.algorithms.projection`).
     """
 
     synchronise_first: bool = False
@@ -83,6 +87,7 @@ class PCPO:
     reset: Literal["all", "touched"] = "all"
     estimator: AnyEstimator = "one_point"
     radius_exponent: float = EpochPlan.radius_exponent
+    projected: bool = False
 
     def __post_init__(self) -> None:
         if self.estimator not in ("one_point", "centred", "two_point"):
@@ -110,6 +115,7 @@ class PCPO:
             "_reset_touched": self.reset == "touched",
             f"_{self.estimator}": self.estimator != "one_point",
             "_radius_1_6": self._balanced,
+            "_scalar": self.projected,
         }
         return "pcpo" + "".join(suffix for suffix, present in deviations.items() if present)
 
@@ -144,7 +150,11 @@ class PCPO:
         Y = state.global_gains
         r_global, capped = plan.radius_global(state.set_sizes if self.scale_radius else np.ones_like(state.set_sizes))
         steps = R if self.two_sequences else 2 * R
-        Y = iterate(Y, steps, plan, oracle, r_global, server=server, **estimator_options(self.estimator, plan))
+        directions = None
+        if self.projected:
+            directions = SharedDirections(state.setting.shared_seed, epoch, oracle.n_agents, oracle.gain_shape)
+        options = estimator_options(self.estimator, plan)
+        Y = iterate(Y, steps, plan, oracle, r_global, server=server, directions=directions, **options)
 
         if not self.two_sequences:
             X, C_hat = Y, _cost_estimates(oracle, Y, plan)
@@ -237,3 +247,8 @@ def two_point(**options: Any) -> PCPO:
 def balanced(**options: Any) -> PCPO:
     """Make PCPO with radii ∝ (M_l|N_i|)^(−1/6), which balance noise and smoothing bias in the mean gap."""
     return PCPO(radius_exponent=BalancedPlan.radius_exponent, **options)
+
+
+def scalar(**options: Any) -> PCPO:
+    """Make PCPO whose agents send one scalar in place of every gradient of line 6."""
+    return PCPO(projected=True, **options)

@@ -131,6 +131,7 @@ ALGORITHMS = registry(
         _BALANCED,
         _estimating(_BALANCED, "centred", "centred"),
         _estimating(_BALANCED, "two_point", "two-point"),
+        _own("pcpo_scalar", "scalar", "PCPO, scalar gradients", "extension"),
         Entry(
             "pcpo_auto",
             "pcpo.algorithms.model_free.auto:PCPOAuto",
@@ -146,6 +147,7 @@ ALGORITHMS = registry(
         _baseline("one_shot", "OneShot", "One-shot, known Δ", f"{_PAPER}, section 3"),
         _FEDLQR,
         _synchronised(_FEDLQR),
+        _baseline("scalarfedlqr", "ScalarFedLQR", "ScalarFedLQR", "Rostami et al. 2026"),
         _baseline("ifca", "IFCA", "IFCA", "Ghosh et al. 2020"),
         _CFL,
         _synchronised(_CFL),
