@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from pcpo.algorithms.pcpo import PCPO, PCPOState
 from pcpo.algorithms.projection import SharedDirections, projected
-from pcpo.algorithms.protocol import EpochReport
 from pcpo.algorithms.server import Server
 from pcpo.arrays import FloatArray
-from pcpo.oracles.protocol import Oracle
 from pcpo.simulation.noise import Purpose, stream
 
-__all__ = ["CommonDirections", "Fault", "FaultyPCPO", "FaultyServer"]
+__all__ = ["CommonDirections", "Fault", "FaultyServer"]
 
 #: "unscaled": the server leaves out the factor D; "unshared": it draws directions of its own.
 Fault = Literal["unscaled", "unshared"]
@@ -27,12 +23,12 @@ class FaultyServer:
     Args:
         server: the right one.
         fault: what is wrong.
-        epoch: key of the server's own directions.
+        seed: of the server's own directions.
     """
 
-    def __init__(self, server: Server, fault: Fault, epoch: int = 0) -> None:
+    def __init__(self, server: Server, fault: Fault, seed: int) -> None:
         self._server, self._fault = server, fault
-        self._rng = stream(0, Purpose.PROJECTION, epoch, server.n_agents)
+        self._rng = stream(seed, Purpose.PROJECTION, 0, server.n_agents)
 
     def __getattr__(self, name: str) -> Any:
         """Return what the right server has."""
@@ -46,23 +42,6 @@ class FaultyServer:
         own = signs / np.sqrt(directions[0].size)
         received = projected(gradients, directions)[:, None, None] * own  # ⟨own, received⟩ is the scalar that was sent
         return self._server.average_projected(received, own)
-
-
-@dataclass(frozen=True)
-class FaultyPCPO(PCPO):
-    """Run `pcpo_scalar` with a server that rebuilds gradients wrongly."""
-
-    projected: bool = True
-    fault: Fault = "unscaled"
-
-    @property
-    def name(self) -> str:
-        """Return the name with the fault."""
-        return f"pcpo_scalar_{self.fault}"
-
-    def step(self, state: PCPOState, oracle: Oracle, server: Any) -> tuple[PCPOState, EpochReport]:
-        """Run one epoch."""
-        return super().step(state, oracle, FaultyServer(server, self.fault, state.epoch + 1))  # type: ignore[arg-type]
 
 
 class CommonDirections(SharedDirections):

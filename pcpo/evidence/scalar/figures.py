@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FIGURES"]
 
-_STEPS = {LARGEST: ("o", "largest step"), TABLE: ("^", "Table 2's step")}
-_METHODS = {PLAIN: "PCPO", SCALAR: "scalar gradients", MORE: "the same, $D$ times the rollouts"}
+_STEPS = {LARGEST: ("o", "(a) largest step"), TABLE: ("^", "(a) Table 2's step")}
+_METHODS = {PLAIN: "(b) PCPO", SCALAR: "(b) scalar gradients", MORE: "(b) the same, $D$× rollouts"}
 
 
 def _numbers(tables: Tables) -> pd.DataFrame:
@@ -101,7 +101,7 @@ def _label(upper: Axes, lower: Axes) -> None:
     for axes in (upper, lower):
         axes.set_xscale("log")
         axes.set_yscale("log")
-    for axis in (upper.xaxis, upper.yaxis, lower.xaxis):
+    for axis in (upper.xaxis, upper.yaxis, lower.xaxis, lower.yaxis):
         plain_log_ticks(axis)
     panel_label(upper, "(a) rounds over those with whole gradients")
     upper.set_xlabel("closed form")

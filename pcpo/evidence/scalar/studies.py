@@ -22,7 +22,6 @@ from pcpo.arrays import FloatArray
 from pcpo.claims.contract import Study, named_control
 from pcpo.claims.options import key_of, number, several, whole
 from pcpo.errors import ConfigError
-from pcpo.evidence.scalar.faults import FaultyPCPO
 from pcpo.evidence.scalar.fleets import NOISE, draw_fleet
 from pcpo.evidence.scalar.studies_rounds import STUDY as ROUNDS
 from pcpo.experiments.experiment import Experiment
@@ -39,7 +38,6 @@ METHODS: Mapping[str, PCPO] = {
     PLAIN: PCPO(),
     SCALAR: scalar(),
     MORE: scalar(),
-    "control:unscaled": FaultyPCPO(fault="unscaled"),
     "control:one_sequence": scalar(two_sequences=False),
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -71,11 +71,12 @@ def _cells(options: Mapping[str, Any]) -> dict[str, RoundsCell]:
     sizes = sorted(options["sizes"])
     sets = {size: max(2, options["agents"] // size) for size in sizes}
     cells = {f"{step}, {size}": RoundsCell(size, step, sets[size]) for step in (TABLE, LARGEST) for size in sizes}
-    for size in sizes:
-        for wrong in get_args(Wrong)[1:]:
-            cells[f"control:{wrong}, {size}"] = RoundsCell(size, LARGEST, sets[size], wrong=wrong)
-        cells[f"control:beyond, {size}"] = RoundsCell(size, LARGEST, sets[size], multiple=2.5)
-    cells[f"control:unreduced, {sizes[0]}"] = RoundsCell(sizes[0], LARGEST, sets[sizes[0]], reduced=False)
+    least, most = sizes[0], sizes[-1]
+    for wrong, tried in (("common", sizes[1:]), ("unscaled", sizes), ("unshared", [most])):
+        for size in tried:
+            cells[f"control:{wrong}, {size}"] = RoundsCell(size, LARGEST, sets[size], wrong=wrong)  # type: ignore[arg-type]
+    cells[f"control:beyond, {most}"] = RoundsCell(most, LARGEST, sets[most], multiple=2.5)
+    cells[f"control:unreduced, {least}"] = RoundsCell(least, LARGEST, sets[least], reduced=False)
     return cells
 
 
