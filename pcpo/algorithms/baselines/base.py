@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from math import isqrt
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from pcpo.algorithms.estimators import baseline_rollouts
 from pcpo.algorithms.projection import SharedDirections, step_factor
 from pcpo.algorithms.protocol import EpochReport, Setting
 from pcpo.algorithms.schedule import EpochPlan
@@ -229,12 +229,9 @@ def _averaged_step(
 
 
 def estimator_options(estimator: AnyEstimator, plan: EpochPlan) -> dict[str, Any]:
-    """Return what `iterate` must know of an estimator: its name, and the ⌊√M_l⌋ rollouts of a baseline if it has one.
-
-    That number balances the noise of the baseline and its price.
-    """
+    """Return what `iterate` must know of an estimator: its name, or the ⌊√M_l⌋ rollouts of a baseline if it has one."""
     if estimator == "centred":
-        return {"aside": min(isqrt(plan.minibatch), plan.minibatch - 1)}
+        return {"aside": baseline_rollouts(plan.minibatch)}
     return {"estimator": estimator}
 
 
