@@ -1,10 +1,10 @@
-"""Say what all users of a gradient estimator share: the rollouts of a baseline."""
+"""Say what all users of a gradient estimator share: the rollouts of a baseline, and names of methods."""
 
 from __future__ import annotations
 
 from math import isqrt
 
-__all__ = ["baseline_rollouts"]
+__all__ = ["baseline_rollouts", "named_after"]
 
 
 def baseline_rollouts(minibatch: int) -> int:
@@ -13,3 +13,8 @@ def baseline_rollouts(minibatch: int) -> int:
     That number balances the noise of the baseline and its price.
     """
     return min(isqrt(minibatch), minibatch - 1)
+
+
+def named_after(method: str, estimator: str) -> str:
+    """Return the name of a method with this estimator, which appears in it if it is not that of (5)."""
+    return method if estimator == "one_point" else f"{method}_{estimator}"
