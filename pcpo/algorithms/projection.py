@@ -33,7 +33,7 @@ __all__ = ["SharedDirections", "projected", "rebuilt", "spread", "step_factor"]
 
 _BLOCK = 64  # rounds drawn at once
 _BITS = 64  # signs in a word
-_ROOM = 4.0  # h_max over which Table 2's step is a quarter: 1/η ≥ 4φ
+_ROOM = 4.0  # Table 2 has η ≤ 1/(4φ); descent in the mean asks for η ≤ 1/(qφ)
 
 
 class SharedDirections:

@@ -214,18 +214,16 @@ def iterate(
         if aside:
             own["baseline"] = oracle.costs(gains, aside, purpose=Purpose.BASELINE, epoch=epoch).values
         g = oracle.gradients(gains, M - aside, radii, purpose=purpose, epoch=epoch, **own).values
-        gains = gains - (plan.step_size * g if server is None else _averaged_step(g, plan, server, directions))
+        gains = gains - plan.step_size * (g if server is None else _averaged(g, server, directions))
     return gains
 
 
-def _averaged_step(
-    gradients: FloatArray, plan: EpochPlan, server: Server, directions: SharedDirections | None
-) -> FloatArray:
-    """Run one round and return η·G_i, or with directions min(1, 4/q_i)·η·G_i of rebuilt gradients."""
+def _averaged(gradients: FloatArray, server: Server, directions: SharedDirections | None) -> FloatArray:
+    """Run one round and return G_i of (6), or with directions min(1, 4/q_i)·G_i of rebuilt gradients."""
     if directions is None:
-        return plan.step_size * server.average(gradients)
+        return server.average(gradients)
     factor = step_factor(gradients[0].size, set_sizes(server))[:, None, None]
-    return plan.step_size * factor * server.average_projected(gradients, directions.draw())
+    return np.asarray(factor * server.average_projected(gradients, directions.draw()))
 
 
 def estimator_options(estimator: AnyEstimator, plan: EpochPlan) -> dict[str, Any]:

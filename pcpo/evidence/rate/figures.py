@@ -101,7 +101,8 @@ def _draw_gaps(numbers: pd.DataFrame) -> Figure:
     panel_label(lower, "(b) factor won over PCPO at equal rollouts")
     lower.set_xlabel(r"$M_l|\mathcal{M}|$ (rollouts of an averaged gradient)")
     heading = f"{int(numbers['runs'].max())} fleets, 95 % intervals; lines: closed form, nothing fitted; "
-    legend_above(figure, *upper.get_legend_handles_labels(), heading + numbers["mode"].iloc[0], 1)
+    handles, labels = upper.get_legend_handles_labels()
+    legend_above(figure, handles, labels, heading + numbers["mode"].iloc[0], 1)
     return figure
 
 
