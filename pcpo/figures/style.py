@@ -77,6 +77,7 @@ class Look(NamedTuple):
 
 
 _DARK = "#4D4D4D"
+_BROWN = "#772200"
 _INDIGO = "#332288"  # the pale pink of the palette hardly shows on white, and looks like sky blue to some
 #: How every figure draws a method, by its name in `pcpo.algorithms.registry.ALGORITHMS`. A method and its synchronised
 #: variant share a colour, and so do two exponents of the radius; variants of PCPO, which are compared with PCPO alone,
@@ -103,7 +104,7 @@ METHOD_LOOKS = {
     "one_shot": Look(_PALETTE[4], "8", "-."),
     "fedlqr": Look(_PALETTE[5], "P", "--"),
     "fedlqr_sync": Look(_PALETTE[5], "H", ":"),
-    "scalarfedlqr": Look(_PALETTE[5], "<", "-."),
+    "scalarfedlqr": Look(_BROWN, "1", "-."),
     "ifca": Look(_PALETTE[9], "X", "-."),
     "cfl": Look(_INDIGO, "*", "--"),
     "cfl_sync": Look(_INDIGO, "<", ":"),
