@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pcpo.algorithms.baselines.base import AnyEstimator, estimator_options, given, iterate
+from pcpo.algorithms.projection import SharedDirections
 from pcpo.algorithms.protocol import EpochReport, Setting
 from pcpo.algorithms.schedule import BalancedPlan, EpochPlan
 from pcpo.algorithms.server import Server
@@ -33,6 +34,7 @@ __all__ = [
     "no_radius_scaling",
     "no_reinitialisation",
     "one_sequence",
+    "scalar",
     "synchronised",
     "two_point",
 ]
@@ -74,6 +76,8 @@ class PCPO:
     mean gap of the estimator is then smallest (`pcpo.theory.rates`), for constants that are side information.
     prune_by_gains: with (7), agents whose X_i and X_j are farther apart than √(2Δ_l/μ) are taken out of each other's
     sets too, μ of `SideInformation.growth`; clusters may then have equal optimal costs (docs/equal_costs.md).
+    projected: in line 6 an agent sends one scalar in place of its gradient, the component along a random direction that
+    the server knows, and steps with min(1, 4/q_i)·η, q_i = 1 + (mn − 1)/|N_i| (`pcpo.algorithms.projection`).
     """
 
     synchronise_first: bool = False
@@ -87,6 +91,7 @@ class PCPO:
     estimator: AnyEstimator = "one_point"
     radius_exponent: float = EpochPlan.radius_exponent
     prune_by_gains: bool = False
+    projected: bool = False
 
     def __post_init__(self) -> None:
         if self.estimator not in ("one_point", "centred", "two_point"):
@@ -115,6 +120,7 @@ class PCPO:
             f"_{self.estimator}": self.estimator != "one_point",
             "_radius_1_6": self._balanced,
             "_gains": self.prune_by_gains,
+            "_scalar": self.projected,
         }
         return "pcpo" + "".join(suffix for suffix, present in deviations.items() if present)
 
@@ -158,7 +164,11 @@ class PCPO:
         Y = state.global_gains
         r_global, capped = plan.radius_global(state.set_sizes if self.scale_radius else np.ones_like(state.set_sizes))
         steps = R if self.two_sequences else 2 * R
-        Y = iterate(Y, steps, plan, oracle, r_global, server=server, **estimator_options(self.estimator, plan))
+        directions = None
+        if self.projected:
+            directions = SharedDirections(state.setting.shared_seed, epoch, oracle.n_agents, oracle.gain_shape)
+        options = estimator_options(self.estimator, plan)
+        Y = iterate(Y, steps, plan, oracle, r_global, server=server, directions=directions, **options)
 
         if not self.two_sequences:
             X, C_hat = Y, _cost_estimates(oracle, Y, plan)
@@ -261,3 +271,8 @@ def by_gains(**options: Any) -> PCPO:
 def balanced(**options: Any) -> PCPO:
     """Make PCPO with radii ∝ (M_l|N_i|)^(−1/6), which balance noise and smoothing bias in the mean gap."""
     return PCPO(radius_exponent=BalancedPlan.radius_exponent, **options)
+
+
+def scalar(**options: Any) -> PCPO:
+    """Make PCPO whose agents send one scalar in place of every gradient of line 6."""
+    return PCPO(projected=True, **options)

@@ -100,7 +100,8 @@ class Setting:
     Initial gains ``(N, m, n)``, the common schedule, side information, and the rollouts per agent of the run, which the
     driver fills in; None where nobody has said.  gains_known is False where no gain of finite cost is known: the gains
     are then zeros, and the driver takes an algorithm only if it has a method `finding_gains`, which returns the
-    algorithm that finds some first.
+    algorithm that finds some first.  shared_seed is a seed that agents and server have agreed on: random numbers made
+    from it are the same at both ends and need not travel.
     """
 
     initial_gains: FloatArray
@@ -108,6 +109,7 @@ class Setting:
     side: SideInformation = field(default_factory=SideInformation)
     budget: int | None = None
     gains_known: bool = True
+    shared_seed: int = 0
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,7 @@ ALGORITHMS = registry(
         _estimating(_BALANCED, "centred", "centred"),
         _estimating(_BALANCED, "two_point", "two-point"),
         _own("pcpo_gains", "by_gains", "PCPO, pruning by gains", "extension"),
+        _own("pcpo_scalar", "scalar", "PCPO, scalar gradients", "extension"),
         Entry(
             "pcpo_auto",
             "pcpo.algorithms.model_free.auto:PCPOAuto",
@@ -147,6 +148,7 @@ ALGORITHMS = registry(
         _baseline("one_shot", "OneShot", "One-shot, known Δ", f"{_PAPER}, section 3"),
         _FEDLQR,
         _synchronised(_FEDLQR),
+        _baseline("scalarfedlqr", "ScalarFedLQR", "ScalarFedLQR", "Rostami et al. 2026"),
         _baseline("ifca", "IFCA", "IFCA", "Ghosh et al. 2020"),
         _CFL,
         _synchronised(_CFL),

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from pcpo.algorithms.projection import projected, rebuilt
 from pcpo.algorithms.protocol import Traffic
 from pcpo.arrays import BoolArray, FloatArray, IntArray
 from pcpo.errors import PcpoError
@@ -93,6 +94,20 @@ class Server:
         self.open_round()
         self.up(gradients)
         averaged = self.neighbourhoods.average(gradients)
+        self.down(averaged)
+        return averaged
+
+    def average_projected(self, gradients: FloatArray, directions: FloatArray) -> FloatArray:
+        """Run one round of (6) with gradients rebuilt from scalars: ⟨v_j, g_j⟩ up, G_i down.
+
+        Args:
+            gradients: g_j, ``(N, m, n)``.
+            directions: v_j, ``(N, m, n)``, which both ends make from their shared seed.
+        """
+        self.open_round()
+        scalars = projected(gradients, directions)
+        self.up(scalars)
+        averaged = self.neighbourhoods.average(rebuilt(scalars, directions))
         self.down(averaged)
         return averaged
 

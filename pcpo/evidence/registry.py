@@ -58,6 +58,7 @@ _NAMES = (
     "practice",
     "model_free",
     "equal_costs",
+    "scalar",
     "fedlqr",
     "hierarchical",
     "coop_lsvi",

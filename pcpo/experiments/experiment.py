@@ -289,7 +289,11 @@ class Experiment:
         law = noise_law(self.noise) if "balances" in algorithm.uses else None
         fleet = self.fleet
         setting = Setting(
-            fleet.initial_gains, self.schedule, side_information(fleet, law), gains_known=fleet.gains_known
+            fleet.initial_gains,
+            self.schedule,
+            side_information(fleet, law),
+            gains_known=fleet.gains_known,
+            shared_seed=seed,
         )
         with tqdm(total=self.budget, unit="rollout", unit_scale=True, disable=not progress, desc=algorithm.name) as bar:
             oracle.on_rollouts = bar.update

@@ -77,6 +77,7 @@ class Look(NamedTuple):
 
 
 _DARK = "#4D4D4D"
+_BROWN = "#772200"
 _INDIGO = "#332288"  # the pale pink of the palette hardly shows on white, and looks like sky blue to some
 #: How every figure draws a method, by its name in `pcpo.algorithms.registry.ALGORITHMS`. A method and its synchronised
 #: variant share a colour, and so do two exponents of the radius; variants of PCPO, which are compared with PCPO alone,
@@ -95,6 +96,7 @@ METHOD_LOOKS = {
     "pcpo_centred_radius_1_6": Look(_PALETTE[4], "X", ":"),
     "pcpo_two_point_radius_1_6": Look(_PALETTE[2], "P", (0, (5, 3))),
     "pcpo_gains": Look(_PALETTE[9], "p", "-."),
+    "pcpo_scalar": Look(_PALETTE[9], "p", "--"),
     "pcpo_auto": Look(_PALETTE[3], "*", "-"),
     "local": Look(LOCAL_COLOUR, "s", "--"),
     "naive_average": Look(_PALETTE[3], "v", "-."),
@@ -103,6 +105,7 @@ METHOD_LOOKS = {
     "one_shot": Look(_PALETTE[4], "8", "-."),
     "fedlqr": Look(_PALETTE[5], "P", "--"),
     "fedlqr_sync": Look(_PALETTE[5], "H", ":"),
+    "scalarfedlqr": Look(_BROWN, "1", "-."),
     "ifca": Look(_PALETTE[9], "X", "-."),
     "cfl": Look(_INDIGO, "*", "--"),
     "cfl_sync": Look(_INDIGO, "<", ":"),

@@ -57,6 +57,7 @@ class Purpose(IntEnum):
     PROBING = 8
     TESTS = 9
     ANNEALING = 10
+    PROJECTION = 11
 
 
 def stream(seed: int, *key: int) -> np.random.Generator:

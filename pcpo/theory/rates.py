@@ -27,12 +27,13 @@ large by a fraction of at most 0.002.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, isqrt
+from math import inf
 from typing import Literal
 
 import numpy as np
 
 from pcpo import lqr
+from pcpo.algorithms.estimators import baseline_rollouts
 from pcpo.arrays import FloatArray
 from pcpo.errors import ConfigError
 from pcpo.fleets.fleet import Fleet, LinearSystem
@@ -73,7 +74,7 @@ class GapLaw:
             return self.second_moment
         if estimator == "two_point" or minibatch == inf:
             return self.variance
-        aside = isqrt(int(minibatch))
+        aside = baseline_rollouts(int(minibatch))
         return self.variance * (1 + 1 / aside) * minibatch / (minibatch - aside)
 
     def noise(self, step_size: float) -> float:

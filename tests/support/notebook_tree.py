@@ -41,6 +41,7 @@ CLAIMS: Mapping[str, Sequence[str]] = {
     "rate": ("paper_rate", "best_rate"),
     "equal_costs": ("exact", "known"),
     "model_free": ("failures", "gap", "below_alone", "probing"),
+    "scalar": ("price", "rounds"),
 }
 SEEDS = range(6)
 
@@ -245,12 +246,26 @@ def equal_costs_near(rng: np.random.Generator) -> pd.DataFrame:
     )
 
 
+def scalar(rng: np.random.Generator) -> pd.DataFrame:
+    cells = ["pcpo", "pcpo_scalar", "pcpo_scalar_more", "control:one_sequence"]
+    frame = rows(rng, cell=cells, epoch=[1, 2, 3], cluster=[0, 1])
+    fleet = {"n": 1 + frame["seed"] % 3, "m": 1 + frame["seed"] % 2, "agents": 5, "size": 1 + 3 * frame["cluster"]}
+    return frame.assign(**fleet, gap=frame["any"] * (1 + frame["seed"]), clean=often(rng, frame))
+
+
+def scalar_rounds(rng: np.random.Generator) -> pd.DataFrame:
+    frame = rows(rng, cell=["table, 1", "table, 4", "largest, 1", "largest, 4", "control:common, 4"])
+    step = frame["cell"].str.startswith("table").map({True: "table", False: "largest"})
+    return frame.assign(step=step, size=frame["cell"].str[-1].astype(int), rounds=20 * frame["any"])
+
+
 MADE: Mapping[str, Callable[[np.random.Generator], pd.DataFrame]] = {
     make.__name__: make
     for group in (
         (clustering, heterogeneity, scaling, communication, grid, lemmas_mean, lemmas_estimates, defects_runs),
         (surrogate, literal_runs, literal_sizes, first_runs, sensitivity, fedlqr, hierarchical_complexity),
-        (coop_lsvi_regret, rate, rate_closed, model_free_fleets, model_free_parts, equal_costs, equal_costs_near),
+        (coop_lsvi_regret, rate, rate_closed, model_free_fleets, model_free_parts, scalar, scalar_rounds),
+        (equal_costs, equal_costs_near),
     )
     for make in group
 }

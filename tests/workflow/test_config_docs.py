@@ -94,9 +94,8 @@ def test_shipped_configurations_are_valid(name: str, repository: Path, schema: d
         assert "random" in scenario["fleet"] or (repository / scenario["fleet"]["file"]).is_file()
         assert scenario["seeds"]["count"] >= 2
     studies = {study.name: study for group in GROUPS for study in load_group(group).studies}
-    groups = (
-        ["grid", "clustering", "scaling", "rate", "communication", "model_free"] if name == "quick.yaml" else GROUPS
-    )
+    quick = ["grid", "clustering", "scaling", "rate", "communication", "model_free", "scalar"]
+    groups = quick if name == "quick.yaml" else GROUPS
     wanted = {study.name for group in groups for study in load_group(group).studies}
     configured = studies_of(config)
     assert set(configured) == wanted, "every study is configured, so every claim gets a verdict"

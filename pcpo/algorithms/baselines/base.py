@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from math import isqrt
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from pcpo.algorithms.estimators import baseline_rollouts
+from pcpo.algorithms.projection import SharedDirections, step_factor
 from pcpo.algorithms.protocol import EpochReport, Setting
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
 from pcpo.arrays import BoolArray, FloatArray, IntArray
-from pcpo.errors import ConfigError
+from pcpo.errors import ConfigError, PcpoError
 from pcpo.neighbourhoods import Neighbourhoods
 from pcpo.oracles.protocol import Estimator, IteratingOracle, Oracle
 from pcpo.simulation.noise import Purpose
@@ -181,20 +182,29 @@ def iterate(
     server: Server | None = None,
     estimator: Estimator = "one_point",
     aside: int = 0,
+    directions: SharedDirections | None = None,
 ) -> FloatArray:
     """Repeat K_i ← K_i − η·ZO_i(K_i, M_l, r_i); with a server the mean over N_i, one round of messages each.
 
-    An `IteratingOracle` may run all iterations itself; the server books one round for each.
+    An `IteratingOracle` may run all iterations itself; the server books one round for each.  It knows whole gradients
+    only: iterations with projected ones are always a loop.
 
     Args:
         estimator: of the gradients; "two_point" is not the paper's.
         aside: rollouts out of the M_l that estimate C(K_i) first, for the others to subtract from their costs; not the
             paper's.
+        directions: with them and a server, agents send the component of g along their direction and step with
+            min(1, 4/q_i)·η (`pcpo.algorithms.projection`); not the paper's.
+
+    Raises:
+        PcpoError: for directions without a server.
     """
+    if directions is not None and server is None:
+        raise PcpoError("directions: found some without a server, expected a server that rebuilds gradients")
     purpose = Purpose.LOCAL if server is None else Purpose.GLOBAL
     M, epoch = plan.minibatch, plan.epoch
     asked: dict[str, Any] = {"purpose": purpose, "epoch": epoch, "estimator": estimator, "aside": aside}
-    if isinstance(oracle, IteratingOracle) and oracle.iterates(M, **asked):
+    if directions is None and isinstance(oracle, IteratingOracle) and oracle.iterates(M, **asked):
         if server is not None:
             server.book_averages(iterations, gains)
         sets = None if server is None else server.neighbourhoods
@@ -204,17 +214,22 @@ def iterate(
         if aside:
             own["baseline"] = oracle.costs(gains, aside, purpose=Purpose.BASELINE, epoch=epoch).values
         g = oracle.gradients(gains, M - aside, radii, purpose=purpose, epoch=epoch, **own).values
-        gains = gains - plan.step_size * (g if server is None else server.average(g))
+        gains = gains - plan.step_size * (g if server is None else _averaged(g, server, directions))
     return gains
 
 
-def estimator_options(estimator: AnyEstimator, plan: EpochPlan) -> dict[str, Any]:
-    """Return what `iterate` must know of an estimator: its name, and the ⌊√M_l⌋ rollouts of a baseline if it has one.
+def _averaged(gradients: FloatArray, server: Server, directions: SharedDirections | None) -> FloatArray:
+    """Run one round and return G_i of (6), or with directions min(1, 4/q_i)·G_i of rebuilt gradients."""
+    if directions is None:
+        return server.average(gradients)
+    factor = step_factor(gradients[0].size, set_sizes(server))[:, None, None]
+    return np.asarray(factor * server.average_projected(gradients, directions.draw()))
 
-    That number balances the noise of the baseline and its price.
-    """
+
+def estimator_options(estimator: AnyEstimator, plan: EpochPlan) -> dict[str, Any]:
+    """Return what `iterate` must know of an estimator: its name, or the ⌊√M_l⌋ rollouts of a baseline if it has one."""
     if estimator == "centred":
-        return {"aside": min(isqrt(plan.minibatch), plan.minibatch - 1)}
+        return {"aside": baseline_rollouts(plan.minibatch)}
     return {"estimator": estimator}
 
 
@@ -236,13 +251,15 @@ def descend(
     oracle: Oracle,
     server: Server,
     estimator: AnyEstimator = "one_point",
+    directions: SharedDirections | None = None,
 ) -> FloatArray:
     """Run lines 7-11 of Algorithm 1: K_i ← K_i − η·(mean of the gradients of N_i), a minibatch per iteration.
 
-    Any other estimator than that of (5) is not the paper's.
+    Any other estimator than that of (5) is not the paper's, nor are gradients projected on directions.
     """
     radii, _ = plan.radius_global(set_sizes(server))
-    return iterate(gains, iterations, plan, oracle, radii, server=server, **estimator_options(estimator, plan))
+    options = estimator_options(estimator, plan)
+    return iterate(gains, iterations, plan, oracle, radii, server=server, directions=directions, **options)
 
 
 def synchronised(gains: FloatArray, plan: EpochPlan, oracle: Oracle, server: Server) -> FloatArray:

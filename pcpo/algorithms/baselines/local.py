@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pcpo.algorithms.baselines.base import AnyEstimator, OneSequence, Progress, State, alone, nobody_else
+from pcpo.algorithms.estimators import named_after
 from pcpo.algorithms.protocol import Setting
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
@@ -29,7 +30,7 @@ class Local(OneSequence):
     @property
     def name(self) -> str:
         """Return "local", and the estimator after it if it is not that of (5)."""
-        return "local" + (f"_{self.estimator}" if self.estimator != "one_point" else "")
+        return named_after("local", self.estimator)
 
     def first_sets(self, setting: Setting) -> Neighbourhoods:
         """Return N_i = {i}."""

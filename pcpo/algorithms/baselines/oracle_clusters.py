@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pcpo.algorithms.baselines.base import AnyEstimator, OneSequence, Progress, State, descend, given, synchronised
+from pcpo.algorithms.estimators import named_after
 from pcpo.algorithms.protocol import Setting
 from pcpo.algorithms.schedule import EpochPlan
 from pcpo.algorithms.server import Server
@@ -30,7 +31,7 @@ class OracleClusters(OneSequence):
     @property
     def name(self) -> str:
         """Return "oracle_clusters", and the estimator after it if it is not that of (5)."""
-        return "oracle_clusters" + (f"_{self.estimator}" if self.estimator != "one_point" else "")
+        return named_after("oracle_clusters", self.estimator)
 
     def first_sets(self, setting: Setting) -> Neighbourhoods:
         """Return N_i = M_σ(i)."""

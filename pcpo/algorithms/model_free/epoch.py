@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pcpo.algorithms.estimators import baseline_rollouts
 from pcpo.algorithms.model_free.probing import Curvature, Measured, Point, curvature, measured
 from pcpo.algorithms.model_free.rules import Grouping, adopted, closed, dearer, grouped, radii, settled
 from pcpo.algorithms.model_free.state import AutoState
@@ -311,7 +312,7 @@ class Epoch:
         """Return gradient estimates ``(N, m, n)`` from a minibatch."""
         where: dict[str, Any] = {"purpose": purpose, "epoch": self.epoch}
         if self.algorithm.estimator == "centred":
-            aside = min(math.isqrt(minibatch), minibatch - 1)
+            aside = baseline_rollouts(minibatch)
             base = self.oracle.costs(gains, aside, purpose=Purpose.BASELINE, epoch=self.epoch).values
             return self.oracle.gradients(gains, minibatch - aside, radius, baseline=base, **where).values
         if self.algorithm.estimator == "two_point":

@@ -19,6 +19,7 @@ from pcpo.figures.style import (
     Look,
     as_written,
     cluster_colour,
+    legend_above,
     method_look,
     new_figure,
     panel_label,
@@ -99,10 +100,9 @@ def _draw_gaps(numbers: pd.DataFrame) -> Figure:
     panel_label(upper, "(a) mean gap over the best one-point gap at $10^6$")
     panel_label(lower, "(b) factor won over PCPO at equal rollouts")
     lower.set_xlabel(r"$M_l|\mathcal{M}|$ (rollouts of an averaged gradient)")
-    heading = f"{int(numbers['runs'].max())} fleets, 95 % intervals;\nlines: closed form, nothing fitted;\n"
-    heading += numbers["mode"].iloc[0]
+    heading = f"{int(numbers['runs'].max())} fleets, 95 % intervals; lines: closed form, nothing fitted; "
     handles, labels = upper.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=1, title=heading, title_fontsize=7)
+    legend_above(figure, handles, labels, heading + numbers["mode"].iloc[0], 1)
     return figure
 
 
