@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pcpo.fleets.fleet import Fleet
     from pcpo.fleets.random import FleetSpec, random_fleet
     from pcpo.lqr.system import LinearSystem
+    from pcpo.oracles.environments import VectorEnvironment
     from pcpo.oracles.plant import SingleEnvironment
     from pcpo.report.view import load as load_results
 
@@ -55,6 +56,7 @@ __all__ = [
     "Plants",
     "Progress",
     "SingleEnvironment",
+    "VectorEnvironment",
     "__version__",
     "alone",
     "descend",
@@ -82,6 +84,7 @@ DOOR = {
     "Plants": "pcpo.experiments.learning",
     "Progress": "pcpo.algorithms.baselines.base",
     "SingleEnvironment": "pcpo.oracles.plant",
+    "VectorEnvironment": "pcpo.oracles.environments",
     "alone": "pcpo.algorithms.baselines.base",
     "descend": "pcpo.algorithms.baselines.base",
     "example_fleet": "pcpo.fleets.files",

@@ -385,7 +385,8 @@ def _made(make: PlantFactory, fleet: Agents, agent: int) -> _Checked:
     single = isinstance(plant, SingleEnvironment)
     where = f"plant: {known or (plant.name if single else type(plant).__name__)} of agent {agent}"
     if not single and hasattr(plant, "observation_space"):
-        raise ConfigError(f"{where}: found an environment, expected SingleEnvironment(environment)")
+        adapter = "VectorEnvironment" if hasattr(plant, "num_envs") else "SingleEnvironment"
+        raise ConfigError(f"{where}: found an environment, expected {adapter}(environment)")
     sizes = (getattr(plant, "m", None), getattr(plant, "n", None))
     if not all(isinstance(size, int | np.integer) for size in sizes) or sizes != (fleet.m, fleet.n):
         raise ConfigError(f"{where}: found (m, n) = {sizes}, expected {(fleet.m, fleet.n)}")
