@@ -57,6 +57,7 @@ _NAMES = (
     "literal",
     "practice",
     "model_free",
+    "drift",
     "fedlqr",
     "hierarchical",
     "coop_lsvi",
