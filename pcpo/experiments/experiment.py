@@ -91,6 +91,8 @@ class Experiment:
         if self.oracle != "moments" and self.horizon is None:
             raise ConfigError("horizon: found None, expected a number of stages for simulated rollouts")
         _check_moments(self.oracle, self.plant, self.fleet)
+        if self.changes:
+            check_changes(self.oracle, "agents")
         if not isinstance(self.schedule, ModelFree):
             self.fleet.require_gains("a schedule")
         if self.oracle == "auto":
@@ -101,7 +103,6 @@ class Experiment:
                 found = planned_thresholds(self.fleet, self.schedule, noise_law(self.noise), self.epochs)
             object.__setattr__(self, "thresholds", tuple(found))
         if self.changes:
-            check_changes(self.oracle, "agents")
             epochs = None if isinstance(self.schedule, ModelFree) else self.epochs
             object.__setattr__(self, "timetable", Timetable(self.fleet, tuple(self.changes), epochs))
 

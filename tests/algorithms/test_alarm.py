@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from pcpo.oracles.rollout import ExactOracle
 SCHEDULE = Schedule(Constants("calibrated", 0.01, 1.0, 16.0, 10.0, 1.0, 0.1), Delta0=16.0, delta=0.05, n_agents=4, D=1)
 
 
-def reports(*estimates: Sequence[float]) -> list[EpochReport]:
+def reports(*estimates: Any) -> list[EpochReport]:
     """Make the reports of epochs with these cost estimates, Δ_l = 16/2^l."""
     gains, nobody = np.zeros((4, 1, 1)), np.zeros(4, dtype=np.int64)
     return [
@@ -47,7 +46,7 @@ def reports(*estimates: Sequence[float]) -> list[EpochReport]:
     ]
 
 
-def watched(*estimates: Sequence[float], alarm: float = 1.0) -> list[Watch]:
+def watched(*estimates: Any, alarm: float = 1.0) -> list[Watch]:
     return PCPOAlarm(alarm=alarm).watches(reports(*estimates))
 
 
@@ -121,7 +120,8 @@ def test_bad_thresholds_are_refused() -> None:
 
 def fleet() -> Fleet:
     """Make three clusters of scalar systems, of optimal costs 20, 24 and 32."""
-    made = [LinearSystem([[a]], [[b]], [[1.0]], [[1.0]], 0.8) for a, b in ((0.9, 1.0), (0.7, 0.8), (0.5, 1.2))]
+    one = np.ones((1, 1))
+    made = [LinearSystem(a * one, b * one, one, one, 0.8) for a, b in ((0.9, 1.0), (0.7, 0.8), (0.5, 1.2))]
     systems = tuple(with_optimal_cost(s, cost) for s, cost in zip(made, (20.0, 24.0, 32.0), strict=True))
     labels = np.array([0, 0, 0, 1, 1, 1, 2, 2])
     return Fleet("three", systems, labels, np.full((8, 1, 1), 0.3))
@@ -139,9 +139,11 @@ def exact_run(algorithm: PCPO, changes: tuple[Change, ...]) -> RunResult:
 
 def test_sets_are_right_again_in_the_first_epoch_after_a_switch() -> None:
     timetable = Timetable(fleet(), CHANGES, 7)
-    exact: Callable[[RunResult], list[bool]] = lambda found: [
-        bool(report.neighbourhoods.correct(timetable.at(report.plan.epoch).labels).all()) for report in found.epochs
-    ]
+
+    def exact(found: RunResult) -> list[bool]:
+        truths = [timetable.at(report.plan.epoch).labels for report in found.epochs]
+        return [bool(r.neighbourhoods.correct(t).all()) for r, t in zip(found.epochs, truths, strict=True)]
+
     found = exact_run(PCPOAlarm(), CHANGES)
     assert exact(found)[2:] == [True] * 5
     assert exact(exact_run(PCPO(), CHANGES))[2:] == [True] + [False] * 4

@@ -40,6 +40,7 @@ CLAIMS: Mapping[str, Sequence[str]] = {
     "coop_lsvi": ("alone", "together"),
     "rate": ("paper_rate", "best_rate"),
     "model_free": ("failures", "gap", "below_alone", "probing"),
+    "drift": ("false_alarms", "again_on_event", "recovered"),
 }
 SEEDS = range(6)
 
@@ -215,12 +216,21 @@ def model_free_parts(rng: np.random.Generator) -> pd.DataFrame:
     return frame.assign(condition=frame["cell"], spent=9e4, probing=1e4 * frame["any"])
 
 
+def drift(rng: np.random.Generator) -> pd.DataFrame:
+    frame = rows(rng, cell=["undisturbed", "switch", "drift", "control:plain", "control:blunt"], epoch=range(1, 8))
+    wrong = (frame["cell"] == "control:plain") & (frame["epoch"] > 3)
+    late = (frame["cell"] == "switch") & (frame["seed"] == 0) & (frame["epoch"] == 5)
+    frame = frame.assign(exact=1 - (wrong | late | (frame["epoch"] < 3)), Delta=16 / 2.0 ** frame["epoch"])
+    frame["step"] = by(rng, frame, "seed", "epoch") * (frame["cell"] == "drift") * (frame["epoch"] > 3)
+    return frame.assign(largest=0.6 * frame["any"], worst=0.55 * frame["any"], alarm=1 * (frame["step"] > 1.2))
+
+
 MADE: Mapping[str, Callable[[np.random.Generator], pd.DataFrame]] = {
     make.__name__: make
     for group in (
         (clustering, heterogeneity, scaling, communication, grid, lemmas_mean, lemmas_estimates, defects_runs),
         (surrogate, literal_runs, literal_sizes, first_runs, sensitivity, fedlqr, hierarchical_complexity),
-        (coop_lsvi_regret, rate, rate_closed, model_free_fleets, model_free_parts),
+        (coop_lsvi_regret, rate, rate_closed, model_free_fleets, model_free_parts, drift),
     )
     for make in group
 }
