@@ -154,7 +154,8 @@ def test_rows_do_not_depend_on_the_other_seeds(tmp_path: object) -> None:
     assert list(switch.columns) == list(STUDY.columns)
     assert switch.loc[switch["epoch"] == 4, ["alarm", "exact"]].to_numpy().tolist() == [[1, 1]]
     both = STUDY.simulate(cells["undisturbed"], [9_000_001, 9_000_000])
-    first, second = [part[part["epoch"] <= AFTER].drop(columns=["change", "largest"]) for part in (switch, both.iloc[7:])]
+    pair = (switch, both.iloc[7:])
+    first, second = [part[part["epoch"] <= AFTER].drop(columns=["change", "largest"]) for part in pair]
     pd.testing.assert_frame_equal(first.reset_index(drop=True), second.reset_index(drop=True))
     plain = STUDY.simulate(cells["control:plain"], [9_000_000])
     assert plain.loc[plain["epoch"] == 4, ["alarm", "exact"]].to_numpy().tolist() == [[0, 0]]

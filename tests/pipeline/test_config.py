@@ -10,7 +10,14 @@ import pytest
 from snakemake.utils import update_config
 
 from pcpo.errors import ConfigError
-from pcpo.pipeline.config import check_gains, check_schedules, check_seeds, check_tuning, read_configuration
+from pcpo.pipeline.config import (
+    check_gains,
+    check_oracles,
+    check_schedules,
+    check_seeds,
+    check_tuning,
+    read_configuration,
+)
 
 FIRST = "name: a\nscenarios:\n  motors: {title: two, seeds: {first: 0, count: 010}, list: [1, 2]}\nreport: true\n"
 SECOND = "scenarios:\n  motors: {seeds: {count: 2e1}, list: [3]}\n  other: {}\nreport: {a: 1}\n"
@@ -186,3 +193,11 @@ class TestFleetsWithoutGains:
 
     def test_a_file_that_is_no_fleet_is_left_to_its_job(self, tmp_path: Path) -> None:
         self.checked(tmp_path, UNKNOWN.replace("1.4", ".nan"), schedule={}, algorithms=["pcpo"])
+
+
+@pytest.mark.parametrize(("oracle", "rows", "key"), [("auto", "agents", "oracle"), ("rollouts", "clusters", "rows")])
+def test_changes_of_systems_exclude_some_keys(oracle: str, rows: str, key: str) -> None:
+    scenario = {"oracle": oracle, "rows": rows}
+    check_oracles({"a": scenario})
+    with pytest.raises(ConfigError, match=rf"^scenarios\.a\.{key}: found '{scenario[key]}' with changes, expected "):
+        check_oracles({"a": {**scenario, "changes": [{"agent": 0, "after_epoch": 1, "cluster": 1}]}})
