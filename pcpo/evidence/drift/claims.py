@@ -26,7 +26,7 @@ __all__ = ["CLAIMS"]
 #: Probabilities of a false alarm, δ/2 as that of a violation of (22), and of sets that are not right again.
 _FALSE, _LATE = 0.025, 0.05
 #: Of gaps over those of an undisturbed run.
-_GAPS = 1.1
+_GAPS_MARGIN = 1.1
 
 _TENTH = Control("tenth", "an alarm at a tenth of the threshold", scaled("drift", "largest", 10.0))
 _FIFTH = Control("fifth", "an alarm at a fifth of the threshold", scaled("drift", "largest", 5.0))
@@ -103,8 +103,8 @@ CLAIMS: Sequence[Claim] = [
         figure="drift",
         mode="calibrated, moment oracle",
     ),
-    _ratio("others", partial(others, bound=_GAPS), [_only_disturbed(_ALONE)]),
-    _ratio("recovered", partial(recovered, bound=_GAPS), [_PLAIN]),
+    _ratio("others", partial(others, bound=_GAPS_MARGIN), [_only_disturbed(_ALONE)]),
+    _ratio("recovered", partial(recovered, bound=_GAPS_MARGIN), [_PLAIN]),
     Claim(
         id="heard",
         measure=heard,
