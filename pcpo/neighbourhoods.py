@@ -210,6 +210,14 @@ class Neighbourhoods:
         given = near & self.given if self.given.size else near
         return Neighbourhoods(self.estimates, self.half_widths, given)._settled()
 
+    def released(self, agents: BoolArray) -> Neighbourhoods:
+        """Return the sets with some agents ``(N,)`` back in all sets, and with [N] as theirs."""
+        if not agents.any():
+            return self
+        if agents.all():
+            return Neighbourhoods.everyone(self.n_agents)
+        return Neighbourhoods.of(self.dense() | agents[:, None] | agents[None, :])
+
     def average(self, values: FloatArray) -> FloatArray:
         """Return G_i = (1/|N_i|) Σ_{j ∈ N_i} g_j (paper, eq. (6)); agents with the same set get the same bits.
 

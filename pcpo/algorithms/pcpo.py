@@ -177,13 +177,7 @@ class PCPO:
             C_hat,
             Y,
             plan.Delta,
-            synchronise=self.synchronise_first and epoch == 1,
-            eliminate=self.last_elimination is None or epoch <= self.last_elimination,
-            reinitialise=self.reinitialise,
-            threshold=self.threshold,
-            remember=self.remember,
-            reset=self.reset,
-            gain_distance=self._gain_distance(state.setting, plan) if self.prune_by_gains else None,
+            **self.closing_options(state, plan, C_hat),
         )
         report = EpochReport(
             plan=plan,
@@ -199,6 +193,18 @@ class PCPO:
             traffic=server.traffic,
         )
         return PCPOState(state.setting, epoch, X, closing.global_gains, closing.set_sizes), report
+
+    def closing_options(self, state: PCPOState, plan: EpochPlan, cost_estimates: FloatArray) -> dict[str, Any]:
+        """Return what `Server.close_epoch` is told of (7) and (8) at the end of the epoch of that plan."""
+        return {
+            "synchronise": self.synchronise_first and plan.epoch == 1,
+            "eliminate": self.last_elimination is None or plan.epoch <= self.last_elimination,
+            "reinitialise": self.reinitialise,
+            "threshold": self.threshold,
+            "remember": self.remember,
+            "reset": self.reset,
+            "gain_distance": self._gain_distance(state.setting, plan) if self.prune_by_gains else None,
+        }
 
     @property
     def _balanced(self) -> bool:

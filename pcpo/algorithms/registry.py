@@ -141,6 +141,13 @@ ALGORITHMS = registry(
             group="extension",
             own_schedule=True,
         ),
+        Entry(
+            "pcpo_alarm",
+            "pcpo.algorithms.alarm:PCPOAlarm",
+            "PCPO, with alarm",
+            f"extension of {_PAPER}",
+            group="extension",
+        ),
         _baseline("local", "Local", "Local PO", "Malik et al. 2020"),
         _AVERAGE,
         _synchronised(_AVERAGE),

@@ -144,6 +144,7 @@ class Server:
         remember: bool = True,
         reset: Literal["all", "touched"] = "all",
         gain_distance: float | None = None,
+        returning: BoolArray | None = None,
     ) -> Closing:
         """Run the last round of an epoch: X_i and Ĉ_i up; (7); |N_i| down, with the policy of (8) if any set changed.
 
@@ -158,26 +159,30 @@ class Server:
             reset: "touched" gives (8) to those agents alone whose set holds one whose set changed, a named deviation.
             gain_distance: with (7) also takes away agents whose X_j is farther from X_i (Frobenius), an extension; None
                 for (7) alone.
+            returning: agents ``(N,)`` for whose pairs (7) starts from all, as `remember` does for everyone's; None for
+                none.
         """
         self.open_round()
         self.up(local_gains, cost_estimates)
         before = self.neighbourhoods
         kept = before if remember else Neighbourhoods.everyone(self.n_agents)
+        if returning is not None:
+            kept = kept.released(returning)
         self.neighbourhoods = kept.pruned(cost_estimates, 2 * threshold * Delta) if eliminate else before
         if eliminate and gain_distance is not None:
             self.neighbourhoods = self.neighbourhoods.within(local_gains, gain_distance)
         sizes = self.neighbourhoods.sizes
-        changed = not np.array_equal(sizes, before.sizes)  # (7) only takes agents away
-        if not remember:  # from all agents it may bring some back, too
-            changed = not np.array_equal(self.neighbourhoods.dense(), before.dense())
-        reinitialised = synchronise or (reinitialise and changed)
+        changed = sizes != before.sizes  # (7) only takes agents away
+        if not remember or returning is not None:  # from all agents it may bring some back, too
+            changed = (self.neighbourhoods.dense() != before.dense()).any(axis=1)
+        reinitialised = synchronise or (reinitialise and bool(changed.any()))
         if not reinitialised:
             self.down(sizes)
             return Closing(sizes, False, global_gains)
         fresh = local_gains[self.neighbourhoods.cheapest(cost_estimates)]
         self.down(sizes, fresh)
         if reset == "touched":  # the others receive a policy like everyone and do not take it
-            touched = self.neighbourhoods.average((sizes != before.sizes).astype(np.float64)) > 0
+            touched = self.neighbourhoods.average(changed.astype(np.float64)) > 0
             fresh = np.where(touched[:, None, None], fresh, global_gains)
         return Closing(sizes, True, fresh)
 

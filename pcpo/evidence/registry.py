@@ -59,6 +59,7 @@ _NAMES = (
     "model_free",
     "equal_costs",
     "scalar",
+    "drift",
     "fedlqr",
     "hierarchical",
     "coop_lsvi",

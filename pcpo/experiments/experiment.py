@@ -24,8 +24,10 @@ from pcpo.experiments.draws import EpochDraws, draws_of, in_epochs
 from pcpo.experiments.driver import run
 from pcpo.experiments.records import evaluate
 from pcpo.fleets.fleet import Fleet
+from pcpo.fleets.timetable import Change, Timetable, changes_of, check_changes
 from pcpo.lqr.optimum import growth_constant
 from pcpo.oracles.auto import AutoOracle, EpochThresholds
+from pcpo.oracles.changing import ChangingOracle
 from pcpo.oracles.moment import MomentOracle
 from pcpo.oracles.moment_rules import check_unknowns
 from pcpo.oracles.plant import PlantFactory, PlantOracle, plant_factory
@@ -67,6 +69,9 @@ class Experiment:
             its noise itself.
         known_thresholds: those of a plan that was read; computed from the rest if not given.
         thresholds: of "auto", M* of every epoch; empty for another oracle.
+        changes: of the agents' systems between epochs (`pcpo.fleets.timetable`).  Schedule, horizon and side
+            information are those of the fleet at the start.
+        timetable: which fleet is true in which epoch; None without changes.
     """
 
     fleet: Fleet
@@ -78,6 +83,8 @@ class Experiment:
     plant: str | PlantFactory | None = None
     known_thresholds: InitVar[Sequence[EpochThresholds] | None] = None
     thresholds: Sequence[EpochThresholds] = field(init=False, default=())
+    changes: Sequence[Change] = ()
+    timetable: Timetable | None = field(init=False, default=None)
 
     def __post_init__(self, known_thresholds: Sequence[EpochThresholds] | None) -> None:
         if self.oracle not in get_args(OracleName):
@@ -85,6 +92,8 @@ class Experiment:
         if self.oracle != "moments" and self.horizon is None:
             raise ConfigError("horizon: found None, expected a number of stages for simulated rollouts")
         _check_moments(self.oracle, self.plant, self.fleet)
+        if self.changes:
+            check_changes(self.oracle, "agents")
         if not isinstance(self.schedule, ModelFree):
             self.fleet.require_gains("a schedule")
         if self.oracle == "auto":
@@ -94,6 +103,9 @@ class Experiment:
             if found is None:
                 found = planned_thresholds(self.fleet, self.schedule, noise_law(self.noise), self.epochs)
             object.__setattr__(self, "thresholds", tuple(found))
+        if self.changes:
+            epochs = None if isinstance(self.schedule, ModelFree) else self.epochs
+            object.__setattr__(self, "timetable", Timetable(self.fleet, tuple(self.changes), epochs))
 
     @classmethod
     def calibrated(
@@ -108,6 +120,7 @@ class Experiment:
         rollouts: int | None = None,
         oracle: OracleName = "rollouts",
         plant: str | PlantFactory | None = None,
+        changes: Sequence[Change] = (),
     ) -> Experiment:
         """Make an experiment with calibrated constants (`pcpo.theory.calibration`) for some epochs or rollouts.
 
@@ -128,7 +141,7 @@ class Experiment:
         schedule = Schedule(constants, Delta0, delta, fleet.N, fleet.D)
         budget, last = _budget(schedule, epochs, rollouts)
         horizon = None if oracle == "moments" else horizon_for(fleet, schedule, last)
-        return cls(fleet, schedule, noise, horizon, budget, oracle, plant)
+        return cls(fleet, schedule, noise, horizon, budget, oracle, plant, changes=changes)
 
     @classmethod
     def literal(
@@ -164,6 +177,7 @@ class Experiment:
         oracle: OracleName = "rollouts",
         plant: str | PlantFactory | None = None,
         horizon: int | None = None,
+        changes: Sequence[Change] = (),
     ) -> Experiment:
         """Make an experiment for methods that measure what they need, such as `pcpo_auto`, from a budget of rollouts.
 
@@ -182,7 +196,7 @@ class Experiment:
         if rollouts < 1:
             raise ConfigError(f"rollouts: found a budget of {rollouts:,} per agent, expected 1 or more")
         chosen = discounted_horizon(fleet.gamma) if horizon is None and oracle == "rollouts" else horizon
-        return cls(fleet, ModelFree(), noise, chosen, rollouts, oracle, plant)
+        return cls(fleet, ModelFree(), noise, chosen, rollouts, oracle, plant, changes=changes)
 
     @property
     def planned(self) -> Schedule:
@@ -221,16 +235,26 @@ class Experiment:
 
     def make_oracle(self, seed: int) -> LedgerOracle:
         """Return the oracle of the run of that seed."""
+        if self.timetable is not None:
+            return ChangingOracle(self.timetable, lambda fleet: self._oracle_of(fleet, seed))
+        return self._oracle_of(self.fleet, seed)
+
+    def _oracle_of(self, fleet: Fleet, seed: int) -> LedgerOracle:
+        """Return the oracle of a fleet, in the run of that seed."""
         law = noise_law(self.noise)
         if self.oracle == "moments":
-            return MomentOracle(self.fleet, seed=seed, law=law, horizon=self.horizon)
+            return MomentOracle(fleet, seed=seed, law=law, horizon=self.horizon)
         assert self.horizon is not None
         if self.oracle == "auto":
-            return AutoOracle(self.fleet, seed=seed, horizon=self.horizon, law=law, thresholds=self.thresholds)
+            return AutoOracle(fleet, seed=seed, horizon=self.horizon, law=law, thresholds=self.thresholds)
         if self.plant is not None:
             make = plant_factory(self.plant) if isinstance(self.plant, str) else self.plant
-            return PlantOracle(self.fleet, make, seed=seed, horizon=self.horizon)
-        return RolloutOracle(self.fleet, seed=seed, horizon=self.horizon, law=law)
+            return PlantOracle(fleet, make, seed=seed, horizon=self.horizon)
+        return RolloutOracle(fleet, seed=seed, horizon=self.horizon, law=law)
+
+    def truth(self, epoch: int) -> Fleet:
+        """Return the fleet that is true in epoch l."""
+        return self.fleet if self.timetable is None else self.timetable.at(epoch)
 
     @property
     def epochs(self) -> int:
@@ -273,7 +297,9 @@ class Experiment:
             check_run(self, limits, rows=rows)
         chosen = make_algorithm(algorithm, **options) if isinstance(algorithm, str) else algorithm
         result = self.result(chosen, seed=seed, progress=progress, on_epoch=on_epoch, checkpoint=checkpoint)
-        return evaluate(self.fleet, result, scenario=scenario or self.fleet.name, seed=seed, rows=rows)
+        if self.changes:
+            check_changes(self.oracle, rows)
+        return evaluate(self.truth, result, scenario=scenario or self.fleet.name, seed=seed, rows=rows)
 
     def result(
         self,
@@ -322,6 +348,7 @@ class Experiment:
             "schedule": {"mode": self.schedule.mode} if isinstance(self.schedule, ModelFree) else asdict(self.schedule),
             "epochs": plans,
             **({} if self.plant is None else {"plant": self.plant}),
+            **({"changes": [change.to_dict() for change in self.changes]} if self.changes else {}),
             **auto,
         }
 
@@ -336,7 +363,7 @@ class Experiment:
             oracle = data.get("oracle", "rollouts")
             settings = (data["noise"], data["horizon"], data["budget"], oracle, data.get("plant"))
             known = [EpochThresholds.from_dict(found) for found in data["thresholds"]] if oracle == "auto" else None
-            return cls(fleet, planned, *settings, known)
+            return cls(fleet, planned, *settings, known, changes=changes_of(data.get("changes", ())))
         except (KeyError, TypeError) as error:
             raise ConfigError(f"experiment: found a description with a wrong or missing key ({error})") from None
 

@@ -142,11 +142,13 @@ _KINDS: Mapping[str, tuple[Callable[[Fleet, EpochReport], pd.DataFrame], pa.Sche
 }
 
 
-def evaluate(fleet: Fleet, result: RunResult, *, scenario: str, seed: int, rows: str = "agents") -> pd.DataFrame:
+def evaluate(
+    fleet: Fleet | Callable[[int], Fleet], result: RunResult, *, scenario: str, seed: int, rows: str = "agents"
+) -> pd.DataFrame:
     """Return the run as a tidy table.
 
     Args:
-        fleet: the true systems.
+        fleet: the true systems, or a function that returns those of an epoch.
         result: the run.
         scenario: label in the table.
         seed: of the run.
@@ -156,7 +158,8 @@ def evaluate(fleet: Fleet, result: RunResult, *, scenario: str, seed: int, rows:
     if rows not in _KINDS:
         raise ConfigError(f"rows: found {rows!r}, expected one of {', '.join(_KINDS)}")
     make, schema = _KINDS[rows]
-    frame = pd.concat([make(fleet, report) for report in result.epochs], ignore_index=True)
+    true = fleet if callable(fleet) else lambda epoch: fleet
+    frame = pd.concat([make(true(report.plan.epoch), report) for report in result.epochs], ignore_index=True)
     named = frame.assign(scenario=scenario, algorithm=result.algorithm, mode=result.mode, seed=seed)
     table: pd.DataFrame = named[schema.names]
     return table

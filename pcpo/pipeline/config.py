@@ -17,6 +17,7 @@ from pcpo.errors import ConfigError, FleetError
 from pcpo.figures.fonts import check_title
 from pcpo.fleets.files import read_fleet
 from pcpo.fleets.fleet import Fleet
+from pcpo.fleets.timetable import check_changes
 from pcpo.schema import MAX_INTEGER
 from pcpo.storage.yaml import MAX_DEPTH, read_mapping, read_yaml
 
@@ -153,10 +154,10 @@ def check_jobs(config: Mapping[str, Any]) -> None:
 
 
 def check_oracles(scenarios: Mapping[str, Mapping[str, Any]]) -> None:
-    """Check that no scenario with a plant asks for moments.
+    """Check that no scenario with a plant asks for moments, nor one with changes for what these exclude.
 
     Raises:
-        ConfigError: naming the scenario and the oracle.
+        ConfigError: naming the scenario and the key.
     """
     for name, scenario in scenarios.items():
         if "plant" in scenario and scenario["oracle"] != "rollouts":
@@ -164,6 +165,8 @@ def check_oracles(scenarios: Mapping[str, Mapping[str, Any]]) -> None:
                 f"scenarios.{name}.oracle: found {scenario['oracle']!r} with the plant {scenario['plant']!r}, expected "
                 "'rollouts': the moments of a plant are not known"
             )
+        if "changes" in scenario:
+            check_changes(scenario["oracle"], scenario["rows"], f"scenarios.{name}.")
 
 
 def check_schedules(scenarios: Mapping[str, Mapping[str, Any]]) -> None:

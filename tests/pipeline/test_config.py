@@ -12,6 +12,7 @@ from snakemake.utils import update_config
 from pcpo.errors import ConfigError
 from pcpo.pipeline.config import (
     check_gains,
+    check_oracles,
     check_schedules,
     check_seeds,
     check_separation,
@@ -193,6 +194,8 @@ class TestFleetsWithoutGains:
 
     def test_a_file_that_is_no_fleet_is_left_to_its_job(self, tmp_path: Path) -> None:
         self.checked(tmp_path, UNKNOWN.replace("1.4", ".nan"), schedule={}, algorithms=["pcpo"])
+
+    (check_oracles,)
 
 
 class TestEqualCosts:

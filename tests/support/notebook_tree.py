@@ -42,6 +42,7 @@ CLAIMS: Mapping[str, Sequence[str]] = {
     "equal_costs": ("exact", "known"),
     "model_free": ("failures", "gap", "below_alone", "probing"),
     "scalar": ("price", "rounds"),
+    "drift": ("false_alarms", "again_on_event", "recovered"),
 }
 SEEDS = range(6)
 
@@ -259,13 +260,22 @@ def scalar_rounds(rng: np.random.Generator) -> pd.DataFrame:
     return frame.assign(step=step, size=frame["cell"].str[-1].astype(int), rounds=20 * frame["any"])
 
 
+def drift(rng: np.random.Generator) -> pd.DataFrame:
+    frame = rows(rng, cell=["undisturbed", "switch", "drift", "control:plain", "control:blunt"], epoch=range(1, 8))
+    wrong = (frame["cell"] == "control:plain") & (frame["epoch"] > 3)
+    late = (frame["cell"] == "switch") & (frame["seed"] == 0) & (frame["epoch"] == 5)
+    frame = frame.assign(exact=1 - (wrong | late | (frame["epoch"] < 3)), Delta=16 / 2.0 ** frame["epoch"])
+    frame["step"] = by(rng, frame, "seed", "epoch") * (frame["cell"] == "drift") * (frame["epoch"] > 3)
+    return frame.assign(largest=0.6 * frame["any"], worst=0.55 * frame["any"], alarm=1 * (frame["step"] > 1.2))
+
+
 MADE: Mapping[str, Callable[[np.random.Generator], pd.DataFrame]] = {
     make.__name__: make
     for group in (
         (clustering, heterogeneity, scaling, communication, grid, lemmas_mean, lemmas_estimates, defects_runs),
         (surrogate, literal_runs, literal_sizes, first_runs, sensitivity, fedlqr, hierarchical_complexity),
         (coop_lsvi_regret, rate, rate_closed, model_free_fleets, model_free_parts, scalar, scalar_rounds),
-        (equal_costs, equal_costs_near),
+        (equal_costs, equal_costs_near, drift),
     )
     for make in group
 }

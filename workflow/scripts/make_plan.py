@@ -13,6 +13,7 @@ from pcpo.experiments.cost import ScenarioCost, check_configured, takes_long
 from pcpo.experiments.draws import least_minibatches
 from pcpo.experiments.experiment import Experiment
 from pcpo.fleets.files import read_fleet
+from pcpo.fleets.timetable import changes_of
 from pcpo.pipeline.config import seed_batches
 from pcpo.pipeline.jobs import job
 from pcpo.storage.files import write_text
@@ -35,7 +36,7 @@ def make_plan(
 
     Args:
         fleet: file of the fleet.
-        scenario: schedule, noise, budget, oracle and plant of the scenario.
+        scenario: schedule, noise, budget, oracle, plant and changes of the scenario.
         path: the plan.
         name: name of the scenario.
         config: the validated configuration, for its limits and for the number of runs.
@@ -43,6 +44,7 @@ def make_plan(
         log: gets the cost, a warning if a run takes long, and what an oracle "auto" draws how.
     """
     common = {"noise": scenario["noise"], "oracle": scenario["oracle"], "plant": scenario.get("plant")}
+    common["changes"] = changes_of(scenario.get("changes", ()))
     if schedule := scenario.get("schedule"):
         experiment = Experiment.calibrated(
             read_fleet(fleet),

@@ -69,7 +69,8 @@ def run_seeds(
                 log.info("seed %d resumes after epoch %d, from %s", seed, after, checkpoint.path)
 
             def tell(report: EpochReport, seed: int = seed) -> None:
-                sizes, gap = report.neighbourhoods.sizes, experiment.fleet.gaps(report.global_gains).mean()
+                true = experiment.truth(report.plan.epoch)
+                sizes, gap = report.neighbourhoods.sizes, true.gaps(report.global_gains).mean()
                 log.info(
                     "seed %d epoch %d/%d: %d rollouts per agent, mean gap %.4g, sets of %d to %d agents%s",
                     seed, report.plan.epoch, experiment.epochs, report.rollouts, gap, sizes.min(), sizes.max(),

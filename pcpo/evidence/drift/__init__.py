@@ -1,0 +1,1 @@
+"""Test PCPO with an alarm on fleets whose agents change their systems."""
