@@ -195,8 +195,6 @@ class TestFleetsWithoutGains:
     def test_a_file_that_is_no_fleet_is_left_to_its_job(self, tmp_path: Path) -> None:
         self.checked(tmp_path, UNKNOWN.replace("1.4", ".nan"), schedule={}, algorithms=["pcpo"])
 
-    (check_oracles,)
-
 
 class TestEqualCosts:
     """A fleet file with clusters of equal cost is for a method that can tell them apart."""
@@ -230,3 +228,11 @@ class TestEqualCosts:
         check_separation({"motors": free}, lambda name: str(tmp_path / name))
         self.checked(tmp_path, self.TEXT.replace("-1.0", "-1.1"))
         self.checked(tmp_path, self.TEXT.replace("0.9", ".nan"))
+
+
+@pytest.mark.parametrize(("oracle", "rows", "key"), [("auto", "agents", "oracle"), ("rollouts", "clusters", "rows")])
+def test_changes_of_systems_exclude_some_keys(oracle: str, rows: str, key: str) -> None:
+    scenario = {"oracle": oracle, "rows": rows}
+    check_oracles({"a": scenario})
+    with pytest.raises(ConfigError, match=rf"^scenarios\.a\.{key}: found '{scenario[key]}' with changes, expected "):
+        check_oracles({"a": {**scenario, "changes": [{"agent": 0, "after_epoch": 1, "cluster": 1}]}})
