@@ -72,6 +72,7 @@ class SideInformation:
         cross_costs: N_i of the cross term 2xᵀNu, ``(N, n, m)``; zeros in the paper.
         gamma: γ.
         balances: by estimator, what fixes the radius of exponent 1/6 (`EpochPlan.balanced`), units of cost.
+        hessians: H_i = ∇²C_i(K_i*), ``(N, D, D)``, gains row by row.
     """
 
     labels: IntArray | None = None
@@ -82,6 +83,7 @@ class SideInformation:
     cross_costs: FloatArray | None = None
     gamma: float | None = None
     balances: Mapping[str, float] | None = None
+    hessians: FloatArray | None = None
 
     def only(self, uses: frozenset[str]) -> SideInformation:
         """Return these fields and no others; ValueError for a name that is no field."""

@@ -139,6 +139,13 @@ ALGORITHMS = registry(
             group="extension",
             own_schedule=True,
         ),
+        Entry(
+            "pcpo_soft",
+            "pcpo.algorithms.soft:PCPOSoft",
+            "PCPO, soft clusters",
+            f"extension of {_PAPER}",
+            group="extension",
+        ),
         _baseline("local", "Local", "Local PO", "Malik et al. 2020"),
         _AVERAGE,
         _synchronised(_AVERAGE),

@@ -57,6 +57,7 @@ _NAMES = (
     "literal",
     "practice",
     "model_free",
+    "soft_clusters",
     "fedlqr",
     "hierarchical",
     "coop_lsvi",

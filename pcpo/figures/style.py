@@ -95,6 +95,7 @@ METHOD_LOOKS = {
     "pcpo_centred_radius_1_6": Look(_PALETTE[4], "X", ":"),
     "pcpo_two_point_radius_1_6": Look(_PALETTE[2], "P", (0, (5, 3))),
     "pcpo_auto": Look(_PALETTE[3], "*", "-"),
+    "pcpo_soft": Look(_INDIGO, "h", "-"),
     "local": Look(LOCAL_COLOUR, "s", "--"),
     "naive_average": Look(_PALETTE[3], "v", "-."),
     "naive_average_sync": Look(_PALETTE[3], "^", ":"),
