@@ -188,6 +188,17 @@ class TestSoft:
             assert one.rollouts == other.rollouts
             assert one.traffic.rounds == other.traffic.rounds
 
+    def test_the_same_sets_have_the_same_policies(self) -> None:
+        """The choice and fixed sets draw the same numbers: where sets never differ, neither do the policies."""
+        setting = experiment(fleet((0.9, 1.0), (0.2, 1.6)))
+        soft, known = (setting.result(PCPOSoft(sets=sets), seed=5) for sets in ("chosen", "known"))  # type: ignore[arg-type]
+        same = [
+            np.array_equal(a.neighbourhoods.dense(), b.neighbourhoods.dense())
+            for a, b in zip(soft.epochs, known.epochs, strict=True)
+        ]
+        assert all(same)
+        assert np.allclose(soft.final.global_gains, known.final.global_gains, rtol=1e-12, atol=0)
+
     def test_sets_lie_within_those_of_7(self) -> None:
         """Clusters with the same optimal gain are kept apart where (7) tells their costs apart."""
         setting = experiment(fleet((0.9, 1.0), (0.9, 1.7)), epochs=4)

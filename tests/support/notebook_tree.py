@@ -40,6 +40,7 @@ CLAIMS: Mapping[str, Sequence[str]] = {
     "coop_lsvi": ("alone", "together"),
     "rate": ("paper_rate", "best_rate"),
     "model_free": ("failures", "gap", "below_alone", "probing"),
+    "soft_clusters": ("near_best", "together"),
 }
 SEEDS = range(6)
 
@@ -215,12 +216,18 @@ def model_free_parts(rng: np.random.Generator) -> pd.DataFrame:
     return frame.assign(condition=frame["cell"], spent=9e4, probing=1e4 * frame["any"])
 
 
+def soft_clusters(rng: np.random.Generator) -> pd.DataFrame:
+    names = ["soft", "hard", "alone", "known", "everyone", "bias_tenth", "local"]
+    frame = rows(rng, cell=["distances"], distance=["0", "1", "far"], method=names)
+    return frame.assign(gap=frame["any"], everyone=often(rng, frame) * 1, exact=often(rng, frame) * 1)
+
+
 MADE: Mapping[str, Callable[[np.random.Generator], pd.DataFrame]] = {
     make.__name__: make
     for group in (
         (clustering, heterogeneity, scaling, communication, grid, lemmas_mean, lemmas_estimates, defects_runs),
         (surrogate, literal_runs, literal_sizes, first_runs, sensitivity, fedlqr, hierarchical_complexity),
-        (coop_lsvi_regret, rate, rate_closed, model_free_fleets, model_free_parts),
+        (coop_lsvi_regret, rate, rate_closed, model_free_fleets, model_free_parts, soft_clusters),
     )
     for make in group
 }

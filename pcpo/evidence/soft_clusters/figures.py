@@ -92,8 +92,8 @@ FIGURES: dict[str, EvidenceFigure] = {
         caption=r"(a) Mean gap over the smallest of the mean gaps of three fixed choices (alone, the true clusters, "
         r"everyone in one set), at the same rollouts and on the same fleets, against the distance $\rho$ of the "
         r"optimal gains in units of the local gap; far: independent random clusters. Ratios above 12 are not shown. "
-        r"Dotted: 1.25. (b) Fraction of fleets whose chosen sets are everyone, or the true clusters. 95 % intervals over "
-        r"fleets: jackknife-t for ratios of means, Clopper-Pearson for fractions.",
+        r"Dotted: 1.25. (b) Fraction of fleets whose chosen sets are everyone, or the true clusters. 95 % intervals "
+        r"over fleets: jackknife-t for ratios of means, Clopper-Pearson for fractions.",
         table=_table,
         draw=_draw,
     ),

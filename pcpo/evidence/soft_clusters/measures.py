@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from pcpo import statistics
@@ -29,12 +28,12 @@ __all__ = [
 #: The fixed sets of which the best is taken at every distance, and the factor within which the choice must come.
 BEST_OF, NEAR_BEST = ("alone", "known", "everyone"), 1.25
 #: Of failures of the sets; of the gap of far clusters over that of hard PCPO.
-_FAILURE, _FAR_GAP = 0.05, 1.1
-#: Of the log of gaps of registered methods over those with the same sets; of gaps over the closed form.
-_REFERENCE_MARGIN, _FORM_MARGIN = 0.15, 0.15
+_FAILURE, _FAR_GAP = 0.1, 1.1
+#: Of gaps of registered methods over those with the same sets; of gaps over the closed form.
+_REFERENCE_MARGIN, _FORM_MARGIN = 0.25, 0.15
 _FAR, _SAME = "far", "0"
-#: Distances at which the bias of everyone in one set counts and is small against the cost.
-_FORM = ("1", "2", "4", "16", "64")
+#: Distances at which the gap of everyone in one set is mostly bias, and small against the cost.
+_FORM = ("4", "16", "64")
 
 
 def gaps(tables: Tables, distance: str, methods: Sequence[str]) -> pd.DataFrame:
@@ -87,7 +86,7 @@ def _rows(tables: Tables, distance: str) -> pd.DataFrame:
 
 
 def far_sets(tables: Tables) -> Finding:
-    """Compare the fraction of fleets with far clusters in which a set is not the true cluster with .05."""
+    """Compare the fraction of fleets with far clusters in which a set is not the true cluster with .1."""
     rows = _rows(tables, _FAR)
     return findings.failures(int((rows["exact"] == 0).sum()), len(rows), _FAILURE)
 
@@ -99,23 +98,23 @@ def far_gap(tables: Tables) -> Finding:
 
 
 def together(tables: Tables) -> Finding:
-    """Compare the fraction of fleets with equal optimal gains in which a set is not everyone with .05."""
+    """Compare the fraction of fleets with equal optimal gains in which a set is not everyone with .1."""
     rows = _rows(tables, _SAME)
     return findings.failures(int((rows["everyone"] == 0).sum()), len(rows), _FAILURE)
 
 
 def references(tables: Tables, pairs: Mapping[str, str]) -> Finding:
-    """Compare the mean log of gaps of registered methods over those with the same sets with 0, within a margin.
+    """Compare how far the mean gap of a registered method over that of the same sets is from 1 with a margin.
 
-    Means over distances and methods in each seed; but far clusters in one set, where policies are lost, are left out.
+    At distance 0, where all three kinds of sets differ by noise alone; of the methods the one that differs most counts.
     """
-    frame = tables["soft_clusters"]
-    wide = frame.pivot(index=["seed", "distance"], columns="method", values="gap").dropna(subset=list(pairs))
-    logs = pd.DataFrame({name: np.log(wide[name] / wide[sets]) for name, sets in pairs.items()})
-    far = logs.index.get_level_values("distance") == _FAR
-    logs.loc[far, [name for name, sets in pairs.items() if sets == "everyone"]] = np.nan
-    by_seed = logs.stack().groupby("seed").mean().to_numpy()
-    return findings.mean_within(by_seed, 0.0, _REFERENCE_MARGIN, "mean log of the ratio of gaps")
+    found = []
+    for method, sets in pairs.items():
+        known = gaps(tables, _SAME, (method, sets))
+        ratio = statistics.ratio(known[method].to_numpy(), known[sets].to_numpy())
+        found.append(statistics.distance(ratio, 1.0))
+    name = "largest |ratio of mean gaps − 1| of the registered methods"
+    return findings.compared(statistics.largest(found), _REFERENCE_MARGIN, name)
 
 
 def averaging_form(tables: Tables, form: str = "everyone_form") -> Finding:

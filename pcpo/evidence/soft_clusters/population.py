@@ -17,6 +17,7 @@ from functools import lru_cache
 from math import inf
 
 import numpy as np
+import scipy  # loads scipy.optimize at its first use
 
 from pcpo import lqr
 from pcpo.arrays import FloatArray
@@ -41,7 +42,8 @@ _DISTANCE, _GAIN_DISTANCE = 0.3, 0.3
 _LAW = "signs"
 #: Optimal costs of clusters with ρ = 0 differ by this, relative to C*: fleets refuse equal ones.
 _LEAST = 1e-6
-_ATTEMPTS, _BISECTIONS = 2000, 30
+_ATTEMPTS = 2000
+_RTOL = 1e-6  # of the place on a line
 
 
 @dataclass(frozen=True)
@@ -136,13 +138,11 @@ def _on_line(first: LinearSystem, end: LinearSystem, loss: float) -> LinearSyste
         step = (lqr.riccati(at(t)).K - best).ravel()
         return float(0.5 * step @ H @ step)
 
-    low, high = 0.0, 1.0
-    if lost(high) <= loss:
-        return at(high)
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if lost(middle) > loss else (middle, high)
-    return at(low)
+    if lost(1.0) <= loss:
+        return at(1.0)
+    # The root of a loss is nearly linear in t.
+    t = scipy.optimize.brentq(lambda t: lost(t) ** 0.5 - loss**0.5, 0.0, 1.0, xtol=1e-12, rtol=_RTOL)
+    return at(float(t))
 
 
 def _built(number: int, systems: list[LinearSystem], separation: float, chosen: Range) -> Drawn:
