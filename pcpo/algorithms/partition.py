@@ -52,7 +52,7 @@ class Fit:
             return self
         total = self.precisions + earlier.precisions
         with np.errstate(invalid="ignore"):
-            share = (self.precisions / total)[:, None]
+            share = np.where(np.isinf(self.precisions), 1.0, self.precisions / total)[:, None]
             return Fit(share * self.optima + (1 - share) * earlier.optima, total, self.spreads)
 
 

@@ -36,7 +36,6 @@ def made(seeds: int = 300, worst: float = 1.1, split: float = 0.0) -> Tables:
         best = everyone if distance == "0" else known
         merged = known if distance == "far" else everyone
         values = fixed | {"soft": (worst if distance == "1" else 1.0) * best, "hard": merged, "bias_tenth": merged}
-        values |= {"noise_kept": best}
         values |= {name: fixed[sets] * rng.gamma(20, 0.05, seeds) for name, sets in REGISTERED.items()}
         late = rng.random(seeds) < split
         for name, gap in values.items():

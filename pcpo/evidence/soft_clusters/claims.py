@@ -143,7 +143,7 @@ CLAIMS: Sequence[Claim] = [
                 _exchanged(dict(zip(REGISTERED, [*list(REGISTERED)[1:], *list(REGISTERED)[:1]], strict=True))),
             ),
         ],
-        power=shift(_references, 0.25, "gaps half as large again"),
+        power=shift(_references, 0.3, "gaps 60 % larger"),
         figure=_FIGURE,
         mode=_MODE,
     ),

@@ -40,7 +40,6 @@ METHODS: Mapping[str, Algorithm] = {
 #: The choice with something wrong on purpose.
 WEIGHTS: Mapping[str, Algorithm] = {
     "bias_tenth": PCPOSoft(bias_weight=0.1),
-    "noise_kept": PCPOSoft(noise_weight=0.0),
 }
 #: Registered methods and their sets, at the same rollouts; they run where optimal gains are equal.
 REGISTERED: Mapping[str, str] = {"local": "alone", "oracle_clusters": "known", "naive_average_sync": "everyone"}
