@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pcpo.algorithms.baselines.local import Local
+from pcpo.algorithms.baselines.naive_average import NaiveAverage
+from pcpo.algorithms.baselines.oracle_clusters import OracleClusters
 from pcpo.algorithms.pcpo import PCPO
 from pcpo.algorithms.protocol import Algorithm
-from pcpo.algorithms.registry import make_algorithm
 from pcpo.algorithms.soft import PCPOSoft
 from pcpo.claims.contract import Study
 from pcpo.claims.options import key_of, number, several, whole
@@ -43,6 +45,9 @@ WEIGHTS: Mapping[str, Algorithm] = {
 }
 #: Registered methods and their sets, at the same rollouts; they run where optimal gains are equal.
 REGISTERED: Mapping[str, str] = {"local": "alone", "oracle_clusters": "known", "naive_average_sync": "everyone"}
+_MADE: Mapping[str, Algorithm] = {
+    one.name: one for one in (Local(), OracleClusters(), NaiveAverage(synchronise_first=True))
+}
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ def _simulate(cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
         for distance in (*cell.distances, inf):
             drawn = draw(seed, distance, cell.chosen)
             known = {"seed": seed, "distance": label(distance), **_described(drawn, seed)}
-            others = {name: make_algorithm(name) for name in REGISTERED} if distance == 0 else {}
+            others = {name: _MADE[name] for name in REGISTERED} if distance == 0 else {}
             rows += [{**known, "method": name, **_run(drawn, one, seed)} for name, one in (methods | others).items()]
     return pd.DataFrame(rows)[list(_COLUMNS)]
 
