@@ -73,6 +73,7 @@ class SideInformation:
         gamma: γ.
         growth: μ, with which C_i(K) − C*_i ≥ (μ/4)‖K − K*_i‖² for every agent and K, units of cost over those of K².
         balances: by estimator, what fixes the radius of exponent 1/6 (`EpochPlan.balanced`), units of cost.
+        hessians: H_i = ∇²C_i(K_i*), ``(N, D, D)``, gains row by row.
     """
 
     labels: IntArray | None = None
@@ -84,6 +85,7 @@ class SideInformation:
     gamma: float | None = None
     growth: float | None = None
     balances: Mapping[str, float] | None = None
+    hessians: FloatArray | None = None
 
     def only(self, uses: frozenset[str]) -> SideInformation:
         """Return these fields and no others; ValueError for a name that is no field."""

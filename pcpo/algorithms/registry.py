@@ -148,6 +148,13 @@ ALGORITHMS = registry(
             f"extension of {_PAPER}",
             group="extension",
         ),
+        Entry(
+            "pcpo_soft",
+            "pcpo.algorithms.soft:PCPOSoft",
+            "PCPO, soft clusters",
+            f"extension of {_PAPER}",
+            group="extension",
+        ),
         _baseline("local", "Local", "Local PO", "Malik et al. 2020"),
         _AVERAGE,
         _synchronised(_AVERAGE),

@@ -60,6 +60,7 @@ _NAMES = (
     "equal_costs",
     "scalar",
     "drift",
+    "soft_clusters",
     "fedlqr",
     "hierarchical",
     "coop_lsvi",

@@ -35,7 +35,7 @@ from pcpo.oracles.rollout import LedgerOracle, RolloutOracle
 from pcpo.simulation.noise import NoiseLaw, noise_law
 from pcpo.storage.checkpoints import Checkpoint
 from pcpo.theory.calibration import calibrated_constants, horizon_for, local_constants
-from pcpo.theory.rates import balances
+from pcpo.theory.rates import balances, optimal_hessians
 from pcpo.theory.thresholds import planned_thresholds
 
 __all__ = ["Experiment", "OracleName", "discounted_horizon", "read_experiment", "side_information"]
@@ -314,10 +314,11 @@ class Experiment:
         oracle = self.make_oracle(seed)
         law = noise_law(self.noise) if "balances" in algorithm.uses else None
         fleet = self.fleet
+        side = side_information(fleet, law, hessians="hessians" in algorithm.uses)
         setting = Setting(
             fleet.initial_gains,
             self.schedule,
-            side_information(fleet, law),
+            side,
             gains_known=fleet.gains_known,
             shared_seed=seed,
         )
@@ -385,12 +386,13 @@ def discounted_horizon(gamma: float) -> int:
     return max(1, math.ceil(math.log(_LEFT_OUT) / math.log(gamma)))
 
 
-def side_information(fleet: Fleet, law: NoiseLaw | None = None) -> SideInformation:
+def side_information(fleet: Fleet, law: NoiseLaw | None = None, *, hessians: bool = False) -> SideInformation:
     """Return all side information about a fleet; the driver hands over the fields that a method declares.
 
     Args:
         fleet: the agents' systems.
         law: of the noise, on which the balances depend; without it there are none.
+        hessians: whether to compute ∇²C(K*), which takes long for systems with many unknowns.
     """
     return SideInformation(
         labels=fleet.labels,
@@ -402,6 +404,7 @@ def side_information(fleet: Fleet, law: NoiseLaw | None = None) -> SideInformati
         gamma=fleet.gamma,
         growth=min(map(growth_constant, fleet.systems)),
         balances=None if law is None else balances(fleet, law),
+        hessians=optimal_hessians(fleet)[fleet.labels] if hessians else None,
     )
 
 

@@ -99,6 +99,7 @@ METHOD_LOOKS = {
     "pcpo_scalar": Look(_PALETTE[9], "p", "--"),
     "pcpo_auto": Look(_PALETTE[3], "*", "-"),
     "pcpo_alarm": Look(_PALETTE[5], "^", "--"),
+    "pcpo_soft": Look(_INDIGO, "h", "-"),
     "local": Look(LOCAL_COLOUR, "s", "--"),
     "naive_average": Look(_PALETTE[3], "v", "-."),
     "naive_average_sync": Look(_PALETTE[3], "^", ":"),

@@ -39,7 +39,7 @@ from pcpo.errors import ConfigError
 from pcpo.fleets.fleet import Fleet, LinearSystem
 from pcpo.lqr.moments import QuarticLaw
 
-__all__ = ["ESTIMATORS", "GapLaw", "GradientEstimator", "balances", "gap_exponent", "gap_law"]
+__all__ = ["ESTIMATORS", "GapLaw", "GradientEstimator", "balances", "gap_exponent", "gap_law", "optimal_hessians"]
 
 #: Estimators of `pcpo.algorithms.pcpo.PCPO`.
 GradientEstimator = Literal["one_point", "centred", "two_point"]
@@ -118,6 +118,11 @@ def balances(fleet: Fleet, law: QuarticLaw) -> dict[str, float]:
     """Return b of every estimator, the smallest over clusters: all have one schedule, and a small radius costs less."""
     laws = [gap_law(system, law) for system in fleet.systems]
     return {estimator: min(one.balance(estimator) for one in laws) for estimator in ESTIMATORS}
+
+
+def optimal_hessians(fleet: Fleet) -> FloatArray:
+    """Return ∇²C_j(K_j*) of every cluster, ``(H, D, D)``, gains row by row."""
+    return np.stack([lqr.hessian_at(system, lqr.riccati(system).K) for system in fleet.systems])
 
 
 def gap_exponent(radius_exponent: float) -> float:

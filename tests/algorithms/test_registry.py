@@ -31,7 +31,9 @@ scheduled = pytest.mark.parametrize("name", [name for name, entry in ALGORITHMS.
 
 
 def setting_of(fleet: Fleet, Delta0: float = 16.0, c4: float = 40.0) -> Setting:
-    return Setting(fleet.initial_gains, schedule_for(fleet, Delta0=Delta0, c4=c4), side_information(fleet, LAW))
+    return Setting(
+        fleet.initial_gains, schedule_for(fleet, Delta0=Delta0, c4=c4), side_information(fleet, LAW, hessians=True)
+    )
 
 
 def run_for(name: str, oracle: Oracle, setting: Setting, epochs: int) -> RunResult:
@@ -46,7 +48,7 @@ def test_a_name_may_occur_once() -> None:
 
 
 def test_titles_differ() -> None:
-    assert len({entry.title for entry in ALGORITHMS.values()}) == len(ALGORITHMS) == 31
+    assert len({entry.title for entry in ALGORITHMS.values()}) == len(ALGORITHMS) == 32
 
 
 @names

@@ -43,6 +43,7 @@ CLAIMS: Mapping[str, Sequence[str]] = {
     "model_free": ("failures", "gap", "below_alone", "probing"),
     "scalar": ("price", "rounds"),
     "drift": ("false_alarms", "again_on_event", "recovered"),
+    "soft_clusters": ("near_best", "together"),
 }
 SEEDS = range(6)
 
@@ -269,13 +270,19 @@ def drift(rng: np.random.Generator) -> pd.DataFrame:
     return frame.assign(largest=0.6 * frame["any"], worst=0.55 * frame["any"], alarm=1 * (frame["step"] > 1.2))
 
 
+def soft_clusters(rng: np.random.Generator) -> pd.DataFrame:
+    names = ["soft", "hard", "alone", "known", "everyone", "bias_tenth", "local"]
+    frame = rows(rng, cell=["distances"], distance=["0", "1", "far"], method=names)
+    return frame.assign(gap=frame["any"], everyone=often(rng, frame) * 1, exact=often(rng, frame) * 1)
+
+
 MADE: Mapping[str, Callable[[np.random.Generator], pd.DataFrame]] = {
     make.__name__: make
     for group in (
         (clustering, heterogeneity, scaling, communication, grid, lemmas_mean, lemmas_estimates, defects_runs),
         (surrogate, literal_runs, literal_sizes, first_runs, sensitivity, fedlqr, hierarchical_complexity),
         (coop_lsvi_regret, rate, rate_closed, model_free_fleets, model_free_parts, scalar, scalar_rounds),
-        (equal_costs, equal_costs_near, drift),
+        (equal_costs, equal_costs_near, drift, soft_clusters),
     )
     for make in group
 }

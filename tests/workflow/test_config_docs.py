@@ -94,7 +94,18 @@ def test_shipped_configurations_are_valid(name: str, repository: Path, schema: d
         assert "random" in scenario["fleet"] or (repository / scenario["fleet"]["file"]).is_file()
         assert scenario["seeds"]["count"] >= 2
     studies = {study.name: study for group in GROUPS for study in load_group(group).studies}
-    quick = ["grid", "clustering", "scaling", "rate", "communication", "model_free", "equal_costs", "scalar", "drift"]
+    quick = [
+        "grid",
+        "clustering",
+        "scaling",
+        "rate",
+        "communication",
+        "model_free",
+        "equal_costs",
+        "scalar",
+        "drift",
+        "soft_clusters",
+    ]
     groups = quick if name == "quick.yaml" else GROUPS
     wanted = {study.name for group in groups for study in load_group(group).studies}
     configured = studies_of(config)
