@@ -133,11 +133,11 @@ class TestPopulation:
 
 def test_a_small_run_has_the_declared_columns() -> None:
     study = STUDIES["soft_clusters"]
-    (cell,) = cells_of(study, {"distances": [0, 4], "epochs": 2}).values()
+    (cell,) = cells_of(study, {"distances": [0, 1, 4], "epochs": 2}).values()
     frame = study.simulate(cell, [9_000_001])
     assert list(frame.columns) == list(study.columns)
     assert not frame.duplicated(list(study.key)).any()
-    assert set(frame["distance"]) == {"0", "4", "far"}
+    assert set(frame["distance"]) == {"0", "1", "4", "far"}
     assert set(frame.loc[frame["distance"] == "0", "method"]) == set(NAMES)
     assert set(frame.loc[frame["distance"] != "0", "method"]) == {*METHODS, *WEIGHTS}
     assert frame.groupby("distance")["rollouts"].nunique().eq(1).all()
@@ -147,6 +147,6 @@ def test_a_small_run_has_the_declared_columns() -> None:
     assert choice.loc["far", "exact"] == 1
 
 
-def test_equal_optimal_gains_are_always_there() -> None:
-    with pytest.raises(ConfigError, match=r"^evidence\.soft_clusters\.options\.distances: found none of 0, expected"):
+def test_the_distances_of_claims_and_controls_are_always_there() -> None:
+    with pytest.raises(ConfigError, match=r"options\.distances: found 1, 4, expected 0, 1 and 4 among them"):
         cells_of(STUDIES["soft_clusters"], {"distances": [1, 4]})

@@ -73,8 +73,9 @@ def _cells(options: Mapping[str, Any]) -> dict[str, Cell]:
         options["epochs"], float(options["Delta0"]), float(options["minibatch_scale"]), float(options["separation"])
     )
     distances = tuple(sorted(float(one) for one in options["distances"]))
-    if distances[0] != 0:
-        raise ConfigError(f"{key_of('soft_clusters', 'distances')}: found none of 0, expected it: equal optimal gains")
+    if not {0.0, 1.0, 4.0} <= set(distances):
+        key, found = key_of("soft_clusters", "distances"), ", ".join(f"{one:g}" for one in distances)
+        raise ConfigError(f"{key}: found {found}, expected 0, 1 and 4 among them, which claims and controls are about")
     return {"distances": Cell(distances, chosen, options["wrong_every"])}
 
 
