@@ -171,7 +171,9 @@ def pages_of(
         repository / PAGE: results_page(verdicts, provenance, methods, later),
     }
     if beyond.is_file():
-        pages[beyond] = renewed_file(beyond, CHOICE, choice_table([("", verdicts), *[one[:2] for one in later]]))
+        pages[beyond] = renewed_file(
+            beyond, CHOICE, choice_table([("", verdicts), *[one[:2] for one in later]], methods)
+        )
     return pages
 
 

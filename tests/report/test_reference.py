@@ -17,7 +17,7 @@ from support.report_tree import TOY, toy_tree
 
 from pcpo.errors import ResultsError
 from pcpo.evidence.registry import GROUPS, load_group
-from pcpo.report.kept.choice import SITUATIONS, Measured, Situation, choice_table
+from pcpo.report.kept.choice import SITUATIONS, Compared, Measured, Situation, choice_table
 from pcpo.report.kept.results import FIGURES, readme_block, results_page
 from pcpo.report.kept.standing import TABLE, read_standing, standing, standing_sentence
 from pcpo.report.reference import (
@@ -31,6 +31,7 @@ from pcpo.report.reference import (
     write_part,
     write_reference,
 )
+from pcpo.report.sentences import number
 from pcpo.report.store import read_verdicts
 
 BEGIN, END = "<!-- reference: begin (by a tool) -->", "<!-- reference: end -->"
@@ -306,7 +307,7 @@ def test_a_part_of_an_unfinished_run_is_refused(kept: Path) -> None:
 
 def test_every_number_of_the_choice_is_of_a_declared_claim_or_control() -> None:
     for situation in SITUATIONS:
-        for one in situation.measured:
+        for one in (row for row in situation.measured if isinstance(row, Measured)):
             group = load_group(one.claim.partition(".")[0])
             [claim] = [claim for claim in group.claims if claim.id == one.claim]
             assert not one.control or one.control in {control.what for control in claim.controls}
@@ -331,3 +332,13 @@ def test_the_choice_quotes_the_table_of_verdicts(tree: Path, monkeypatch: pytest
     assert f"| control, {control['verdict']} |" in lines[4]
     assert lines[3].split(" | ")[3] != lines[4].split(" | ")[3]
     assert "not in the kept runs" in lines[5]
+
+
+def test_the_choice_quotes_the_comparison_of_methods(repository: Path) -> None:
+    methods = read_standing(repository / "docs/reference")
+    assert methods is not None
+    for situation in SITUATIONS:
+        for one in (row for row in situation.measured if isinstance(row, Compared)):
+            gaps = methods[methods["scenario"] == one.scenario].set_index("algorithm")["gap"]
+            assert f"| {number(gaps[one.method] / gaps['pcpo'])} (" in choice_table([], methods)
+    assert "not in the kept runs" in choice_table([], None)
