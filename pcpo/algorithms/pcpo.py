@@ -134,6 +134,11 @@ class PCPO:
         return frozenset(name for name, used in needed.items() if used)
 
     @property
+    def tells_equal_costs(self) -> bool:
+        """Return whether clusters of equal optimal cost are told apart."""
+        return self.prune_by_gains
+
+    @property
     def needs_separation(self) -> bool:
         """Return whether the clusters must differ in their optimal costs: (7) sees nothing else."""
         return not self.prune_by_gains and self.last_elimination != 0

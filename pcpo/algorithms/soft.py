@@ -76,6 +76,8 @@ class PCPOSoft:
     noise_weight: float = 1.0
     sets: Sets = "chosen"
 
+    tells_equal_costs = True
+
     def __post_init__(self) -> None:
         if self.sets not in get_args(Sets):
             raise ConfigError(f"sets: found {self.sets!r}, expected one of {', '.join(get_args(Sets))}")

@@ -240,7 +240,7 @@ def check_separation(scenarios: Mapping[str, Mapping[str, Any]], located: Callab
         fleet, made = scenario["fleet"], {one: ALGORITHMS[one].make() for one in scenario["algorithms"]}
         told = [one for one, method in made.items() if "separation" in method.uses]
         needing = [one for one, method in made.items() if getattr(method, "needs_separation", False)]
-        able = any(getattr(method, "prune_by_gains", False) for method in made.values()) or "schedule" not in scenario
+        able = any(getattr(method, "tells_equal_costs", False) for method in made.values())
         if "file" in fleet and (told or (needing and not able)):
             found = _fleet_of(Path(located(fleet["file"])))
             try:

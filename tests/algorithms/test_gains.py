@@ -99,6 +99,18 @@ def test_clusters_of_equal_cost_are_found_by_gains_alone() -> None:
         experiment.run("one_shot", seed=1)
 
 
+@pytest.mark.parametrize("name", ["pcpo_gains", "pcpo_soft", "pcpo_auto"])
+def test_methods_that_say_so_tell_clusters_of_equal_cost_apart(name: str) -> None:
+    assert getattr(make_algorithm(name), "tells_equal_costs", False)
+    if name == "pcpo_auto":
+        experiment = Experiment.model_free(mirrored(), rollouts=30_000, oracle="moments")
+    else:
+        experiment = Experiment.calibrated(mirrored(), Delta0=2.0, epochs=3, oracle="moments")
+    last = experiment.run(name, seed=2).groupby("agent").last()
+    assert last["set_correct"].all()
+    assert not getattr(PCPO(), "tells_equal_costs", False)
+
+
 def test_where_costs_part_all_clusters_at_once_nothing_changes() -> None:
     experiment = Experiment.calibrated(example_fleet(), Delta0=24.0, epochs=2, oracle="moments", minibatch_scale=0.1)
     plain, pruning = (experiment.run(name, seed=4).drop(columns="algorithm") for name in ("pcpo", "pcpo_gains"))

@@ -224,6 +224,7 @@ class TestEqualCosts:
 
     def test_what_can_may_have_it(self, tmp_path: Path) -> None:
         self.checked(tmp_path, algorithms=["pcpo", "pcpo_gains", "local"])
+        self.checked(tmp_path, algorithms=["pcpo", "pcpo_soft"])
         free = {"fleet": {"file": "fleet.yaml"}, "algorithms": ["pcpo_auto"]}
         check_separation({"motors": free}, lambda name: str(tmp_path / name))
         self.checked(tmp_path, self.TEXT.replace("-1.0", "-1.1"))

@@ -98,6 +98,8 @@ class PCPOAuto:
     estimator: Estimator | Literal["centred"] = "two_point"
     initial: InitialPhase | None = None
 
+    tells_equal_costs = True
+
     @property
     def mode(self) -> str:
         """Return "model-free", and the initial phase if there is one."""
