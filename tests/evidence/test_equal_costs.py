@@ -100,7 +100,7 @@ def test_rows_do_not_depend_on_other_seeds_and_are_as_declared() -> None:
     pd.testing.assert_frame_equal(both[both["seed"] == 9105].reset_index(drop=True), one)
     assert list(one.columns) == [*STUDIES["equal_costs"].columns, "cell"]
     assert not both.duplicated(list(STUDIES["equal_costs"].key)).any()
-    assert set(study("equal_costs_near", "toso", range(9101, 9102)).columns) == {*one.columns}
+    assert set(study("equal_costs_toso", "toso", range(9101, 9102)).columns) == {*one.columns}
 
 
 def made(method: str, cell: str, runs: int, **values: object) -> pd.DataFrame:
@@ -129,10 +129,13 @@ def tables(**changes: object) -> Tables:
         made("pcpo_gains_sync", "reflected", 80, gap=0.7),
         made("oracle_clusters", "reflected", 80, alone=1),
         made("local", "reflected", 80, gap=2.5, alone=1),
+    ]
+    toso = [
         made("pcpo_gains", "toso", 20, exact_from=2.0, by_costs=7),
         made("pcpo", "toso", 20, by_costs=7, **never),
     ]
-    return {"equal_costs": pd.concat(equal), "equal_costs_near": pd.concat(near)}
+    parts = {"equal_costs": equal, "equal_costs_near": near, "equal_costs_toso": toso}
+    return {name: pd.concat(part, ignore_index=True) for name, part in parts.items()}
 
 
 def verdicts(found: Tables) -> pd.Series:

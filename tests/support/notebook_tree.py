@@ -236,12 +236,15 @@ def equal_costs(rng: np.random.Generator) -> pd.DataFrame:
 
 
 def equal_costs_near(rng: np.random.Generator) -> pd.DataFrame:
-    parts = {
-        "close": ["pcpo_gains", "pcpo"],
-        "reflected": ["pcpo_gains_sync", "oracle_clusters", "local"],
-        "toso": ["pcpo_gains", "pcpo"],
-    }
-    frame = pd.concat([rows(rng, cell=[cell], method=methods) for cell, methods in parts.items()], ignore_index=True)
+    methods = {"close": ["pcpo_gains", "pcpo"], "reflected": ["pcpo_gains_sync", "oracle_clusters", "local"]}
+    return pd.concat([_near(rows(rng, cell=[cell], method=own)) for cell, own in methods.items()], ignore_index=True)
+
+
+def equal_costs_toso(rng: np.random.Generator) -> pd.DataFrame:
+    return _near(rows(rng, cell=["toso"], method=["pcpo_gains", "pcpo"]))
+
+
+def _near(frame: pd.DataFrame) -> pd.DataFrame:
     epochs = np.where(frame["method"] == "pcpo", np.inf, 1.0)
     return frame.assign(
         kind=frame["cell"], promised=2, parted=1, by_costs=5, epochs=4, exact_from=epochs, gap=frame["any"]
@@ -282,7 +285,7 @@ MADE: Mapping[str, Callable[[np.random.Generator], pd.DataFrame]] = {
         (clustering, heterogeneity, scaling, communication, grid, lemmas_mean, lemmas_estimates, defects_runs),
         (surrogate, literal_runs, literal_sizes, first_runs, sensitivity, fedlqr, hierarchical_complexity),
         (coop_lsvi_regret, rate, rate_closed, model_free_fleets, model_free_parts, scalar, scalar_rounds),
-        (equal_costs, equal_costs_near, drift, soft_clusters),
+        (equal_costs, equal_costs_near, equal_costs_toso, drift, soft_clusters),
     )
     for make in group
 }

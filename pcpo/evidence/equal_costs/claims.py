@@ -13,6 +13,7 @@ from pcpo.claims.power import probability, share, shift
 from pcpo.evidence.equal_costs.measures import (
     EQUAL,
     NEAR,
+    TOSO,
     gap_ratio,
     kept_together,
     later_than_costs,
@@ -146,7 +147,7 @@ CLAIMS: Sequence[Claim] = [
         id="toso",
         measure=toso,
         rule=AtMost(),
-        controls=[_control("pcpo", _COSTS, NEAR)],
+        controls=[_control("pcpo", _COSTS, TOSO)],
         power=probability(toso, 0.6, "60 % of runs are later"),
         figure="equal_costs_near",
         mode=_MODE,

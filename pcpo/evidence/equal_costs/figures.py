@@ -109,7 +109,8 @@ def _draw_equal(numbers: pd.DataFrame) -> Figure:
 def _near(tables: Tables) -> pd.DataFrame:
     """Tabulate both panels of figure `equal_costs_near`."""
     frame = tables["equal_costs_near"]
-    pruned = frame[frame["cell"].isin(["close", "toso"]) & (frame["method"] == "pcpo_gains")]
+    both = pd.concat([frame, tables["equal_costs_toso"]], ignore_index=True)
+    pruned = both[both["cell"].isin(["close", "toso"]) & (both["method"] == "pcpo_gains")]
     earlier = pruned.assign(value=pruned["by_costs"] - pruned["exact_from"])
     counts = earlier.groupby(["cell", "value"]).size().rename("fleets").reset_index().assign(panel="epochs")
     gaps = _ratios(frame, "reflected", ("pcpo_gains_sync", "local"))
@@ -166,7 +167,7 @@ FIGURES: dict[str, EvidenceFigure] = {
         r"clusters; negative: later. Below: clusters of other dynamics but one optimal gain and cost, which stay "
         r"together: gap over that of the two clusters kept apart, at the same rollouts, geometric means over fleets "
         r"with 95 % intervals.",
-        inputs=("equal_costs_near",),
+        inputs=("equal_costs_near", "equal_costs_toso"),
         table=_near,
         draw=_draw_near,
     ),

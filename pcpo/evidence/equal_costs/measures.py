@@ -10,9 +10,20 @@ from pcpo.claims import findings
 from pcpo.claims.contract import Finding, Tables
 from pcpo.errors import ResultsError
 
-__all__ = ["EQUAL", "NEAR", "gap_ratio", "kept_together", "later_than_costs", "not_exact", "settled", "split", "toso"]
+__all__ = [
+    "EQUAL",
+    "NEAR",
+    "TOSO",
+    "gap_ratio",
+    "kept_together",
+    "later_than_costs",
+    "not_exact",
+    "settled",
+    "split",
+    "toso",
+]
 
-EQUAL, NEAR = "equal_costs", "equal_costs_near"
+EQUAL, NEAR, TOSO = "equal_costs", "equal_costs_near", "equal_costs_toso"
 #: Largest fraction of fleets for which the statements of the theorem may fail, and for what holds nearly always.
 _BOUND, _NEARLY = 0.05, 0.1
 #: The same for the runs on the one fleet of Toso.
@@ -23,7 +34,7 @@ _EARLIER = 2
 
 def _rows(tables: Tables, fleets: str, method: str) -> pd.DataFrame:
     """Return the rows of a method on some kind of fleets, by seed; ResultsError if there are none."""
-    frame = tables[EQUAL if fleets == "equal" else NEAR]
+    frame = tables[{"equal": EQUAL, "toso": TOSO}.get(fleets, NEAR)]
     rows = frame[(frame["cell"] == fleets) & (frame["method"] == method)]
     if rows.empty:
         raise ResultsError(f"{fleets}: found no runs of {method}, expected some")
