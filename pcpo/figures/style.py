@@ -95,7 +95,7 @@ METHOD_LOOKS = {
     "pcpo_radius_1_6": Look(GLOBAL_COLOUR, "v", "--"),
     "pcpo_centred_radius_1_6": Look(_PALETTE[4], "X", ":"),
     "pcpo_two_point_radius_1_6": Look(_PALETTE[2], "P", (0, (5, 3))),
-    "pcpo_gains": Look(_INDIGO, "P", "-."),
+    "pcpo_gains": Look(_DARK, "D", "-."),
     "pcpo_scalar": Look(_PALETTE[9], "p", "--"),
     "pcpo_auto": Look(_PALETTE[3], "*", "-"),
     "pcpo_alarm": Look(_PALETTE[5], "^", "--"),

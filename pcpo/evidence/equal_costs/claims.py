@@ -27,7 +27,7 @@ __all__ = ["CLAIMS"]
 
 _MODE: Mode = "calibrated, moment oracle"
 #: Largest ratios of gaps: to known clusters, to local learning, and of merged clusters of one gain to known ones.
-_KNOWN, _LOCAL, _MERGED = 1.5, 0.75, 0.9
+_KNOWN_MARGIN, _LOCAL_BOUND, _MERGED_BOUND = 1.5, 0.75, 0.9
 #: Fraction of fleets that fail at the alternative of the power.
 _OFTEN = 0.25
 
@@ -64,9 +64,9 @@ def _control(name: str, what: str, study: str = EQUAL, *, method: str = "pcpo_ga
 _COSTS = "PCPO: sets pruned by costs alone, (7)"
 _SHUFFLED = _control("shuffled", "gains that belong to other agents")
 _NARROW = _control("narrow", "a tenth of the distance, as if the growth constant were a hundred times as large")
-_known = partial(gap_ratio, fleets="equal", method="pcpo_gains", other="oracle_clusters", bound=_KNOWN)
-_local = partial(gap_ratio, fleets="equal", method="pcpo_gains", other="local", bound=_LOCAL)
-_merged = partial(gap_ratio, fleets="reflected", method="pcpo_gains_sync", other="oracle_clusters", bound=_MERGED)
+_known = partial(gap_ratio, fleets="equal", method="pcpo_gains", other="oracle_clusters", bound=_KNOWN_MARGIN)
+_local = partial(gap_ratio, fleets="equal", method="pcpo_gains", other="local", bound=_LOCAL_BOUND)
+_merged = partial(gap_ratio, fleets="reflected", method="pcpo_gains_sync", other="oracle_clusters", bound=_MERGED_BOUND)
 _exact, _close = partial(not_exact, fleets="equal"), partial(not_exact, fleets="close")
 _FAILING = f"{100 * _OFTEN:g} % of fleets fail"
 
@@ -110,7 +110,7 @@ CLAIMS: Sequence[Claim] = [
             _control("pcpo", _COSTS),
             Control("tripled", "gaps three times as large", _tripled),
         ],
-        power=shift(_known, _KNOWN, "three times the gap of known clusters"),
+        power=shift(_known, _KNOWN_MARGIN, "three times the gap of known clusters"),
         figure="equal_costs",
         mode=_MODE,
     ),
@@ -119,7 +119,7 @@ CLAIMS: Sequence[Claim] = [
         measure=_local,
         rule=AtMost(),
         controls=[_control("pcpo", _COSTS), _control("local", "every agent alone")],
-        power=shift(_local, _LOCAL, "one and a half times the gap of local learning"),
+        power=shift(_local, _LOCAL_BOUND, "one and a half times the gap of local learning"),
         figure="equal_costs",
         mode=_MODE,
     ),
@@ -169,7 +169,7 @@ CLAIMS: Sequence[Claim] = [
             _control("oracle_clusters", "the two clusters kept apart", NEAR, method="pcpo_gains_sync"),
             _control("local", "every agent alone", NEAR, method="pcpo_gains_sync"),
         ],
-        power=shift(_merged, _MERGED, "1.8 times the gap of known clusters"),
+        power=shift(_merged, _MERGED_BOUND, "1.8 times the gap of known clusters"),
         figure="equal_costs_near",
         mode=_MODE,
     ),
