@@ -57,6 +57,7 @@ _NAMES = (
     "literal",
     "practice",
     "model_free",
+    "nonlinear",
     "fedlqr",
     "hierarchical",
     "coop_lsvi",

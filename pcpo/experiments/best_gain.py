@@ -1,9 +1,9 @@
 """Find the best linear gain of a nonlinear plant: Newton's method on the mean cost of fixed paths of the noise.
 
 Nothing about a nonlinear plant is known in closed form, so what is true of it is computed: C_S(K) is the mean cost over
-S paths, the same for every gain (common random numbers).  It is a function of K without noise, its differences are exact
-but for rounding, and its minimum is the best gain up to a gap of tr(H⁻¹Σ)/(2S) on average, Σ the covariance of one path's
-gradient.  Gaps C_S(K) − C_S(K̂) over the same paths are those of the plant up to factors 1 + O(S^(−1/2)).
+S paths, the same for every gain (common random numbers).  It is a function of K without noise, its differences are
+exact but for rounding, and its minimum is the best gain up to a gap of tr(H⁻¹Σ)/(2S) on average, Σ the covariance of one
+path's gradient.  Gaps C_S(K) − C_S(K̂) over the same paths are those of the plant up to factors 1 + O(S^(−1/2)).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FIRST_STEP = 1e-2
 #: Newton's method ends at a decrement of this share of the gap that the choice of the paths leaves, or, where paths
 #: hardly differ, at this multiple of the cost.
 _SHARE, _TOLERANCE = 0.1, 1e-9
-_ITERATIONS, _HALVINGS = 40, 30
+_ITERATIONS, _HALVINGS = 20, 12
 #: Share of the paths on which the Hessian, and a first guess of the gain, are found.
 _ROUGH = 8
 
@@ -59,7 +59,7 @@ class SampleCost:
         return self.moments(gains, np.eye(len(gains)))[0]
 
     def moments(self, gains: FloatArray, forms: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return means ``(j,)``, and covariance of one path ``(j, j)``, of linear forms ``(j, k)`` of the gains' costs."""
+        """Return means ``(j,)`` and covariance of one path ``(j, j)`` of linear forms ``(j, k)`` of the costs."""
         if gains.ndim != 3 or gains.shape[1:] != (self.plant.m, self.plant.n):
             raise ConfigError(f"gains: found shape {gains.shape}, expected (k, {self.plant.m}, {self.plant.n})")
         rng, blocks = stream(self.seed, Purpose.EVALUATION, *self.key), -(-self.paths // BLOCK)
@@ -90,7 +90,8 @@ class BestGain:
         gain: K̂, ``(m, n)``.
         cost: C_S(K̂).
         error: standard error of the cost, over choices of the paths.
-        gap_error: tr(H⁻¹Σ)/(2S), the gap of K̂ that the choice of the paths leaves on average.
+        gap_error: tr(H⁻¹Σ)/(2S), the gap of K̂ that the choice of the paths leaves on average, and the decrement
+            gᵀH⁻¹g/2 at which Newton's method ended, far below unless it ended early.
         hessian: H of C at K̂ by rows of K, ``(D, D)``, from an eighth of the paths.
         iterations: of Newton's method.
     """
@@ -114,7 +115,7 @@ def best_gain(cost: SampleCost, start: FloatArray) -> BestGain:
         start: a gain of finite cost, ``(m, n)``.
 
     Raises:
-        ConfigError: for a start of infinite cost, and if the method does not end in 40 iterations.
+        ConfigError: for a start of infinite cost.
     """
     rough = replace(cost, paths=-(-cost.paths // _ROUGH))
     gain, steps = np.asarray(start, dtype=np.float64), _FIRST_STEP * np.maximum(1.0, np.abs(start)).ravel()
@@ -127,7 +128,7 @@ def best_gain(cost: SampleCost, start: FloatArray) -> BestGain:
 
 def _descended(cost: SampleCost, gain: FloatArray, steps: FloatArray, known: FloatArray | None) -> BestGain:
     """Return the minimum over the paths of `cost`, with a Hessian found anew in every iteration unless it is known."""
-    D, paths = gain.size, -(-cost.paths // BLOCK) * BLOCK
+    paths = -(-cost.paths // BLOCK) * BLOCK
     for iteration in range(_ITERATIONS):
         hessian, steps = (known, steps) if known is not None else _hessian(cost, gain, steps)
         means, covariance = cost.moments(_around(gain, _FIRST * steps), _forms(_FIRST * steps))
@@ -135,12 +136,15 @@ def _descended(cost: SampleCost, gain: FloatArray, steps: FloatArray, known: Flo
         move = -np.linalg.solve(hessian, gradient)
         decrement = -float(gradient @ move) / 2
         left = float(np.trace(np.linalg.solve(hessian, covariance[1:, 1:]))) / (2 * paths)
-        if not np.isfinite(decrement):
-            break
+        error = float(np.sqrt(covariance[0, 0] / paths))
+        found = BestGain(gain, here, error, left + decrement, hessian, iteration)
         if decrement <= _SHARE * left + _TOLERANCE * here:
-            return BestGain(gain, here, float(np.sqrt(covariance[0, 0] / paths)), left, hessian, iteration)
-        gain = _moved(cost, gain, move.reshape(gain.shape), here)
-    raise ConfigError(f"best gain: found no minimum in {_ITERATIONS} iterations, expected D = {D} entries to converge")
+            break
+        moved = _moved(cost, gain, move.reshape(gain.shape), here)
+        if np.array_equal(moved, gain):  # paths so few that differences are rough: no better gain is in sight
+            break
+        gain = moved
+    return found
 
 
 def _forms(steps: FloatArray) -> FloatArray:

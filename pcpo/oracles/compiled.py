@@ -111,7 +111,7 @@ class CompiledPlant:
         except Exception as error:  # whatever Numba says of a user's function
             raise ConfigError(f"dynamics: found that they cannot be compiled: {one_line(error)}") from error
         if not (np.isfinite(after).all() and np.isfinite(costs).all()):
-            raise ConfigError("dynamics: found a next state or cost at the state 0 that is not finite, expected numbers")
+            raise ConfigError("dynamics: found a next state or cost at the state 0 that is not finite, expected a number")
 
 
 def _size(name: str, value: int) -> int:

@@ -66,7 +66,7 @@ def _cart_pole(x, u, p, after, costs):  # type: ignore[no-untyped-def]
 
 @numba.njit(error_model="numpy", inline="always")
 def _act(u, angle, limit, s, force, lean):  # type: ignore[no-untyped-def]
-    """Set `force` to the input that acts, and `lean` to sin(s·angle)/s, in units of the noise; in the limit for s = 0."""
+    """Set `force` to the input that acts, and `lean` to sin(s·angle)/s, in units of the noise, or their limits."""
     if s == 0.0:
         for k in range(len(u)):
             force[k] = u[k]

@@ -40,6 +40,7 @@ CLAIMS: Mapping[str, Sequence[str]] = {
     "coop_lsvi": ("alone", "together"),
     "rate": ("paper_rate", "best_rate"),
     "model_free": ("failures", "gap", "below_alone", "probing"),
+    "nonlinear": ("sets", "level", "below_linearised"),
 }
 SEEDS = range(6)
 
@@ -215,12 +216,22 @@ def model_free_parts(rng: np.random.Generator) -> pd.DataFrame:
     return frame.assign(condition=frame["cell"], spent=9e4, probing=1e4 * frame["any"])
 
 
+def nonlinear(rng: np.random.Generator) -> pd.DataFrame:
+    cells = {"linear": 0.0, "level_5": 0.05, "level_20": 0.2, "control:equal": 0.2}
+    frame = rows(rng, cell=list(cells), size=[1, 2, 4])
+    control = frame["cell"] == "control:equal"
+    frame = frame.assign(level=frame["cell"].map(cells), role=np.where(control, "control", "grid"), gap=frame["any"])
+    exact = by(rng, frame, "cell", "seed") > 0.9
+    change = -frame["level"] * rng.uniform(0.9, 1.3, len(frame))
+    return frame.assign(exact=1 * exact, change=change, gap_error=1e-3, cluster=frame.groupby(["cell", "seed"]).cumcount())
+
+
 MADE: Mapping[str, Callable[[np.random.Generator], pd.DataFrame]] = {
     make.__name__: make
     for group in (
         (clustering, heterogeneity, scaling, communication, grid, lemmas_mean, lemmas_estimates, defects_runs),
         (surrogate, literal_runs, literal_sizes, first_runs, sensitivity, fedlqr, hierarchical_complexity),
-        (coop_lsvi_regret, rate, rate_closed, model_free_fleets, model_free_parts),
+        (coop_lsvi_regret, rate, rate_closed, model_free_fleets, model_free_parts, nonlinear),
     )
     for make in group
 }

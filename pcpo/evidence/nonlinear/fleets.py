@@ -18,7 +18,7 @@ import numpy as np
 
 from pcpo import lqr
 from pcpo.arrays import FloatArray, IntArray
-from pcpo.errors import ConfigError, FleetError
+from pcpo.errors import FleetError
 from pcpo.experiments.best_gain import BestGain, SampleCost, best_gain
 from pcpo.experiments.learning import Plants
 from pcpo.lqr.cost import hessian_matrix
@@ -27,7 +27,7 @@ from pcpo.oracles.compiled import CompiledPlant
 from pcpo.oracles.pendulums import GRAVITY, CartPole, Pendulum
 from pcpo.simulation.noise import Purpose, noise_law, stream
 
-__all__ = ["GAMMA", "HORIZON", "KINDS", "RATIOS", "SIZES", "Drawn", "Fleet", "at_level", "draw"]
+__all__ = ["GAMMA", "HORIZON", "KINDS", "MOST", "RATIOS", "SIZES", "Drawn", "Fleet", "at_level", "draw"]
 
 #: γ, and the first h with γ^h < 10⁻⁴.
 GAMMA, HORIZON = 0.8, 42
@@ -35,15 +35,17 @@ KINDS = ("pendulum", "cart_pole")
 #: Δ/σ.
 RATIOS = (0.3, 1.0, 3.0)
 #: Agents of the clusters; which system has which size is drawn.
-SIZES = (2, 4, 8)
+SIZES = (1, 2, 4)
 #: Range of C(K⁰)/C* of the linearised plants; all agents start from one gain.
 _START = (1.02, 1.6)
+#: The largest level, and the largest C(K⁰)/C(K) there, K the optimal gain of the linearised plant.
+MOST, _DEAREST = 0.2, 3.0
 #: Largest σ/C at K⁰ of a linearised plant: without it, K⁰ may have rollouts of infinite variance.
 _SPREAD = 1.5
 _TRIES = 20_000
 #: Paths of the search for the noise: of its bracket, and of the noise itself; factor between the noises of the bracket.
-_FEW, _MANY, _FACTOR, _FIRST_NOISE, _MOST_NOISE = 4096, 32768, 1.2, 0.01, 3.0
-_SECANTS = 3
+_FEW, _MANY, _FACTOR, _FIRST_NOISE, _MOST_NOISE = 4096, 16384, 1.25, 0.03, 0.6
+_SECANTS = 1
 #: Keys of streams and of paths.
 _KEY, _SEARCH, _TRUTH = 50, 51, 52
 
@@ -125,15 +127,15 @@ class Fleet:
 
 def _pendulum_numbers(rng: np.random.Generator) -> dict[str, float]:
     """Draw the numbers of a pendulum."""
-    mass, length = _log(rng, 0.5, 2), _log(rng, 0.3, 1)
+    mass, length = _log(rng, 0.5, 2), _log(rng, 0.5, 1.5)
     inertia = mass * length**2
     return {
         "mass": mass,
         "length": length,
         "friction": float(rng.uniform(0, 1)) * inertia,
-        "limit": float(rng.uniform(0.3, 0.6)) * mass * length * GRAVITY,
-        "input_cost": _log(rng, 0.003, 0.03) / inertia**2,
-        "dt": 0.05,
+        "limit": float(rng.uniform(2, 4)) * mass * length * GRAVITY,
+        "input_cost": _log(rng, 0.05, 0.5) / inertia**2,
+        "dt": 0.1,
     }
 
 
@@ -146,7 +148,7 @@ def _cart_pole_numbers(rng: np.random.Generator) -> dict[str, float]:
         "length": length,
         "friction": float(rng.uniform(0, 1)),
         "pole_friction": float(rng.uniform(0, 0.3)),
-        "limit": float(rng.uniform(0.15, 0.35)) * (mass + pole) * GRAVITY,
+        "limit": float(rng.uniform(1.2, 2.5)) * (mass + pole) * GRAVITY,
         "input_cost": _log(rng, 0.003, 0.03) / mass**2,
         "dt": 0.05,
     }
@@ -185,8 +187,23 @@ def draw(number: int) -> Drawn:
         start = np.mean([optimum.K for optimum in optima], axis=0)
         above = [lqr.cost(s, start) / o.cost for s, o in zip(systems, optima, strict=True)]
         if all(_START[0] <= one <= _START[1] for one in above) and max(_spread(s, start) for s in systems) <= _SPREAD:
-            return Drawn(number, kind, ratio, numbers, labels, start)
+            found = Drawn(number, kind, ratio, numbers, labels, start)
+            if _reaches(found):
+                return found
     raise FleetError(f"fleet {number}: found none in {_TRIES:,} draws, expected systems with a common gain")
+
+
+def _reaches(drawn: Drawn) -> bool:
+    """Say whether every cluster has a noise of the largest level, with K⁰ dear by no more than `_DEAREST` there."""
+    for h in range(len(drawn.numbers)):
+        noise = _bracket(drawn, h, MOST)
+        if noise is None:
+            return False
+        plant, both = drawn.plant(h, noise=noise), np.stack([drawn.start, lqr.riccati(drawn.system(h)).K])
+        start, optimum = SampleCost(plant, GAMMA, HORIZON, _FEW, drawn.number, (_SEARCH, h))(both)
+        if not start <= _DEAREST * optimum:
+            return False
+    return True
 
 
 @lru_cache(maxsize=8)
@@ -200,7 +217,7 @@ def at_level(number: int, level: float, paths: int, ratio: float | None = None) 
         ratio: Δ/σ; None is that of the number, and 0 gives clusters of equal cost.
 
     Raises:
-        FleetError: if the level is not reached, or a best gain is not found.
+        FleetError: if the level is not reached, on the few paths of the search.
     """
     drawn = draw(number)
     clusters = range(len(drawn.numbers))
@@ -254,10 +271,26 @@ def _best(drawn: Drawn, cluster: int, noise: float, paths: int) -> tuple[BestGai
     optimum = lqr.riccati(drawn.system(cluster)).K
     both = [_truth(drawn.plant(cluster, noise=s), paths, drawn.number, cluster) for s in (noise, 0.0)]
     here, linear = (float(cost(optimum[None])[0]) for cost in both)
-    try:
-        return best_gain(both[0], optimum), here / linear - 1
-    except ConfigError as error:
-        raise FleetError(f"fleet {drawn.number}, cluster {cluster}: {error}") from error
+    return best_gain(both[0], optimum), here / linear - 1
+
+
+def _change(drawn: Drawn, cluster: int, noise: float, paths: int) -> float:
+    """Return C(K)/C_lin(K) − 1 at K* of the linearised plant, on the paths of the search."""
+    optimum = lqr.riccati(drawn.system(cluster)).K[None]
+    plants = [drawn.plant(cluster, noise=s) for s in (noise, 0.0)]
+    ways = [SampleCost(plant, GAMMA, HORIZON, paths, drawn.number, (_SEARCH, cluster)) for plant in plants]
+    here, linear = (float(way(optimum)[0]) for way in ways)
+    return here / linear - 1
+
+
+def _bracket(drawn: Drawn, cluster: int, level: float) -> float | None:
+    """Return the first noise of a grid at which few paths show a change of a level; None if there is none."""
+    noise = _FIRST_NOISE
+    while noise <= _MOST_NOISE:
+        if abs(_change(drawn, cluster, noise, _FEW)) >= level:
+            return noise
+        noise *= _FACTOR
+    return None
 
 
 def _noise(drawn: Drawn, cluster: int, level: float) -> float:
@@ -267,23 +300,13 @@ def _noise(drawn: Drawn, cluster: int, level: float) -> float:
     """
     if level == 0:
         return 0.0
-    optimum = lqr.riccati(drawn.system(cluster)).K[None]
-
-    def change(noise: float, paths: int) -> float:
-        plants = [drawn.plant(cluster, noise=s) for s in (noise, 0.0)]
-        ways = [SampleCost(plant, GAMMA, HORIZON, paths, drawn.number, (_SEARCH, cluster)) for plant in plants]
-        here, linear = (float(way(optimum)[0]) for way in ways)
-        return abs(here / linear - 1) / level
-
-    noise = _FIRST_NOISE
-    while change(noise, _FEW) < 1:
-        noise *= _FACTOR
-        if noise > _MOST_NOISE:
-            raise FleetError(f"fleet {drawn.number}, cluster {cluster}: found no noise that changes costs by {level:g}")
-    found = [np.log(noise / _FACTOR), np.log(noise)]
-    values = [float(np.log(change(float(np.exp(s)), _MANY))) for s in found]
-    for _ in range(_SECANTS):
-        slope = (values[-1] - values[-2]) / (found[-1] - found[-2])
-        found.append(found[-1] - values[-1] / slope)
-        values.append(float(np.log(change(float(np.exp(found[-1])), _MANY))))
-    return float(np.exp(found[-1]))
+    first = _bracket(drawn, cluster, level)
+    if first is None:
+        raise FleetError(f"fleet {drawn.number}, cluster {cluster}: found no noise that changes costs by {level:g}")
+    found, values = [float(np.log(first / _FACTOR)), float(np.log(first))], []
+    for k in range(_SECANTS + 2):
+        if k >= 2:
+            slope = (values[-1] - values[-2]) / (found[-1] - found[-2])
+            found.append(found[-1] - values[-1] / slope)
+        values.append(float(np.log(abs(_change(drawn, cluster, float(np.exp(found[k])), _MANY)) / level)))
+    return float(np.exp(found[-1] - values[-1] * (found[-1] - found[-2]) / (values[-1] - values[-2])))

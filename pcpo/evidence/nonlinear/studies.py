@@ -14,15 +14,15 @@ from pcpo.algorithms.protocol import RunResult
 from pcpo.claims.contract import Study, named_control
 from pcpo.claims.options import whole
 from pcpo.errors import ConfigError
-from pcpo.evidence.nonlinear.fleets import HORIZON, SIZES, Fleet, at_level
+from pcpo.evidence.nonlinear.fleets import HORIZON, MOST, SIZES, Fleet, at_level
 from pcpo.experiments.learning import result
 
 __all__ = ["EQUAL", "LEVELS", "STUDIES", "Cell"]
 
 #: Relative changes of the cost that the nonlinearity makes, by the names of cells.
-LEVELS: Mapping[str, float] = {"linear": 0.0, "level_5": 0.05, "level_20": 0.2}
-#: Cells of plants whose best gains cost the same, with the rule that makes the sets: (7), or the tests of gains.
-EQUAL: Mapping[str, str] = {"control:equal": "costs", "control:equal_tests": "tests"}
+LEVELS: Mapping[str, float] = {"linear": 0.0, "level_5": 0.05, "level_20": MOST}
+#: Cell of plants whose best gains cost the same.
+EQUAL = "control:equal"
 
 
 @dataclass(frozen=True)
@@ -34,21 +34,19 @@ class Cell:
         rollouts: T, per agent.
         paths: S, of what is true.
         equal: whether the best gains of all clusters cost the same.
-        sets: option of `pcpo_auto`.
     """
 
     level: float
     rollouts: int
     paths: int
     equal: bool = False
-    sets: str = "tests"
 
 
 def _cells(options: Mapping[str, Any]) -> dict[str, Cell]:
-    """Make a cell for every level, and those of equal costs at the largest."""
+    """Make a cell for every level, and one of equal costs at the largest."""
     T, S = options["rollouts"], options["paths"]
     cells = {name: Cell(level, T, S) for name, level in LEVELS.items()}
-    return cells | {name: Cell(max(LEVELS.values()), T, S, True, sets) for name, sets in EQUAL.items()}
+    return {**cells, EQUAL: Cell(MOST, T, S, equal=True)}
 
 
 def _simulate(cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
@@ -60,7 +58,7 @@ def _of_fleet(cell: Cell, seed: int) -> pd.DataFrame:
     """Run a fleet, and compare what was learned with what is true."""
     fleet = at_level(seed, cell.level, cell.paths, 0.0 if cell.equal else None)
     try:
-        run = result(fleet.agents, budget=cell.rollouts, seed=seed, horizon=HORIZON, sets=cell.sets)
+        run = result(fleet.agents, budget=cell.rollouts, seed=seed, horizon=HORIZON)
     except ConfigError:  # costs at K⁰ that cannot be learned from
         run = None
     named = {
@@ -72,7 +70,6 @@ def _of_fleet(cell: Cell, seed: int) -> pd.DataFrame:
         "n": fleet.plants[0].n,
         "m": fleet.plants[0].m,
         "ratio": fleet.ratio,
-        "sets": cell.sets,
         "budget": float(cell.rollouts),
         "spent": 0.0 if run is None else float(run.final.rollouts),
         "refused": int(run is None),
@@ -118,7 +115,6 @@ _COLUMNS = {
     "n": "states",
     "m": "inputs",
     "ratio": "Δ/σ, σ of one rollout's cost at the best gain of the first cluster",
-    "sets": "how pcpo_auto makes the sets: by tests of gains, or by (7) of costs",
     "budget": "T, rollouts per agent that the run may spend",
     "spent": "rollouts per agent that it spent",
     "refused": "1 if pcpo_auto refuses the costs at K⁰, and every agent keeps its gain, else 0",
@@ -130,7 +126,7 @@ _COLUMNS = {
     "change": "C(K)/C_lin(K) − 1 at K* of the linearised plant, on other paths than the noise was found with",
     "cost": "C*, of the best linear gain (cost units)",
     "cost_error": "standard error of the cost, over C*; 0 where it is exact",
-    "gap_error": "mean gap of the best gain that the choice of its paths leaves, over C*",
+    "gap_error": "gap of the best gain that the choice of its paths leaves on average, and the last decrement, over C*",
     "start_gap": "C(K⁰)/C* − 1",
     "linear_gap": "the same at the optimal gain of the linearised plant",
     "local_gap": "the same at X, mean over agents; infinite if that of one is",
@@ -146,7 +142,7 @@ STUDIES: dict[str, Study] = {
         simulate=_simulate,
         columns=_COLUMNS,
         key=("seed", "cluster"),
-        options={"rollouts": whole(30_000, least=5_000), "paths": whole(32_768, least=2_048)},
+        options={"rollouts": whole(100_000, least=5_000), "paths": whole(8192, least=2048)},
         controls_only=named_control,
     ),
 }
