@@ -2,8 +2,8 @@
 
 Nothing about a nonlinear plant is known in closed form, so what is true of it is computed: C_S(K) is the mean cost over
 S paths, the same for every gain (common random numbers).  It is a function of K without noise, its differences are
-exact but for rounding, and its minimum is the best gain up to a gap of tr(H⁻¹Σ)/(2S) on average, Σ the covariance of one
-path's gradient.  Gaps C_S(K) − C_S(K̂) over the same paths are those of the plant up to factors 1 + O(S^(−1/2)).
+exact but for rounding, and its minimum is the best gain up to a gap of tr(H⁻¹Σ)/(2S) on average, Σ the covariance of
+one path's gradient.  Gaps C_S(K) − C_S(K̂) over the same paths are those of the plant up to factors 1 + O(S^(−1/2)).
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _descended(cost: SampleCost, gain: FloatArray, steps: FloatArray, known: Flo
         hessian, steps = (known, steps) if known is not None else _hessian(cost, gain, steps)
         means, covariance = cost.moments(_around(gain, _FIRST * steps), _forms(_FIRST * steps))
         here, gradient = float(means[0]), means[1:]
-        move = -np.linalg.solve(hessian, gradient)
+        move = np.asarray(-np.linalg.solve(hessian, gradient), dtype=np.float64)
         decrement = -float(gradient @ move) / 2
         left = float(np.trace(np.linalg.solve(hessian, covariance[1:, 1:]))) / (2 * paths)
         error = float(np.sqrt(covariance[0, 0] / paths))

@@ -14,7 +14,7 @@ from pcpo.simulation.kernels import BLOCK
 from pcpo.simulation.noise import random_words
 from pcpo.simulation.plants import Dynamics, compiled_dynamics, plant_kernel, signs
 
-__all__ = ["CompiledPlant"]
+__all__ = ["CompiledPlant", "by_kernel"]
 
 _KERNELS: dict[tuple[Dynamics, int, int], tuple[Any, Callable[..., None]]] = {}
 
@@ -67,9 +67,7 @@ class CompiledPlant:
         z = signs(random_words(rng, (-(-len(states) // BLOCK), self.n)))[: len(states)]
         return after + self.noise * z, costs
 
-    def rollouts(
-        self, gains: FloatArray, horizon: int, gamma: float, rng: np.random.Generator
-    ) -> FloatArray | None:
+    def rollouts(self, gains: FloatArray, horizon: int, gamma: float, rng: np.random.Generator) -> FloatArray | None:
         """Return costs ``(count,)`` of rollouts under gains ``(count, m, n)``, with the noise that `step` would draw.
 
         Returns None, with the generator as it was, if a cost is NaN: `step` then shows where that comes from.
@@ -111,10 +109,19 @@ class CompiledPlant:
         except Exception as error:  # whatever Numba says of a user's function
             raise ConfigError(f"dynamics: found that they cannot be compiled: {one_line(error)}") from error
         if not (np.isfinite(after).all() and np.isfinite(costs).all()):
-            raise ConfigError("dynamics: found a next state or cost at the state 0 that is not finite, expected a number")
+            raise ConfigError(
+                "dynamics: found a next state or cost at the state 0 that is not finite, expected a number"
+            )
 
 
-def _size(name: str, value: int) -> int:
+def by_kernel(
+    plant: object, gains: FloatArray, horizon: int, gamma: float, rng: np.random.Generator
+) -> FloatArray | None:
+    """Return costs ``(count,)`` of a compiled plant; None where the plain path must simulate, or say what is wrong."""
+    return plant.rollouts(gains, horizon, gamma, rng) if isinstance(plant, CompiledPlant) else None
+
+
+def _size(name: str, value: object) -> int:
     """Return a number of states or inputs; ConfigError unless it is 1 or more."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ConfigError(f"{name}: found {value!r}, expected a whole number, 1 or more")

@@ -28,7 +28,7 @@ from pcpo.oracles.answers import (
     truth_of,
     vector_length,
 )
-from pcpo.oracles.compiled import CompiledPlant
+from pcpo.oracles.compiled import by_kernel
 from pcpo.oracles.protocol import Estimates, Estimator, Question, Trajectories
 from pcpo.oracles.rollout import AgentStreams, LedgerOracle, PartOfEpochs, agent_streams
 from pcpo.simulation.kernels import BLOCK, SATURATION, accumulate, folded, saturate
@@ -287,7 +287,7 @@ class PlantOracle(LedgerOracle):
         if isinstance(plant.plant, SingleEnvironment):
             found = plant.plant.costs(gains, self._horizon, self._gamma, noise, where=plant.where)
             costs.reshape(-1)[:count] = found
-        elif (fast := _by_kernel(plant.plant, gains, self._horizon, self._gamma, noise)) is not None:
+        elif (fast := by_kernel(plant.plant, gains, self._horizon, self._gamma, noise)) is not None:
             costs.reshape(-1)[:count] = fast
         else:
             stages = _simulated(plant, gains, noise, np.zeros((self._horizon, 1, 1)))
@@ -318,13 +318,6 @@ class PlantOracle(LedgerOracle):
                 lost[i] |= ~(np.abs(numbers) < SATURATION).all(axis=(1, 2))
         states[lost], inputs[lost] = 0.0, 0.0
         return Trajectories(states, inputs, lost.sum(axis=1, dtype=np.int64))
-
-
-def _by_kernel(
-    plant: Plant, gains: FloatArray, horizon: int, gamma: float, noise: np.random.Generator
-) -> FloatArray | None:
-    """Return costs ``(count,)`` of a compiled plant; None where the plain path must simulate, or say what is wrong."""
-    return plant.rollouts(gains, horizon, gamma, noise) if isinstance(plant, CompiledPlant) else None
 
 
 def _powers(discount: float, horizon: int) -> FloatArray:

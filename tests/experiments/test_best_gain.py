@@ -50,7 +50,7 @@ def test_no_gain_nearby_is_better_on_a_nonlinear_plant() -> None:
 
 def test_bad_starts_are_named() -> None:
     cost = SampleCost(Pendulum(), 0.8, 42, 64, 1)
-    with pytest.raises(ConfigError, match="^start: found a gain of infinite cost, expected one of finite cost$"):
+    with pytest.raises(ConfigError, match=r"^start: found a gain of infinite cost, expected one of finite cost$"):
         best_gain(cost, np.full((1, 2), 1e200))
     with pytest.raises(ConfigError, match=r"^gains: found shape \(2, 2\), expected \(k, 1, 2\)$"):
         cost(np.zeros((2, 2)))

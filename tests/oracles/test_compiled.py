@@ -139,7 +139,9 @@ def _text(x, u, p, after, costs):  # type: ignore[no-untyped-def]
 
 def test_nan_at_an_ordinary_state_is_refused() -> None:
     oracle = _oracle(CompiledPlant(1, 1, _broken), np.zeros((1, 1)))
-    with pytest.raises(ConfigError, match=r"plant: CompiledPlant of agent 0, step: found NaN as the stage cost at \[-1"):
+    with pytest.raises(
+        ConfigError, match=r"plant: CompiledPlant of agent 0, step: found NaN as the stage cost at \[-1"
+    ):
         oracle.costs(np.zeros((2, 1, 1)), 10, purpose=Purpose.COST, epoch=1)
 
 
@@ -164,5 +166,5 @@ def test_bad_numbers_are_named(make: Callable[[], object], message: str) -> None
 
 
 def test_dynamics_that_do_not_compile_are_named() -> None:
-    with pytest.raises(ConfigError, match="^dynamics: found that they cannot be compiled: "):
+    with pytest.raises(ConfigError, match=r"^dynamics: found that they cannot be compiled: "):
         CompiledPlant(1, 1, _text)

@@ -223,7 +223,9 @@ def nonlinear(rng: np.random.Generator) -> pd.DataFrame:
     frame = frame.assign(level=frame["cell"].map(cells), role=np.where(control, "control", "grid"), gap=frame["any"])
     exact = by(rng, frame, "cell", "seed") > 0.9
     change = -frame["level"] * rng.uniform(0.9, 1.3, len(frame))
-    return frame.assign(exact=1 * exact, change=change, gap_error=1e-3, cluster=frame.groupby(["cell", "seed"]).cumcount())
+    return frame.assign(
+        exact=1 * exact, change=change, gap_error=1e-3, cluster=frame.groupby(["cell", "seed"]).cumcount()
+    )
 
 
 MADE: Mapping[str, Callable[[np.random.Generator], pd.DataFrame]] = {

@@ -34,7 +34,7 @@ SECTIONS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
         "Where each part of the paper is implemented and tested, and how the project reads what is ambiguous.",
         (
             *("docs/paper.md", "docs/reading.md", "docs/evidence.md", "docs/grid.md", "docs/oracles.md"),
-            *("docs/fedlqr.md", "docs/hierarchical.md", "docs/coop_lsvi.md"),
+            *("docs/fedlqr.md", "docs/hierarchical.md", "docs/coop_lsvi.md", "docs/nonlinear.md"),
         ),
     ),
 }

@@ -13,7 +13,17 @@ from pcpo.claims import findings
 from pcpo.claims.contract import Finding, Tables
 from pcpo.errors import ResultsError
 
-__all__ = ["FAILURE", "SLOPE_MARGIN", "gap_below", "grid", "level_off", "log_ratios", "slope_of", "slope_off", "wrong_sets"]
+__all__ = [
+    "FAILURE",
+    "SLOPE_MARGIN",
+    "gap_below",
+    "grid",
+    "level_off",
+    "log_ratios",
+    "slope_of",
+    "slope_off",
+    "wrong_sets",
+]
 
 #: Largest fraction of fleets with a wrong set.
 FAILURE = 0.05
@@ -91,5 +101,5 @@ def gap_below(column: str, level: float) -> Callable[[Tables], Finding]:
 def _gap_below(tables: Tables, column: str, level: float) -> Finding:
     """Measure `gap_below`."""
     means = grid(tables, level).groupby("seed")[["gap", column, "gap_error"]].mean()
-    own, other = (np.maximum(means[name], means["gap_error"]) for name in ("gap", column))
-    return findings.mean(np.log(own / other).to_numpy(dtype=float), 0.0, f"mean log of gap over {column}")
+    own, other = (means[[name, "gap_error"]].to_numpy(dtype=float).max(axis=1) for name in ("gap", column))
+    return findings.mean(np.log(own / other), 0.0, f"mean log of gap over {column}")
