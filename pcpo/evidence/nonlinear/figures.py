@@ -121,7 +121,7 @@ def _points(axes: Axes, x: FloatArray, part: pd.DataFrame, k: int, line: str = "
 FIGURES: dict[str, EvidenceFigure] = {
     "nonlinear": EvidenceFigure(
         title="Nonlinear plants",
-        caption=r"`pcpo_auto` on fleets of pendulums and of carts with poles whose nonlinearity changes the cost by 0, 5 "
+        caption=r"`pcpo_auto` on fleets of pendulums and of carts with poles whose nonlinearity changes costs by 0, 5 "
         r"and 20 %. (a) fleets with a set that is not the true cluster, exact (Clopper–Pearson) intervals; dotted: the "
         r"bound of the claim. (b) gap of the averaged gains over that of the agents' own, geometric means over fleets "
         r"with exact sets. (c) gaps over the best linear gain, geometric means over fleets of means over clusters; at "
