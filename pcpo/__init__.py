@@ -42,17 +42,22 @@ if TYPE_CHECKING:
     from pcpo.fleets.fleet import Fleet
     from pcpo.fleets.random import FleetSpec, random_fleet
     from pcpo.lqr.system import LinearSystem
+    from pcpo.oracles.compiled import CompiledPlant
     from pcpo.oracles.environments import VectorEnvironment
+    from pcpo.oracles.pendulums import CartPole, Pendulum
     from pcpo.oracles.plant import SingleEnvironment
     from pcpo.report.view import load as load_results
 
 __all__ = [
+    "CartPole",
+    "CompiledPlant",
     "Entry",
     "Experiment",
     "Fleet",
     "FleetSpec",
     "LinearSystem",
     "OneSequence",
+    "Pendulum",
     "Plants",
     "Progress",
     "SingleEnvironment",
@@ -75,12 +80,15 @@ __version__ = "0.2.0"
 
 #: Where each offered name is defined.
 DOOR = {
+    "CartPole": "pcpo.oracles.pendulums",
+    "CompiledPlant": "pcpo.oracles.compiled",
     "Entry": "pcpo.algorithms.registry",
     "Experiment": "pcpo.experiments.experiment",
     "Fleet": "pcpo.fleets.fleet",
     "FleetSpec": "pcpo.fleets.random",
     "LinearSystem": "pcpo.lqr.system",
     "OneSequence": "pcpo.algorithms.baselines.base",
+    "Pendulum": "pcpo.oracles.pendulums",
     "Plants": "pcpo.experiments.learning",
     "Progress": "pcpo.algorithms.baselines.base",
     "SingleEnvironment": "pcpo.oracles.plant",

@@ -56,6 +56,7 @@ Mode = Literal[
     "calibrated, oracle auto",
     "model-free, moment oracle",
     "model-free, annealed first",
+    "model-free, rollouts",
     "exact",
 ]
 

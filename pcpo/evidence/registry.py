@@ -61,6 +61,7 @@ _NAMES = (
     "scalar",
     "drift",
     "soft_clusters",
+    "nonlinear",
     "fedlqr",
     "hierarchical",
     "coop_lsvi",

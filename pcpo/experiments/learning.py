@@ -14,7 +14,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from pcpo.algorithms.model_free.findings import Findings
-from pcpo.algorithms.protocol import Setting
+from pcpo.algorithms.protocol import RunResult, Setting
 from pcpo.algorithms.registry import make_algorithm
 from pcpo.algorithms.schedule import ModelFree
 from pcpo.arrays import FloatArray
@@ -25,7 +25,7 @@ from pcpo.fleets.fleet import Fleet
 from pcpo.oracles.plant import Plant, PlantOracle, SingleEnvironment
 from pcpo.oracles.rollout import LedgerOracle
 
-__all__ = ["Plants", "learn"]
+__all__ = ["Plants", "learn", "result"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,24 @@ def learn(
         BudgetError: for a budget that does not even pay for the first epoch, with the rollouts that it needs, or that
             ends before gains of finite cost are found, where none are known.
     """
+    found = result(agents, budget=budget, seed=seed, horizon=horizon, progress=progress, **options)
+    assert isinstance(found.findings, Findings)
+    return found.findings
+
+
+def result(
+    agents: Plants | Fleet,
+    *,
+    budget: int,
+    seed: int = 0,
+    horizon: int | None = None,
+    progress: bool = False,
+    **options: Any,
+) -> RunResult:
+    """Learn as `learn` does, and return the whole run: sets, local and global gains of every epoch, and the findings.
+
+    Arguments and errors are those of `learn`.
+    """
     steps = discounted_horizon(agents.gamma) if horizon is None else horizon
     if steps < 1:
         raise ConfigError(f"horizon: found {steps}, expected 1 step or more")
@@ -125,9 +143,7 @@ def learn(
     with tqdm(total=budget, unit="rollout", unit_scale=True, disable=not progress, desc=algorithm.name) as bar:
         oracle.on_rollouts = bar.update
         setting = Setting(gains, ModelFree(), gains_known=agents.gains_known)
-        found = run(algorithm, oracle, setting, budget)
-    assert isinstance(found.findings, Findings)
-    return found.findings
+        return run(algorithm, oracle, setting, budget)
 
 
 def _given(agents: Any, agent: int) -> Plant | SingleEnvironment:

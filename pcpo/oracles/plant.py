@@ -28,6 +28,7 @@ from pcpo.oracles.answers import (
     truth_of,
     vector_length,
 )
+from pcpo.oracles.compiled import by_kernel
 from pcpo.oracles.protocol import Estimates, Estimator, Question, Trajectories
 from pcpo.oracles.rollout import AgentStreams, LedgerOracle, PartOfEpochs, agent_streams
 from pcpo.simulation.kernels import BLOCK, SATURATION, accumulate, folded, saturate
@@ -286,6 +287,8 @@ class PlantOracle(LedgerOracle):
         if isinstance(plant.plant, SingleEnvironment):
             found = plant.plant.costs(gains, self._horizon, self._gamma, noise, where=plant.where)
             costs.reshape(-1)[:count] = found
+        elif (fast := by_kernel(plant.plant, gains, self._horizon, self._gamma, noise)) is not None:
+            costs.reshape(-1)[:count] = fast
         else:
             stages = _simulated(plant, gains, noise, np.zeros((self._horizon, 1, 1)))
             with np.errstate(over="ignore", invalid="ignore"):

@@ -44,6 +44,7 @@ CLAIMS: Mapping[str, Sequence[str]] = {
     "scalar": ("price", "rounds"),
     "drift": ("false_alarms", "again_on_event", "recovered"),
     "soft_clusters": ("near_best", "together"),
+    "nonlinear": ("sets", "level", "below_linearised"),
 }
 SEEDS = range(6)
 
@@ -279,13 +280,25 @@ def soft_clusters(rng: np.random.Generator) -> pd.DataFrame:
     return frame.assign(gap=frame["any"], everyone=often(rng, frame) * 1, exact=often(rng, frame) * 1)
 
 
+def nonlinear(rng: np.random.Generator) -> pd.DataFrame:
+    cells = {"linear": 0.0, "level_5": 0.05, "level_20": 0.2, "control:equal": 0.2}
+    frame = rows(rng, cell=list(cells), size=[1, 2, 4])
+    control = frame["cell"] == "control:equal"
+    frame = frame.assign(level=frame["cell"].map(cells), role=np.where(control, "control", "grid"), gap=frame["any"])
+    exact = by(rng, frame, "cell", "seed") > 0.9
+    change = -frame["level"] * rng.uniform(0.9, 1.3, len(frame))
+    return frame.assign(
+        exact=1 * exact, change=change, gap_error=1e-3, cluster=frame.groupby(["cell", "seed"]).cumcount()
+    )
+
+
 MADE: Mapping[str, Callable[[np.random.Generator], pd.DataFrame]] = {
     make.__name__: make
     for group in (
         (clustering, heterogeneity, scaling, communication, grid, lemmas_mean, lemmas_estimates, defects_runs),
         (surrogate, literal_runs, literal_sizes, first_runs, sensitivity, fedlqr, hierarchical_complexity),
         (coop_lsvi_regret, rate, rate_closed, model_free_fleets, model_free_parts, scalar, scalar_rounds),
-        (equal_costs, equal_costs_near, equal_costs_toso, drift, soft_clusters),
+        (equal_costs, equal_costs_near, equal_costs_toso, drift, soft_clusters, nonlinear),
     )
     for make in group
 }

@@ -35,6 +35,7 @@ SECTIONS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
         (
             *("docs/paper.md", "docs/reading.md", "docs/evidence.md", "docs/grid.md", "docs/oracles.md"),
             *("docs/beyond.md", "docs/equal_costs.md", "docs/soft_clusters.md", "docs/drift.md", "docs/scalar.md"),
+            *("docs/nonlinear.md",),
             *("docs/fedlqr.md", "docs/hierarchical.md", "docs/coop_lsvi.md"),
         ),
     ),

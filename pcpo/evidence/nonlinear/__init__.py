@@ -1,0 +1,1 @@
+"""Test PCPO without the model on nonlinear plants: pendulums and carts with poles."""
