@@ -120,6 +120,22 @@ SITUATIONS: Sequence[Situation] = (
         ],
     ),
     Situation(
+        "systems that are not linear",
+        [
+            Measured("pcpo_auto", "fleets with a wrong set, worst level of nonlinearity", "nonlinear.sets"),
+            Measured("pcpo_auto", "log of gap over that of local learning, at 20 %", "nonlinear.below_local"),
+            Measured(
+                "pcpo_auto", "log of gap over that of the linearised optimum, at 20 %", "nonlinear.below_linearised"
+            ),
+            Measured(
+                "pcpo_auto",
+                "fleets with a wrong set, clusters of equal cost",
+                "nonlinear.sets",
+                "plants tuned to equal cost of their best gains",
+            ),
+        ],
+    ),
+    Situation(
         "few rollouts, constants of the systems unknown",
         [
             Measured("pcpo_auto", "fleets that lose a policy or end with wrong sets", "model_free.failures"),
