@@ -95,7 +95,9 @@ def test_shipped_configurations_are_valid(name: str, repository: Path, schema: d
         assert scenario["seeds"]["count"] >= 2
     studies = {study.name: study for group in GROUPS for study in load_group(group).studies}
     groups = (
-        ["grid", "clustering", "scaling", "rate", "communication", "model_free"] if name == "quick.yaml" else GROUPS
+        ["grid", "clustering", "scaling", "rate", "communication", "model_free", "nonlinear"]
+        if name == "quick.yaml"
+        else GROUPS
     )
     wanted = {study.name for group in groups for study in load_group(group).studies}
     configured = studies_of(config)
