@@ -105,6 +105,7 @@ def test_shipped_configurations_are_valid(name: str, repository: Path, schema: d
         "scalar",
         "drift",
         "soft_clusters",
+        "nonlinear",
     ]
     groups = quick if name == "quick.yaml" else GROUPS
     wanted = {study.name for group in groups for study in load_group(group).studies}
