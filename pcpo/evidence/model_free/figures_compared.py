@@ -24,7 +24,7 @@ _OTHER = "pcpo_two_point"
 
 
 def compared_table(tables: Tables) -> pd.DataFrame:
-    """Tabulate the panels, told apart by the column `kind`."""
+    """Tabulate the panels, told apart by the column `kind`; gaps have the abscissa `other`, a number."""
     runs, rows = tables["model_free_fleets"], list[Row]()
     for method in _SHOWN:
         own = runs[runs["method"] == method]
@@ -36,7 +36,7 @@ def compared_table(tables: Tables) -> pd.DataFrame:
     many = len(gaps)
     for condition, pairs in gaps.groupby("condition"):
         rows += [
-            {"kind": "gap", "series": condition, "x": f"{other}", "y": own, "runs": many}
+            {"kind": "gap", "series": condition, "other": other, "y": own, "runs": many}
             for own, other in pairs[["auto", _OTHER]].to_numpy(dtype=float).tolist()
         ]
     return pd.DataFrame(rows).assign(mode=runs.loc[runs["method"] == "auto", "mode"].iloc[0])
@@ -77,7 +77,7 @@ def _fractions(axes: Axes, part: pd.DataFrame, places: list[str]) -> None:
 
 def _gaps(axes: Axes, part: pd.DataFrame, ends: dict[str, str]) -> None:
     """Draw a point for each fleet; infinite gaps lie on the frame."""
-    x, y = part["x"].to_numpy(dtype=float), part["y"].to_numpy(dtype=float)
+    x, y = part["other"].to_numpy(dtype=float), part["y"].to_numpy(dtype=float)
     finite = np.concatenate([x[np.isfinite(x)], y[np.isfinite(y)]])
     low, high = finite.min() / 2, 5 * finite.max()
     for k, condition in enumerate(ends):
