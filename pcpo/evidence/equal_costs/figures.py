@@ -92,7 +92,7 @@ def _draw_equal(numbers: pd.DataFrame) -> Figure:
     exact, gaps = (numbers[numbers["panel"] == panel] for panel in ("exact", "gap"))
     for shift, (method, part) in enumerate(exact.groupby("method", sort=False)):
         _points(upper, part, part["after"] + 0.06 * (shift - 1), *_look(str(method)))
-    upper.set_xlabel("epochs after exact gains would part them")
+    upper.set_xlabel("epochs after exact gains part them")
     upper.set_ylabel("fleets with exact sets")
     upper.set_ylim(-0.04, 1.04)
     panel_label(upper, "(a) clusters found")

@@ -54,7 +54,7 @@ def _places(numbers: pd.DataFrame) -> list[str]:
 
 def _draw(numbers: pd.DataFrame) -> Figure:
     """Draw the ratios above, and below them what sets are chosen, at equal steps of the distance."""
-    figure = new_figure(COLUMN, 4.4)
+    figure = new_figure(COLUMN, 4.6)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[1.7, 1])
     places = _places(numbers)
     for k, (method, (look, name)) in enumerate(_SHOWN.items()):
@@ -70,7 +70,7 @@ def _draw(numbers: pd.DataFrame) -> Figure:
         _line(lower, own, places, 0.0, look, "")
         lower.plot([], [], color=method_look(look).colour, marker=method_look(look).marker, label=_SETS[kind])
     lower.set_ylim(-0.04, 1.04)
-    lower.legend(loc="center right", fontsize=7)
+    lower.legend(loc="upper center", bbox_to_anchor=(0.45, -0.42), ncols=2, fontsize=7)
     panel_label(lower, "(b) fraction of fleets whose chosen sets are …")
     lower.set_xticks(range(len(places)), places)
     lower.set_xlabel(r"distance $\rho$ of the optimal gains (local gaps)")
