@@ -22,7 +22,7 @@ __all__ = ["Dynamics", "compiled_dynamics", "limited", "plant_kernel", "signs", 
 
 Array = NDArray[np.float64]
 
-#: dynamics(states (n, k), actions (m, k), parameters, after (n, k), costs (k,)): sets `after` and `costs`.
+#: A function of states ``(n, k)``, actions ``(m, k)`` and parameters that sets the next states and the costs ``(k,)``.
 Dynamics = Callable[[Array, Array, Array, Array, Array], None]
 
 # π in three parts, of which the first two have 33 bits and products with whole numbers below 2²⁰ are exact.

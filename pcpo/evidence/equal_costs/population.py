@@ -1,13 +1,12 @@
 """Draw fleets whose clusters have equal optimal costs, nearly equal ones, or the same optimal gain.
 
 The number of a fleet decides its stratum by an additive recurrence over (n, m), γ, the open loop and the sizes; systems
-and starts are drawn by the law of `pcpo.fleets.population`.  Costs are made equal exactly:
+and starts are drawn by the law of `pcpo.fleets.population`.  Costs are made equal exactly.
 
-mirrored: the second cluster has the inputs of the first with the other sign, B → −B, so that K* → −K*.
-matched: two random systems, Q and R of each scaled so that the optimal costs agree to rounding.
-close: two random systems whose optimal costs differ by Δ = `CLOSE`·C*.
-reflected: the second cluster is the first seen in a mirror, x → Tx with T = I − 2vvᵀ and K*v = 0: other dynamics, the
-    same optimal gain and cost; m < n.
+Of *mirrored* clusters the second has the inputs of the first with the other sign, B → −B, so that K* → −K*.  *Matched*
+ones are two random systems, Q and R of each scaled so that the optimal costs agree to rounding; *close* ones are two
+whose optimal costs differ by Δ = `CLOSE`·C*.  Of *reflected* clusters the second is the first seen in a mirror, x → Tx
+with T = I − 2vvᵀ and K*v = 0: other dynamics, the same optimal gain and cost; m < n.
 """
 
 from __future__ import annotations

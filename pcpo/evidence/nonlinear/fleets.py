@@ -27,7 +27,7 @@ from pcpo.oracles.compiled import CompiledPlant
 from pcpo.oracles.pendulums import GRAVITY, CartPole, Pendulum
 from pcpo.simulation.noise import Purpose, noise_law, stream
 
-__all__ = ["GAMMA", "HORIZON", "KINDS", "MOST", "RATIOS", "SIZES", "Drawn", "Fleet", "at_level", "draw"]
+__all__ = ["GAMMA", "HORIZON", "KINDS", "MOST", "RATIOS", "SIZES", "Drawn", "PlantFleet", "at_level", "draw"]
 
 #: γ, and the first h with γ^h < 10⁻⁴.
 GAMMA, HORIZON = 0.8, 42
@@ -82,7 +82,7 @@ class Drawn:
 
 
 @dataclass(frozen=True, eq=False)
-class Fleet:
+class PlantFleet:
     """Hold a fleet at a level of nonlinearity, with what is true of it.
 
     Attributes:
@@ -210,7 +210,7 @@ def _reaches(drawn: Drawn) -> bool:
 
 
 @lru_cache(maxsize=8)
-def at_level(number: int, level: float, paths: int, ratio: float | None = None) -> Fleet:
+def at_level(number: int, level: float, paths: int, ratio: float | None = None) -> PlantFleet:
     """Compute what is true of a fleet at a level.
 
     Args:
@@ -237,7 +237,7 @@ def at_level(number: int, level: float, paths: int, ratio: float | None = None) 
     weights = [level_ / b.cost for level_, b in zip(levels, best, strict=True)]
     plants = tuple(_weighted(drawn, h, float(noise[h]), weights[h]) for h in clusters)
     best = tuple(_scaled(b, w) for b, w in zip(best, weights, strict=True))
-    return Fleet(drawn, level, noise, change, plants, best, wanted, paths)
+    return PlantFleet(drawn, level, noise, change, plants, best, wanted, paths)
 
 
 def _weighted(drawn: Drawn, cluster: int, noise: float, weight: float) -> CompiledPlant:

@@ -14,7 +14,7 @@ from pcpo.algorithms.protocol import RunResult
 from pcpo.claims.contract import Study, named_control
 from pcpo.claims.options import whole
 from pcpo.errors import ConfigError
-from pcpo.evidence.nonlinear.fleets import HORIZON, MOST, SIZES, Fleet, at_level
+from pcpo.evidence.nonlinear.fleets import HORIZON, MOST, SIZES, PlantFleet, at_level
 from pcpo.experiments.learning import result
 
 __all__ = ["EQUAL", "LEVELS", "STUDIES", "Cell"]
@@ -79,7 +79,7 @@ def _of_fleet(cell: Cell, seed: int) -> pd.DataFrame:
     return pd.DataFrame(_by_cluster(fleet, run)).assign(**named)
 
 
-def _by_cluster(fleet: Fleet, run: RunResult | None) -> dict[str, Any]:
+def _by_cluster(fleet: PlantFleet, run: RunResult | None) -> dict[str, Any]:
     """Return the columns that differ between clusters."""
     labels, H = fleet.drawn.labels, len(SIZES)
     optima = np.stack([lqr.riccati(fleet.drawn.system(h)).K for h in labels])
