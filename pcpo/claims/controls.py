@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pandas as pd
 
 from pcpo.claims.contract import Tables
 from pcpo.errors import ResultsError
 
-__all__ = ["relabelled", "replaced", "scaled", "swapped"]
+__all__ = ["exchanged", "relabelled", "replaced", "scaled", "swapped"]
 
 
-def swapped(study: str, control: str, cell: str) -> Callable[[Tables], Tables]:
-    """Return tables where the rows of a control cell stand in for those of `cell`."""
+def swapped(study: str, control: str, cell: str, column: str = "cell") -> Callable[[Tables], Tables]:
+    """Return tables where the rows of a control cell stand in for those of `cell`; by another column, of methods."""
 
     def apply(tables: Tables) -> Tables:
         frame = tables[study]
-        wrong = frame[frame["cell"] == control].assign(cell=cell)
-        return {**tables, study: pd.concat([frame[frame["cell"] != cell], wrong], ignore_index=True)}
+        wrong = frame[frame[column] == control].assign(**{column: cell})
+        return {**tables, study: pd.concat([frame[frame[column] != cell], wrong], ignore_index=True)}
 
     return apply
 
 
-def replaced(study: str, column: str, new: Callable[[Tables], pd.Series[float]]) -> Callable[[Tables], Tables]:
+def exchanged(study: str, pairs: Mapping[str, str]) -> Callable[[Tables], Tables]:
+    """Return tables where the rows of methods go by other names, by old name: the runs of others on the same fleets."""
+    return replaced(study, "method", lambda tables: tables[study]["method"].map(lambda name: pairs.get(name, name)))
+
+
+def replaced(study: str, column: str, new: Callable[[Tables], pd.Series[Any]]) -> Callable[[Tables], Tables]:
     """Return tables with a column of a study replaced."""
 
     def apply(tables: Tables) -> Tables:

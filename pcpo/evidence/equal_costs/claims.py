@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
-import pandas as pd
-
 from pcpo.claims.contract import Claim, Control, Mode, Tables
+from pcpo.claims.controls import exchanged, swapped
 from pcpo.claims.judging import AtMost, Never
 from pcpo.claims.power import probability, share, shift
 from pcpo.evidence.equal_costs.measures import (
@@ -32,18 +31,6 @@ _KNOWN_MARGIN, _LOCAL_BOUND, _MERGED_BOUND = 1.5, 0.75, 0.9
 _OFTEN = 0.25
 
 
-def _instead(study: str, **names: str) -> Callable[[Tables], Tables]:
-    """Return tables where the runs of other methods stand in for those of methods, by new=old names."""
-
-    def apply(tables: Tables) -> Tables:
-        frame = tables[study]
-        kept = frame[~frame["method"].isin(list(names))]
-        swapped = [frame[frame["method"] == old].assign(method=new) for new, old in names.items()]
-        return {**tables, study: pd.concat([kept, *swapped], ignore_index=True)}
-
-    return apply
-
-
 def _one_earlier(tables: Tables) -> Tables:
     """Ask for exact sets one epoch before exact costs and gains part the clusters."""
     frame = tables[EQUAL]
@@ -56,9 +43,9 @@ def _tripled(tables: Tables) -> Tables:
     return {**tables, EQUAL: frame.assign(gap=frame["gap"] * (1 + 2 * (frame["method"] == "pcpo_gains")))}
 
 
-def _control(name: str, what: str, study: str = EQUAL, *, method: str = "pcpo_gains", by: str = "") -> Control:
+def _control(name: str, what: str, study: str = EQUAL, *, method: str = "pcpo_gains") -> Control:
     """Return the control in which another method's runs stand in for a method's."""
-    return Control(name, what, _instead(study, **{method: by or name}))
+    return Control(name, what, swapped(study, name, method, "method"))
 
 
 _COSTS = "PCPO: sets pruned by costs alone, (7)"
@@ -137,7 +124,9 @@ CLAIMS: Sequence[Claim] = [
         measure=later_than_costs,
         rule=Never(20),
         controls=[
-            Control("exchanged", "the two methods exchanged", _instead(NEAR, pcpo_gains="pcpo", pcpo="pcpo_gains"))
+            Control(
+                "exchanged", "the two methods exchanged", exchanged(NEAR, {"pcpo_gains": "pcpo", "pcpo": "pcpo_gains"})
+            )
         ],
         power=share(later_than_costs, 0.1),
         figure="equal_costs_near",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from pcpo.claims.contract import Claim, Control, Mode, Tables
-from pcpo.claims.controls import scaled
+from pcpo.claims.controls import exchanged, scaled, swapped
 from pcpo.claims.judging import AtMost
 from pcpo.claims.power import probability, shift
 from pcpo.evidence.soft_clusters.measures import averaging_form, far_gap, far_sets, near_best, references, together
@@ -17,28 +17,6 @@ __all__ = ["CLAIMS"]
 _MODE: Mode = "calibrated, moment oracle"
 _FIGURE = "soft_clusters"
 _PAIRS = scaled("soft_clusters", "everyone_form", 1.0, "pairs_form")
-
-
-def _in_place(method: str) -> Callable[[Tables], Tables]:
-    """Return tables where the runs of another method stand in for those of the choice."""
-
-    def apply(tables: Tables) -> Tables:
-        frame = tables["soft_clusters"]
-        other = frame[frame["method"] == method].assign(method="soft")
-        return {**tables, "soft_clusters": frame[frame["method"] != "soft"].merge(other, how="outer")}
-
-    return apply
-
-
-def _at(distance: str, by: str) -> Callable[[Tables], Tables]:
-    """Return tables where the fleets of another distance stand in for those of one."""
-
-    def apply(tables: Tables) -> Tables:
-        frame = tables["soft_clusters"]
-        other = frame[frame["distance"] == by].assign(distance=distance)
-        return {**tables, "soft_clusters": frame[frame["distance"] != distance].merge(other, how="outer")}
-
-    return apply
 
 
 def _larger(factor: float) -> Callable[[Tables], Tables]:
@@ -54,18 +32,7 @@ def _larger(factor: float) -> Callable[[Tables], Tables]:
 
 def _other(method: str, what: str) -> Control:
     """Return the control in which a method stands in for the choice."""
-    return Control(method, what, _in_place(method))
-
-
-def _exchanged(pairs: Mapping[str, str]) -> Callable[[Tables], Tables]:
-    """Return tables where methods have the gaps of others of the same fleets."""
-
-    def apply(tables: Tables) -> Tables:
-        frame = tables["soft_clusters"]
-        renamed = frame["method"].map(lambda name: pairs.get(name, name))
-        return {**tables, "soft_clusters": frame.assign(method=renamed)}
-
-    return apply
+    return Control(method, what, swapped("soft_clusters", method, "soft", "method"))
 
 
 _references = partial(references, pairs=REGISTERED)
@@ -92,7 +59,7 @@ CLAIMS: Sequence[Claim] = [
         measure=far_sets,
         rule=AtMost(),
         controls=[
-            Control("near", "clusters at distance 1", _at(FAR, "1")),
+            Control("near", "clusters at distance 1", swapped("soft_clusters", "1", FAR, "distance")),
             _other("everyone", "everyone in one set"),
         ],
         power=probability(far_sets, 0.2, "wrong sets on a fifth of the fleets"),
@@ -113,7 +80,7 @@ CLAIMS: Sequence[Claim] = [
         measure=together,
         rule=AtMost(),
         controls=[
-            Control("apart", "clusters at distance 1", _at("0", "1")),
+            Control("apart", "clusters at distance 1", swapped("soft_clusters", "1", "0", "distance")),
             _other("known", "the sets of clusters that differ in nothing but Δ"),
         ],
         power=probability(together, 0.2, "agents kept apart on a fifth of the fleets"),
@@ -126,7 +93,11 @@ CLAIMS: Sequence[Claim] = [
         rule=AtMost(),
         controls=[
             Control("pairs", "the mean over pairs for the bias", _PAIRS),
-            Control("known", "gaps of the true clusters", _exchanged({"known": "everyone", "everyone": "known"})),
+            Control(
+                "known",
+                "gaps of the true clusters",
+                exchanged("soft_clusters", {"known": "everyone", "everyone": "known"}),
+            ),
         ],
         power=shift(averaging_form, 0.15, "a bias 30 % off"),
         figure=_FIGURE,
@@ -140,7 +111,9 @@ CLAIMS: Sequence[Claim] = [
             Control(
                 "exchanged",
                 "learning alone for the known clusters",
-                _exchanged(dict(zip(REGISTERED, [*list(REGISTERED)[1:], *list(REGISTERED)[:1]], strict=True))),
+                exchanged(
+                    "soft_clusters", dict(zip(REGISTERED, [*list(REGISTERED)[1:], *list(REGISTERED)[:1]], strict=True))
+                ),
             ),
         ],
         power=shift(_references, 0.3, "gaps 60 % larger"),
