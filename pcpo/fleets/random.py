@@ -7,7 +7,7 @@ it and leaves K_j* alone. So with one generator state, fleets of different Δ sh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -17,8 +17,9 @@ from pcpo.fleets.fleet import MAX_AGENTS, Fleet
 from pcpo.fleets.initial_gains import INITIAL_RULES, draw_initial_gains
 from pcpo.lqr.optimum import hessian_eigenvalues, riccati
 from pcpo.lqr.system import MAX_ENTRY, MAX_INPUTS, MAX_STATES, Array, LinearSystem
+from pcpo.simulation.noise import Purpose, stream
 
-__all__ = ["INITIAL_RULES", "FleetSpec", "random_fleet", "with_optimal_cost"]
+__all__ = ["INITIAL_RULES", "FleetSpec", "random_fleet", "sized_fleet", "with_optimal_cost"]
 
 MAX_ATTEMPTS = 2000
 
@@ -52,6 +53,33 @@ def random_fleet(spec: FleetSpec, rng: np.random.Generator, name: str = "random"
     labels = np.repeat(np.arange(spec.H), spec.sizes)
     gains = draw_initial_gains(scaled, labels, spec.initial, spec.initial_gap, rng)
     return Fleet(name, scaled, labels, gains, f"random fleet: {spec}")
+
+
+def sized_fleet(seed: int, sizes: Sequence[int], separation: float | None, shapes: list[tuple[int, int]]) -> Fleet:
+    """Draw the fleet of a seed: n and m, the systems, open loop stable or not, and which has which of the sizes.
+
+    γ is .8, C* of the cheapest cluster 20, the initial gap 1, and condition numbers at K* are at most 6.
+
+    Args:
+        seed: of the fleet.
+        sizes: agents of each cluster.
+        separation: Δ (cost units); None for one cluster.
+        shapes: (n, m) to choose from.
+    """
+    rng = stream(seed, Purpose.FLEET)
+    n, m = shapes[rng.integers(len(shapes))]
+    spec = FleetSpec(
+        n=n,
+        m=m,
+        sizes=tuple(int(size) for size in rng.permutation(sizes)),
+        gamma=0.8,
+        initial_gap=1.0,
+        separation=separation,
+        optimal_cost=20.0,
+        condition_limit=6.0,
+        spectral_radius=(0.6, 1.1),
+    )
+    return random_fleet(spec, rng, f"fleet {seed}")
 
 
 def relative_distance(X: Array, Y: Array) -> float:

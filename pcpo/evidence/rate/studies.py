@@ -22,8 +22,8 @@ from pcpo.claims.options import key_of, number, several, whole
 from pcpo.errors import ConfigError
 from pcpo.experiments.experiment import Experiment, side_information
 from pcpo.fleets.fleet import Fleet
-from pcpo.fleets.random import FleetSpec, random_fleet
-from pcpo.simulation.noise import Purpose, noise_law, stream
+from pcpo.fleets.random import sized_fleet
+from pcpo.simulation.noise import noise_law
 from pcpo.theory.rates import GapLaw, gap_law
 
 __all__ = ["METHODS", "REFERENCE", "STUDIES", "STUDY", "Cell", "draw_fleet", "experiment"]
@@ -37,8 +37,6 @@ REFERENCE = 1e6
 _LAW = "signs"
 #: States and inputs of random systems.
 _SHAPES = [(n, m) for n in range(1, 5) for m in (1, 2) if m <= n]
-_GAMMA, _OPTIMAL_COST, _CONDITION, _OPEN_LOOP = 0.8, 20.0, 6.0, (0.6, 1.1)
-_FIRST_GAP = 1.0
 
 
 @dataclass(frozen=True)
@@ -71,21 +69,7 @@ def draw_fleet(seed: int, sizes: tuple[int, ...], separation: float | None, *, m
         separation: Δ (cost units); None for one cluster.
         most: largest number D of unknowns.
     """
-    rng = stream(seed, Purpose.FLEET)
-    shapes = [(n, m) for n, m in _SHAPES if n * m <= most]
-    n, m = shapes[rng.integers(len(shapes))]
-    spec = FleetSpec(
-        n=n,
-        m=m,
-        sizes=tuple(int(size) for size in rng.permutation(sizes)),
-        gamma=_GAMMA,
-        initial_gap=_FIRST_GAP,
-        separation=separation,
-        optimal_cost=_OPTIMAL_COST,
-        condition_limit=_CONDITION,
-        spectral_radius=_OPEN_LOOP,
-    )
-    return random_fleet(spec, rng, f"fleet {seed}")
+    return sized_fleet(seed, sizes, separation, [(n, m) for n, m in _SHAPES if n * m <= most])
 
 
 @lru_cache(maxsize=1024)

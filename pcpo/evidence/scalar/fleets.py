@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pcpo.fleets.fleet import Fleet
-from pcpo.fleets.random import FleetSpec, random_fleet
-from pcpo.simulation.noise import Purpose, stream
+from pcpo.fleets.random import sized_fleet
 
 __all__ = ["NOISE", "draw_fleet"]
 
 NOISE = "signs"
 _SHAPES = [(n, m) for n in range(1, 5) for m in (1, 2)]
-_GAMMA, _OPTIMAL_COST, _CONDITION, _OPEN_LOOP, _FIRST_GAP = 0.8, 20.0, 6.0, (0.6, 1.1), 1.0
 
 
 def draw_fleet(seed: int, sizes: tuple[int, ...], separation: float | None, *, fewest: int = 1) -> Fleet:
@@ -22,18 +20,4 @@ def draw_fleet(seed: int, sizes: tuple[int, ...], separation: float | None, *, f
         separation: Δ (cost units), C* of the cheapest cluster being 20; None for one cluster.
         fewest: smallest number D of unknowns.
     """
-    rng = stream(seed, Purpose.FLEET)
-    shapes = [(n, m) for n, m in _SHAPES if n * m >= fewest]
-    n, m = shapes[rng.integers(len(shapes))]
-    spec = FleetSpec(
-        n=n,
-        m=m,
-        sizes=tuple(int(size) for size in rng.permutation(sizes)),
-        gamma=_GAMMA,
-        initial_gap=_FIRST_GAP,
-        separation=separation,
-        optimal_cost=_OPTIMAL_COST,
-        condition_limit=_CONDITION,
-        spectral_radius=_OPEN_LOOP,
-    )
-    return random_fleet(spec, rng, f"fleet {seed}")
+    return sized_fleet(seed, sizes, separation, [(n, m) for n, m in _SHAPES if n * m >= fewest])
