@@ -42,10 +42,10 @@ if TYPE_CHECKING:
     from pcpo.fleets.fleet import Fleet
     from pcpo.fleets.random import FleetSpec, random_fleet
     from pcpo.lqr.system import LinearSystem
-    from pcpo.oracles.compiled import CompiledPlant
-    from pcpo.oracles.environments import VectorEnvironment
-    from pcpo.oracles.pendulums import CartPole, Pendulum
     from pcpo.oracles.plant import SingleEnvironment
+    from pcpo.oracles.plants.compiled import CompiledPlant
+    from pcpo.oracles.plants.environments import VectorEnvironment
+    from pcpo.oracles.plants.pendulums import CartPole, Pendulum
     from pcpo.report.view import load as load_results
 
 __all__ = [
@@ -80,19 +80,19 @@ __version__ = "0.2.0"
 
 #: Where each offered name is defined.
 DOOR = {
-    "CartPole": "pcpo.oracles.pendulums",
-    "CompiledPlant": "pcpo.oracles.compiled",
+    "CartPole": "pcpo.oracles.plants.pendulums",
+    "CompiledPlant": "pcpo.oracles.plants.compiled",
     "Entry": "pcpo.algorithms.registry",
     "Experiment": "pcpo.experiments.experiment",
     "Fleet": "pcpo.fleets.fleet",
     "FleetSpec": "pcpo.fleets.random",
     "LinearSystem": "pcpo.lqr.system",
     "OneSequence": "pcpo.algorithms.baselines.base",
-    "Pendulum": "pcpo.oracles.pendulums",
+    "Pendulum": "pcpo.oracles.plants.pendulums",
     "Plants": "pcpo.experiments.learning",
     "Progress": "pcpo.algorithms.baselines.base",
     "SingleEnvironment": "pcpo.oracles.plant",
-    "VectorEnvironment": "pcpo.oracles.environments",
+    "VectorEnvironment": "pcpo.oracles.plants.environments",
     "alone": "pcpo.algorithms.baselines.base",
     "descend": "pcpo.algorithms.baselines.base",
     "example_fleet": "pcpo.fleets.files",

@@ -15,8 +15,8 @@ import numpy as np
 
 from pcpo.arrays import FloatArray
 from pcpo.errors import ConfigError
-from pcpo.oracles.compiled import CompiledPlant
 from pcpo.oracles.plant import CHUNK
+from pcpo.oracles.plants.compiled import CompiledPlant
 from pcpo.simulation.kernels import BLOCK
 from pcpo.simulation.noise import Purpose, stream
 

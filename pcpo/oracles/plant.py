@@ -28,7 +28,7 @@ from pcpo.oracles.answers import (
     truth_of,
     vector_length,
 )
-from pcpo.oracles.compiled import by_kernel
+from pcpo.oracles.plants.compiled import by_kernel
 from pcpo.oracles.protocol import Estimates, Estimator, Question, Trajectories
 from pcpo.oracles.rollout import AgentStreams, LedgerOracle, PartOfEpochs, agent_streams
 from pcpo.simulation.kernels import BLOCK, SATURATION, accumulate, folded, saturate

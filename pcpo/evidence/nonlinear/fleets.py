@@ -23,8 +23,8 @@ from pcpo.experiments.best_gain import BestGain, SampleCost, best_gain
 from pcpo.experiments.learning import Plants
 from pcpo.lqr.cost import hessian_matrix
 from pcpo.lqr.system import LinearSystem
-from pcpo.oracles.compiled import CompiledPlant
-from pcpo.oracles.pendulums import GRAVITY, CartPole, Pendulum
+from pcpo.oracles.plants.compiled import CompiledPlant
+from pcpo.oracles.plants.pendulums import GRAVITY, CartPole, Pendulum
 from pcpo.simulation.noise import Purpose, noise_law, stream
 
 __all__ = ["GAMMA", "HORIZON", "KINDS", "MOST", "RATIOS", "SIZES", "Drawn", "PlantFleet", "at_level", "draw"]

@@ -15,7 +15,7 @@ import numpy as np
 
 from pcpo.errors import ConfigError
 from pcpo.lqr.system import LinearSystem
-from pcpo.oracles.compiled import CompiledPlant
+from pcpo.oracles.plants.compiled import CompiledPlant
 from pcpo.simulation.plants import limited, sine
 
 __all__ = ["CartPole", "Pendulum"]
